@@ -1,0 +1,48 @@
+"""Which convolution a backbone is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import Any
+
+from odconv_spec.layers import ConvSpec, ODConvSpec
+
+KINDS = MappingProxyType({"static": ConvSpec, "od": ODConvSpec})
+_GEOMETRY = {field.name for field in fields(ConvSpec)}
+# The published backbones are named by their multiple (1x, 4x) and default to one kernel, while the
+# published layer alone defaults to four.
+_BACKBONE_DEFAULTS = MappingProxyType({"od": {"kernel_num": 1}})
+
+
+def conv_options(kind: str) -> dict[str, Any]:
+    """Every option of `kind` that is not geometry, with its default in a backbone."""
+    if kind not in KINDS:
+        raise ValueError(f"conv: expected one of {', '.join(map(repr, KINDS))}, received {kind!r}")
+    defaults = {f.name: f.default for f in fields(KINDS[kind]) if f.name not in _GEOMETRY}
+    return defaults | _BACKBONE_DEFAULTS.get(kind, {})
+
+
+@dataclass(frozen=True)
+class ConvChoice:
+    """A kind of convolution with its options; called with a geometry, it gives the layer's spec."""
+
+    kind: str
+    options: tuple[tuple[str, Any], ...]
+
+    @classmethod
+    def of(cls, kind: str, **options: Any) -> ConvChoice:
+        """Raises ValueError for an unknown kind or an option that the kind does not have."""
+        known = conv_options(kind)
+        unknown = sorted(set(options) - set(known))
+        if unknown:
+            accepted = ", ".join(sorted(known)) or "none"
+            raise ValueError(
+                f"a {kind!r} convolution has the options {accepted}; received {unknown}"
+            )
+        choice = cls(kind, tuple(sorted((known | options).items())))
+        choice(in_channels=1, out_channels=1, kernel_size=1)  # the layer's spec checks the values
+        return choice
+
+    def __call__(self, **geometry: Any) -> ConvSpec:
+        return KINDS[self.kind](**geometry, **dict(self.options))

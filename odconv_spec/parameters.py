@@ -1,0 +1,42 @@
+"""What a trained model stores, independent of any framework."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import Enum
+
+
+class Role(str, Enum):
+    """What a stored array is for. The converter looks layouts up by role, never by shape."""
+
+    CONV_KERNEL = "conv_kernel"  # (out, in // groups, *kernel)
+    EXPERT_KERNELS = "expert_kernels"  # (kernel_num, out, in // groups, *kernel)
+    EXPERT_BIASES = "expert_biases"  # (kernel_num, out)
+    LINEAR_KERNEL = "linear_kernel"  # (out, in)
+    BIAS = "bias"  # (out,)
+    NORM_SCALE = "norm_scale"  # (channels,)
+    NORM_SHIFT = "norm_shift"  # (channels,)
+    NORM_MEAN = "norm_mean"  # (channels,)
+    NORM_VARIANCE = "norm_variance"  # (channels,)
+
+    @property
+    def trainable(self) -> bool:
+        return self not in (Role.NORM_MEAN, Role.NORM_VARIANCE)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One stored array: its canonical (official PyTorch) name, its role and its canonical shape."""
+
+    name: str
+    role: Role
+    shape: tuple[int, ...]
+
+    def under(self, prefix: str) -> Parameter:
+        return replace(self, name=f"{prefix}.{self.name}")
+
+
+def under(prefix: str, parameters: Iterable[Parameter]) -> tuple[Parameter, ...]:
+    """The same parameters as seen from a parent that calls their owner `prefix`."""
+    return tuple(parameter.under(prefix) for parameter in parameters)

@@ -1,0 +1,31 @@
+"""The one place that chooses a layer by its spec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import torch
+from torch import nn
+
+from odconv_spec import ConvSpec, ODConvSpec
+from odconv_torch.layers.build_static import build_linear, build_norm, build_static_conv
+from odconv_torch.layers.od_conv import ODConv1d, ODConv2d, ODConv3d
+
+__all__ = ["build_conv", "build_linear", "build_norm"]
+
+DYNAMIC: Mapping[type[ConvSpec], tuple[type[nn.Module], ...]] = MappingProxyType(
+    {ODConvSpec: (ODConv1d, ODConv2d, ODConv3d)}  # by rank - 1
+)
+
+
+def build_conv(
+    spec: ConvSpec,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> nn.Module:
+    """The convolution that `spec` describes, static or dynamic."""
+    if type(spec) is ConvSpec:
+        return build_static_conv(spec, device, dtype)
+    layer = DYNAMIC[type(spec)][spec.rank - 1]
+    return layer(**spec.options(), device=device, dtype=dtype)

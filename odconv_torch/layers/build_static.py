@@ -1,0 +1,60 @@
+"""Static layers from their specs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn.modules.conv import _ConvNd
+
+from odconv_spec import ConvSpec, LinearSpec, NormSpec
+from odconv_torch.layers.init import kaiming_normal_
+from odconv_torch.layers.norm import NORMS
+
+_CONVS: tuple[Callable[..., _ConvNd], ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # by rank - 1
+
+
+def build_static_conv(
+    spec: ConvSpec,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> _ConvNd:
+    """A convolution of `torch.nn` with symmetric padding and Kaiming normal start."""
+    conv = _CONVS[spec.rank - 1](
+        spec.in_channels,
+        spec.out_channels,
+        spec.kernel,
+        spec.strides,
+        tuple(before for before, _ in spec.pads),
+        spec.dilations,
+        spec.groups,
+        spec.bias,
+        device=device,
+        dtype=dtype,
+    )
+    kaiming_normal_(conv.weight)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return conv
+
+
+def build_norm(
+    spec: NormSpec,
+    rank: int = 2,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> nn.Module:
+    return NORMS[rank - 1](spec.channels, spec.eps, spec.momentum, device=device, dtype=dtype)
+
+
+def build_linear(
+    spec: LinearSpec,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> nn.Linear:
+    """A classifier that starts at normal(0, 0.01), as in MobileNetV2's published code."""
+    linear = nn.Linear(spec.in_channels, spec.out_channels, device=device, dtype=dtype)
+    nn.init.normal_(linear.weight, std=0.01)
+    nn.init.zeros_(linear.bias)
+    return linear

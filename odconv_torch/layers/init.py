@@ -1,0 +1,17 @@
+"""Initial values, as in the published code."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+def kaiming_normal_(kernel: torch.Tensor) -> None:
+    """Kaiming normal over the fan-out of one kernel of shape (out, in // groups, *kernel)."""
+    nn.init.kaiming_normal_(kernel, mode="fan_out", nonlinearity="relu")
+
+
+def kaiming_normal_experts_(kernels: torch.Tensor) -> None:
+    """The same for each kernel of a bank: the bank as a whole would give a wrong fan."""
+    for kernel in kernels:
+        kaiming_normal_(kernel)

@@ -1,0 +1,37 @@
+"""The temperature that divides attention logits: run-time state, not part of a checkpoint."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+
+class Tempered(nn.Module):
+    """A module with a temperature, 1 at the start.
+
+    The temperature is a buffer, so that compiled code sees it change, and not persistent, so that
+    official checkpoints load strictly.
+    """
+
+    temperature: torch.Tensor
+
+    def __init__(self, device: torch.device | str | None = None) -> None:
+        super().__init__()
+        self.register_buffer("temperature", torch.ones((), device=device), persistent=False)
+
+
+def set_temperature(module: nn.Module, temperature: float) -> None:
+    """Sets the temperature of every dynamic convolution inside `module` (or of `module` itself).
+
+    Static convolutions have none and are left alone, so this may be called on any network.
+
+    Raises:
+        ValueError: `temperature` is not a positive finite number.
+    """
+    if not (temperature > 0 and math.isfinite(temperature)):
+        raise ValueError(f"temperature: expected a positive number, received {temperature!r}")
+    for child in module.modules():
+        if isinstance(child, Tempered):
+            child.temperature.fill_(temperature)

@@ -1,0 +1,98 @@
+"""ResNet, https://arxiv.org/abs/1512.03385, with any kind of convolution in its blocks.
+
+Attribute names are those of the official ODConv code, because they name the stored arrays.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from odconv_spec import ConvSpec, NormSpec, ResidualSpec, ResNetSpec
+from odconv_torch.layers import build_conv, build_linear, build_norm
+from odconv_torch.models.backbone import Backbone
+
+Device = torch.device | str | None
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut."""
+
+    def __init__(
+        self, spec: ResidualSpec, device: Device = None, dtype: torch.dtype | None = None
+    ) -> None:
+        super().__init__()
+        conv1, conv2 = spec.convs
+        self.conv1 = build_conv(conv1, device, dtype)
+        self.bn1 = _norm_after(conv1, device, dtype)
+        self.conv2 = build_conv(conv2, device, dtype)
+        self.bn2 = _norm_after(conv2, device, dtype)
+        self.downsample = _shortcut(spec, device, dtype)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return torch.relu(y + shortcut)
+
+
+class Bottleneck(nn.Module):
+    """A 1x1, a 3x3 that carries the stride, a 1x1 that widens, and a shortcut."""
+
+    def __init__(
+        self, spec: ResidualSpec, device: Device = None, dtype: torch.dtype | None = None
+    ) -> None:
+        super().__init__()
+        conv1, conv2, conv3 = spec.convs
+        self.conv1 = build_conv(conv1, device, dtype)
+        self.bn1 = _norm_after(conv1, device, dtype)
+        self.conv2 = build_conv(conv2, device, dtype)
+        self.bn2 = _norm_after(conv2, device, dtype)
+        self.conv3 = build_conv(conv3, device, dtype)
+        self.bn3 = _norm_after(conv3, device, dtype)
+        self.downsample = _shortcut(spec, device, dtype)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.relu(self.bn1(self.conv1(x)))
+        y = torch.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return torch.relu(y + shortcut)
+
+
+class ResNet(Backbone):
+    """The network that a `ResNetSpec` describes; see `create_model` for the named ones."""
+
+    def __init__(
+        self, spec: ResNetSpec, device: Device = None, dtype: torch.dtype | None = None
+    ) -> None:
+        super().__init__(spec)
+        block = BasicBlock if spec.block == "basic" else Bottleneck
+        self.conv1 = build_conv(spec.stem, device, dtype)
+        self.bn1 = _norm_after(spec.stem, device, dtype)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.stages = tuple(stage for stage, _ in spec.by_stage())
+        for stage, blocks in spec.by_stage():
+            self.add_module(stage, nn.Sequential(*(block(b, device, dtype) for b in blocks)))
+        self.dropout = nn.Dropout(spec.dropout)
+        self.fc = build_linear(spec.head, device, dtype)
+
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.maxpool(torch.relu(self.bn1(self.conv1(x))))
+        for stage in self.stages:
+            x = self.get_submodule(stage)(x)
+        return x
+
+    def forward_head(self, features: torch.Tensor) -> torch.Tensor:
+        return self.fc(self.dropout(features.mean(dim=(2, 3))))
+
+
+def _norm_after(conv: ConvSpec, device: Device, dtype: torch.dtype | None) -> nn.Module:
+    return build_norm(NormSpec(conv.out_channels), conv.rank, device, dtype)
+
+
+def _shortcut(spec: ResidualSpec, device: Device, dtype: torch.dtype | None) -> nn.Module | None:
+    if spec.downsample is None:
+        return None
+    conv = build_conv(spec.downsample, device, dtype)
+    return nn.Sequential(conv, _norm_after(spec.downsample, device, dtype))
