@@ -1,0 +1,45 @@
+# Every target sets up a virtual environment in .venv on demand and uses it again afterwards.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+
+.PHONY: help install demo test quick lint format bench clean
+
+help:
+	@echo "make demo   convert the shipped checkpoint, run it in five runtimes, show the result"
+	@echo "make test   run all tests"
+	@echo "make quick  run all tests but the slow sweeps"
+	@echo "make lint   ruff and mypy"
+	@echo "make bench  measure speed"
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all]'
+	@touch $@
+
+demo: install
+	$(BIN)/python examples/demo.py
+
+test: install
+	$(BIN)/python -m tests.run
+
+quick: install
+	$(BIN)/python -m tests.run -m 'not slow'
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: install
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv demo_output

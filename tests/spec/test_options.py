@@ -1,0 +1,143 @@
+"""Every option is validated once, with what was expected and what was received."""
+
+from __future__ import annotations
+
+import pytest
+
+from odconv_spec import (
+    ConvChoice,
+    ConvSpec,
+    MobileNetV2Spec,
+    ODConvSpec,
+    ResNetSpec,
+    from_dict,
+    from_json,
+    list_models,
+    model_spec,
+)
+
+GEOMETRY = {"in_channels": 6, "out_channels": 8, "kernel_size": 3}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kernel_size": 0}, r"kernel_size: expected a whole number >= 1, received 0"),
+        ({"kernel_size": 3.0}, r"kernel_size: expected a whole number or 2 of them, received 3.0"),
+        ({"kernel_size": (3, 3, 3)}, r"kernel_size: expected .* 2 of them, received \(3, 3, 3\)"),
+        ({"kernel_size": True}, r"kernel_size: expected a whole number >= 1, received True"),
+        ({"kernel_size": "3"}, r"kernel_size: expected .* received '3'"),
+        ({"stride": 0}, r"stride: expected a whole number >= 1, received 0"),
+        ({"dilation": (1, 0)}, r"dilation: expected a whole number >= 1, received 0"),
+        ({"padding": -1}, r"padding: expected a whole number >= 0, received -1"),
+        ({"padding": "full"}, r"padding: expected one of 'valid', 'same', received 'full'"),
+        ({"padding": (1, 2, 3)}, r"padding: expected 'valid', 'same', .* received \(1, 2, 3\)"),
+        ({"groups": 4}, r"groups: expected a divisor of in_channels=6, received 4"),
+        ({"groups": 3}, r"groups: expected a divisor of out_channels=8, received 3"),
+        ({"groups": 0}, r"groups: expected a whole number >= 1, received 0"),
+        ({"in_channels": 0}, r"in_channels: expected a whole number >= 1, received 0"),
+        ({"kernel_num": 0}, r"kernel_num: expected a whole number >= 1, received 0"),
+        ({"min_channels": 0}, r"min_channels: expected a whole number >= 1, received 0"),
+        ({"reduction": 0}, r"reduction: expected a number in \(0, 1\], received 0"),
+        ({"reduction": 1.5}, r"reduction: expected a number in \(0, 1\], received 1.5"),
+        ({"head_init": "ones"}, r"head_init: expected one of 'zero', 'published', received 'ones'"),
+    ],
+)
+def test_wrong_options_name_what_was_expected(options, message):
+    with pytest.raises(ValueError, match=message):
+        ODConvSpec(**GEOMETRY | options)
+
+
+def test_geometry_has_one_form():
+    spec = ConvSpec(**GEOMETRY, padding=(1, (0, 2)), stride=[1, 2])
+    assert (spec.kernel, spec.strides, spec.dilations) == ((3, 3), (1, 2), (1, 1))
+    assert spec.pads == ((1, 1), (0, 2))
+    assert ConvSpec(**GEOMETRY, padding="valid").pads == ((0, 0), (0, 0))
+    assert ConvSpec(**spec.options()) == spec
+
+
+def test_same_padding_keeps_the_size_and_puts_the_odd_rest_after():
+    spec = ConvSpec(in_channels=1, out_channels=1, kernel_size=(4, 3), dilation=2, padding="same")
+    assert spec.pads == ((3, 3), (2, 2))
+    assert ConvSpec(**GEOMETRY | {"kernel_size": 2}, padding="same").pads == ((0, 1), (0, 1))
+
+
+def test_same_padding_with_a_stride_has_no_numbers():
+    spec = ConvSpec(**GEOMETRY, padding="same", stride=2)
+    assert spec.padding == "same"
+    with pytest.raises(ValueError, match=r"padding='same': expected stride 1, .*give the padding"):
+        _ = spec.pads
+
+
+@pytest.mark.parametrize(
+    ("options", "absent"),
+    [
+        ({}, set()),
+        ({"kernel_num": 1}, {"kernel_fc"}),
+        ({"kernel_size": 1}, {"spatial_fc"}),
+        ({"kernel_size": (1, 3)}, set()),
+        ({"in_channels": 8, "groups": 8}, {"filter_fc"}),
+        ({"in_channels": 4, "groups": 4}, set()),
+        ({"in_channels": 1, "out_channels": 1}, {"filter_fc"}),
+    ],
+)
+def test_heads_exist_as_in_the_published_code(options, absent):
+    every = {"channel_fc", "filter_fc", "spatial_fc", "kernel_fc"}
+    assert set(ODConvSpec(**GEOMETRY | options).heads()) == every - absent
+
+
+def test_hidden_width_has_a_floor():
+    widths = [ODConvSpec(**GEOMETRY | {"in_channels": c}).attention_channels for c in (6, 256, 600)]
+    assert widths == [16, 16, 37]
+    assert ODConvSpec(**GEOMETRY, reduction=0.5, min_channels=1).attention_channels == 3
+
+
+def test_unknown_models_are_answered_with_near_names():
+    with pytest.raises(ValueError, match=r"unknown model 'od_resnet19': did you mean 'od_resnet1"):
+        model_spec("od_resnet19")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("od_resnet18", {"kernels": 4}, r"od_resnet18 has the options .*kernel_num.*received kern"),
+        ("resnet18", {"kernel_num": 4}, r"resnet18 has the options .*received kernel_num"),
+        ("od_resnet18", {"kernel_num": 0}, r"kernel_num: expected a whole number >= 1"),
+        ("resnet18", {"num_classes": 0}, r"num_classes: expected a whole number >= 1"),
+        ("resnet18", {"in_channels": -1}, r"in_channels: expected a whole number >= 1"),
+        ("resnet18", {"dropout": 1.0}, r"dropout: expected a number in \[0, 1\), received 1.0"),
+        ("resnet18", {"stages": [(64,)]}, r"stages: expected rows of 2 numbers"),
+        ("mobilenetv2_100", {"stages": 3}, r"stages: expected rows of 4 numbers, received 3"),
+        ("mobilenetv2_100", {"width": 0}, r"width: expected a positive number, received 0"),
+    ],
+)
+def test_wrong_model_options(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        model_spec(name, **options)
+
+
+def test_options_reach_their_place():
+    spec = model_spec("od_resnet50", kernel_num=3, num_classes=7, in_channels=1, dropout=0.1)
+    assert dict(spec.conv.options)["kernel_num"] == 3
+    assert (spec.head.out_channels, spec.stem.in_channels, spec.dropout) == (7, 1, 0.1)
+
+
+def test_a_table_of_ones_own_is_custom():
+    assert ResNetSpec(stages=((8, 1),)).name == "resnet_custom"
+    od = ConvChoice.of("od", kernel_num=2)
+    assert MobileNetV2Spec(conv=od, stages=((1, 16, 1, 1),)).name == "od_mobilenetv2_custom"
+
+
+@pytest.mark.parametrize("text", ["[]", '{"family": "vgg"}', '{"family": "resnet", "depth": 18}'])
+def test_json_that_is_no_spec(text):
+    with pytest.raises(ValueError, match="expected one of|JSON object|has the fields"):
+        from_json(text)
+
+
+def test_values_that_are_no_spec():
+    with pytest.raises(ValueError, match="conv: expected one of 'static', 'od', received 'dcd'"):
+        from_dict({"family": "resnet", "conv": "dcd"})
+
+
+def test_every_name_is_listed_once():
+    assert len(list_models()) == len(set(list_models())) == 14
