@@ -71,7 +71,7 @@ def test_reduction_ablation_of_the_paper():
         denominator: model_spec("od_resnet18", reduction=1 / denominator).trainable_count()
         for denominator in (4, 8, 16, 32)
     }
-    # Counted from the official code; the least hidden width of 16 makes 1/32 more than half of 1/16.
+    # Counted from the official code; hidden widths have a floor of 16.
     assert {k: f"{v / 1e6:.2f}" for k, v in counts.items()} == {
         4: "12.58",
         8: "12.15",

@@ -130,7 +130,7 @@ def test_a_table_of_ones_own_is_custom():
 
 @pytest.mark.parametrize("text", ["[]", '{"family": "vgg"}', '{"family": "resnet", "depth": 18}'])
 def test_json_that_is_no_spec(text):
-    with pytest.raises(ValueError, match="expected one of|JSON object|has the fields"):
+    with pytest.raises(ValueError, match=r"expected one of|JSON object|has the fields"):
         from_json(text)
 
 
