@@ -1,0 +1,1 @@
+"""How a user of each framework loads the converted checkpoint: with that framework's own loader."""

@@ -1,0 +1,41 @@
+"""The one place that chooses a layer by its spec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import keras
+
+from odconv_keras.layers.build_static import build_linear, build_norm, build_static_conv
+from odconv_keras.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
+from odconv_spec import ConvSpec, ODConvSpec
+
+__all__ = ["build_conv", "build_linear", "build_norm"]
+
+DYNAMIC: Mapping[type[ConvSpec], tuple[type[keras.layers.Layer], ...]] = MappingProxyType(
+    {ODConvSpec: (ODConv1D, ODConv2D, ODConv3D)}  # by rank - 1
+)
+# What the specs call like torch does and Keras by names of its own.
+_KERAS_NAMES = MappingProxyType(
+    {
+        "out_channels": "filters",
+        "stride": "strides",
+        "dilation": "dilation_rate",
+        "bias": "use_bias",
+    }
+)
+
+
+def build_conv(spec: ConvSpec, **options: Any) -> keras.layers.Layer:
+    """The convolution that `spec` describes, static or dynamic, with channels last.
+
+    `options` are those of every Keras layer, such as `name` and `dtype`.
+    """
+    if type(spec) is ConvSpec:
+        return build_static_conv(spec, **options)
+    layer = DYNAMIC[type(spec)][spec.rank - 1]
+    arguments = {_KERAS_NAMES.get(key, key): value for key, value in spec.options().items()}
+    del arguments["in_channels"]  # inferred from the input
+    return layer(data_format="channels_last", **arguments, **options)

@@ -1,0 +1,47 @@
+"""Static layers from their specs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from odconv_keras.layers.init import kaiming_normal
+from odconv_keras.layers.linear import Linear
+from odconv_keras.layers.norm import BatchNormalization
+from odconv_keras.layers.static_conv import StaticConv1D, StaticConv2D, StaticConv3D
+from odconv_spec import ConvSpec, LinearSpec, NormSpec
+
+_CONVS = (StaticConv1D, StaticConv2D, StaticConv3D)  # by rank - 1
+
+
+def build_static_conv(
+    spec: ConvSpec, *, kernel_initializer: Any = None, **options: Any
+) -> keras.layers.Layer:
+    """A convolution with padding by number and, unless told otherwise, Kaiming normal start.
+
+    `options` are those of every Keras layer, such as `name` and `dtype`.
+    """
+    return _CONVS[spec.rank - 1](
+        spec.out_channels,
+        spec.kernel,
+        spec.strides,
+        padding=spec.padding,
+        data_format="channels_last",
+        dilation_rate=spec.dilations,
+        groups=spec.groups,
+        use_bias=spec.bias,
+        kernel_initializer=kernel_initializer or kaiming_normal(),
+        **options,
+    )
+
+
+def build_norm(spec: NormSpec, **options: Any) -> BatchNormalization:
+    # Keras' momentum is the weight of the old statistics, the spec's that of the new batch.
+    return BatchNormalization(momentum=1 - spec.momentum, epsilon=spec.eps, **options)
+
+
+def build_linear(spec: LinearSpec, **options: Any) -> Linear:
+    """A classifier that starts at normal(0, 0.01), as in MobileNetV2's published code."""
+    start = keras.initializers.RandomNormal(stddev=0.01)
+    return Linear(spec.out_channels, kernel_initializer=start, **options)

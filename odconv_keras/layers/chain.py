@@ -1,0 +1,56 @@
+"""Layers in a row, named by their number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="odconv")
+class Chain(keras.layers.Layer):
+    """Calls layers in order and holds each as an attribute named by its index: "0", "1", ...
+
+    `keras.Sequential` would store its layers' weights under names of their classes. Attributes
+    name the weights in a file as they are named in PyTorch's `nn.Sequential`.
+    """
+
+    def __init__(self, layers: Sequence[keras.layers.Layer], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.length = len(layers)
+        for index, layer in enumerate(layers):
+            setattr(self, str(index), layer)
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        for layer in self._in_order():
+            if not layer.built:  # a deserialised chain receives built layers
+                layer.build(input_shape)
+            input_shape = layer.compute_output_shape(input_shape)
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        for layer in self._in_order():
+            inputs = layer(inputs)  # Keras hands `training` to the layers that take it
+        return inputs
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Sequence[int | None]:
+        for layer in self._in_order():
+            input_shape = layer.compute_output_shape(input_shape)
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        layers = [keras.saving.serialize_keras_object(layer) for layer in self._in_order()]
+        return super().get_config() | {"layers": layers}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Chain:
+        layers = [keras.saving.deserialize_keras_object(layer) for layer in config["layers"]]
+        return cls(**config | {"layers": layers})
+
+    def __dir__(self) -> list[str]:
+        # Keras finds the weights of sub-layers by `dir`, from which torch.nn.Module, a base of
+        # every layer on that backend, removes names that begin with a digit.
+        return list({*super().__dir__(), *map(str, range(self.length))})
+
+    def _in_order(self) -> list[keras.layers.Layer]:
+        return [getattr(self, str(index)) for index in range(self.length)]

@@ -1,0 +1,100 @@
+"""Convolutions with one kernel for all samples or one for each. Channels are last.
+
+A kernel of each sample meets the map as a matrix product with the map's patches. Grouped
+convolutions with samples as groups, which other frameworks take for this, are several times slower
+in XLA, and TensorFlow has none on a CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import keras
+from keras import ops
+
+from odconv_keras.layers.padding import Window, pad
+
+
+def conv(x: Any, kernel: Any, window: Window) -> Any:
+    """Convolution of x, (batch, *map, in), with a kernel (*kernel, in // groups, out)."""
+    grouped = x.shape[-1] != kernel.shape[-2]
+    dilated_steps = max(window.strides) > 1 and max(window.dilations) > 1
+    # TensorFlow has no strides beside dilations; Keras compiles its grouped convolutions anew in
+    # each eager call. XLA's depthwise convolution on a CPU takes 30 times as long as the sum here.
+    if (grouped or dilated_steps) and keras.backend.backend() != "torch":
+        return conv_per_sample(x, ops.expand_dims(kernel, 0), window)
+    return ops.conv(
+        x if window.keeps_size else pad(x, window),
+        kernel,
+        strides=window.strides,
+        padding="same" if window.keeps_size else "valid",  # "same" saves a padded copy of the map
+        data_format="channels_last",
+        dilation_rate=window.dilations,
+    )
+
+
+def conv_per_sample(x: Any, kernels: Any, window: Window) -> Any:
+    """Convolution of each sample with its own kernel.
+
+    Args:
+        x: (batch, *map, in).
+        kernels: (batch, *kernel, in // groups, out), or a batch of 1 for all samples.
+        window: how the kernels move over the map.
+
+    Returns:
+        (batch, *map after convolution, out).
+
+    Raises:
+        ValueError: the kernels do not fit into the map.
+    """
+    window.output_shape(x.shape, kernels.shape[-1])
+    groups = x.shape[-1] // kernels.shape[-2]
+    taps = list(_taps(pad(x, window), window))
+    if groups == x.shape[-1] == kernels.shape[-1]:
+        return _depthwise(taps, kernels)
+    return _grouped(taps, kernels, groups)
+
+
+def _taps(x: Any, window: Window) -> Iterator[Any]:
+    """What each tap of the kernel sees, in row-major order: (batch, *map after convolution, in)."""
+    sizes = ops.shape(x)[1:-1]  # may be tensors
+    steps = window.strides
+    ends = [
+        # In this form the sizes of JAX's symbolic shapes equal those of its own convolutions.
+        (size - reach - 1) // step * step + 1
+        for size, reach, step in zip(sizes, window.reaches, steps, strict=True)
+    ]
+    for tap in product(*map(range, window.kernel)):
+        starts = [i * dilation for i, dilation in zip(tap, window.dilations, strict=True)]
+        axes = zip(starts, ends, steps, strict=True)
+        yield x[(slice(None), *(slice(start, start + end, step) for start, end, step in axes))]
+
+
+def _depthwise(taps: list[Any], kernels: Any) -> Any:
+    channels = kernels.shape[-1]
+    ones = (1,) * (len(taps[0].shape) - 2)
+    # (batch, taps, *ones, channels)
+    kernels = ops.reshape(kernels, (-1, len(taps), *ones, channels))
+    total = taps[0] * kernels[:, 0]
+    for index, tap in enumerate(taps[1:], start=1):
+        total = total + tap * kernels[:, index]
+    return total
+
+
+def _grouped(taps: list[Any], kernels: Any, groups: int) -> Any:
+    shape = ops.shape(taps[0])  # (batch, *map, in)
+    inputs, outputs = kernels.shape[-2:]
+    patches = ops.stack(taps, axis=-2)  # (batch, *map, taps, in)
+    patches = ops.reshape(patches, (shape[0], -1, len(taps), groups, inputs))
+    patches = ops.transpose(patches, (0, 3, 1, 2, 4))
+    # (batch, groups, positions, taps * in // groups)
+    patches = ops.reshape(patches, (shape[0], groups, -1, len(taps) * inputs))
+    kernels = ops.reshape(kernels, (-1, len(taps), inputs, groups, outputs // groups))
+    kernels = ops.transpose(kernels, (0, 3, 1, 2, 4))
+    # (batch, groups, taps * in // groups, out // groups)
+    kernels = ops.reshape(kernels, (-1, groups, len(taps) * inputs, outputs // groups))
+    # The operator, because `ops.matmul` takes float64 for float32 on PyTorch.
+    y = patches @ kernels  # (batch, groups, positions, out // groups)
+    return ops.reshape(ops.transpose(y, (0, 2, 1, 3)), (*shape[:-1], outputs))

@@ -1,0 +1,25 @@
+"""Pooling. Channels are last."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import ops
+
+from odconv_keras.layers.precision import at_least_single, mean
+
+
+def global_mean(x: Any, keepdims: bool = False) -> Any:
+    """Mean over the map of x, (batch, *map, channels)."""
+    axes = tuple(range(1, len(x.shape) - 1))
+    return ops.cast(mean(at_least_single(x), axes, keepdims), x.dtype)
+
+
+def max_pool(x: Any, size: int, strides: int, padding: int) -> Any:
+    """Maximum over square windows; `padding` values that are never the maximum go on each side.
+
+    Keras pads only by "same", which with a stride pads more after the map.
+    """
+    pairs = ((0, 0), *(((padding, padding),) * (len(x.shape) - 2)), (0, 0))
+    x = ops.pad(x, pairs, constant_values=float("-inf"))
+    return ops.max_pool(x, size, strides, padding="valid", data_format="channels_last")

@@ -1,0 +1,32 @@
+"""Arithmetic that keeps its digits: not in half precision, and in float64 on every backend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def at_least_single(x: Any) -> Any:
+    """x in float32, or in float64 if it is that already.
+
+    `keras.backend.result_type` would lower float64 to float32 on JAX and PyTorch.
+    """
+    halves = ("float16", "bfloat16")
+    return ops.cast(x, "float32") if keras.backend.standardize_dtype(x.dtype) in halves else x
+
+
+def count(x: Any, axes: Sequence[int]) -> Any:
+    """The number of values along the axes, a scalar of x's dtype; the graph may not know it."""
+    shape = ops.shape(x)
+    total = ops.ones((), x.dtype)
+    for axis in axes:
+        total = total * ops.cast(shape[axis], x.dtype)
+    return total
+
+
+def mean(x: Any, axes: Sequence[int], keepdims: bool = False) -> Any:
+    """Like `keras.ops.mean`, which takes float64 for float32 on JAX and PyTorch."""
+    return ops.sum(x, axes, keepdims=keepdims) / count(x, axes)

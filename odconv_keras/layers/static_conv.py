@@ -1,0 +1,58 @@
+"""Convolutions of Keras whose padding may be given by number.
+
+A stride-2 convolution with padding "same" pads more after the map than before it, while PyTorch,
+PaddlePaddle and the published networks pad the same number on both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from odconv_keras.layers.conv import conv
+from odconv_keras.layers.data_format import (
+    from_channels_last,
+    shape_from_channels_last,
+    shape_to_channels_last,
+    to_channels_last,
+)
+from odconv_keras.layers.padding import Window
+
+
+class _StaticConv(keras.layers.Layer):
+    """Goes before a convolution of Keras in the bases; takes over its padding and arithmetic."""
+
+    def __init__(self, *args: Any, padding: Any = "valid", **kwargs: Any) -> None:
+        super().__init__(*args, padding="valid", **kwargs)
+        self.padding = padding
+        self._window()  # raises early
+
+    def call(self, inputs: Any) -> Any:
+        y = conv(to_channels_last(inputs, self.data_format), self.kernel, self._window())
+        y = from_channels_last(y if self.bias is None else y + self.bias, self.data_format)
+        return y if self.activation is None else self.activation(y)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        shape = shape_to_channels_last(input_shape, self.data_format)
+        shape = self._window().output_shape(shape, self.filters)
+        return shape_from_channels_last(shape, self.data_format)
+
+    def _window(self) -> Window:
+        return Window.of(self.kernel_size, self.strides, self.padding, self.dilation_rate)
+
+
+@keras.saving.register_keras_serializable(package="odconv")
+class StaticConv1D(_StaticConv, keras.layers.Conv1D):
+    """`keras.layers.Conv1D` with padding "valid", "same", a number or (before, after) pairs."""
+
+
+@keras.saving.register_keras_serializable(package="odconv")
+class StaticConv2D(_StaticConv, keras.layers.Conv2D):
+    """`keras.layers.Conv2D` with padding "valid", "same", a number or (before, after) pairs."""
+
+
+@keras.saving.register_keras_serializable(package="odconv")
+class StaticConv3D(_StaticConv, keras.layers.Conv3D):
+    """`keras.layers.Conv3D` with padding "valid", "same", a number or (before, after) pairs."""

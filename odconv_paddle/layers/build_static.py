@@ -1,0 +1,45 @@
+"""Static layers from their specs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from paddle import ParamAttr, nn
+from paddle.nn.initializer import Constant, Initializer, Normal
+from paddle.nn.layer.conv import _ConvNd
+
+from odconv_paddle.layers.init import kaiming_normal
+from odconv_paddle.layers.norm import NORMS
+from odconv_spec import ConvSpec, LinearSpec, NormSpec
+
+_CONVS: tuple[Callable[..., _ConvNd], ...] = (nn.Conv1D, nn.Conv2D, nn.Conv3D)  # by rank - 1
+
+
+def build_static_conv(spec: ConvSpec, initializer: Initializer | None = None) -> _ConvNd:
+    """A convolution of `paddle.nn` that starts at `initializer`, or else at Kaiming normal."""
+    return _CONVS[spec.rank - 1](
+        spec.in_channels,
+        spec.out_channels,
+        spec.kernel,
+        spec.strides,
+        [side for pair in spec.pads for side in pair],  # before and after each axis in turn
+        spec.dilations,
+        spec.groups,
+        weight_attr=ParamAttr(initializer=initializer or kaiming_normal(spec)),
+        bias_attr=_zeros() if spec.bias else False,
+    )
+
+
+def build_norm(spec: NormSpec, rank: int = 2) -> nn.Layer:
+    # Paddle's momentum is the weight of the old statistics.
+    return NORMS[rank - 1](spec.channels, momentum=1 - spec.momentum, epsilon=spec.eps)
+
+
+def build_linear(spec: LinearSpec) -> nn.Linear:
+    """A classifier that starts at normal(0, 0.01), as in MobileNetV2's published code."""
+    normal = ParamAttr(initializer=Normal(0.0, 0.01))
+    return nn.Linear(spec.in_channels, spec.out_channels, weight_attr=normal, bias_attr=_zeros())
+
+
+def _zeros() -> ParamAttr:
+    return ParamAttr(initializer=Constant(0.0))

@@ -1,0 +1,37 @@
+"""The temperature that divides attention logits: run-time state, not part of a checkpoint."""
+
+from __future__ import annotations
+
+import math
+
+import paddle
+from paddle import nn
+
+
+class Tempered(nn.Layer):
+    """A layer with a temperature, 1 at the start.
+
+    The temperature is a buffer, so that static graphs see it change, and not persistable, so that
+    converted official checkpoints have no key too few.
+    """
+
+    temperature: paddle.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("temperature", paddle.ones([]), persistable=False)
+
+
+def set_temperature(layer: nn.Layer, temperature: float) -> None:
+    """Sets the temperature of every dynamic convolution inside `layer` (or of `layer` itself).
+
+    Static convolutions have none and are left alone, so this may be called on any network.
+
+    Raises:
+        ValueError: `temperature` is not a positive finite number.
+    """
+    if not (temperature > 0 and math.isfinite(temperature)):
+        raise ValueError(f"temperature: expected a positive number, received {temperature!r}")
+    for child in layer.sublayers(include_self=True):
+        if isinstance(child, Tempered):
+            child.temperature.fill_(temperature)

@@ -1,0 +1,1 @@
+"""Compares every runtime with a NumPy float64 reference: `python -m parity_tests`."""

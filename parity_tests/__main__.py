@@ -1,0 +1,65 @@
+"""`python -m parity_tests`: the numbers of every runtime beside the reference, in one table.
+
+Exits with 1 if a number is further away than its tolerance, with 2 if a runtime cannot be run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from parity_tests.comparison import Record
+from parity_tests.runner import Result, WorkerError, run
+from parity_tests.runtimes import RUNTIMES
+from parity_tests.table import table
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    results = []
+    for runtime in options.runtime or RUNTIMES:
+        try:
+            results.append(run(runtime, options.cases, _listener(runtime)))
+        except WorkerError as error:
+            sys.stderr.write(f"error: {error}\n")
+            return 2
+    if not any(result.records for result in results):
+        sys.stderr.write(f"error: no case matches {options.cases!r}\n")
+        return 2
+    return _report(results)
+
+
+def _report(results: Sequence[Result]) -> int:
+    failed = [(r.runtime, record) for r in results for record in r.records if not record.ok]
+    sys.stdout.write(table(results) + "\n")
+    for runtime, record in failed:
+        sys.stdout.write(f"{runtime}: {record}\n")
+    count = sum(len(result.records) for result in results)
+    sys.stdout.write(f"{count - len(failed)} passed, {len(failed)} failed\n")
+    return 1 if failed else 0
+
+
+def _listener(runtime: str) -> Callable[[Record], None]:
+    """Names the case at hand on a terminal."""
+
+    def show(record: Record) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{runtime}: {record.case:<60.60}")
+
+    return show
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m parity_tests", description=__doc__)
+    parser.add_argument(
+        "--runtime", action="append", choices=list(RUNTIMES), help="may be repeated; all by default"
+    )
+    parser.add_argument(
+        "--cases", default="*", metavar="PATTERN", help="such as 'golden/*' or '*/float64'"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,21 @@
+"""What the suite asks of a runtime."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from parity_tests.cases import Problem
+from parity_tests.reference import Run, Training
+
+
+class Adapter(Protocol):
+    """One runtime. Arrays go in and come out under canonical names, through the converter."""
+
+    def versions(self) -> dict[str, str]:
+        """Distribution -> version of what the runtime consists of."""
+
+    def run(self, problem: Problem) -> Run:
+        """One pass; gradients only where the problem has a `grad_output`."""
+
+    def train(self, problem: Problem) -> Training:
+        """One optimiser step for each batch of the problem, see `cases.OPTIMISER`."""

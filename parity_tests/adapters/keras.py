@@ -1,0 +1,131 @@
+"""What the three Keras runtimes share: everything but the way to gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from odconv_keras import set_temperature
+from odconv_keras.layers import build_conv
+from odconv_keras.models.factory import build_model
+from odconv_spec import BackboneSpec
+from parity_tests.adapters.shapes import attention_shapes, running
+from parity_tests.cases import OPTIMISER, Problem
+from parity_tests.reference import Run, Training
+from weights_converter import assign, extract
+from weights_converter.frameworks.keras import variables
+from weights_converter.layouts import KERAS
+
+# Step(input, target) -> output, loss, gradient of the input, gradients of trainable_variables
+Step = Callable[[Any, Any], tuple[Any, Any, Any, Sequence[Any]]]
+
+
+class Backend(Protocol):
+    """What differs between the Keras runtimes. A loss takes an output and a target."""
+
+    distribution: str
+
+    def forward(self, model: Any, x: Any) -> Any: ...
+
+    def step(self, model: Any, loss: Callable[[Any, Any], Any], training: bool) -> Step: ...
+
+
+class KerasAdapter:
+    """Keras on one backend."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
+    def versions(self) -> dict[str, str]:
+        return {name: version(name) for name in ("keras", self.backend.distribution)}
+
+    def run(self, problem: Problem) -> Run:
+        model = _model(problem)
+        x = channels_last(problem.x)
+        attentions = _attentions(model, problem, x)
+        if problem.grad_output is None:
+            y, grad_input, grads = self.backend.forward(model, x), None, {}
+        else:
+            step = self.backend.step(model, _weighted_sum, problem.training)
+            y, _, grad_x, found = step(x, channels_last(problem.grad_output))
+            grad_input = channels_first(_numpy(grad_x))
+            grads = _by_name(model, found)
+        return Run(
+            output=channels_first(_numpy(y)),
+            attentions=attentions,
+            grad_input=grad_input,
+            grads=grads,
+            statistics=running(extract(model)),
+        )
+
+    def train(self, problem: Problem) -> Training:
+        model = _model(problem)
+        optimiser = keras.optimizers.SGD(OPTIMISER["lr"], OPTIMISER["momentum"])
+        step = self.backend.step(model, _cross_entropy, training=True)
+        losses = []
+        for x, labels in problem.batches():
+            _, loss, _, grads = step(channels_last(x), labels)
+            trainable = model.trainable_variables
+            # Keras's own weight_decay is decoupled from the momentum; the published SGD's is not.
+            decay = OPTIMISER["weight_decay"]
+            decayed = [g + decay * v.value for g, v in zip(grads, trainable, strict=True)]
+            optimiser.apply(decayed, trainable)
+            losses.append(float(_numpy(loss)))
+        return Training(tuple(losses), extract(model))
+
+
+def _weighted_sum(y: Any, weight: Any) -> Any:
+    return keras.ops.sum(y * keras.ops.convert_to_tensor(weight))
+
+
+def _cross_entropy(y: Any, labels: Any) -> Any:
+    losses = keras.losses.sparse_categorical_crossentropy(labels, y, from_logits=True)
+    return keras.ops.mean(losses)
+
+
+def _model(problem: Problem) -> Any:
+    spec = problem.spec
+    keras.config.set_floatx(problem.dtype)
+    keras.config.set_dtype_policy(problem.dtype)
+    model: Any = build_model(spec) if isinstance(spec, BackboneSpec) else build_conv(spec)
+    if not model.built:
+        model.build((None, *[None] * (problem.x.ndim - 2), problem.x.shape[1]))
+    assign(model, problem.arrays)
+    set_temperature(model, problem.temperature)
+    return model
+
+
+def _attentions(model: Any, problem: Problem, x: npt.NDArray[Any]) -> dict[str, Any]:
+    if problem.training or not hasattr(model, "attention"):
+        return {}
+    found = model.attention(x, training=False)._asdict()
+    arrays = {name: _numpy(value) for name, value in found.items() if value is not None}
+    return attention_shapes(arrays, problem.spec)
+
+
+def _by_name(model: Any, grads: Sequence[Any]) -> dict[str, npt.NDArray[Any]]:
+    """Gradients in the order of `trainable_variables`, by canonical name and in canonical axes."""
+    known = {id(v.handle): v for v in variables(model)}
+    found = {}
+    for variable, grad in zip(model.trainable_variables, grads, strict=True):
+        if grad is not None:
+            array = known[id(variable)]
+            found[array.name] = KERAS.to_canonical(array.role, _numpy(grad))
+    return found
+
+
+def _numpy(value: Any) -> npt.NDArray[Any]:
+    return np.array(keras.ops.convert_to_numpy(value))
+
+
+def channels_last(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.moveaxis(array, 1, -1) if array.ndim > 2 else array
+
+
+def channels_first(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.moveaxis(array, -1, 1) if array.ndim > 2 else array

@@ -1,0 +1,33 @@
+"""Keras on TensorFlow, in eager mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from parity_tests.adapters.keras import KerasAdapter, Step
+
+
+class TensorFlow:
+    distribution = "tensorflow-cpu"
+
+    def forward(self, model: Any, x: Any) -> Any:
+        return model(x, training=False)
+
+    def step(self, model: Any, loss: Callable[[Any, Any], Any], training: bool) -> Step:
+        def run(x: Any, target: Any) -> Any:
+            source = tf.convert_to_tensor(x)
+            with tf.GradientTape() as tape:
+                tape.watch(source)
+                y = model(source, training=training)
+                value = loss(y, target)
+            trainable = [variable.value for variable in model.trainable_variables]
+            grad_x, grads = tape.gradient(value, (source, trainable))
+            return y, value, grad_x, grads
+
+        return run
+
+
+ADAPTER = KerasAdapter(TensorFlow())

@@ -1,0 +1,82 @@
+"""PaddlePaddle in dynamic graph mode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import paddle
+from paddle.nn import functional as F
+
+from odconv_paddle import set_temperature
+from odconv_paddle.layers import build_conv
+from odconv_paddle.models.factory import build_model
+from odconv_spec import BackboneSpec
+from parity_tests.adapters.shapes import attention_shapes, running
+from parity_tests.cases import OPTIMISER, Problem
+from parity_tests.reference import Run, Training
+from weights_converter import assign, extract
+from weights_converter.frameworks.paddle import variables
+from weights_converter.layouts import PADDLE
+
+
+class PaddleAdapter:
+    def versions(self) -> dict[str, str]:
+        return {"paddlepaddle": paddle.__version__}
+
+    def run(self, problem: Problem) -> Run:
+        model = _model(problem)
+        x = paddle.to_tensor(problem.x, stop_gradient=problem.grad_output is None)
+        attentions = _attentions(model, problem, x)
+        y = model(x)
+        if problem.grad_output is not None:
+            y.backward(paddle.to_tensor(problem.grad_output))
+        return Run(
+            output=y.numpy(),
+            attentions=attentions,
+            grad_input=None if x.grad is None else x.grad.numpy(),
+            grads={
+                v.name: PADDLE.to_canonical(v.role, v.handle.grad.numpy())
+                for v in variables(model)
+                if v.handle.grad is not None
+            },
+            statistics=running(extract(model)),
+        )
+
+    def train(self, problem: Problem) -> Training:
+        model = _model(problem)
+        optimiser = paddle.optimizer.Momentum(
+            OPTIMISER["lr"],
+            OPTIMISER["momentum"],
+            parameters=model.parameters(),
+            weight_decay=OPTIMISER["weight_decay"],
+        )
+        losses = []
+        for x, labels in problem.batches():
+            loss = F.cross_entropy(model(paddle.to_tensor(x)), paddle.to_tensor(labels))
+            loss.backward()
+            optimiser.step()
+            optimiser.clear_grad()
+            losses.append(float(loss))
+        return Training(tuple(losses), extract(model))
+
+
+def _model(problem: Problem) -> Any:
+    # Paddle's layers take their dtype from the default at construction.
+    paddle.set_default_dtype(problem.dtype)  # type: ignore[arg-type]
+    spec = problem.spec
+    model: Any = build_model(spec) if isinstance(spec, BackboneSpec) else build_conv(spec)
+    assign(model, problem.arrays)
+    set_temperature(model, problem.temperature)
+    model.train() if problem.training else model.eval()
+    return model
+
+
+def _attentions(model: Any, problem: Problem, x: paddle.Tensor) -> dict[str, Any]:
+    if problem.training or not hasattr(model, "attention"):
+        return {}
+    with paddle.no_grad():
+        found = {k: v.numpy() for k, v in model.attention(x)._asdict().items() if v is not None}
+    return attention_shapes(found, problem.spec)
+
+
+ADAPTER = PaddleAdapter()

@@ -1,0 +1,78 @@
+"""PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from odconv_spec import BackboneSpec
+from odconv_torch import set_temperature
+from odconv_torch.layers import build_conv
+from odconv_torch.models.factory import build_model
+from parity_tests.adapters.shapes import attention_shapes, running
+from parity_tests.cases import OPTIMISER, Problem
+from parity_tests.reference import Run, Training
+from weights_converter import assign, extract
+
+
+class TorchAdapter:
+    def versions(self) -> dict[str, str]:
+        return {"torch": torch.__version__}
+
+    def run(self, problem: Problem) -> Run:
+        model = _model(problem)
+        x = torch.tensor(problem.x, requires_grad=problem.grad_output is not None)
+        attentions = _attentions(model, problem, x)
+        with torch.set_grad_enabled(problem.grad_output is not None):
+            y = model(x)
+        if problem.grad_output is not None:
+            y.backward(torch.tensor(problem.grad_output))
+        grads = {n: p.grad.numpy() for n, p in model.named_parameters() if p.grad is not None}
+        return Run(
+            output=y.detach().numpy(),
+            attentions=attentions,
+            grad_input=None if x.grad is None else x.grad.numpy(),
+            grads=grads,
+            statistics=running(extract(model)),
+        )
+
+    def train(self, problem: Problem) -> Training:
+        model = _model(problem)
+        optimiser = torch.optim.SGD(
+            model.parameters(),
+            lr=OPTIMISER["lr"],
+            momentum=OPTIMISER["momentum"],
+            weight_decay=OPTIMISER["weight_decay"],
+        )
+        losses = []
+        for x, labels in problem.batches():
+            loss = F.cross_entropy(model(torch.tensor(x)), torch.tensor(labels))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            losses.append(loss.item())
+        return Training(tuple(losses), extract(model))
+
+
+def _model(problem: Problem) -> Any:
+    spec, dtype = problem.spec, getattr(torch, problem.dtype)
+    if isinstance(spec, BackboneSpec):
+        model: Any = build_model(spec, dtype=dtype)
+    else:
+        model = build_conv(spec, dtype=dtype)
+    assign(model, problem.arrays)
+    set_temperature(model, problem.temperature)
+    return model.train(problem.training)
+
+
+def _attentions(model: Any, problem: Problem, x: torch.Tensor) -> dict[str, Any]:
+    if problem.training or not hasattr(model, "attention"):
+        return {}
+    with torch.no_grad():
+        found = {k: v.numpy() for k, v in model.attention(x)._asdict().items() if v is not None}
+    return attention_shapes(found, problem.spec)
+
+
+ADAPTER = TorchAdapter()

@@ -1,0 +1,64 @@
+"""Random arrays for a spec, such that a mistake in any of them shows in the output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from math import prod, sqrt
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from odconv_spec import Parameter, Role
+from parity_tests.reference.tape import Array
+
+Draw: TypeAlias = Callable[[np.random.Generator, tuple[int, ...]], Array]
+
+
+def _normal(deviation: float) -> Draw:
+    return lambda generator, shape: deviation * generator.standard_normal(shape)
+
+
+def _around_one(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return generator.uniform(0.5, 1.5, shape)
+
+
+def _static_kernel(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    gain = 2.0 if shape[1] == 1 else 1.0
+    return gain / sqrt(prod(shape[1:])) * generator.standard_normal(shape)
+
+
+def _expert_kernels(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    gain = sqrt(shape[0]) * (10.0 if shape[2] == 1 else 2.0)
+    return gain / sqrt(prod(shape[2:])) * generator.standard_normal(shape)
+
+
+# The gains are found by trial, so that with random statistics the published networks neither
+# explode nor forget their input: residual branches must be somewhat weaker than their shortcuts,
+# depthwise kernels make up for what two ReLU6 take from the blocks of MobileNetV2, and experts for
+# the mean of several kernels and for attentions around a half.
+_DRAWS: Mapping[Role, Draw] = MappingProxyType(
+    {
+        Role.CONV_KERNEL: _static_kernel,
+        Role.EXPERT_KERNELS: _expert_kernels,
+        Role.EXPERT_BIASES: _normal(0.5),
+        Role.LINEAR_KERNEL: _static_kernel,
+        Role.BIAS: _normal(0.5),
+        Role.NORM_SCALE: _around_one,
+        Role.NORM_SHIFT: _normal(0.2),
+        Role.NORM_MEAN: _normal(0.2),
+        Role.NORM_VARIANCE: _around_one,
+    }
+)
+
+
+def random_arrays(
+    parameters: Iterable[Parameter], seed: int, dtype: npt.DTypeLike = np.float64
+) -> dict[str, npt.NDArray[Any]]:
+    """A random array for every parameter; other dtypes get the float64 values, rounded."""
+    generator = np.random.default_rng(seed)
+    return {
+        parameter.name: _DRAWS[parameter.role](generator, parameter.shape).astype(dtype, copy=False)
+        for parameter in parameters
+    }

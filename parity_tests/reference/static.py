@@ -1,0 +1,40 @@
+"""The layers that are not dynamic."""
+
+from __future__ import annotations
+
+from odconv_spec import ConvSpec, NormSpec
+from parity_tests.reference.functional import batch_norm, conv, linear, per_channel
+from parity_tests.reference.scope import Scope
+from parity_tests.reference.tape import Value
+
+
+def static_conv(spec: ConvSpec, x: Value, at: Scope) -> Value:
+    return add_bias(spec, conv(x, at["weight"], spec), at)
+
+
+def add_bias(spec: ConvSpec, y: Value, at: Scope) -> Value:
+    return y + per_channel(at["bias"], spec.rank) if spec.bias else y
+
+
+def norm(x: Value, at: Scope) -> Value:
+    """Batch normalisation; reports the running statistics after it."""
+    spec = NormSpec(x.shape[1])
+    output, mean, variance = batch_norm(
+        x,
+        at["weight"],
+        at["bias"],
+        at["running_mean"].data,
+        at["running_var"].data,
+        training=at.training,
+        eps=spec.eps,
+        momentum=spec.momentum,
+    )
+    at.statistics[at.full("running_mean")] = mean
+    at.statistics[at.full("running_var")] = variance
+    return output
+
+
+def classifier(features: Value, at: Scope) -> Value:
+    """The linear layer on the mean over space: (batch, classes)."""
+    pooled = features.mean(range(2, len(features.shape)))  # (batch, channels)
+    return linear(pooled, at["weight"], at["bias"])

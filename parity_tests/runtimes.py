@@ -1,0 +1,19 @@
+"""The runtimes, and the environment that each needs in its own process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+RUNTIMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "torch": MappingProxyType({}),
+        "paddle": MappingProxyType({"GLOG_minloglevel": "2"}),
+        "keras-tensorflow": MappingProxyType(
+            {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        ),
+        # JAX computes in 32 bits unless told otherwise before it is imported.
+        "keras-jax": MappingProxyType({"KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1"}),
+        "keras-torch": MappingProxyType({"KERAS_BACKEND": "torch"}),
+    }
+)

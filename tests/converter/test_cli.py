@@ -1,0 +1,134 @@
+"""The command line: what it prints, and with which code it ends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers import SMALL_RESNET, arrays_of, save
+
+from odconv_spec import model_spec
+from weights_converter.cli import main
+
+SPEC = model_spec("od_resnet18", **SMALL_RESNET)
+EXAMPLE = Path(__file__).parents[2] / "examples" / "odconv4x_mobilenetv2_digits.pth.tar"
+DIGITS = str(Path(__file__).parents[2] / "examples" / "digits.json")
+
+
+@pytest.fixture
+def source(tmp_path):
+    return save(tmp_path / "a.pth", SPEC, arrays_of(SPEC))
+
+
+def test_convert_verify_inspect(source, tmp_path, capsys):
+    target = tmp_path / "b.weights.h5"
+    assert main(["convert", str(source), str(target)]) == 0
+    out = capsys.readouterr().out
+    assert "a.pth -> b.weights.h5 (keras-h5)" in out
+    assert "all bits equal when read back" in out
+    assert main(["verify", str(source), str(target)]) == 0
+    assert "108 of 108 arrays" in capsys.readouterr().out
+    assert main(["inspect", str(target), "--arrays"]) == 0
+    assert "layer1/0/conv1/attention/fc/vars/0" in capsys.readouterr().out
+    assert main(["inspect", str(source), "--json"]) == 0
+    assert (
+        json.loads(capsys.readouterr().out)["model"] == "od_resnet_custom (kernel_num=1, 5 classes)"
+    )
+
+
+def test_quiet_says_nothing(source, tmp_path, capsys):
+    assert main(["convert", str(source), str(tmp_path / "b.pdparams"), "--quiet"]) == 0
+    assert main(["verify", str(source), str(tmp_path / "b.pdparams"), "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_models_are_listed_with_their_sizes(capsys):
+    assert main(["models"]) == 0
+    out = capsys.readouterr().out
+    assert "od_resnet18             11,943,944" in out
+    assert len(out.splitlines()) == 15
+
+
+@pytest.mark.parametrize(
+    "option", [["--model", DIGITS], ["--stages", "1,32,1,1 4,48,1,2 4,64,1,2"]]
+)
+def test_a_stage_table_of_ones_own(tmp_path, option):
+    target = str(tmp_path / "digits.pdparams")
+    assert main(["convert", str(EXAMPLE), target, *option, "--quiet"]) == 0
+    assert main(["verify", str(EXAMPLE), target, *option, "--quiet"]) == 0
+
+
+def broken(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    return tmp_path / name
+
+
+def test_exit_codes(source, tmp_path, capsys):
+    target = str(tmp_path / "b.pdparams")
+    other = arrays_of(SPEC, seed=1)
+    different = save(tmp_path / "other.pth", SPEC, other)
+    command = f"touch {tmp_path}/pwned".encode()
+    call = b"\x80\x02cposix\nsystem\nX" + len(command).to_bytes(4, "little") + command + b"\x85R."
+    evil = broken(tmp_path, "evil.pdparams", call)
+    cases = {
+        1: [
+            ["verify", str(source), str(different)],
+            ["convert", str(source), target, "--model", "od_resnet34"],
+            ["convert", str(EXAMPLE), target],
+        ],
+        2: [
+            ["convert", str(source), str(tmp_path / "b.onnx")],
+            ["convert", str(source), target, "--model", "vgg16"],
+            ["convert", str(source), target, "--model", __file__.replace(".py", ".json")],
+        ],
+        3: [["convert", str(evil), target]],
+        4: [
+            ["convert", str(broken(tmp_path, "empty.pth", b"")), target],
+            ["inspect", str(broken(tmp_path, "page.pth", b"<!DOCTYPE html><html></html>"))],
+            ["convert", str(broken(tmp_path, "cut.pth", source.read_bytes()[:9000])), target],
+        ],
+        5: [["inspect", str(tmp_path / "absent.pth")], ["convert", str(source), str(different)]],
+    }
+    cases[5].append(cases[2].pop())  # a spec file that is not there is the file system's matter
+    for code, commands in cases.items():
+        for command in commands:
+            assert main(command) == code, command
+            if code != 1 or command[0] != "verify":
+                assert capsys.readouterr().err.startswith("error: ")
+    assert not Path(target).exists()
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["convert"], ["nonsense"], ["convert", "a", "b", "--stages", "x"]]
+)
+def test_wrong_usage_is_explained(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+    assert "usage: odconv" in capsys.readouterr().err
+
+
+def test_no_framework_is_needed(source, tmp_path):
+    """The conversions in a process in which importing a framework raises."""
+    code = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "paddle", "keras", "tensorflow", "jax"}:
+            raise ImportError(f"{name} must not be imported")
+
+sys.meta_path.insert(0, Refuse())
+from weights_converter.cli import main
+for ending in ("pdparams", "weights.h5", "safetensors", "pth"):
+    assert main(["convert", sys.argv[1], f"{sys.argv[2]}/x.{ending}"]) == 0
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code, source, tmp_path], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stderr == ""  # no progress bar where there is no terminal

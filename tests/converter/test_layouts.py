@@ -1,0 +1,99 @@
+"""Layout tables: every array's every element lands where it should, and comes back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from odconv_spec import Parameter, Role
+from weights_converter.layouts import KERAS, LAYOUTS, PADDLE, TORCH
+
+# Square on purpose: no wrong order of axes can be told by the shape.
+SQUARE = {
+    Role.CONV_KERNEL: (3, 3, 3, 3),
+    Role.EXPERT_KERNELS: (3, 3, 3, 3, 3),
+    Role.EXPERT_BIASES: (3, 3),
+    Role.LINEAR_KERNEL: (3, 3),
+    Role.BIAS: (3,),
+    Role.NORM_SCALE: (3,),
+    Role.NORM_SHIFT: (3,),
+    Role.NORM_MEAN: (3,),
+    Role.NORM_VARIANCE: (3,),
+}
+
+
+def indexed(shape):
+    """Every element is another number."""
+    return np.arange(np.prod(shape), dtype=np.int64).reshape(shape)
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=lambda layout: layout.name)
+def test_there_and_back(layout, role):
+    array = indexed(SQUARE[role])
+    stored = layout.to_stored(role, array)
+    assert stored.flags.c_contiguous
+    np.testing.assert_array_equal(layout.to_canonical(role, stored), array)
+    shape = tuple(range(2, 2 + array.ndim))
+    assert layout.canonical_shape(role, layout.stored_shape(role, shape)) == shape
+
+
+def test_every_element_of_a_keras_expert_kernel():
+    array = indexed((2, 3, 4, 5, 6))  # (expert, out, in, height, width)
+    stored = KERAS.to_stored(Role.EXPERT_KERNELS, array)
+    assert stored.shape == (2, 5, 6, 4, 3)
+    for n, o, i, h, w in np.ndindex(2, 3, 4, 5, 6):
+        assert stored[n, h, w, i, o] == array[n, o, i, h, w]
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_keras_convolutions_of_every_rank_end_in_channels(rank):
+    shape = (2, 3, *range(4, 4 + rank))
+    assert KERAS.stored_shape(Role.CONV_KERNEL, shape) == (*shape[2:], 3, 2)
+    assert KERAS.stored_shape(Role.EXPERT_KERNELS, (9, *shape)) == (9, *shape[2:], 3, 2)
+
+
+@pytest.mark.parametrize("layout", [PADDLE, KERAS], ids=lambda layout: layout.name)
+def test_linear_kernels_are_transposed_and_1x1_kernels_of_paddle_are_not(layout):
+    array = indexed((3, 3))
+    np.testing.assert_array_equal(layout.to_stored(Role.LINEAR_KERNEL, array), array.T)
+    kernel = indexed((3, 3, 1, 1))
+    np.testing.assert_array_equal(PADDLE.to_stored(Role.CONV_KERNEL, kernel), kernel)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=lambda layout: layout.name)
+def test_zero_dimensional_arrays_stay_so(layout):
+    assert layout.to_stored(Role.BIAS, np.float32(3).reshape(())).shape == ()
+
+
+@pytest.mark.parametrize(
+    ("role", "torch", "paddle", "keras"),
+    [
+        (Role.CONV_KERNEL, "a.0.b.weight", "a.0.b.weight", "a/0/b/vars/0"),
+        (Role.EXPERT_KERNELS, "a.0.b.weight", "a.0.b.weight", "a/0/b/vars/0"),
+        (Role.BIAS, "a.0.b.bias", "a.0.b.bias", "a/0/b/vars/1"),
+        (Role.NORM_SCALE, "a.0.b.weight", "a.0.b.weight", "a/0/b/vars/0"),
+        (Role.NORM_SHIFT, "a.0.b.bias", "a.0.b.bias", "a/0/b/vars/1"),
+        (Role.NORM_MEAN, "a.0.b.running_mean", "a.0.b._mean", "a/0/b/vars/2"),
+        (Role.NORM_VARIANCE, "a.0.b.running_var", "a.0.b._variance", "a/0/b/vars/3"),
+    ],
+)
+def test_names(role, torch, paddle, keras):
+    parameter = Parameter(torch, role, (1,))
+    assert TORCH.stored_name(parameter) == torch
+    assert PADDLE.stored_name(parameter) == paddle
+    assert KERAS.stored_name(parameter) == keras
+
+
+def test_a_lone_layers_names_have_no_owner():
+    parameter = Parameter("weight", Role.EXPERT_KERNELS, (1, 1, 1, 1, 1))
+    assert [layout.stored_name(parameter) for layout in LAYOUTS.values()] == [
+        "weight",
+        "weight",
+        "vars/0",
+    ]
+
+
+def test_every_role_has_a_row_everywhere():
+    for layout in LAYOUTS.values():
+        assert set(layout.rows) == set(Role)

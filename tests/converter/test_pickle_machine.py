@@ -1,0 +1,227 @@
+"""The pickle machine: it agrees with Python's on plain data, and knows nothing else."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import pickletools
+import struct
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+from crafted import binary, call, name, number, pickled, text, tuple_, written
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from weights_converter.errors import ConverterError, DamagedError, RefusedError
+from weights_converter.formats.paddle_calls import PADDLE
+from weights_converter.formats.pickle_emit import Emitter
+from weights_converter.formats.pickle_machine import Machine
+from weights_converter.formats.pickle_stream import INLINE, Stream
+from weights_converter.formats.pickle_values import Global, Inert, Span
+from weights_converter.formats.source import Source
+
+
+def run(folder: Path, content: bytes) -> object:
+    source = Source.at(written(folder, "x.pdparams", content))
+    with source.open() as handle:
+        return Machine(Stream(source, handle, 0, source.size), PADDLE).run()
+
+
+KEYS = st.one_of(st.text(max_size=5), st.integers(), st.binary(max_size=5), st.none())
+LEAVES = st.one_of(KEYS, st.booleans(), st.floats(allow_nan=False), st.integers(-(2**70), 2**70))
+PLAIN = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.lists(inner, max_size=5).map(tuple),
+        st.dictionaries(KEYS, inner, max_size=4),
+        st.dictionaries(KEYS, inner, max_size=3).map(OrderedDict),
+    ),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(value=PLAIN, protocol=st.sampled_from([2, 3, 4, 5]))
+def test_agrees_with_python_on_plain_data(tmp_path_factory, value, protocol):
+    folder = tmp_path_factory.getbasetemp()
+    result = run(folder, pickle.dumps(value, protocol))
+    assert result == value and repr(result) == repr(value)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_shared_values_stay_shared(tmp_path, protocol):
+    inner = [1]
+    result = run(tmp_path, pickle.dumps([inner, inner, (inner,)], protocol))
+    assert result[0] is result[1] is result[2][0]
+
+
+@pytest.mark.parametrize("value", ["x" * (INLINE + 1), b"y" * (INLINE + 1)])
+def test_long_strings_stay_in_the_file(tmp_path, value):
+    content = pickle.dumps([value], 4)
+    (span,) = run(tmp_path, content)
+    assert isinstance(span, Span) and span.text == isinstance(value, str)
+    raw = value.encode() if isinstance(value, str) else value
+    assert content[span.offset : span.offset + span.length] == raw
+
+
+@pytest.mark.parametrize("length", [INLINE, 255, 256, 0])
+def test_short_strings_do_not(tmp_path, length):
+    assert run(tmp_path, pickle.dumps("x" * length, 4)) == "x" * length
+
+
+def test_the_emitter_agrees_with_python(tmp_path):
+    emit = Emitter(protocol=2)
+    sizes = (0, 255, 256, 65536, 2**31 - 1, 2**31, 2**40)
+    emit.numbers(sizes)
+    emit.instruction(".")
+    assert pickle.loads(emit.take()) == sizes
+
+
+def test_inert_objects_are_only_names(tmp_path):
+    built = name("argparse", "Namespace") + b")\x81}" + text("lr") + b"K\x01sb"
+    assert run(tmp_path, pickled(built)) == Inert("argparse.Namespace")
+    assert run(tmp_path, pickled(name("builtins", "list"))) == Global("builtins.list")
+
+
+# Every instruction of Python's that the machine does not have.
+SUPPORTED = set("KMJGXCB)]}(taesuqrhjcQRb.N") | set(
+    "\x80\x95\x85\x86\x87\x88\x89\x8a\x8c\x8d\x8e\x94\x93\x81"
+)
+UNKNOWN = sorted({op.code for op in pickletools.opcodes} - SUPPORTED)
+
+
+@pytest.mark.parametrize("code", UNKNOWN, ids=[pickletools.code2op[c].name for c in UNKNOWN])
+def test_refuses_other_instructions(tmp_path, code):
+    with pytest.raises(RefusedError) as error:
+        run(tmp_path, pickled(b"]", code.encode("latin-1"), b"\n0" * 9))
+    raw = code.encode("latin-1")
+    assert str(error.value) == (
+        f"x.pdparams refused: its pickle has the instruction {raw!r} (byte 3). "
+        "Nothing was executed."
+    )
+    assert "Do not open it with paddle.load" in error.value.help
+
+
+LIST = b"]"
+CASES = {
+    "no operand": (b"\x85", DamagedError, "is damaged: an instruction lacks its operand (byte 2"),
+    "operand under mark": (b"](\x85", DamagedError, "is damaged: an instruction lacks its operand"),
+    "no mark": (b"t", DamagedError, "is damaged: an instruction lacks its mark"),
+    "nothing to return": (b"", DamagedError, "is damaged: an instruction lacks its operand"),
+    "two values": (b"]]", DamagedError, "is damaged: 1 values are left over"),
+    "unknown memo": (b"h\x07", DamagedError, "is damaged: it refers to the value 7"),
+    "odd items": (b"}(K\x01u", DamagedError, "is damaged: a key lacks its value"),
+    "not UTF-8": (b"X\x02\0\0\0\xff\xfe", DamagedError, "is damaged: the text before byte 9 is"),
+    "endless name": (b"c" + b"a" * 300, DamagedError, "is damaged: the name at byte 3 has no end"),
+    "protocol 255": (b"\x80\xff", RefusedError, "refused: its pickle has the protocol 255"),
+    "tuple key": (b"})K\x01s", RefusedError, "refused: its pickle has a key of type tuple"),
+    "list key": (b"}]K\x01s", RefusedError, "refused: its pickle has a key of type list"),
+    "item of a list": (b"]K\x00K\x01s", RefusedError, "refused: its pickle sets items of a list"),
+    "append to a dict": (b"}K\x01a", RefusedError, "refused: its pickle appends to a dict"),
+    "append to a tuple": (b")K\x01a", RefusedError, "refused: its pickle appends to a tuple"),
+    "build a dict": (b"}}b", RefusedError, "refused: its pickle changes the state of a dict"),
+    "build a list": (b"]}b", RefusedError, "refused: its pickle changes the state of a list"),
+    "odd dict state": (call("collections", "OrderedDict") + b"]b", RefusedError,
+                       "refused: its pickle changes the state of a OrderedDict"),
+    "persistent id": (b"K\x01Q", RefusedError, "refused: its pickle refers to data outside of it"),
+    "call of a number": (b"K\x01)R", RefusedError, "refused: it calls a int"),
+    "call with a list": (name("builtins", "tuple") + b"]R", RefusedError,
+                         "refused: it calls a Global"),
+    "call of a dtype name": (call("numpy", "ndarray"), RefusedError,
+                             "refused: it calls numpy.ndarray which is not for calling"),
+    "object": (name("builtins", "tuple") + b")\x81", RefusedError,
+               "refused: it creates an object of builtins.tuple"),
+    "dotted name": (text("builtins") + text("list.append") + b"\x93", RefusedError,
+                    "refused: its pickle names something in an odd way"),
+    "name from numbers": (b"K\x01K\x02\x93", RefusedError,
+                          "refused: its pickle names something in an odd way"),
+    "dict with arguments": (call("collections", "OrderedDict", b"]"), RefusedError,
+                            "refused: it calls collections.OrderedDict with arguments"),
+    "encode as utf-8": (call("_codecs", "encode", text("a"), text("utf-8")), RefusedError,
+                        "refused: it calls _codecs.encode with something else"),
+    "encode the euro": (call("_codecs", "encode", text("\u20ac"), text("latin1")), RefusedError,
+                        "refused: it calls _codecs.encode with characters that are no bytes"),
+    "dtype of objects": (call("numpy", "dtype", text("O")), RefusedError,
+                         "refused: it calls numpy.dtype for elements that are not numbers"),
+    "subclass": (call("numpy.core.multiarray", "_reconstruct", name("numpy", "dtype"), b")", b"N"),
+                 RefusedError, "refused: it calls numpy.core.multiarray._reconstruct for "),
+    "scalar of 3 bytes": (
+        call("numpy.core.multiarray", "scalar", call("numpy", "dtype", text("f4")), binary(b"abc")),
+        RefusedError, "refused: it calls numpy.core.multiarray.scalar with another number"),
+    "bool of 2": (
+        call("numpy.core.multiarray", "scalar", call("numpy", "dtype", text("b1")), binary(b"\2")),
+        RefusedError, "refused: it calls numpy.core.multiarray.scalar that stores the boolean 2"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_refuses(tmp_path, case):
+    content, kind, fact = CASES[case]
+    with pytest.raises(ConverterError) as error:
+        run(tmp_path, pickled(content))
+    assert type(error.value) is kind
+    assert str(error.value).startswith(f"x.pdparams {fact}")
+
+
+def test_refuses_trailing_bytes(tmp_path):
+    with pytest.raises(RefusedError, match=r"4 bytes follow the end of its pickle"):
+        run(tmp_path, pickled(LIST) + b"more")
+
+
+def test_deep_tuples(tmp_path):
+    assert run(tmp_path, pickled(b")" + b"\x85" * 199))
+    with pytest.raises(RefusedError, match=r"nests tuples more than 200 deep"):
+        run(tmp_path, pickled(b")" + b"\x85" * 200_000))
+
+
+def test_deep_lists_and_dicts_are_harmless(tmp_path):
+    assert run(tmp_path, pickled(b"]" * 100_000 + b"a" * 99_999))
+    assert run(tmp_path, pickled(b"}K\x00" * 99_999 + b"}" + b"s" * 99_999))
+
+
+def test_too_many_instructions(tmp_path):
+    with pytest.raises(RefusedError, match=r"more than 1000000 instructions"):
+        run(tmp_path, pickled(b"K\x00" * 1_000_001))
+
+
+def test_the_longest_memo_index_takes_no_memory(tmp_path):
+    assert run(tmp_path, pickled(b"Nr" + struct.pack("<I", 0x0FFFFFFF))) is None
+
+
+def test_doubling_takes_no_memory(tmp_path):
+    doubling = b"".join(b"h" + bytes([i, 0x68, i]) + b"\x86q" + bytes([i + 1]) for i in range(40))
+    content = b"]q\x00" + doubling
+    with pytest.raises(DamagedError, match=r"40 values are left over"):
+        run(tmp_path, pickled(content))
+
+
+def test_a_dict_may_hold_itself(tmp_path):
+    content: dict[str, object] = {}
+    content["me"] = content
+    result = run(tmp_path, pickle.dumps(content, 2))
+    assert result["me"] is result
+
+
+@pytest.mark.parametrize("length", [1 << 40, (1 << 64) - 1])
+@pytest.mark.parametrize("code", [b"\x8d", b"\x8e"])
+def test_announced_lengths_are_not_allocated(tmp_path, code, length):
+    with pytest.raises(DamagedError, match=r"is truncated: its pickle needs byte"):
+        run(tmp_path, pickled(code + struct.pack("<Q", length) + b"x"))
+
+
+def test_truncated_everywhere(tmp_path):
+    content = pickle.dumps([{"a": (1, 2.5, "t", b"b" * 300)}, 2**80, OrderedDict(x=None)], 4)
+    assert len(list(pickletools.genops(io.BytesIO(content)))) > 20
+    for end in range(2, len(content)):
+        with pytest.raises(DamagedError):
+            run(tmp_path, content[:end])
+
+
+def test_numbers_of_every_width(tmp_path):
+    for value in (0, -1, 255, 256, -(2**31), 2**31, -(2**63), 2**2000):
+        assert run(tmp_path, pickled(number(value))) == value
+        assert run(tmp_path, pickle.dumps(value, 2)) == value
+    assert run(tmp_path, pickled(tuple_())) == ()

@@ -1,0 +1,55 @@
+"""Arrays out of and into Keras layers and models."""
+
+from __future__ import annotations
+
+import keras
+import pytest
+
+from odconv_keras import ODConv2D
+from odconv_keras.layers import build_conv
+from odconv_keras.models.factory import build_model
+from odconv_spec import BackboneSpec
+from tests.loading import (  # noqa: F401  # pytest finds them here
+    test_a_checkpoint_of_another_model_changes_nothing,
+    test_a_lone_layer_loads_from_every_format,
+    test_assigned_arrays_come_back_bit_for_bit,
+    test_everything_wrong_is_reported_together_and_nothing_is_assigned,
+    test_the_shipped_checkpoint_loads_into_a_live_model,
+)
+from weights_converter import MismatchError, UsageError, extract
+
+
+@pytest.fixture
+def build():
+    def made(spec):
+        if isinstance(spec, BackboneSpec):
+            return build_model(spec)
+        layer = build_conv(spec)
+        layer.build((None, None, None, spec.in_channels))
+        return layer
+
+    return made
+
+
+def test_functional_models_use_the_names_of_their_layers():
+    x = inputs = keras.Input((9, 9, 3))
+    x = keras.layers.Conv2D(8, 3, name="stem")(x)
+    x = keras.layers.BatchNormalization(name="norm")(x)
+    x = ODConv2D(8, 3, name="dynamic")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, keras.layers.Dense(2, name="head")(x))
+    arrays = extract(model)
+    assert arrays["dynamic.weight"].shape == (4, 8, 8, 3, 3)
+    assert arrays["head.weight"].shape == (2, 8)
+    assert {name.partition(".")[0] for name in arrays} == {"stem", "norm", "dynamic", "head"}
+
+
+def test_layers_without_a_canonical_form_are_named():
+    model = keras.Sequential([keras.Input((9, 9, 3)), keras.layers.Conv2DTranspose(4, 2)])
+    with pytest.raises(MismatchError, match=r"2 arrays belong to layers without a canonical form"):
+        extract(model)
+
+
+def test_a_layer_without_arrays_yet():
+    with pytest.raises(UsageError, match="has no arrays yet"):
+        extract(ODConv2D(4, 3))

@@ -1,0 +1,163 @@
+"""The networks: names, sizes, numbers, options, and behaviour as Keras models."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from helpers import assign, channels_first, channels_last, numpy, run, to_canonical, variable
+from small import SMALL, published, small
+
+import odconv_keras
+from odconv_keras import ODConv2D, create_model, list_models, set_temperature
+from odconv_keras.layers.temperature import Tempered
+from parity_tests.reference import evaluate, random_arrays
+
+GOLDEN = Path(__file__).parents[2] / "parity_tests" / "golden" / "official_names.json.gz"
+OFFICIAL = json.loads(gzip.decompress(GOLDEN.read_bytes()))
+
+
+def images(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("entry", ["od_resnet18/4", "od_mobilenetv2_050/1"])
+def test_weights_are_the_official_ones(entry):
+    name, _, kernel_num = entry.partition("/")
+    model = create_model(name, kernel_num=int(kernel_num))
+    shapes = {}
+    for parameter in model.spec.parameters():
+        stored = np.empty(variable(model, parameter).shape, bool)
+        shapes[parameter.name] = list(to_canonical(parameter.role, stored).shape)
+    assert shapes == OFFICIAL[entry]
+    temperatures = sum(weight.path.endswith("/temperature") for weight in model.weights)
+    assert len(model.weights) == len(shapes) + temperatures
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", SMALL)
+def test_numbers_are_those_of_the_reference(name, training):
+    model = small(name, dtype="float64")
+    arrays = random_arrays(model.spec.parameters(), seed=3)
+    assign(model, model.spec.parameters(), arrays)
+    model.set_temperature(2.0)
+    x = images(3, 3, 33, 40)
+    expected = evaluate(model.spec, arrays, x, training=training, temperature=2.0)
+    y = run(model, channels_last(x), training=training)
+    np.testing.assert_allclose(y, expected.output, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_every_name_is_a_function_too(name):
+    assert getattr(odconv_keras, name).args == (name,)
+
+
+def test_features_then_head_is_the_model():
+    model = small("od_resnet18", dropout=0.5)
+    x = images(2, 33, 40, 3).astype("float32")
+    features = model.forward_features(x)
+    assert features.shape == (2, 5, 5, model.num_features)
+    np.testing.assert_array_equal(numpy(model.forward_head(features)), numpy(model(x)))
+
+
+@pytest.mark.parametrize("name", ["od_resnet50", "od_mobilenetv2_050"])
+def test_channels_first_equals_channels_last(name):
+    last = small(name, data_format="channels_last", dtype="float64")
+    first = small(name, data_format="channels_first", dtype="float64")
+    for model in (last, first):
+        arrays = random_arrays(model.spec.parameters(), seed=3)
+        assign(model, model.spec.parameters(), arrays)
+    x = images(2, 33, 40, 3)
+    np.testing.assert_allclose(run(first, channels_first(x)), run(last, x), rtol=1e-9)
+    inputs = keras.Input((3, None, None))
+    assert first.forward_features(inputs).shape == (None, first.num_features, None, None)
+
+
+@pytest.mark.parametrize("name", ["od_resnet18", "od_mobilenetv2_050"])
+def test_as_a_layer_of_a_functional_model_of_unknown_size(name):
+    backbone = small(name)
+    inputs = keras.Input((None, None, 3))
+    features = backbone.forward_features(inputs)
+    outputs = keras.layers.GlobalMaxPooling2D()(features)
+    model = keras.Model(inputs, [outputs, backbone(inputs)])
+    x = images(2, 33, 40, 3).astype("float32")
+    pooled, logits = model.predict(x, verbose=0)
+    assert features.shape == (None, None, None, backbone.num_features)
+    assert pooled.shape == (2, backbone.num_features)
+    np.testing.assert_allclose(logits, run(backbone, x), rtol=1e-4, atol=1e-5)
+
+
+def test_inside_a_model_without_shapes_of_its_own():
+    """Keras finds its output shape by tracing, on JAX with symbols for the unknown sizes."""
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.conv = ODConv2D(4, 3, strides=2, padding=1)
+            self.shortcut = ODConv2D(4, 1, strides=2)
+
+        def call(self, inputs):
+            return self.conv(inputs) + self.shortcut(inputs)
+
+    model = Own()
+    assert model(keras.Input((None, None, 3))).shape == (None, None, None, 4)
+    assert model.predict(images(2, 7, 10, 3), verbose=0).shape == (2, 4, 5, 4)
+
+
+def test_options_reach_the_layers():
+    model = small("od_resnet18", kernel_num=3, in_channels=1, dropout=0.3, min_channels=4)
+    block = getattr(model.layer1, "0")
+    assert block.conv1.kernel.shape[0] == 3
+    assert block.conv1.attention.fc.kernel.shape[-1] == 4
+    assert model.dropout.rate == 0.3
+    assert model(np.zeros((2, 32, 32, 1), "float32")).shape == (2, 5)
+
+
+def test_initial_classifier():
+    keras.utils.set_random_seed(0)
+    model = create_model("resnet18", stages=((256, 1),), stem_channels=8, num_classes=100)
+    assert numpy(model.fc.kernel).std() == pytest.approx(0.01, rel=0.02)
+    assert not numpy(model.fc.bias).any()
+    expected = (2 / (8 * 49)) ** 0.5
+    assert numpy(model.conv1.kernel).std() == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["od_resnet18", "od_mobilenetv2_050"])
+def test_a_batch_of_one_trains(name):
+    model = small(name, **published(name))
+    x = images(1, 8, 8, 3).astype("float32")  # the last map of the ResNet has a single pixel
+    assert np.isfinite(run(model, x, training=True)).all()
+
+
+def test_temperature_reaches_every_layer_of_any_model():
+    inside = keras.Sequential([ODConv2D(4, 3), keras.layers.ReLU()])
+    inputs = keras.Input((None, None, 3))
+    backbone = small("od_resnet18", head_init="published")
+    outputs = keras.layers.GlobalMaxPooling2D()(inside(inputs))
+    model = keras.Model(inputs, keras.layers.Add()([outputs[:, :1], backbone(inputs)]))
+    set_temperature(model, 30.0)
+    found = [layer for layer in model._flatten_layers() if isinstance(layer, Tempered)]
+    assert len(found) == 5
+    assert all(numpy(layer.temperature) == 30 for layer in found)
+    x = images(2, 32, 40, 3).astype("float32")
+    warm = run(backbone, x)
+    backbone.set_temperature(1.0)
+    assert not np.allclose(run(backbone, x), warm, rtol=1e-3)
+
+
+def test_a_static_model_has_no_temperature_to_set():
+    small("mobilenetv2_050").set_temperature(30.0)
+
+
+def test_unknown_models_and_options():
+    with pytest.raises(ValueError, match="unknown model 'od_resnet19': did you mean"):
+        create_model("od_resnet19")
+    with pytest.raises(ValueError, match="resnet18 has the options"):
+        create_model("resnet18", kernel_num=4)
+    with pytest.raises(ValueError, match="data_format: expected one of"):
+        create_model("resnet18", data_format="NCHW")

@@ -1,0 +1,187 @@
+"""Configs and files: Keras' own formats, the names in them, and a process that starts afresh."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from helpers import assign, numpy, run, to_keras, variable
+from small import SMALL, small
+
+from odconv_keras import ODConv1D, ODConv2D, ODConv3D, create_model
+from odconv_keras.layers import Chain, ODConvAttention
+from odconv_spec import Role
+from parity_tests.reference import random_arrays
+
+SLOTS = {
+    Role.CONV_KERNEL: 0,
+    Role.EXPERT_KERNELS: 0,
+    Role.LINEAR_KERNEL: 0,
+    Role.BIAS: 1,
+    Role.NORM_SCALE: 0,
+    Role.NORM_SHIFT: 1,
+    Role.NORM_MEAN: 2,
+    Role.NORM_VARIANCE: 3,
+}
+ROOT = Path(__file__).parents[2]
+FRESH = """
+import sys, numpy as np, keras
+import odconv_keras
+from odconv_keras import create_model
+folder, name, options = sys.argv[1], sys.argv[2], eval(sys.argv[3])
+x = np.load(f"{folder}/x.npy")
+model = keras.models.load_model(f"{folder}/model.keras")
+np.save(f"{folder}/from_keras.npy", model.predict(x, verbose=0))
+model = create_model(name, **options)
+model.load_weights(f"{folder}/model.weights.h5")
+np.save(f"{folder}/from_weights.npy", model.predict(x, verbose=0))
+model = keras.models.load_model(f"{folder}/layers.keras")
+np.save(f"{folder}/from_layers.npy", model.predict(x, verbose=0))
+"""
+EVERYTHING = {
+    "strides": 2,
+    "padding": ((1, 0), (2, 1)),
+    "data_format": "channels_last",
+    "groups": 2,
+    "activation": "relu",
+    "use_bias": True,
+    "kernel_initializer": keras.initializers.HeNormal(seed=3),
+    "bias_initializer": "ones",
+    "kernel_regularizer": keras.regularizers.L2(1e-3),
+    "bias_regularizer": keras.regularizers.L1(1e-3),
+    "activity_regularizer": keras.regularizers.L2(1e-4),
+    "kernel_constraint": keras.constraints.MaxNorm(2),
+    "bias_constraint": keras.constraints.NonNeg(),
+    "kernel_num": 2,
+    "reduction": 0.5,
+    "min_channels": 3,
+    "head_init": "published",
+    "name": "everything",
+    "dtype": "mixed_bfloat16",
+}
+
+
+def filled(model, seed=3):
+    assign(model, model.spec.parameters(), random_arrays(model.spec.parameters(), seed))
+    return model
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_names_in_a_weights_file_are_the_canonical_ones(name, tmp_path):
+    model = filled(small(name, dropout=0.2))
+    model.set_temperature(7.0)
+    model.save_weights(tmp_path / "m.weights.h5")
+    expected = {}
+    for parameter in model.spec.parameters():
+        owner = parameter.name.rpartition(".")[0].replace(".", "/")
+        array = numpy(variable(model, parameter))
+        expected[f"{owner}/vars/{SLOTS[parameter.role]}"] = array
+        if owner.endswith("attention/fc"):
+            expected[f"{owner.removesuffix('/fc')}/vars/0"] = np.float32(7)  # the temperature
+    found = {}
+    with h5py.File(tmp_path / "m.weights.h5") as file:
+        file.visititems(
+            lambda path, item: (
+                found.update({path: item[()]}) if isinstance(item, h5py.Dataset) else None
+            )
+        )
+    assert sorted(found) == sorted(expected)
+    for path, array in expected.items():
+        np.testing.assert_array_equal(found[path], array, err_msg=path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["od_resnet18", "od_mobilenetv2_050"])
+def test_a_fresh_process_gives_the_same_numbers(name, tmp_path):
+    options = SMALL[name] | {"num_classes": 5, "head_init": "published"}
+    model = filled(create_model(name, **options))
+    model.set_temperature(3.0)
+    x = np.random.default_rng(0).random((2, 33, 40, 3), "float32")
+    np.save(tmp_path / "x.npy", x)
+    model.save(tmp_path / "model.keras")
+    model.save_weights(tmp_path / "model.weights.h5")
+    inputs = keras.Input((None, None, 3))
+    y = ODConv2D(3, 3, head_init="published", padding=((1, 0), (2, 1)))(inputs)
+    layers = keras.Model(inputs, model.forward_features(y))
+    layers.save(tmp_path / "layers.keras")
+    command = [sys.executable, "-c", FRESH, str(tmp_path), name, repr(options)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    expected = model.predict(x, verbose=0)
+    for kind in ("keras", "weights"):
+        np.testing.assert_array_equal(np.load(tmp_path / f"from_{kind}.npy"), expected)
+    features = layers.predict(x, verbose=0)
+    np.testing.assert_array_equal(np.load(tmp_path / "from_layers.npy"), features)
+
+
+@pytest.mark.parametrize("layer", [ODConv1D, ODConv2D, ODConv3D])
+def test_config_of_a_layer_keeps_every_option(layer):
+    options = EVERYTHING | ({} if layer is ODConv2D else {"padding": "same"})
+    first = layer(4, 3, **options)
+    config = keras.saving.serialize_keras_object(first)
+    second = keras.saving.deserialize_keras_object(config)
+    assert type(second) is layer
+    assert second.get_config() == first.get_config()
+    for name, value in options.items():
+        if not isinstance(value, str | dict):
+            found = getattr(second, name)
+            expected = (value,) * layer.rank if name == "strides" else value
+            plain = type(expected) in (int, float, bool, tuple)
+            assert found == expected if plain else type(found) is type(expected), name
+    assert (second.name, second.dtype_policy.name) == ("everything", "mixed_bfloat16")
+
+
+def test_config_is_plain_json_and_the_clone_computes_the_same(tmp_path):
+    inputs = keras.Input((9, 8, 4))
+    options = EVERYTHING | {"dtype": "float32"}
+    model = keras.Model(inputs, ODConv2D(4, 3, **options)(inputs))
+    twin = keras.models.model_from_json(model.to_json())
+    clone = keras.models.clone_model(model)
+    model.save_weights(tmp_path / "m.weights.h5")
+    x = np.random.default_rng(0).random((2, 9, 8, 4), "float32")
+    for copy in (twin, clone):
+        copy.load_weights(tmp_path / "m.weights.h5")
+        np.testing.assert_array_equal(run(copy, x), run(model, x))
+
+
+@pytest.mark.parametrize("name", ["od_resnet18", "od_mobilenetv2_050"])
+def test_config_of_a_model(name):
+    model = small(name, dropout=0.3, data_format="channels_first", dtype="mixed_bfloat16")
+    twin = type(model).from_config(model.get_config())
+    assert twin.spec == model.spec
+    assert twin.get_config() == model.get_config()
+    clone = keras.models.clone_model(model)
+    assert [w.shape for w in clone.weights] == [w.shape for w in model.weights]
+
+
+def test_config_of_an_attention_and_of_a_chain():
+    layer = ODConv2D(4, 3)
+    layer.build((None, 8, 8, 6))
+    twin = ODConvAttention.from_config(layer.attention.get_config())
+    assert twin.spec == layer.spec
+    chain = Chain([ODConv2D(4, 3), keras.layers.ReLU()])
+    twin = Chain.from_config(chain.get_config())
+    assert twin.get_config() == chain.get_config()
+
+
+def test_a_spec_in_a_config_names_nothing_but_specs():
+    config = {"name": "attention", "spec": {"spec": "under", "prefix": "x", "parameters": []}}
+    with pytest.raises(ValueError, match="expected the name of a spec in odconv_spec"):
+        ODConvAttention.from_config(config)
+
+
+def test_wrong_arrays_do_not_load(tmp_path):
+    small("od_resnet18", kernel_num=2).save_weights(tmp_path / "m.weights.h5")
+    with pytest.raises(ValueError):
+        small("od_resnet18", kernel_num=3).load_weights(tmp_path / "m.weights.h5")
+
+
+def test_kernel_order_of_the_bank():
+    """(kernel_num, out, in, height, width) is stored as (kernel_num, height, width, in, out)."""
+    array = np.arange(2 * 3 * 4 * 5 * 6).reshape(2, 3, 4, 5, 6)
+    stored = to_keras(Role.EXPERT_KERNELS, array)
+    np.testing.assert_array_equal(stored, array.transpose(0, 3, 4, 2, 1))

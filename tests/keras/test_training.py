@@ -1,0 +1,115 @@
+"""Training with `fit`, mixed precision, and a temperature that compiled functions see."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from helpers import numpy, run
+from small import SMALL, published, small
+
+from odconv_keras import ODConv2D
+
+
+def data(batch=4):
+    generator = np.random.default_rng(0)
+    return generator.random((batch, 32, 40, 3), "float32"), np.arange(batch) % 5
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_one_step_of_fit_moves_every_weight(name):
+    keras.utils.set_random_seed(1)
+    model = small(name, **published(name))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(1.0), loss)
+    before = {weight.path: numpy(weight) for weight in model.weights}
+    x, labels = data()
+    history = model.fit(x, labels, batch_size=4, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    for weight in model.weights:
+        same = np.array_equal(numpy(weight), before[weight.path])
+        assert same == weight.path.endswith("/temperature"), weight.path
+        assert np.isfinite(numpy(weight)).all()
+
+
+def test_an_incomplete_last_batch_of_one_trains():
+    model = small("od_resnet18", **published("od_resnet18"))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    x, labels = data(5)
+    history = model.fit(x, labels, batch_size=4, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    assert all(np.isfinite(numpy(weight)).all() for weight in model.weights)
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+@pytest.mark.parametrize("options", [{}, {"groups": 2}, {"kernel_num": 1, "kernel_size": 1}])
+def test_a_layer_in_mixed_precision(precision, options):
+    options = {"filters": 6, "kernel_size": 3, "head_init": "published"} | options
+    keras.utils.set_random_seed(0)
+    exact = ODConv2D(**options, padding=1, use_bias=True)
+    half = ODConv2D(**options, padding=1, use_bias=True, dtype=f"mixed_{precision}")
+    x = np.random.default_rng(0).random((3, 9, 7, 4), "float32")
+    for layer in (exact, half):
+        layer.build(x.shape)
+    half.set_weights(exact.get_weights())
+    y = half(x, training=True)
+    assert keras.backend.standardize_dtype(y.dtype) == precision
+    assert {str(weight.dtype) for weight in half.weights} == {"float32"}
+    expected = run(exact, x, training=True)
+    error = np.abs(numpy(y).astype("float32") - expected).max() / np.abs(expected).max()
+    assert 0 < error < {"float16": 5e-3, "bfloat16": 4e-2}[precision]
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", ["od_resnet18", "od_mobilenetv2_050"])
+def test_fit_in_mixed_precision(name, precision):
+    model = small(name, dtype=f"mixed_{precision}", **published(name))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    x, labels = data()
+    losses = model.fit(x, labels, batch_size=4, epochs=2, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+    assert all(np.isfinite(numpy(weight)).all() for weight in model.weights)
+
+
+def test_the_mean_of_a_large_map_does_not_overflow_in_half_precision():
+    layer = ODConv2D(4, 1, head_init="published", dtype="mixed_float16")
+    x = np.full((1, 64, 64, 3), 100, "float16")  # sums to 409600, above 65504
+    assert np.isfinite(numpy(layer(x))).all()
+
+
+def test_a_compiled_function_sees_the_temperature_change():
+    model = small("od_resnet18", head_init="published")
+    x, _ = data()
+    cool = model.predict(x, verbose=0)
+    model.set_temperature(30.0)
+    warm = model.predict(x, verbose=0)
+    assert not np.allclose(warm, cool, rtol=1e-3)
+    np.testing.assert_allclose(warm, run(model, x), rtol=1e-4, atol=1e-5)
+    model.set_temperature(1.0)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), cool)
+
+
+def test_a_callback_sets_the_temperature_between_epochs():
+    model = small("od_resnet18", head_init="published")
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    temperatures = iter([30.0, 1.0])
+    callback = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: model.set_temperature(next(temperatures))
+    )
+    x, _ = data()
+    target = np.zeros((4, 5), "float32")
+    # With a learning rate of zero only the temperature can change the loss.
+    losses = model.fit(x, target, 4, 2, verbose=0, callbacks=[callback]).history["loss"]
+    assert abs(losses[0] - losses[1]) > 1e-3 * losses[1]
+    assert numpy(getattr(model.layer1, "0").conv1.attention.temperature) == 1
+
+
+def test_freezing_a_layer_freezes_its_attention():
+    layer = ODConv2D(4, 3, head_init="published")
+    x = np.random.default_rng(0).random((3, 9, 7, 4), "float32")
+    layer.build(x.shape)
+    layer.trainable = False
+    assert not layer.trainable_weights
+    before = numpy(layer.attention.bn.moving_mean)
+    np.testing.assert_array_equal(numpy(layer(x, training=True)), numpy(layer(x)))
+    np.testing.assert_array_equal(numpy(layer.attention.bn.moving_mean), before)

@@ -1,0 +1,81 @@
+"""Names what is missing after a convolution, a backbone or a runtime was added somewhere."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from odconv_spec import list_models
+from odconv_spec.choice import KINDS
+from odconv_spec.models import FAMILIES
+from parity_tests.cases import backbone_cases, layer_cases, step_cases
+from parity_tests.runtimes import RUNTIMES
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = {"odconv_torch": "d", "odconv_paddle": "D", "odconv_keras": "D"}
+DYNAMIC = [kind for kind in KINDS if kind != "static"]
+
+
+def exported(package):
+    tree = ast.parse((ROOT / package / "__init__.py").read_text(encoding="utf-8"))
+    lists = [
+        n.value for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == "__all__"
+    ]
+    return ast.literal_eval(lists[0])
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_export_every_model_and_layer(package):
+    layers = [
+        f"{KINDS[kind].__name__.removesuffix('Spec')}{rank}{PACKAGES[package]}"
+        for kind in DYNAMIC
+        for rank in (1, 2, 3)
+    ]
+    wanted = {*list_models(), *layers, "create_model", "list_models", "set_temperature"}
+    assert wanted - set(exported(package)) == set()
+
+
+def test_packages_have_parallel_files():
+    """A file that only one package needs is named here, so that the list stays short."""
+    own = {
+        "odconv_keras": {
+            "layers/chain.py",
+            "layers/conv.py",
+            "layers/data_format.py",
+            "layers/linear.py",
+            "layers/padding.py",
+            "layers/pooling.py",
+            "layers/precision.py",
+            "layers/spec_config.py",
+            "layers/static_conv.py",
+        },
+        "odconv_paddle": {"layers/padding.py"},
+        "odconv_torch": set(),
+    }
+    files = {
+        package: {str(p.relative_to(ROOT / package)) for p in (ROOT / package).rglob("*.py")}
+        - own[package]
+        for package in PACKAGES
+    }
+    assert files["odconv_torch"] == files["odconv_paddle"] == files["odconv_keras"]
+
+
+def test_every_kind_of_layer_is_compared():
+    compared = {type(case.problem.spec) for case in layer_cases()}
+    assert {KINDS[kind] for kind in DYNAMIC} <= compared
+
+
+def test_every_backbone_is_compared_and_every_family_and_kind_trained():
+    assert {case.name for case in backbone_cases()} == set(list_models())
+    trained = {(c.problem.spec.family, c.problem.spec.conv.kind) for c in step_cases()}
+    assert {family for family, _ in trained} == set(FAMILIES)
+    assert {kind for _, kind in trained} == set(KINDS)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_every_runtime_has_an_adapter_and_a_ci_row(runtime):
+    assert (ROOT / "parity_tests" / "adapters" / f"{runtime.replace('-', '_')}.py").exists()
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert f"runtime: {runtime}," in workflow

@@ -1,0 +1,47 @@
+"""Arrays out of and into torch modules."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from odconv_spec import BackboneSpec
+from odconv_torch import ODConv2d
+from odconv_torch.layers import build_conv
+from odconv_torch.models.factory import build_model
+from tests.loading import (  # noqa: F401  # pytest finds them here
+    test_a_checkpoint_of_another_model_changes_nothing,
+    test_a_lone_layer_loads_from_every_format,
+    test_assigned_arrays_come_back_bit_for_bit,
+    test_everything_wrong_is_reported_together_and_nothing_is_assigned,
+    test_the_shipped_checkpoint_loads_into_a_live_model,
+)
+from weights_converter import MismatchError, UsageError, extract
+
+
+@pytest.fixture
+def build():
+    return lambda spec: build_model(spec) if isinstance(spec, BackboneSpec) else build_conv(spec)
+
+
+def test_a_network_of_ones_own_with_our_layers():
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), ODConv2d(8, 8, 3), nn.Flatten(), nn.Linear(8, 2)
+    )
+    arrays = extract(net)
+    assert arrays["2.weight"].shape == (4, 8, 8, 3, 3)
+    assert {name.partition(".")[0] for name in arrays} == {"0", "1", "2", "4"}
+
+
+def test_layers_without_a_canonical_form_are_named():
+    net = nn.Sequential(ODConv2d(3, 4, 3), nn.ConvTranspose2d(4, 4, 2), nn.PReLU())
+    with pytest.raises(MismatchError, match=r"3 arrays belong to layers without a canonical form"):
+        extract(net)
+
+
+def test_what_is_no_model():
+    with pytest.raises(
+        UsageError, match="expected a torch module, a Paddle layer or a Keras layer"
+    ):
+        extract(torch.zeros(3).numpy())

@@ -1,0 +1,99 @@
+"""Any weights file, read by its content and written by the name of its format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from weights_converter.atomic import replacing
+from weights_converter.errors import UsageError, legible
+from weights_converter.formats.detect import detect
+from weights_converter.formats.keras_read import read_keras
+from weights_converter.formats.keras_write import write_keras
+from weights_converter.formats.names import repeated
+from weights_converter.formats.paddle_read import read_paddle
+from weights_converter.formats.paddle_write import write_paddle
+from weights_converter.formats.safetensors_read import read_safetensors
+from weights_converter.formats.safetensors_write import write_safetensors
+from weights_converter.formats.source import Source
+from weights_converter.formats.torch_read import read_torch
+from weights_converter.formats.torch_write import write_torch
+from weights_converter.tensor import Checkpoint, Tensor
+
+# A view of one number can claim to be any number of gigabytes, and so can compressed zeros.
+_MOST_GROWTH = 4
+_FREE_BYTES = 1 << 26
+
+_READERS: Mapping[str, Callable[[Source, str | None], Checkpoint]] = MappingProxyType(
+    {
+        "torch": read_torch,
+        "pdparams": read_paddle,
+        "keras-h5": read_keras,
+        "safetensors": read_safetensors,
+    }
+)
+_WRITERS: Mapping[str, Callable[[Path, list[Tensor], Mapping[str, str]], None]] = MappingProxyType(
+    {
+        "torch": write_torch,
+        "pdparams": write_paddle,
+        "keras-h5": write_keras,
+        "safetensors": write_safetensors,
+    }
+)
+
+
+def read(path: str | Path, key: str | None = None) -> Checkpoint:
+    """Opens a weights file of any format; its content decides which, never its name.
+
+    Nothing in the file is imported, looked up or executed. Arrays are read one at a time, when
+    their `load()` is called.
+
+    Args:
+        key: Which state dict to take if a training script has saved several.
+
+    Raises:
+        FileError: there is no readable file.
+        DamagedError: it is truncated, corrupt, or not a checkpoint.
+        RefusedError: it holds something unsafe or unsupported.
+        UsageError: `key` is needed, or names nothing.
+        MismatchError: only some names have the prefix of a wrapper.
+    """
+    source = Source.at(Path(path))
+    checkpoint = _READERS[detect(source)](source, key)
+    if checkpoint.nbytes > _MOST_GROWTH * source.size + _FREE_BYTES:
+        raise source.refused(
+            f"its arrays would take {checkpoint.nbytes} bytes, the file has {source.size}"
+        )
+    return checkpoint
+
+
+def write(
+    path: str | Path,
+    format: str,
+    tensors: Iterable[Tensor],
+    metadata: Mapping[str, str],
+    overwrite: bool = False,
+) -> None:
+    """Writes a file that the framework's own loader reads; the same input gives the same bytes.
+
+    One array is in memory at a time. The file appears when it is complete, or not at all.
+
+    Args:
+        format: "torch", "pdparams", "keras-h5" or "safetensors".
+        metadata: Text to keep with the arrays. `.pdparams` has no place for it: it is left out.
+
+    Raises:
+        FileError: `path` exists and `overwrite` is false, or cannot be written.
+        UsageError: the format is unknown, or a name is given twice or impossible in it.
+        RefusedError: the format cannot hold one of the dtypes.
+        MismatchError: an array is not what its tensor says.
+    """
+    if format not in _WRITERS:
+        raise UsageError(f"unknown format {legible(format)}", f"known: {', '.join(_WRITERS)}")
+    listed = list(tensors)
+    twice = repeated(tensor.name for tensor in listed)
+    if twice is not None:
+        raise UsageError(f"two arrays are called {legible(twice)}")
+    with replacing(Path(path), overwrite) as part:
+        _WRITERS[format](part, listed, metadata)

@@ -1,0 +1,46 @@
+"""Writes `.weights.h5` as Keras 3 lays it out, so that `model.load_weights` reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import h5py
+
+from weights_converter.errors import RefusedError, UsageError, legible
+from weights_converter.formats.keras_read import BF16_MARK, NAME
+from weights_converter.tensor import Tensor
+
+_UNKNOWN = {"F8_E4M3", "F8_E5M2"}
+
+
+def write_keras(path: Path, tensors: list[Tensor], metadata: Mapping[str, str]) -> None:
+    """One dataset per array under its name; `metadata` goes to the attributes of the root.
+
+    Raises:
+        UsageError: a name is not "path/vars/number".
+        RefusedError: Keras has no way to store an array's dtype.
+    """
+    for tensor in tensors:
+        if not NAME.fullmatch(tensor.name) or {"", ".", ".."} & set(tensor.name.split("/")):
+            raise UsageError(
+                f"{legible(tensor.name)} is not the name of a Keras variable",
+                "expected path/vars/number, for example layer1/0/conv1/vars/0",
+            )
+        if tensor.dtype in _UNKNOWN:
+            raise RefusedError(f"{tensor.name}: a .weights.h5 file cannot hold {tensor.dtype}")
+    with h5py.File(path, "w") as file:
+        for tensor in tensors:
+            _write(file, tensor)
+        for name in sorted(metadata):
+            file.attrs[name] = metadata[name]
+
+
+def _write(file: h5py.File, tensor: Tensor) -> None:
+    array = tensor.read()
+    if tensor.dtype == "BF16":
+        array = array.view("V2")
+    # Without times, the same arrays make the same bytes.
+    dataset = file.create_dataset(tensor.name, data=array, track_times=False)
+    if tensor.dtype == "BF16":
+        dataset.attrs["dtype"] = BF16_MARK

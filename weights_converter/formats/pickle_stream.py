@@ -1,0 +1,121 @@
+"""The bytes of a pickle, and the instructions that are nothing but a value."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import BinaryIO, TypeAlias
+
+from weights_converter.formats.pickle_values import Span
+from weights_converter.formats.source import Source
+
+INLINE = 4096  # longer strings stay in the file; names are shorter, arrays are not worth a copy
+_LONGEST_LINE = 256
+
+
+class Stream:
+    """Reads forward through bytes `start` to `end` of a file."""
+
+    def __init__(self, source: Source, handle: BinaryIO, start: int, end: int) -> None:
+        self.source = source
+        self._handle, self._start, self._next, self._end = handle, start, start, end
+        handle.seek(start)
+
+    @property
+    def position(self) -> int:
+        """Bytes from the start of the pickle to the next one."""
+        return self._next - self._start
+
+    @property
+    def left(self) -> int:
+        return self._end - self._next
+
+    def take(self, length: int) -> bytes:
+        self._advance(length)
+        taken = self._handle.read(length)
+        if len(taken) != length:
+            raise self.source.truncated(f"byte {self._next} is needed")
+        return taken
+
+    def skip(self, length: int) -> int:
+        """Leaves `length` bytes out and returns where in the file they are."""
+        self._advance(length)
+        self._handle.seek(self._next)
+        return self._next - length
+
+    def number(self, code: struct.Struct) -> int:
+        value: int = code.unpack(self.take(code.size))[0]
+        return value
+
+    def line(self) -> str:
+        line = self._handle.readline(min(_LONGEST_LINE, self.left))
+        self._next += len(line)
+        if not line.endswith(b"\n"):
+            raise self.source.damaged(f"the name at byte {self.position - len(line)} has no end")
+        return self.decoded(line[:-1])
+
+    def decoded(self, raw: bytes) -> str:
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            raise self.source.damaged(
+                f"the text before byte {self.position} is not UTF-8"
+            ) from None
+
+    def _advance(self, length: int) -> None:
+        if length > self.left:
+            raise self.source.truncated(f"its pickle needs byte {self._next + length}")
+        self._next += length
+
+
+Literal: TypeAlias = Callable[[Stream], object]
+
+
+def _constant(value: object) -> Literal:
+    return lambda stream: value
+
+
+def _number(code: str) -> Literal:
+    parser = struct.Struct(code)
+    return lambda stream: stream.number(parser)
+
+
+def _string(length_code: str, text: bool) -> Literal:
+    parser = struct.Struct(length_code)
+
+    def read(stream: Stream) -> object:
+        length = stream.number(parser)
+        if length > INLINE:
+            return Span(stream.skip(length), length, text)
+        raw = stream.take(length)
+        return stream.decoded(raw) if text else raw
+
+    return read
+
+
+def _long(stream: Stream) -> int:
+    return int.from_bytes(stream.take(stream.take(1)[0]), "little", signed=True)
+
+
+LITERALS: Mapping[int, Literal] = MappingProxyType(
+    {
+        ord("N"): _constant(None),
+        0x88: _constant(True),
+        0x89: _constant(False),
+        ord("K"): _number("<B"),
+        ord("M"): _number("<H"),
+        ord("J"): _number("<i"),
+        0x8A: _long,
+        ord("G"): _number(">d"),
+        ord("X"): _string("<I", text=True),
+        0x8C: _string("<B", text=True),
+        0x8D: _string("<Q", text=True),
+        ord("C"): _string("<B", text=False),
+        ord("B"): _string("<I", text=False),
+        0x8E: _string("<Q", text=False),
+        ord(")"): _constant(()),
+        ord("]"): lambda stream: [],
+        ord("}"): lambda stream: {},
+    }
+)

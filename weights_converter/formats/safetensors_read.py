@@ -1,0 +1,122 @@
+"""Reads safetensors, https://huggingface.co/docs/safetensors/index: a length, JSON, the data.
+
+The reader is our own because the library needs another package for bfloat16, and accepts names
+given twice, unknown fields and booleans other than 0 and 1.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+
+from weights_converter.dtypes import CARRIERS, Array, decode, is_shape, itemsize
+from weights_converter.errors import ConverterError, UsageError, legible
+from weights_converter.formats import state_dict
+from weights_converter.formats.names import check_name, repeated
+from weights_converter.formats.source import Source
+from weights_converter.tensor import Checkpoint, Tensor
+
+LENGTH_BYTES = 8
+LONGEST_HEADER = 100_000_000  # as in the library
+METADATA = "__metadata__"
+_FIELDS = {"dtype", "shape", "data_offsets"}
+
+
+@dataclass(frozen=True)
+class _Entry:
+    name: str
+    tag: str
+    shape: tuple[int, ...]
+    begin: int  # in the file
+    end: int
+
+
+def read_safetensors(source: Source, key: str | None) -> Checkpoint:
+    """Every array of the file.
+
+    Raises:
+        RefusedError: the header is valid JSON and lies about the data.
+        DamagedError: the file is truncated, or its header is not what the format asks for.
+    """
+    if key is not None:
+        raise UsageError(f"{source.name} holds one set of arrays: there is no key to choose from")
+    length = int.from_bytes(source.read(0, LENGTH_BYTES), "little")
+    if length > LONGEST_HEADER:
+        raise source.damaged(f"its header would have {length} bytes")
+    header = _parsed(source, source.read(LENGTH_BYTES, length))
+    metadata = _metadata(source, header.pop(METADATA, {}))
+    start = LENGTH_BYTES + length
+    entries = [_entry(source, name, fields, start) for name, fields in header.items()]
+    _check_cover(source, entries, start)
+    names, notes = state_dict.stripped(source, [entry.name for entry in entries])
+    tensors = {
+        name: Tensor(name, entry.tag, entry.shape, partial(_load, source, entry))
+        for name, entry in zip(names, entries, strict=True)
+    }
+    return Checkpoint(source.path, "safetensors", "torch", tensors, metadata, {}, notes)
+
+
+def _parsed(source: Source, raw: bytes) -> dict[str, object]:
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        twice = repeated(key for key, _ in pairs)
+        if twice is not None:
+            raise source.refused(f"its header has {legible(twice)} twice")
+        return dict(pairs)
+
+    try:
+        header = json.loads(raw.decode("utf-8"), object_pairs_hook=unique)
+    except ConverterError:
+        raise
+    except (ValueError, RecursionError):
+        raise source.damaged("its header is not JSON") from None
+    if type(header) is not dict or raw[:1] != b"{":
+        raise source.damaged("its header is not a JSON object")
+    return header
+
+
+def _metadata(source: Source, metadata: object) -> dict[str, str]:
+    if type(metadata) is not dict or not all(type(text) is str for text in metadata.values()):
+        raise source.damaged(f"its {METADATA} does not map names to text")
+    return metadata
+
+
+def _entry(source: Source, name: str, fields: object, start: int) -> _Entry:
+    shown = legible(check_name(source, name))
+    if type(fields) is not dict or set(fields) != _FIELDS:
+        raise source.refused(f"{shown} is not described by {', '.join(sorted(_FIELDS))}")
+    tag, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
+    if not isinstance(tag, str) or tag not in CARRIERS:
+        raise source.unsupported(f"stores {shown} as {legible(str(tag))}, which is not supported")
+    if type(shape) is not list or not is_shape(shape):
+        raise source.damaged(f"{shown} has an impossible shape")
+    if type(offsets) is not list or len(offsets) != 2 or not is_shape(offsets):
+        raise source.damaged(f"{shown} has impossible offsets")
+    begin, end = offsets
+    nbytes = prod(shape) * itemsize(tag)
+    if end - begin != nbytes:
+        raise source.refused(f"{shown} needs {nbytes} bytes and is given {end - begin}")
+    return _Entry(name, tag, tuple(shape), start + begin, start + end)
+
+
+def _check_cover(source: Source, entries: list[_Entry], start: int) -> None:
+    """Every byte belongs to exactly one array; anything else hides something."""
+    reached = start
+    for entry in sorted(entries, key=lambda entry: (entry.begin, entry.end)):
+        if entry.begin != reached:
+            kind = "overlaps another array" if entry.begin < reached else "leaves a gap before it"
+            raise source.refused(f"{legible(entry.name)} {kind}")
+        reached = entry.end
+    if reached > source.size:
+        raise source.truncated(f"its arrays end at byte {reached}")
+    if reached < source.size:
+        raise source.refused(f"{source.size - reached} bytes follow its last array")
+
+
+def _load(source: Source, entry: _Entry) -> Array:
+    raw = source.array(entry.begin, entry.end - entry.begin)
+    try:
+        return decode(raw, entry.tag).reshape(entry.shape)
+    except ValueError as error:
+        raise source.refused(f"{legible(entry.name)} {error}") from None

@@ -1,0 +1,65 @@
+"""The arrays of a Paddle layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from odconv_spec import ConvSpec, Role
+from weights_converter.dtypes import Array
+from weights_converter.layouts import PADDLE
+from weights_converter.naming import CONV, LINEAR, NORM
+from weights_converter.slots import Slot, Variable, collect, refuse_strangers
+
+
+def slots(model: nn.Layer) -> dict[str, Slot]:
+    """Canonical name -> place of every array in the layer."""
+    found = list(variables(model))
+    known = {PADDLE.file_name(v.owner, v.role) for v in found}
+    refuse_strangers([name for name in model.state_dict() if name not in known])
+    return collect(found, PADDLE)
+
+
+def variables(model: nn.Layer) -> Iterator[Variable]:
+    """Every array with a role."""
+    for path, layer in model.named_sublayers(include_self=True):
+        for leaf, role in _roles(layer).items():
+            tensor = getattr(layer, leaf, None)
+            if tensor is not None:
+                yield _variable(path, role, tensor)
+
+
+def _roles(layer: nn.Layer) -> Mapping[str, Role]:
+    """Attribute -> role of the arrays that the layer itself holds."""
+    spec = getattr(layer, "spec", None)
+    if isinstance(spec, ConvSpec) and hasattr(layer, "weight"):
+        return {p.name: p.role for p in spec.own_parameters()}
+    if isinstance(layer, (nn.Conv1D, nn.Conv2D, nn.Conv3D)):
+        roles: tuple[Role, ...] = CONV
+    elif isinstance(layer, (nn.BatchNorm1D, nn.BatchNorm2D, nn.BatchNorm3D)):
+        roles = NORM
+    elif isinstance(layer, nn.Linear):
+        roles = LINEAR
+    else:
+        return {}
+    return {PADDLE.rows[role].leaf: role for role in roles}
+
+
+def _variable(owner: str, role: Role, tensor: paddle.Tensor) -> Variable:
+    return Variable(
+        owner,
+        role,
+        tuple(tensor.shape),
+        str(tensor.dtype).removeprefix("paddle."),
+        tensor,
+        get=partial(_get, tensor),
+        set=tensor.set_value,
+    )
+
+
+def _get(tensor: paddle.Tensor) -> Array:
+    return np.array(tensor.numpy())

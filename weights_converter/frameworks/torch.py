@@ -1,0 +1,72 @@
+"""The arrays of a torch module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+import numpy as np
+import torch
+from torch import nn
+
+from odconv_spec import ConvSpec, Role
+from weights_converter.companions import COUNTER
+from weights_converter.dtypes import Array
+from weights_converter.layouts import TORCH
+from weights_converter.naming import CONV, LINEAR, NORM
+from weights_converter.slots import Slot, Variable, collect, refuse_strangers
+
+
+def slots(model: nn.Module) -> dict[str, Slot]:
+    """Canonical name -> place of every array in the module."""
+    found = list(variables(model))
+    known = {TORCH.file_name(v.owner, v.role) for v in found}
+    names = (n for n in model.state_dict() if n.rpartition(".")[2] != COUNTER)
+    refuse_strangers([name for name in names if name not in known])
+    return collect(found, TORCH)
+
+
+def variables(model: nn.Module) -> Iterator[Variable]:
+    """Every array with a role."""
+    for path, module in model.named_modules():
+        for leaf, role in _roles(module).items():
+            tensor = getattr(module, leaf, None)
+            if tensor is not None:
+                yield _variable(path, role, tensor)
+
+
+def _roles(module: nn.Module) -> Mapping[str, Role]:
+    """Attribute -> role of the arrays that the module itself holds."""
+    spec = getattr(module, "spec", None)
+    if isinstance(spec, ConvSpec) and hasattr(module, "weight"):
+        return {parameter.name: parameter.role for parameter in spec.own_parameters()}
+    if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+        roles: tuple[Role, ...] = CONV
+    elif isinstance(module, nn.modules.batchnorm._BatchNorm):
+        roles = NORM
+    elif isinstance(module, nn.Linear):
+        roles = LINEAR
+    else:
+        return {}
+    return {TORCH.rows[role].leaf: role for role in roles}
+
+
+def _variable(owner: str, role: Role, tensor: torch.Tensor) -> Variable:
+    return Variable(
+        owner,
+        role,
+        tuple(tensor.shape),
+        str(tensor.dtype).removeprefix("torch."),
+        tensor,
+        get=partial(_get, tensor),
+        set=partial(_set, tensor),
+    )
+
+
+def _get(tensor: torch.Tensor) -> Array:
+    return np.array(tensor.detach().cpu().numpy())
+
+
+def _set(tensor: torch.Tensor, array: Array) -> None:
+    with torch.no_grad():
+        tensor.copy_(torch.from_numpy(array))

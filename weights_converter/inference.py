@@ -1,0 +1,157 @@
+"""Which model a set of canonical names and shapes belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from odconv_spec import BackboneSpec, ConvChoice, MobileNetV2Spec, ResNetSpec
+from weights_converter.errors import MismatchError
+
+Shapes = Mapping[str, tuple[int, ...]]
+Stages = Sequence[Sequence[int]]
+_WIDTH_BY_STEM = MappingProxyType({32: 1.0, 24: 0.75, 16: 0.5})
+
+
+def infer_spec(shapes: Shapes, stages: Stages | None = None) -> BackboneSpec:
+    """The spec of the backbone whose arrays have these names and shapes.
+
+    Args:
+        shapes: canonical name -> canonical shape.
+        stages: a MobileNetV2's own stage table, which a file does not tell: it stores no strides.
+
+    Raises:
+        MismatchError: no backbone has such arrays.
+    """
+    if "layer1.0.conv1.weight" in shapes:
+        return _resnet(shapes)
+    if "features.0.0.weight" in shapes:
+        return _mobilenetv2(shapes, stages)
+    raise MismatchError(
+        "the arrays belong to none of the backbones: found neither 'layer1.0.conv1.weight' "
+        f"(ResNet) nor 'features.0.0.weight' (MobileNetV2) among {_some(shapes)}",
+        help="convert() needs one of `odconv models`; for a network of your own use load_into()",
+    )
+
+
+def _resnet(shapes: Shapes) -> BackboneSpec:
+    bottleneck = "layer1.0.conv3.weight" in shapes
+    counts: list[int] = []
+    while (depth := _count(shapes, f"layer{len(counts) + 1}.")) > 0:
+        counts.append(depth)
+    widths = [_dimension(shapes, f"layer{n}.0.bn1.weight", 0) for n in range(1, len(counts) + 1)]
+    return ResNetSpec(
+        **_common(shapes, "conv1.weight", "fc.weight", "layer1.0.conv1"),
+        block="bottleneck" if bottleneck else "basic",
+        stages=tuple(zip(widths, counts, strict=True)),
+        stem_channels=_dimension(shapes, "conv1.weight", 0),
+    )
+
+
+def _mobilenetv2(shapes: Shapes, stages: Stages | None) -> BackboneSpec:
+    stem = _dimension(shapes, "features.0.0.weight", 0)
+    if stem not in _WIDTH_BY_STEM:
+        raise MismatchError(
+            f"features.0.0.weight: expected one of {sorted(_WIDTH_BY_STEM)} output channels, "
+            f"found {stem}",
+            help="a MobileNetV2 of another width needs its spec: --model spec.json",
+        )
+    tables: dict[str, Any] = {} if stages is None else {"stages": stages}
+    spec = MobileNetV2Spec(
+        **_common(shapes, "features.0.0.weight", "classifier.1.weight", "features.1.conv.0.0"),
+        width=_WIDTH_BY_STEM[stem],
+        **tables,
+    )
+    found = list(_block_widths(shapes))
+    published = [(b.depthwise.out_channels, b.project.out_channels) for b in spec.blocks()]
+    if stages is None and found != published:
+        raise MismatchError(
+            "this MobileNetV2 has a stage table of its own, and a checkpoint stores no strides; "
+            f"its blocks have (hidden, out) channels {found}",
+            help="give the table: --stages 'expansion,channels,blocks,stride ...'",
+        )
+    return spec
+
+
+def _common(shapes: Shapes, stem: str, head: str, probe: str) -> dict[str, Any]:
+    """The options of every backbone, from the arrays of these names."""
+    return {
+        "conv": _conv(shapes, probe),
+        "in_channels": _dimension(shapes, stem, 1),
+        "num_classes": _dimension(shapes, head, 0),
+    }
+
+
+def _conv(shapes: Shapes, probe: str) -> ConvChoice:
+    if f"{probe}.attention.fc.weight" not in shapes:
+        return ConvChoice.of("static")
+    kernel_num = _dimension(shapes, f"{probe}.weight", 0)
+    return ConvChoice.of("od", kernel_num=kernel_num, **_squeeze(shapes))
+
+
+def _squeeze(shapes: Shapes) -> dict[str, Any]:
+    """`reduction` and `min_channels` that explain every hidden width: the published ones first."""
+    suffix = ".attention.fc.weight"
+    pairs = {(s[1], s[0]) for name, s in shapes.items() if name.endswith(suffix) and len(s) == 4}
+    floors = sorted({16, min(hidden for _, hidden in pairs)}, reverse=True) if pairs else [16]
+    reductions = [1 / 16, *sorted({hidden / width for width, hidden in pairs if hidden <= width})]
+    for floor in floors:
+        for reduction in reductions:
+            if all(hidden == max(int(width * reduction), floor) for width, hidden in pairs):
+                return {"reduction": reduction, "min_channels": floor}
+    raise MismatchError(
+        "no reduction explains the hidden widths of the attentions: (width, hidden) "
+        f"{sorted(pairs)[:6]}; expected hidden = max(int(width * reduction), min_channels)"
+    )
+
+
+def _count(shapes: Shapes, prefix: str) -> int:
+    return len({name[len(prefix) :].split(".")[0] for name in shapes if name.startswith(prefix)})
+
+
+def _dimension(shapes: Shapes, name: str, axis: int) -> int:
+    shape = shapes.get(name, ())
+    if axis >= len(shape):
+        raise MismatchError(
+            f"{name}: expected an array with at least {axis + 1} axes, "
+            + (f"found the shape {shape}" if name in shapes else "found no such array")
+        )
+    return shape[axis]
+
+
+def _block_widths(shapes: Shapes) -> Iterator[tuple[int, int]]:
+    """(hidden, out) channels of each inverted residual block; kernels may be static or banks."""
+    index = 1
+    while f"features.{index}.conv.0.0.weight" in shapes:
+        prefix = f"features.{index}.conv"
+        expands = f"{prefix}.1.0.weight" in shapes
+        depthwise = f"{prefix}.1.0.weight" if expands else f"{prefix}.0.0.weight"
+        project = f"{prefix}.2.weight" if expands else f"{prefix}.1.weight"
+        yield _out_channels(shapes, depthwise), _out_channels(shapes, project)
+        index += 1
+
+
+def _out_channels(shapes: Shapes, kernel: str) -> int:
+    return _dimension(shapes, kernel, max(0, len(shapes.get(kernel, ())) - 4))
+
+
+def _some(shapes: Shapes) -> str:
+    names = sorted(shapes)
+    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return (", ".join(map(repr, names[:3])) or "no arrays") + rest
+
+
+def same_model(asked: str, inferred: BackboneSpec) -> None:
+    """Raises MismatchError where the name that was asked for is not that of the file's model."""
+    if inferred.name != asked:
+        raise MismatchError(
+            f"the file holds {describe(inferred)}; you asked for {asked}",
+            help=f"drop the model option, or ask for {inferred.name}",
+        )
+
+
+def describe(spec: BackboneSpec) -> str:
+    """A spec in a few words: "od_resnet18 (kernel_num=4, 1000 classes)"."""
+    options = [f"{k}={v}" for k, v in spec.conv.options if k == "kernel_num"]
+    return f"{spec.name} ({', '.join([*options, f'{spec.num_classes} classes'])})"

@@ -1,0 +1,153 @@
+"""How each framework stores an array of each role: one table each, read in both directions.
+
+A row gives the leaf's name and the order of its axes, canonical order -> stored order, where `*`
+stands for the kernel's spatial axes. The way back is derived from the same row. Rows are found by
+role: two roles of equal shape, such as a square linear kernel and a square 1x1 kernel, must not be
+told apart by their shapes, and nothing is ever reshaped to fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeVar
+
+import numpy as np
+
+from odconv_spec import Parameter, Role
+from weights_converter.dtypes import Array
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One role in one framework.
+
+    Attributes:
+        leaf: last part of the array's name in the framework's objects.
+        axes: "canonical -> stored" order of the axes; empty where it is the same.
+        slot: last part of its name in a Keras weights file, which numbers a layer's arrays.
+    """
+
+    leaf: str
+    axes: str = ""
+    slot: int = 0
+
+    def order(self, rank: int) -> tuple[int, ...]:
+        """Which canonical axis stands at each place of a stored array with `rank` axes."""
+        if not self.axes:
+            return tuple(range(rank))
+        canonical, stored = (side.split() for side in self.axes.split("->"))
+        numbers = self._numbers(canonical, rank)
+        return tuple(number for name in stored for number in numbers[name])
+
+    @staticmethod
+    def _numbers(names: list[str], rank: int) -> dict[str, tuple[int, ...]]:
+        found: dict[str, tuple[int, ...]] = {}
+        position = 0
+        for name in names:
+            width = rank - len(names) + 1 if name == "*" else 1
+            found[name] = tuple(range(position, position + width))
+            position += width
+        return found
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The rows of one framework, and how it writes the path to an array in a file."""
+
+    name: str
+    rows: Mapping[Role, Row]
+    numbered: bool = False  # a path ends in /vars/<slot> instead of .<leaf>
+
+    def stored_name(self, parameter: Parameter) -> str:
+        """The array's name in a file of this framework."""
+        return self.file_name(owner_of(parameter.name), parameter.role)
+
+    def file_name(self, owner: str, role: Role) -> str:
+        row = self.rows[role]
+        if self.numbered:
+            return f"{owner.replace('.', '/')}/vars/{row.slot}".lstrip("/")
+        return f"{owner}.{row.leaf}".lstrip(".")
+
+    def stored_shape(self, role: Role, canonical: tuple[int, ...]) -> tuple[int, ...]:
+        return reorder(canonical, self.rows[role].order(len(canonical)))
+
+    def canonical_shape(self, role: Role, stored: tuple[int, ...]) -> tuple[int, ...]:
+        return reorder(stored, inverse(self.rows[role].order(len(stored))))
+
+    def to_stored(self, role: Role, array: Array) -> Array:
+        """The array as this framework keeps it, C-contiguous: some writers need that."""
+        return contiguous(array.transpose(self.rows[role].order(array.ndim)))
+
+    def to_canonical(self, role: Role, array: Array) -> Array:
+        return contiguous(array.transpose(inverse(self.rows[role].order(array.ndim))))
+
+
+def owner_of(name: str) -> str:
+    """The path of the layer that holds the array: "" for a lone layer's own."""
+    return name.rpartition(".")[0]
+
+
+def reorder(items: tuple[Item, ...], order: tuple[int, ...]) -> tuple[Item, ...]:
+    return tuple(items[axis] for axis in order)
+
+
+def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(order.index(axis) for axis in range(len(order)))
+
+
+def contiguous(array: Array) -> Array:
+    return np.ascontiguousarray(array).reshape(array.shape)  # keeps 0-d arrays 0-d
+
+
+TORCH = Layout(
+    "torch",
+    MappingProxyType(
+        {
+            Role.CONV_KERNEL: Row("weight"),
+            Role.EXPERT_KERNELS: Row("weight"),
+            Role.EXPERT_BIASES: Row("bias"),
+            Role.LINEAR_KERNEL: Row("weight"),
+            Role.BIAS: Row("bias"),
+            Role.NORM_SCALE: Row("weight"),
+            Role.NORM_SHIFT: Row("bias"),
+            Role.NORM_MEAN: Row("running_mean"),
+            Role.NORM_VARIANCE: Row("running_var"),
+        }
+    ),
+)
+PADDLE = Layout(
+    "paddle",
+    MappingProxyType(
+        {
+            **TORCH.rows,
+            # https://www.paddlepaddle.org.cn/documentation/docs/en/api/paddle/nn/Linear_en.html
+            Role.LINEAR_KERNEL: Row("weight", "out in -> in out"),
+            Role.NORM_MEAN: Row("_mean"),
+            Role.NORM_VARIANCE: Row("_variance"),
+        }
+    ),
+)
+KERAS = Layout(
+    "keras",
+    MappingProxyType(
+        {
+            Role.CONV_KERNEL: Row("kernel", "out in * -> * in out", slot=0),
+            Role.EXPERT_KERNELS: Row("kernel", "expert out in * -> expert * in out", slot=0),
+            Role.EXPERT_BIASES: Row("bias", slot=1),
+            Role.LINEAR_KERNEL: Row("kernel", "out in -> in out", slot=0),
+            Role.BIAS: Row("bias", slot=1),
+            Role.NORM_SCALE: Row("gamma", slot=0),
+            Role.NORM_SHIFT: Row("beta", slot=1),
+            Role.NORM_MEAN: Row("moving_mean", slot=2),
+            Role.NORM_VARIANCE: Row("moving_variance", slot=3),
+        }
+    ),
+    numbered=True,
+)
+LAYOUTS: Mapping[str, Layout] = MappingProxyType(
+    {layout.name: layout for layout in (TORCH, PADDLE, KERAS)}
+)

@@ -1,0 +1,97 @@
+"""Arrays out of and into a model of any framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from weights_converter import formats
+from weights_converter.check import Form, check
+from weights_converter.dtypes import Array
+from weights_converter.errors import MismatchError, UsageError
+from weights_converter.slots import Slot
+from weights_converter.weights import canonical_tensors
+
+# The root module of a class -> the adapter that knows its models. Keras comes first: its models
+# are torch modules on the torch backend.
+_ADAPTERS = MappingProxyType({"keras": "keras", "torch": "torch", "paddle": "paddle"})
+
+
+def extract(model: Any) -> dict[str, Array]:
+    """The arrays of a torch module, Paddle layer, or Keras layer or model, by canonical name.
+
+    Works for our backbones, for a lone layer, and for networks that contain our layers beside
+    convolutions, batch norms and linear layers of the framework.
+
+    Raises:
+        MismatchError: the model holds an array of a layer that has no canonical form.
+        UsageError: the model is of no framework that is known here, or is not built yet.
+    """
+    return {name: slot.read() for name, slot in slots(model).items()}
+
+
+def assign(model: Any, arrays: Mapping[str, Array]) -> None:
+    """Puts arrays under canonical names into a model, all or none, and reads them back.
+
+    Raises:
+        MismatchError: names, shapes or dtypes are not exactly those of the model, which is then
+            unchanged; or the model returns other values than it was given.
+    """
+    places = slots(model)
+    check(
+        {name: Form(slot.parameter.shape, slot.dtype) for name, slot in places.items()},
+        {name: Form(array.shape, array.dtype.name) for name, array in arrays.items()},
+        what=f"the arrays for {type(model).__name__}",
+    )
+    for name, slot in places.items():
+        slot.write(arrays[name])
+    wrong = [name for name, slot in places.items() if not _same(slot.read(), arrays[name])]
+    if wrong:
+        raise MismatchError(
+            f"{len(wrong)} arrays of {type(model).__name__} are not what was assigned: {wrong[:6]}",
+            help="is the model shared with another thread, or are arrays tied?",
+        )
+
+
+def load_into(model: Any, path: str | Path, *, key: str | None = None) -> None:
+    """Loads a checkpoint of any format into a model of any framework.
+
+    Args:
+        model: our backbone, a lone layer, or a network with our layers in it.
+        path: a checkpoint whose arrays are exactly those of the model.
+        key: which state dict to take from a file with several.
+
+    Raises:
+        MismatchError: the arrays are not those of the model, which is then unchanged.
+        ConverterError: the file cannot be read.
+    """
+    checkpoint = formats.read(path, key)
+    parameters = [slot.parameter for slot in slots(model).values()]
+    what = f"{checkpoint.path.name} for {type(model).__name__}"
+    tensors = canonical_tensors(checkpoint, parameters, what)
+    assign(model, {name: tensor.load() for name, tensor in tensors.items()})
+
+
+def slots(model: Any) -> dict[str, Slot]:
+    """Canonical name -> place of every array in the model."""
+    roots = {cls.__module__.partition(".")[0] for cls in type(model).__mro__}
+    for root, adapter in _ADAPTERS.items():
+        if root in roots:
+            found: dict[str, Slot] = import_module(f"weights_converter.frameworks.{adapter}").slots(
+                model
+            )
+            return found
+    raise UsageError(
+        f"expected a torch module, a Paddle layer or a Keras layer, received {type(model)}"
+    )
+
+
+def _same(first: Array, second: Array) -> bool:
+    return first.dtype == second.dtype and np.array_equal(
+        first.reshape(-1).view(np.uint8), second.reshape(-1).view(np.uint8)
+    )
