@@ -10,7 +10,6 @@ from keras import ops
 
 from odconv_keras.layers.build_static import build_norm, build_static_conv
 from odconv_keras.layers.pooling import global_mean
-from odconv_keras.layers.precision import at_least_single
 from odconv_keras.layers.spec_config import spec_from_config, spec_to_config
 from odconv_keras.layers.temperature import Tempered
 from odconv_spec import NormSpec, ODConvSpec
@@ -66,13 +65,13 @@ class ODConvAttention(Tempered):
         pooled = global_mean(inputs, keepdims=True)  # (batch, *ones, in)
         hidden = ops.relu(self.bn(self.fc(pooled), training=training))  # (batch, *ones, hidden)
         spatial = self._sigmoid(self.spatial_fc, hidden)  # (batch, *ones, taps)
+        if spatial is not None:
+            spatial = ops.reshape(spatial, (-1, *self.spec.kernel, 1, 1))
         kernel = self._logits(self.kernel_fc, hidden)  # (batch, *ones, kernel_num)
-        return Attentions(
-            self._sigmoid(self.channel_fc, hidden),
-            self._sigmoid(self.filter_fc, hidden),
-            None if spatial is None else ops.reshape(spatial, (-1, *self.spec.kernel, 1, 1)),
-            None if kernel is None else self._softmax(kernel),
-        )
+        if kernel is not None:
+            kernel = ops.softmax(ops.reshape(kernel, (-1, self.spec.kernel_num)))
+        channel = self._sigmoid(self.channel_fc, hidden)
+        return Attentions(channel, self._sigmoid(self.filter_fc, hidden), spatial, kernel)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"spec": spec_to_config(self.spec)}
@@ -82,16 +81,12 @@ class ODConvAttention(Tempered):
         return cls(**config | {"spec": spec_from_config(config["spec"])})
 
     def _logits(self, head: keras.layers.Layer | None, hidden: Any) -> Any:
-        """Logits over the temperature, in single precision at least: (batch, *ones, width)."""
+        """Logits over the temperature, (batch, *ones, width)."""
         if head is None:
             return None
-        logits = at_least_single(head(hidden))
+        logits = head(hidden)
         return logits / ops.cast(self.temperature, logits.dtype)
 
     def _sigmoid(self, head: keras.layers.Layer | None, hidden: Any) -> Any:
         logits = self._logits(head, hidden)
-        return None if logits is None else ops.cast(ops.sigmoid(logits), self.compute_dtype)
-
-    def _softmax(self, logits: Any) -> Any:
-        attention = ops.softmax(ops.reshape(logits, (-1, self.spec.kernel_num)))
-        return ops.cast(attention, self.compute_dtype)  # (batch, kernel_num)
+        return None if logits is None else ops.sigmoid(logits)

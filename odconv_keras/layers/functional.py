@@ -37,6 +37,7 @@ def od_conv(
     Returns:
         (batch, *map after convolution, out).
     """
+    attentions = Attentions(*(None if a is None else ops.cast(a, x.dtype) for a in attentions))
     window = Window.of(kernel.shape[1:-2], strides, padding, dilation_rate)
     if attentions.channel is not None:
         x = x * attentions.channel

@@ -95,7 +95,8 @@ class _ODConv(keras.layers.Layer):
             constraint=self.kernel_constraint,
         )
         self.bias = self._add_bias() if self.use_bias else None
-        self.attention = ODConvAttention(spec, name="attention", dtype=self.dtype_policy)
+        # Not in half precision: its norm would amplify the rounding of the few means it sees.
+        self.attention = ODConvAttention(spec, name="attention", dtype=self.variable_dtype)
         self.attention.build(shape)
 
     def set_temperature(self, temperature: float) -> None:

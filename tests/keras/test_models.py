@@ -120,7 +120,7 @@ def test_options_reach_the_layers():
 
 def test_initial_classifier():
     keras.utils.set_random_seed(0)
-    model = create_model("resnet18", stages=((256, 1),), stem_channels=8, num_classes=100)
+    model = create_model("resnet18", stages=((64, 1),), stem_channels=8, num_classes=1000)
     assert numpy(model.fc.kernel).std() == pytest.approx(0.01, rel=0.02)
     assert not numpy(model.fc.bias).any()
     expected = (2 / (8 * 49)) ** 0.5

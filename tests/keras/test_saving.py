@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -30,10 +31,10 @@ SLOTS = {
 }
 ROOT = Path(__file__).parents[2]
 FRESH = """
-import sys, numpy as np, keras
+import json, sys, numpy as np, keras
 import odconv_keras
 from odconv_keras import create_model
-folder, name, options = sys.argv[1], sys.argv[2], eval(sys.argv[3])
+folder, name, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 x = np.load(f"{folder}/x.npy")
 model = keras.models.load_model(f"{folder}/model.keras")
 np.save(f"{folder}/from_keras.npy", model.predict(x, verbose=0))
@@ -96,8 +97,8 @@ def test_names_in_a_weights_file_are_the_canonical_ones(name, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["od_resnet18", "od_mobilenetv2_050"])
-def test_a_fresh_process_gives_the_same_numbers(name, tmp_path):
+def test_a_fresh_process_gives_the_same_numbers(tmp_path):
+    name = "od_resnet18"
     options = SMALL[name] | {"num_classes": 5, "head_init": "published"}
     model = filled(create_model(name, **options))
     model.set_temperature(3.0)
@@ -107,9 +108,9 @@ def test_a_fresh_process_gives_the_same_numbers(name, tmp_path):
     model.save_weights(tmp_path / "model.weights.h5")
     inputs = keras.Input((None, None, 3))
     y = ODConv2D(3, 3, head_init="published", padding=((1, 0), (2, 1)))(inputs)
-    layers = keras.Model(inputs, model.forward_features(y))
+    layers = keras.Model(inputs, small("od_mobilenetv2_050").forward_features(y))
     layers.save(tmp_path / "layers.keras")
-    command = [sys.executable, "-c", FRESH, str(tmp_path), name, repr(options)]
+    command = [sys.executable, "-c", FRESH, str(tmp_path), name, json.dumps(options)]
     subprocess.run(command, cwd=ROOT, check=True)
     expected = model.predict(x, verbose=0)
     for kind in ("keras", "weights"):
