@@ -24,6 +24,7 @@ SUITES: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
         "spec": ("tests/spec", _NONE),
         "reference": ("tests/reference", _NONE),
         "converter": ("tests/converter", _NONE),
+        "formats": ("tests/formats", _NONE),
         "torch": ("tests/torch", _NONE),
         "paddle": ("tests/paddle", {"GLOG_minloglevel": "2"}),
         "keras-tensorflow": (

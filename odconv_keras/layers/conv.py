@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
+from math import prod
 from typing import Any
 
 import keras
@@ -84,13 +85,14 @@ def _depthwise(taps: list[Any], kernels: Any) -> Any:
 
 
 def _grouped(taps: list[Any], kernels: Any, groups: int) -> Any:
-    shape = ops.shape(taps[0])  # (batch, *map, in)
+    shape = ops.shape(taps[0])  # (batch, *map, in), tensors among them if the graph knows no number
+    positions = prod(shape[1:-1])
     inputs, outputs = kernels.shape[-2:]
     patches = ops.stack(taps, axis=-2)  # (batch, *map, taps, in)
-    patches = ops.reshape(patches, (shape[0], -1, len(taps), groups, inputs))
+    patches = ops.reshape(patches, (shape[0], positions, len(taps), groups, inputs))
     patches = ops.transpose(patches, (0, 3, 1, 2, 4))
     # (batch, groups, positions, taps * in // groups)
-    patches = ops.reshape(patches, (shape[0], groups, -1, len(taps) * inputs))
+    patches = ops.reshape(patches, (shape[0], groups, positions, len(taps) * inputs))
     kernels = ops.reshape(kernels, (-1, len(taps), inputs, groups, outputs // groups))
     kernels = ops.transpose(kernels, (0, 3, 1, 2, 4))
     # (batch, groups, taps * in // groups, out // groups)

@@ -85,7 +85,8 @@ def _weighted_sum(y: Any, weight: Any) -> Any:
 
 def _cross_entropy(y: Any, labels: Any) -> Any:
     losses = keras.losses.sparse_categorical_crossentropy(labels, y, from_logits=True)
-    return keras.ops.mean(losses)
+    # keras.ops.mean computes in float32 on JAX, whatever it is given.
+    return keras.ops.sum(losses) / len(labels)
 
 
 def _model(problem: Problem) -> Any:

@@ -156,6 +156,6 @@ def every_dtype() -> dict[str, np.ndarray[Any, Any]]:
         arrays[dtype] = random.integers(info.min, info.max, (3, 1, 2), dtype, endpoint=True)
     arrays["bool"] = random.random(5) < 0.5
     arrays["scalar"] = np.array(-0.0, "float32")
-    arrays["empty"] = np.empty((0, 3), "float32")
+    arrays["empty"] = np.empty((2, 0, 3), "float32")
     arrays["long"] = random.standard_normal((40, 50)).astype("float32")  # is left in the file
     return arrays

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import SMALL_RESNET, arrays_of, save
 
 from odconv_spec import model_spec
+from tests.converter.helpers import SMALL_RESNET, arrays_of, save
 from weights_converter.cli import main
 
 SPEC = model_spec("od_resnet18", **SMALL_RESNET)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import ENDINGS, SMALL_MOBILENET, SMALL_RESNET, arrays_of, save
 
 from odconv_spec import model_spec, to_json
+from tests.converter.helpers import ENDINGS, SMALL_MOBILENET, SMALL_RESNET, arrays_of, save
 from weights_converter import (
     FileError,
     MismatchError,
@@ -102,16 +102,6 @@ def test_a_temperature_of_keras_reaches_the_metadata_and_comes_back(tmp_path):
     convert(tmp_path / "c.safetensors", tmp_path / "d.weights.h5")
     with h5py.File(tmp_path / "d.weights.h5") as file:
         assert file["layer2/1/conv2/attention/vars/0"][()] == 7.5
-
-
-def test_a_checkpoint_from_before_the_end_of_annealing_is_pointed_out(tmp_path):
-    import torch
-
-    source = tmp_path / "a.pth.tar"
-    state = {n: torch.from_numpy(a) for n, a in arrays_of(SPEC).items()}
-    torch.save({"epoch": 4, "state_dict": state}, source)
-    notes = convert(source, tmp_path / "b.pdparams").notes
-    assert any("epoch 4" in note and "set_temperature" in note for note in notes)
 
 
 def test_differences_are_reported_together(tmp_path):

@@ -9,8 +9,8 @@ import zipfile
 
 import numpy as np
 import pytest
-from crafted import written
 
+from tests.converter.crafted import written
 from weights_converter.atomic import replacing
 from weights_converter.dtypes import CARRIERS
 from weights_converter.errors import (

@@ -14,7 +14,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from crafted import (
+
+from tests.converter.crafted import (
     call,
     dict_,
     every_dtype,
@@ -26,7 +27,6 @@ from crafted import (
     torch_zip,
     written,
 )
-
 from weights_converter.formats import write
 from weights_converter.tensor import Tensor
 

@@ -7,8 +7,8 @@ import re
 import h5py
 import numpy as np
 import pytest
-from crafted import written
 
+from tests.converter.crafted import written
 from weights_converter.errors import ConverterError, DamagedError, RefusedError, UsageError
 from weights_converter.formats import read
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crafted import (
+
+from tests.converter.crafted import (
     call,
     dict_,
     name,
@@ -22,7 +23,6 @@ from crafted import (
     tuple_,
     written,
 )
-
 from weights_converter.errors import DamagedError, RefusedError
 from weights_converter.formats import read
 

@@ -6,8 +6,8 @@ import json
 import struct
 
 import pytest
-from crafted import safetensors, written
 
+from tests.converter.crafted import safetensors, written
 from weights_converter.errors import ConverterError, DamagedError, RefusedError
 from weights_converter.formats import read
 

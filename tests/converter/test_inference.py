@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
-from helpers import ENDINGS, SMALL_MOBILENET, SMALL_RESNET, arrays_of, save
 
 from odconv_spec import ConvChoice, MobileNetV2Spec, ResNetSpec, model_spec
+from tests.converter.helpers import ENDINGS, SMALL_MOBILENET, SMALL_RESNET, arrays_of, save
 from weights_converter import MismatchError, UsageError, inspect
 from weights_converter.inference import describe, infer_spec
 from weights_converter.layouts import LAYOUTS

@@ -10,10 +10,10 @@ from collections import OrderedDict
 from pathlib import Path
 
 import pytest
-from crafted import binary, call, name, number, pickled, text, tuple_, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.converter.crafted import binary, call, name, number, pickled, text, tuple_, written
 from weights_converter.errors import ConverterError, DamagedError, RefusedError
 from weights_converter.formats.paddle_calls import PADDLE
 from weights_converter.formats.pickle_emit import Emitter

@@ -76,12 +76,13 @@ def run(layer, x, training=False):
     if not layer.built:
         layer.build(x.shape)
     x = keras.ops.convert_to_tensor(x)
+    options = {"training": True} if training else {}
     if keras.backend.backend() == "jax":
         import jax
 
         state = [[v.value for v in layer.trainable_variables]]
         state.append([v.value for v in layer.non_trainable_variables])
-        y, _ = jax.jit(partial(layer.stateless_call, training=training))(*state, x)
+        y, _ = jax.jit(partial(layer.stateless_call, **options))(*state, x)
     else:
-        y = layer(x, training=training) if training else layer(x)
+        y = layer(x, **options)
     return keras.tree.map_structure(lambda leaf: None if leaf is None else numpy(leaf), y)

@@ -60,8 +60,9 @@ def test_a_layer_in_mixed_precision(precision, options):
     assert 0 < error < {"float16": 5e-3, "bfloat16": 4e-2}[precision]
 
 
-@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
-@pytest.mark.parametrize("name", ["od_resnet18", "od_mobilenetv2_050"])
+@pytest.mark.parametrize(
+    ("name", "precision"), [("od_resnet18", "float16"), ("od_mobilenetv2_050", "bfloat16")]
+)
 def test_fit_in_mixed_precision(name, precision):
     model = small(name, dtype=f"mixed_{precision}", **published(name))
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))

@@ -8,8 +8,19 @@ import zipfile
 
 import pytest
 import torch
-from crafted import call, dict_, name, number, pickled, tensor, text, torch_zip, tuple_, written
 
+from tests.converter.crafted import (
+    call,
+    dict_,
+    name,
+    number,
+    pickled,
+    tensor,
+    text,
+    torch_zip,
+    tuple_,
+    written,
+)
 from weights_converter.errors import DamagedError, RefusedError
 from weights_converter.formats import read
 

@@ -9,8 +9,8 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from crafted import special_floats, written
 
+from tests.converter.crafted import special_floats, written
 from weights_converter.errors import (
     ConverterError,
     DamagedError,

@@ -7,8 +7,17 @@ import pickle
 import numpy as np
 import paddle
 import pytest
-from crafted import binary, call, dict_, every_dtype, ndarray, pickled, text, written
 
+from tests.converter.crafted import (
+    binary,
+    call,
+    dict_,
+    every_dtype,
+    ndarray,
+    pickled,
+    text,
+    written,
+)
 from weights_converter.errors import DamagedError, RefusedError
 from weights_converter.formats import read, write
 from weights_converter.tensor import Tensor

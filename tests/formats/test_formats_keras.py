@@ -8,8 +8,8 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from crafted import every_dtype
 
+from tests.converter.crafted import every_dtype
 from weights_converter.errors import UsageError
 from weights_converter.formats import read, write
 from weights_converter.tensor import Tensor

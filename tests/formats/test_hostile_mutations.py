@@ -13,8 +13,8 @@ import numpy as np
 import paddle
 import pytest
 import torch
-from crafted import every_dtype, torch_zip, written
 
+from tests.converter.crafted import every_dtype, torch_zip, written
 from weights_converter.errors import ConverterError, DamagedError, RefusedError
 from weights_converter.formats import read, write
 from weights_converter.tensor import Tensor

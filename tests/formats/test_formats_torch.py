@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from crafted import every_dtype, pickled, tensor, text, torch_zip, written
 
+from tests.converter.crafted import every_dtype, pickled, tensor, text, torch_zip, written
 from weights_converter.dtypes import CARRIERS
 from weights_converter.errors import DamagedError, MismatchError, UsageError
 from weights_converter.formats import read, write

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from crafted import every_dtype, safetensors, written
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from safetensors.torch import load_file
 from safetensors.torch import save_file as save_torch
 
+from tests.converter.crafted import every_dtype, safetensors, written
 from weights_converter.errors import MismatchError, UsageError
 from weights_converter.formats import read, write
 from weights_converter.tensor import Tensor
