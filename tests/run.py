@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from parity_tests.runtimes import RUNTIMES
+
 _NONE: Mapping[str, str] = MappingProxyType({})
 ROOT = Path(__file__).parent.parent
 
@@ -26,13 +28,8 @@ SUITES: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
         "converter": ("tests/converter", _NONE),
         "formats": ("tests/formats", _NONE),
         "torch": ("tests/torch", _NONE),
-        "paddle": ("tests/paddle", {"GLOG_minloglevel": "2"}),
-        "keras-tensorflow": (
-            "tests/keras",
-            {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
-        ),
-        "keras-jax": ("tests/keras", {"KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1"}),
-        "keras-torch": ("tests/keras", {"KERAS_BACKEND": "torch"}),
+        "paddle": ("tests/paddle", RUNTIMES["paddle"]),
+        **{name: ("tests/keras", RUNTIMES[name]) for name in RUNTIMES if "keras" in name},
         "together": ("tests/together", {"TF_CPP_MIN_LOG_LEVEL": "3", "GLOG_minloglevel": "2"}),
     }
 )

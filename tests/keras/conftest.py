@@ -8,6 +8,11 @@ import pytest
 
 os.environ.setdefault("JAX_ENABLE_X64", "1")  # JAX has float64 only if told before its import
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Most of the time goes into compiling small networks that then run once.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+)
 
 import keras
 
