@@ -13,7 +13,7 @@ from picture import draw
 
 from parity_tests.runtimes import RUNTIMES
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(os.path.relpath(Path(__file__).parent))
 OUTPUT = Path("demo_output")
 SOURCE = FOLDER / "odconv4x_mobilenetv2_digits.pth.tar"
 MODEL = ("--model", str(FOLDER / "digits.json"))
@@ -66,7 +66,7 @@ def evaluate(runtime: str) -> dict[str, np.ndarray]:
     result = OUTPUT / f"{runtime}.npz"
     weights = OUTPUT / NATIVE[runtime.partition("-")[0]]
     command = [sys.executable, FOLDER / "evaluate.py", runtime, weights, result]
-    say(f"... {runtime}", end="\r")
+    say(f"... {runtime}")
     run = subprocess.run(
         command, env=os.environ | RUNTIMES[runtime], capture_output=True, text=True, check=False
     )
@@ -87,8 +87,8 @@ def step(title: str) -> None:
     say(f"\n== {title}")
 
 
-def say(text: str, end: str = "\n") -> None:
-    sys.stdout.write(text + end)
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 

@@ -57,7 +57,10 @@ def _attention(axis: plt.Axes, values: np.ndarray, title: str) -> None:
         axis.set_xticks([])
         axis.set_yticks([])
         return
-    axis.bar(np.arange(len(values)), values, color=BLUE, width=0.9)
+    if len(values) > 16:
+        axis.stairs(values, fill=True, color=BLUE)  # hundreds of bars would leave stripes
+    else:
+        axis.bar(np.arange(len(values)), values, color=BLUE, width=0.9)
     axis.set_ylim(0, 1)
     axis.tick_params(labelsize=7)
     axis.spines[["top", "right"]].set_visible(False)

@@ -133,12 +133,11 @@ def _target_tensors(weights: Weights, target: str) -> Iterator[Tensor]:
 
 
 def _notes(weights: Weights, target: str) -> Iterator[str]:
-    if weights.companions and weights.source.layout != target:
-        names = {name.rpartition(".")[2] for name in weights.companions}
-        if "num_batches_tracked" in names:
-            yield f"dropped {len(weights.companions)} num_batches_tracked, which only torch has"
-    if target == "torch" and not weights.companions:
-        yield "num_batches_tracked has no counterpart in the source and starts at 0"
+    source = weights.source.layout
+    if source == "torch" and target != "torch" and weights.companions:
+        yield f"dropped {len(weights.companions)} num_batches_tracked, which only torch has"
+    if source != "torch" and target == "torch":
+        yield "num_batches_tracked, which only torch has, starts at 0"
     epoch = weights.source.scalars.get("epoch")
     if isinstance(epoch, int) and epoch < _ANNEALED and weights.spec.conv.kind != "static":
         yield (
