@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any
 
@@ -20,7 +21,7 @@ from odconv_spec import (
     list_models,
     model_spec,
 )
-from parity_tests.golden.loader import load_odconv, odconv_files
+from parity_tests.golden.loader import GoldenLayer, load_odconv, odconv_files
 from parity_tests.reference import Run, Training, evaluate, random_arrays, train
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -51,15 +52,20 @@ class Problem:
 
 @dataclass(frozen=True)
 class Case:
-    """A named problem. `expected` computes the answer when it is asked for."""
+    """A named problem, made when it is asked for, as `expected` computes its answer."""
 
     group: str
     name: str
-    problem: Problem
+    dtype: str
+    make: Callable[[], Problem]
 
     @property
     def id(self) -> str:
-        return f"{self.group}/{self.name}/{self.problem.dtype}"
+        return f"{self.group}/{self.name}/{self.dtype}"
+
+    @cached_property
+    def problem(self) -> Problem:
+        return self.make()
 
     def expected(self) -> Run | Training:
         problem = self.problem
@@ -104,7 +110,7 @@ OPTIMISER: Mapping[str, float] = MappingProxyType(
 
 
 def all_cases() -> Iterator[Case]:
-    """Every case, made one at a time: the larger networks hold hundreds of megabytes."""
+    """Every case. The larger networks hold hundreds of megabytes once their problem is made."""
     yield from golden_cases()
     yield from layer_cases()
     yield from step_cases()
@@ -114,18 +120,20 @@ def all_cases() -> Iterator[Case]:
 def golden_cases() -> Iterator[Case]:
     for name in odconv_files():
         golden = load_odconv(name)
-        problem = Problem(golden.spec, golden.arrays, golden.input, temperature=golden.temperature)
-        yield GoldenCase("golden", f"{name}-eval", problem)
+        yield GoldenCase("golden", f"{name}-eval", "float64", partial(_golden, golden, False))
         if golden.training is not None:
-            training = Problem(
-                golden.spec,
-                golden.arrays,
-                golden.input,
-                training=True,
-                temperature=golden.temperature,
-                grad_output=golden.training.grad_output,
-            )
-            yield GoldenCase("golden", f"{name}-train", training)
+            yield GoldenCase("golden", f"{name}-train", "float64", partial(_golden, golden, True))
+
+
+def _golden(golden: GoldenLayer, training: bool) -> Problem:
+    return Problem(
+        golden.spec,
+        golden.arrays,
+        golden.input,
+        training,
+        golden.temperature,
+        golden.training.grad_output if training and golden.training else None,
+    )
 
 
 def _od(in_channels: int, out_channels: int, kernel_size: Any, **options: Any) -> ODConvSpec:
@@ -165,65 +173,64 @@ _LAYERS: tuple[tuple[ODConvSpec, tuple[int, int, int], float], ...] = (
 
 
 def layer_cases() -> Iterator[Case]:
-    for number, (spec, (batch, *size), temperature) in enumerate(_LAYERS):
-        generator = np.random.default_rng(number)
-        arrays = random_arrays(spec.parameters(), number)
-        x = generator.standard_normal((batch, spec.in_channels, *size))
-        shape = evaluate(spec, arrays, x).output.shape
-        grad = generator.standard_normal(shape)
+    for number, row in enumerate(_LAYERS):
         for dtype in ("float64", "float32"):
-            rounded = {name: array.astype(dtype) for name, array in arrays.items()}
             for training in (False, True):
                 name = f"{number:02d}-{'train' if training else 'eval'}"
-                yield Case(
-                    "layer",
-                    name,
-                    Problem(
-                        spec,
-                        rounded,
-                        x.astype(dtype),
-                        training,
-                        temperature,
-                        grad.astype(dtype),
-                        dtype=dtype,
-                    ),
-                )
+                yield Case("layer", name, dtype, partial(_layer, number, *row, dtype, training))
+
+
+def _layer(
+    seed: int,
+    spec: ODConvSpec,
+    shape: tuple[int, int, int],
+    temperature: float,
+    dtype: str,
+    training: bool,
+) -> Problem:
+    generator = np.random.default_rng(seed)
+    arrays = random_arrays(spec.parameters(), seed, dtype)
+    batch, *size = shape
+    x = generator.standard_normal((batch, spec.in_channels, *size)).astype(dtype)
+    grad_output = generator.standard_normal(evaluate(spec, arrays, x).output.shape).astype(dtype)
+    return Problem(spec, arrays, x, training, temperature, grad_output, dtype=dtype)
 
 
 def step_cases() -> Iterator[Case]:
     """Five optimiser steps on networks of a few layers."""
     od = ConvChoice.of("od", kernel_num=2)
+    few: dict[str, Any] = {"stages": ((8, 1), (12, 1)), "stem_channels": 8, "num_classes": 5}
     networks = {
-        "resnet-basic": ResNetSpec(stages=((8, 1), (12, 2)), stem_channels=8, num_classes=5),
-        "od-resnet-basic": ResNetSpec(
-            conv=od, stages=((8, 1), (12, 1)), stem_channels=8, num_classes=5
-        ),
-        "od-resnet-bottleneck": ResNetSpec(
-            conv=od, block="bottleneck", stages=((8, 1), (12, 1)), stem_channels=8, num_classes=5
-        ),
+        "resnet-basic": ResNetSpec(**few),
+        "od-resnet-basic": ResNetSpec(conv=od, **few),
+        "od-resnet-bottleneck": ResNetSpec(conv=od, block="bottleneck", **few),
+        "mobilenetv2": MobileNetV2Spec(width=0.5, stages=((1, 16, 1, 1),), num_classes=5),
         "od-mobilenetv2": MobileNetV2Spec(
             conv=od, width=0.5, stages=((1, 16, 1, 1), (3, 24, 2, 2)), num_classes=5
         ),
     }
     for seed, (name, spec) in enumerate(networks.items()):
-        generator = np.random.default_rng(seed)
-        x = generator.standard_normal((5, 4, 3, 32, 40))  # (steps, batch, channels, height, width)
-        labels = generator.integers(0, 5, (5, 4))
-        arrays = random_arrays(spec.parameters(), seed)
-        yield Case(
-            "steps", name, Problem(spec, arrays, x, training=True, temperature=3.0, labels=labels)
-        )
+        yield Case("steps", name, "float64", partial(_steps, seed, spec))
+
+
+def _steps(seed: int, spec: BackboneSpec) -> Problem:
+    generator = np.random.default_rng(seed)
+    x = generator.standard_normal((5, 4, 3, 32, 40))  # (steps, batch, channels, height, width)
+    labels = generator.integers(0, 5, (5, 4))
+    arrays = random_arrays(spec.parameters(), seed)
+    return Problem(spec, arrays, x, training=True, temperature=3.0, labels=labels)
 
 
 def backbone_cases() -> Iterator[Case]:
-    """All published networks forward, the dynamic ones with two kernels."""
+    """All published networks forward, the smaller dynamic ones with two kernels."""
     for seed, name in enumerate(list_models()):
-        spec = model_spec(name, num_classes=10, **({"kernel_num": 2} if "od_" in name else {}))
-        x = np.random.default_rng(seed).standard_normal((2, 3, 48, 40))
-        arrays = random_arrays(spec.parameters(), seed)
-        yield Case("backbone", name, Problem(spec, arrays, x))
+        yield Case("backbone", name, "float64", partial(_backbone, seed, name, "float64"))
         if name in ("od_resnet18", "od_mobilenetv2_100"):
-            rounded = {key: array.astype("float32") for key, array in arrays.items()}
-            yield Case(
-                "backbone", name, Problem(spec, rounded, x.astype("float32"), dtype="float32")
-            )
+            yield Case("backbone", name, "float32", partial(_backbone, seed, name, "float32"))
+
+
+def _backbone(seed: int, name: str, dtype: str) -> Problem:
+    small = name.startswith("od_") and name not in ("od_resnet34", "od_resnet50", "od_resnet101")
+    spec = model_spec(name, num_classes=10, **({"kernel_num": 2} if small else {}))
+    x = np.random.default_rng(seed).standard_normal((2, 3, 48, 40)).astype(dtype)
+    return Problem(spec, random_arrays(spec.parameters(), seed, dtype), x, dtype=dtype)

@@ -46,7 +46,7 @@ Tables = dict[str, dict[str, npt.NDArray[Any]]]
 
 def compare(case: Case, actual: Run | Training, expected: Run | Training) -> Iterator[Record]:
     """One record for each quantity that the reference has. A missing array is infinitely far."""
-    tolerance = TOLERANCES[case.group, case.problem.dtype]
+    tolerance = TOLERANCES[case.group, case.dtype]
     found = tables(actual)
     for quantity, arrays in tables(expected).items():
         scale = max((float(np.abs(a).max()) for a in arrays.values() if a.size), default=0.0)
@@ -60,7 +60,7 @@ def compare(case: Case, actual: Run | Training, expected: Run | Training) -> Ite
         yield Record(
             case.id,
             case.group,
-            case.problem.dtype,
+            case.dtype,
             quantity,
             errors[worst],
             tolerance,

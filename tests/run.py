@@ -2,7 +2,8 @@
 
     python -m tests.run [SUITE ...] [pytest options]
 
-One process has one Keras backend, and the frameworks' thread pools disturb each other.
+One process has one Keras backend, and the frameworks' thread pools disturb each other. Two suites
+run at a time, each on one core; `--jobs N` changes that.
 """
 
 from __future__ import annotations
@@ -11,49 +12,88 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from argparse import ArgumentParser
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from parity_tests.runtimes import RUNTIMES
 
-_NONE: Mapping[str, str] = MappingProxyType({})
 ROOT = Path(__file__).parent.parent
+ONE_CORE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
-# suite -> (folder, environment)
-SUITES: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
-    {
-        "spec": ("tests/spec", _NONE),
-        "reference": ("tests/reference", _NONE),
-        "converter": ("tests/converter", _NONE),
-        "formats": ("tests/formats", _NONE),
-        "torch": ("tests/torch", _NONE),
-        "paddle": ("tests/paddle", RUNTIMES["paddle"]),
-        **{name: ("tests/keras", RUNTIMES[name]) for name in RUNTIMES if "keras" in name},
-        "together": ("tests/together", {"TF_CPP_MIN_LOG_LEVEL": "3", "GLOG_minloglevel": "2"}),
-    }
-)
+
+@dataclass(frozen=True)
+class Suite:
+    """Arguments of pytest, and the environment that its process needs."""
+
+    name: str
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    suite: str
+    code: int
+    seconds: float
+    output: str
+
+
+def suites() -> Iterable[Suite]:
+    """The longest come first, so that no core waits at the end."""
+    for runtime in reversed(RUNTIMES):
+        chosen = runtime if "-" in runtime else f"{runtime} and not keras"
+        yield Suite(f"parity-{runtime}", ("tests/parity", "-k", chosen))
+        if runtime.startswith("keras"):
+            yield Suite(runtime, ("tests/keras",), RUNTIMES[runtime])
+    yield Suite("together", ("tests/together",))
+    yield Suite("paddle", ("tests/paddle",), RUNTIMES["paddle"])
+    for name in ("torch", "converter", "formats", "reference", "spec"):
+        yield Suite(name, (f"tests/{name}",))
 
 
 def main(arguments: Sequence[str]) -> int:
-    names = [argument for argument in arguments if argument in SUITES]
-    options = [argument for argument in arguments if argument not in SUITES]
-    results = {name: _run(name, options) for name in names or SUITES}
-    for name, (code, seconds) in results.items():
-        sys.stdout.write(f"{name:<17} {'ok' if code == 0 else 'FAILED':<7} {seconds:6.0f} s\n")
-    failed = sum(code != 0 for code, _ in results.values())
-    sys.stdout.write(f"suites: {len(results) - failed} passed, {failed} failed\n")
+    known = {suite.name: suite for suite in suites()}
+    parser = ArgumentParser(prog="python -m tests.run", description=__doc__)
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=", ".join(known))
+    parser.add_argument("--jobs", type=int, default=2)
+    options, passed_on = parser.parse_known_args(arguments)
+    unknown = [name for name in options.suites if name not in known]
+    if unknown:
+        parser.error(f"expected suites among {', '.join(known)}; received {', '.join(unknown)}")
+    chosen = [known[name] for name in options.suites] or list(known.values())
+    with ThreadPoolExecutor(options.jobs) as pool:
+        results = list(pool.map(lambda suite: _run(suite, passed_on), chosen))
+    for result in results:
+        verdict = "ok" if result.code == 0 else "FAILED"
+        _say(f"{result.suite:<25} {verdict:<7} {result.seconds:6.0f} s")
+    failed = sum(result.code != 0 for result in results)
+    _say(f"suites: {len(results) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 
-def _run(name: str, options: Sequence[str]) -> tuple[int, float]:
-    folder, environment = SUITES[name]
-    sys.stdout.write(f"== {name}\n")
-    sys.stdout.flush()
+def _run(suite: Suite, options: Sequence[str]) -> Result:
     start = time.monotonic()
-    command = [sys.executable, "-m", "pytest", folder, *options]
-    code = subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=False).returncode
-    return code, time.monotonic() - start
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", *suite.arguments, *options],
+        cwd=ROOT,
+        env=os.environ | ONE_CORE | dict(suite.environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    result = Result(suite.name, run.returncode, time.monotonic() - start, run.stdout)
+    shown = result.output if result.code else result.output.strip().rpartition("\n")[2]
+    _say(f"== {result.suite}\n{shown}")  # once it is complete: two suites run side by side
+    return result
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -90,9 +90,12 @@ OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize("rank", [1, 2, 3])
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_each_option_in_each_rank(rank, options):
+@pytest.mark.parametrize(
+    ("rank", "options"),
+    [(rank, options) for rank in (1, 2, 3) for options in (OPTIONS if rank == 2 else OPTIONS[:4])],
+    ids=str,
+)
+def test_each_option_against_the_reference(rank, options):
     sizes = {"in_channels": 4, "out_channels": 8, "kernel_size": 3, "rank": rank}
     spec = ODConvSpec(**sizes | options)
     x = np.random.default_rng(rank).standard_normal((3, 4, *(6, 5, 7)[:rank]))

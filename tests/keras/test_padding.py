@@ -20,11 +20,10 @@ def one_kernel(layer, plain):
     layer.kernel.assign(numpy(plain.kernel)[None] * 8)
 
 
-@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("strides", [1, 2, (3, 2)])
 @pytest.mark.parametrize("kernel_size", [3, (2, 5)])
-def test_same_and_valid_are_those_of_keras(size, strides, kernel_size):
-    x = np.random.default_rng(0).standard_normal((2, *size, 4))
+def test_same_and_valid_are_those_of_keras(strides, kernel_size):
+    x = np.random.default_rng(0).standard_normal((2, 7, 10, 4))
     for padding in ("same", "valid"):
         options = {"strides": strides, "padding": padding, "dtype": "float64"}
         plain = keras.layers.Conv2D(6, kernel_size, use_bias=False, **options)
