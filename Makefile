@@ -4,12 +4,12 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 
-.PHONY: help install demo test quick lint format bench clean
+.PHONY: help install demo test slow lint format bench clean
 
 help:
 	@echo "make demo   convert the shipped checkpoint, run it in five runtimes, show the result"
-	@echo "make test   run all tests"
-	@echo "make quick  run all tests but the slow sweeps"
+	@echo "make test   run the tests"
+	@echo "make slow   run the slow sweeps"
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  measure speed"
 
@@ -24,10 +24,10 @@ demo: install
 	$(BIN)/python examples/demo.py
 
 test: install
-	$(BIN)/python -m tests.run
-
-quick: install
 	$(BIN)/python -m tests.run -m 'not slow'
+
+slow: install
+	$(BIN)/python -m tests.run -m slow parity-keras-jax parity-keras-torch together keras-tensorflow keras-jax keras-torch
 
 lint: install
 	$(BIN)/ruff format --check .

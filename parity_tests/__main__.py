@@ -20,12 +20,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = []
     for runtime in options.runtime or RUNTIMES:
         try:
-            results.append(run(runtime, options.cases, _listener(runtime)))
+            results.append(run(runtime, options.cases or ("*",), _listener(runtime)))
         except WorkerError as error:
             sys.stderr.write(f"error: {error}\n")
             return 2
     if not any(result.records for result in results):
-        sys.stderr.write(f"error: no case matches {options.cases!r}\n")
+        sys.stderr.write(f"error: no case matches {options.cases}\n")
         return 2
     return _report(results)
 
@@ -56,7 +56,10 @@ def _parser() -> argparse.ArgumentParser:
         "--runtime", action="append", choices=list(RUNTIMES), help="may be repeated; all by default"
     )
     parser.add_argument(
-        "--cases", default="*", metavar="PATTERN", help="such as 'golden/*' or '*/float64'"
+        "--cases",
+        action="append",
+        metavar="PATTERN",
+        help="such as 'golden/*' or '*/float64'; may be repeated; all by default",
     )
     return parser
 

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import Any
@@ -29,9 +29,11 @@ class Result:
 
 
 def run(
-    runtime: str, pattern: str = "*", listener: Callable[[Record], None] = lambda record: None
+    runtime: str,
+    patterns: Sequence[str] = ("*",),
+    listener: Callable[[Record], None] = lambda record: None,
 ) -> Result:
-    """Runs the cases whose id matches `pattern` in one runtime.
+    """Runs the cases whose id matches one of the patterns in one runtime.
 
     Raises:
         ValueError: unknown runtime.
@@ -39,7 +41,7 @@ def run(
     """
     if runtime not in RUNTIMES:
         raise ValueError(f"runtime: expected one of {list(RUNTIMES)}, received {runtime!r}")
-    lines = _lines(runtime, pattern)
+    lines = _lines(runtime, patterns)
     versions: dict[str, str] = {}
     records = []
     for values in lines:
@@ -51,8 +53,8 @@ def run(
     return Result(runtime, versions, tuple(records))
 
 
-def _lines(runtime: str, pattern: str) -> Iterator[dict[str, Any]]:
-    command = [sys.executable, "-m", "parity_tests.worker", runtime, pattern]
+def _lines(runtime: str, patterns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    command = [sys.executable, "-m", "parity_tests.worker", runtime, *patterns]
     environment = os.environ | RUNTIMES[runtime]
     with (
         TemporaryFile("w+") as errors,

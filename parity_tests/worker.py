@@ -17,11 +17,11 @@ from parity_tests.comparison import compare
 from parity_tests.reference import Run, Training
 
 
-def main(runtime: str, pattern: str) -> None:
+def main(runtime: str, *patterns: str) -> None:
     adapter: Adapter = import_module(f"parity_tests.adapters.{runtime.replace('-', '_')}").ADAPTER
     _say({"runtime": runtime, "versions": adapter.versions()})
     for case in all_cases():
-        if fnmatch(case.id, pattern):
+        if any(fnmatch(case.id, pattern) for pattern in patterns):
             for record in compare(case, solve(adapter, case), case.expected()):
                 _say(record.to_dict())
 

@@ -87,7 +87,8 @@ def pad(x: Any, window: Window) -> Any:
 
 def _same_pair(size: Any, reach: int, stride: int) -> tuple[Any, Any]:
     """TensorFlow's rule: every `stride`-th position has an output, an odd rest goes after."""
-    last = (-(-size // stride) - 1) * stride  # where the last window begins
+    last = (size - 1) // stride * stride  # where the last window begins
     total = last + reach + 1 - size
-    total = max(total, 0) if isinstance(size, int) else ops.maximum(total, 0)
+    if reach + 1 < stride:  # only then may the last window end before the map does
+        total = max(total, 0) if isinstance(size, int) else ops.maximum(total, 0)
     return total // 2, total - total // 2

@@ -92,13 +92,14 @@ def test_as_a_layer_of_a_functional_model_of_unknown_size(name):
     np.testing.assert_allclose(logits, run(backbone, x), rtol=1e-4, atol=1e-5)
 
 
-def test_inside_a_model_without_shapes_of_its_own():
+@pytest.mark.parametrize("padding", [1, "same"])
+def test_inside_a_model_without_shapes_of_its_own(padding):
     """Keras finds its output shape by tracing, on JAX with symbols for the unknown sizes."""
 
     class Own(keras.Model):
         def __init__(self):
             super().__init__()
-            self.conv = ODConv2D(4, 3, strides=2, padding=1)
+            self.conv = ODConv2D(4, 3, strides=2, padding=padding)
             self.shortcut = ODConv2D(4, 1, strides=2)
 
         def call(self, inputs):

@@ -1,4 +1,8 @@
-"""Every case in every runtime, as `python -m parity_tests` runs them."""
+"""Every case in every runtime, as `python -m parity_tests` runs them.
+
+Compiling the deeper networks takes JAX minutes; on the two Keras backends that are compared with
+the same Keras code on TensorFlow anyway, they are for the slow run.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,29 @@ from parity_tests.cases import all_cases
 from parity_tests.runner import run
 from parity_tests.runtimes import RUNTIMES
 
-CASES = [case.id for case in all_cases()]
-run_once = cache(run)  # one process for each runtime, whose records serve all its tests
+CASES = tuple(case.id for case in all_cases())
+LATER = ("keras-jax", "keras-torch")
+SMALL = ("backbone/od_resnet18/", "backbone/od_mobilenetv2_050/", "backbone/mobilenetv2_100/")
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("runtime", RUNTIMES)
+def is_slow(runtime, case):
+    return runtime in LATER and case.startswith("backbone/") and not case.startswith(SMALL)
+
+
+@cache  # one process for each runtime and kind of run, whose records serve all its tests
+def records(runtime, slow):
+    return run(runtime, [case for case in CASES if is_slow(runtime, case) == slow]).records
+
+
+@pytest.mark.parametrize(
+    ("runtime", "case"),
+    [
+        pytest.param(runtime, case, marks=[pytest.mark.slow] if is_slow(runtime, case) else [])
+        for runtime in RUNTIMES
+        for case in CASES
+    ],
+)
 def test_agrees_with_the_reference(runtime, case):
-    records = [record for record in run_once(runtime).records if record.case == case]
-    assert records
-    assert not [str(record) for record in records if not record.ok]
+    found = [record for record in records(runtime, is_slow(runtime, case)) if record.case == case]
+    assert found
+    assert not [str(record) for record in found if not record.ok]
