@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tqdm import tqdm
@@ -18,7 +18,6 @@ from odconv_spec import list_models, model_spec
 from weights_converter.conversion import convert
 from weights_converter.errors import ConverterError, UsageError
 from weights_converter.inspection import inspect
-from weights_converter.tensor import Tensor
 from weights_converter.verification import verify
 
 
@@ -47,15 +46,17 @@ def _inspect(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    report = convert(
-        options.source,
-        options.destination,
-        options.model,
-        stages=options.stages,
-        key=options.key,
-        overwrite=options.overwrite,
-        progress=None if options.quiet else _progress,
-    )
+    # On standard error, and on a terminal only: that is what disable=None means.
+    with tqdm(unit=" arrays", leave=False, disable=True if options.quiet else None) as bar:
+        report = convert(
+            options.source,
+            options.destination,
+            options.model,
+            stages=options.stages,
+            key=options.key,
+            overwrite=options.overwrite,
+            progress=bar,
+        )
     if not options.quiet:
         _say(str(report))
     return 0
@@ -127,12 +128,6 @@ def _stages(text: str) -> list[list[int]]:
         raise argparse.ArgumentTypeError(
             f"expected rows like '1,16,1,1 6,24,2,2', received {text!r}"
         ) from error
-
-
-def _progress(tensors: Iterable[Tensor], total: int) -> Iterable[Tensor]:
-    """A bar on standard error, on a terminal only."""
-    bar: Iterable[Tensor] = tqdm(tensors, total=total, unit=" arrays", leave=False, disable=None)
-    return bar
 
 
 def _say(text: str) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from odconv_spec import BackboneSpec, to_json
 from weights_converter import formats
 from weights_converter.companions import companions
+from weights_converter.dtypes import Array
 from weights_converter.errors import UsageError
 from weights_converter.inference import Stages, describe
 from weights_converter.layouts import LAYOUTS
@@ -33,7 +35,15 @@ LAYOUT_OF_FORMAT = {
 }
 _ANNEALED = 10  # epochs after which the published training has cooled to temperature 1
 
-Progress = Callable[[Iterable[Tensor], int], Iterable[Tensor]]
+
+class Progress(Protocol):
+    """What shows how far a conversion is, such as a bar of tqdm."""
+
+    def reset(self, total: float | None = None) -> object:
+        """Starts to count up to `total` arrays."""
+
+    def update(self) -> object:
+        """One more array is read."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,7 @@ def convert(
         stages: the stage table of a MobileNetV2 that is not the published one.
         key: which state dict to take from a file with several.
         overwrite: replaces `dst` where it exists.
-        progress: wraps the tensors on their way, given their number.
+        progress: is told of each array that is read.
 
     Raises:
         ConverterError: see `weights_converter.errors`; the destination is then as it was.
@@ -104,8 +114,15 @@ def convert(
         raise UsageError(f"{Path(dst).name} is the source itself", help="write to another name")
     weights = open_weights(src, model, stages, key)
     tensors = list(_target_tensors(weights, LAYOUT_OF_FORMAT[format]))
-    stream = tensors if progress is None else progress(tensors, len(tensors))
-    formats.write(dst, format, stream, _metadata(weights), overwrite)
+    if progress is not None:
+        progress.reset(len(tensors))
+        tensors = [_counted(tensor, progress) for tensor in tensors]
+    proofs: list[Comparison] = []
+
+    def prove(part: Path) -> None:
+        proofs.append(compare(weights, open_weights(part, weights.spec)).demand_equal())
+
+    formats.write(dst, format, tensors, _metadata(weights), overwrite, prove)
     return Report(
         source=Path(src),
         destination=Path(dst),
@@ -115,7 +132,7 @@ def convert(
         nbytes=sum(tensor.nbytes for tensor in weights.tensors.values()),
         temperature=temperature_of(weights),
         notes=(*weights.source.notes, *_notes(weights, LAYOUT_OF_FORMAT[format])),
-        proof=compare(weights, open_weights(dst, weights.spec)).demand_equal(),
+        proof=replace(proofs[0], right=Path(dst)),
     )
 
 
@@ -130,6 +147,14 @@ def _target_tensors(weights: Weights, target: str) -> Iterator[Tensor]:
         if target == "keras":
             default = np.asarray(temperature_of(weights), default.dtype)
         yield kept.get(companion.name, Tensor.of(companion.name, default))
+
+
+def _counted(tensor: Tensor, progress: Progress) -> Tensor:
+    def load() -> Array:
+        progress.update()
+        return tensor.load()
+
+    return replace(tensor, load=load)
 
 
 def _notes(weights: Weights, target: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from weights_converter import (
     FileError,
     MismatchError,
     UsageError,
+    conversion,
     convert,
     formats,
     verify,
@@ -140,6 +142,41 @@ def test_nothing_is_overwritten_unless_asked(tmp_path):
     assert target.read_text() == "precious"
     convert(source, target, overwrite=True)
     assert verify(source, target).equal
+
+
+def test_a_result_that_is_not_proven_never_takes_its_place(tmp_path, monkeypatch):
+    """As if a layout were wrong: a square kernel arrives transposed."""
+    source = save(tmp_path / "a.pth", SPEC, arrays_of(SPEC))
+    target = tmp_path / "b.pdparams"
+    target.write_text("precious")
+    right = conversion.stored_tensor
+
+    def wrong(tensor, parameter, layout):
+        stored = right(tensor, parameter, layout)
+        if tensor.name != "layer1.0.conv2.weight":
+            return stored
+        return replace(stored, load=lambda: np.ascontiguousarray(stored.load().swapaxes(3, 4)))
+
+    monkeypatch.setattr(conversion, "stored_tensor", wrong)
+    with pytest.raises(MismatchError, match=r"layer1.0.conv2.weight  \d+ of 1152 values differ"):
+        convert(source, target, overwrite=True)
+    assert target.read_text() == "precious"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pth", "b.pdparams"]
+
+
+def test_progress_counts_the_arrays_as_they_are_read(tmp_path):
+    class Bar:
+        total = seen = 0
+
+        def reset(self, total=None):
+            self.total = total
+
+        def update(self):
+            self.seen += 1
+
+    source, bar = save(tmp_path / "a.pth", SPEC, arrays_of(SPEC)), Bar()
+    report = convert(source, tmp_path / "b.pdparams", progress=bar)
+    assert bar.seen == bar.total == report.arrays
 
 
 def test_the_source_is_not_its_own_destination(tmp_path):

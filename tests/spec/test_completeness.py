@@ -78,4 +78,4 @@ def test_every_backbone_is_compared_and_every_family_and_kind_trained():
 def test_every_runtime_has_an_adapter_and_a_ci_row(runtime):
     assert (ROOT / "parity_tests" / "adapters" / f"{runtime.replace('-', '_')}.py").exists()
     workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
-    assert f"runtime: {runtime}," in workflow
+    assert f"name: {runtime}," in workflow

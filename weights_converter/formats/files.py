@@ -74,6 +74,7 @@ def write(
     tensors: Iterable[Tensor],
     metadata: Mapping[str, str],
     overwrite: bool = False,
+    proof: Callable[[Path], object] = lambda part: None,
 ) -> None:
     """Writes a file that the framework's own loader reads; the same input gives the same bytes.
 
@@ -82,6 +83,8 @@ def write(
     Args:
         format: "torch", "pdparams", "keras-h5" or "safetensors".
         metadata: Text to keep with the arrays. `.pdparams` has no place for it: it is left out.
+        overwrite: Replaces the file where it exists.
+        proof: Called with the complete file before it takes its place; what it raises prevents it.
 
     Raises:
         FileError: `path` exists and `overwrite` is false, or cannot be written.
@@ -97,3 +100,4 @@ def write(
         raise UsageError(f"two arrays are called {legible(twice)}")
     with replacing(Path(path), overwrite) as part:
         _WRITERS[format](part, listed, metadata)
+        proof(part)
