@@ -24,10 +24,11 @@ demo: install
 	$(BIN)/python examples/demo.py
 
 test: install
-	$(BIN)/python -m tests.run -m 'not slow'
+	$(BIN)/python -m tests.run -- -m 'not slow'
 
 slow: install
-	$(BIN)/python -m tests.run -m slow parity-keras-jax parity-keras-torch together keras-tensorflow keras-jax keras-torch
+	$(BIN)/python -m tests.run parity-keras-jax parity-keras-torch keras-tensorflow keras-jax \
+		keras-torch together -- -m slow
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -1,6 +1,6 @@
 """Runs the test suites, each in a process of its own, and says at the end what they did.
 
-    python -m tests.run [SUITE ...] [pytest options]
+    python -m tests.run [--jobs N] [SUITE ...] [-- pytest options]
 
 One process has one Keras backend, and the frameworks' thread pools disturb each other. Two suites
 run at a time, each on one core; `--jobs N` changes that.
@@ -56,10 +56,12 @@ def suites() -> Iterable[Suite]:
 
 def main(arguments: Sequence[str]) -> int:
     known = {suite.name: suite for suite in suites()}
+    middle = arguments.index("--") if "--" in arguments else len(arguments)
+    own, passed_on = arguments[:middle], arguments[middle + 1 :]
     parser = ArgumentParser(prog="python -m tests.run", description=__doc__)
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=", ".join(known))
     parser.add_argument("--jobs", type=int, default=2)
-    options, passed_on = parser.parse_known_args(arguments)
+    options = parser.parse_args(own)
     unknown = [name for name in options.suites if name not in known]
     if unknown:
         parser.error(f"expected suites among {', '.join(known)}; received {', '.join(unknown)}")
