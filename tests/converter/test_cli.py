@@ -112,8 +112,8 @@ def test_wrong_usage_is_explained(words, capsys):
     assert "usage: odconv" in capsys.readouterr().err
 
 
-def test_no_framework_is_needed(source, tmp_path):
-    """The conversions in a process in which importing a framework raises."""
+def test_no_framework_is_needed(tmp_path):
+    """The official file, converted in a process in which importing a framework raises."""
     code = """
 import sys
 
@@ -125,10 +125,13 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 from weights_converter.cli import main
 for ending in ("pdparams", "weights.h5", "safetensors", "pth"):
-    assert main(["convert", sys.argv[1], f"{sys.argv[2]}/x.{ending}"]) == 0
+    assert main(["convert", sys.argv[1], f"{sys.argv[2]}/x.{ending}", "--model", sys.argv[3]]) == 0
 """
     run = subprocess.run(
-        [sys.executable, "-c", code, source, tmp_path], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, EXAMPLE, tmp_path, DIGITS],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""  # no progress bar where there is no terminal
