@@ -7,11 +7,14 @@ INSTALLED := .venv/.installed
 .PHONY: help install demo test slow lint format bench clean
 
 help:
-	@echo "make demo   convert the shipped checkpoint, run it in five runtimes, show the result"
-	@echo "make test   run the tests"
-	@echo "make slow   run the slow sweeps"
-	@echo "make lint   ruff and mypy"
-	@echo "make bench  measure speed"
+	@echo "make install  set up .venv"
+	@echo "make demo     convert the shipped checkpoint, run it in five runtimes, show the result"
+	@echo "make test     run the tests"
+	@echo "make slow     run the slow sweeps"
+	@echo "make lint     ruff and mypy"
+	@echo "make format   let ruff change the files"
+	@echo "make bench    measure speed"
+	@echo "make clean    remove .venv"
 
 install: $(INSTALLED)
 

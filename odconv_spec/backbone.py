@@ -8,9 +8,12 @@ from math import prod
 from typing import Any, ClassVar, Protocol
 
 from odconv_spec.choice import ConvChoice
-from odconv_spec.geometry import whole
+from odconv_spec.geometry import real, whole
 from odconv_spec.layers import ConvSpec, LinearSpec, NormSpec
 from odconv_spec.parameters import Parameter, under
+
+MOST_DROPOUT = 0.99
+MOST_BLOCKS = 1000  # a table may come from a file, and each block takes memory
 
 
 class BlockSpec(Protocol):
@@ -45,8 +48,8 @@ class BackboneSpec:
     def __post_init__(self) -> None:
         whole("num_classes", self.num_classes, 1)
         whole("in_channels", self.in_channels, 1)
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout: expected a number in [0, 1), received {self.dropout!r}")
+        if self.dropout != 0:
+            real("dropout", self.dropout, 0, MOST_DROPOUT)
 
     @property
     def name(self) -> str:
@@ -78,12 +81,18 @@ class BackboneSpec:
         return name if self.conv.kind == "static" else f"{self.conv.kind}_{name}"
 
 
-def table(name: str, rows: Any, columns: int) -> tuple[tuple[int, ...], ...]:
-    """A stage table as nested tuples of positive numbers with `columns` numbers a row."""
+def table(name: str, rows: Any, columns: int, blocks: int) -> tuple[tuple[int, ...], ...]:
+    """A stage table as nested tuples of positive numbers with `columns` numbers a row.
+
+    Column `blocks` has the number of blocks of the stage.
+    """
     try:
         found = tuple(tuple(whole(name, value, 1) for value in row) for row in rows)
     except TypeError:
         found = ()
     if not found or any(len(row) != columns for row in found):
         raise ValueError(f"{name}: expected rows of {columns} numbers, received {rows!r}")
+    total = sum(row[blocks] for row in found)
+    if total > MOST_BLOCKS:
+        raise ValueError(f"{name}: expected at most {MOST_BLOCKS} blocks, received {total}")
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Literal, TypeAlias
 
 Ints: TypeAlias = "int | Sequence[int]"
@@ -18,8 +18,16 @@ def whole(name: str, value: object, minimum: int) -> int:
     return int(value)
 
 
-def one_of(name: str, value: str, allowed: Sequence[str]) -> str:
-    if value not in allowed:
+def real(name: str, value: object, low: float, high: float) -> float:
+    """`value` as a float that is more than `low` and at most `high`."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not low < value <= high:  # type: ignore[operator]  # a number by now
+        raise ValueError(f"{name}: expected a number in ({low}, {high}], received {value!r}")
+    return float(value)  # type: ignore[arg-type]
+
+
+def one_of(name: str, value: object, allowed: Sequence[str]) -> str:
+    if not isinstance(value, str) or value not in allowed:
         raise ValueError(
             f"{name}: expected one of {', '.join(map(repr, allowed))}, received {value!r}"
         )

@@ -13,6 +13,7 @@ from odconv_spec.geometry import (
     one_of,
     padding_pairs,
     per_axis,
+    real,
     same_pairs,
     whole,
 )
@@ -164,8 +165,7 @@ class ODConvSpec(ConvSpec):
         self._normal("kernel_num", whole("kernel_num", self.kernel_num, 1))
         self._normal("min_channels", whole("min_channels", self.min_channels, 1))
         one_of("head_init", self.head_init, HEAD_INITS)
-        if not 0 < self.reduction <= 1:
-            raise ValueError(f"reduction: expected a number in (0, 1], received {self.reduction!r}")
+        real("reduction", self.reduction, 0, 1)
 
     @property
     def attention_channels(self) -> int:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from odconv_spec.backbone import BackboneSpec, conv_norm, table
+from odconv_spec.geometry import real
 from odconv_spec.layers import ConvSpec, LinearSpec
 from odconv_spec.parameters import Parameter, under
 
@@ -25,6 +26,7 @@ STAGES = (  # expansion, channels, blocks, stride
 )
 WIDTHS = MappingProxyType({"050": 0.5, "075": 0.75, "100": 1.0})
 STEM_CHANNELS = 32
+MOST_WIDTH = 100.0
 LAST_CHANNELS = 1280
 
 
@@ -80,9 +82,8 @@ class MobileNetV2Spec(BackboneSpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.width > 0:
-            raise ValueError(f"width: expected a positive number, received {self.width!r}")
-        object.__setattr__(self, "stages", table("stages", self.stages, columns=4))
+        real("width", self.width, 0, MOST_WIDTH)
+        object.__setattr__(self, "stages", table("stages", self.stages, 4, blocks=2))
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from odconv_spec import mobilenetv2, resnet
 from odconv_spec.backbone import BackboneSpec
 from odconv_spec.choice import KINDS, ConvChoice, conv_options
+from odconv_spec.geometry import one_of
 from odconv_spec.mobilenetv2 import MobileNetV2Spec
 from odconv_spec.resnet import ResNetSpec
 
@@ -82,10 +83,12 @@ def _check_options(name: str, architecture: Any, kind: str, options: Mapping[str
 def from_dict(values: Mapping[str, Any]) -> BackboneSpec:
     """The spec that `BackboneSpec.to_dict` described. Raises ValueError for other values."""
     options = dict(values)
-    family = options.pop("family", None)
-    if family not in FAMILIES:
-        raise ValueError(f"family: expected one of {list(FAMILIES)}, received {family!r}")
-    conv = ConvChoice.of(options.pop("conv", "static"), **options.pop("conv_options", {}))
+    family = one_of("family", options.pop("family", None), tuple(FAMILIES))
+    kind = one_of("conv", options.pop("conv", "static"), tuple(KINDS))
+    of_conv = options.pop("conv_options", {})
+    if not isinstance(of_conv, Mapping) or "kind" in of_conv:
+        raise ValueError(f"conv_options: expected options of {kind!r}, received {of_conv!r}")
+    conv = ConvChoice.of(kind, **of_conv)
     known = {field.name for field in fields(FAMILIES[family])} - {"conv"}
     unknown = sorted(set(options) - known)
     if unknown:
@@ -100,7 +103,10 @@ def to_json(spec: BackboneSpec) -> str:
 
 def from_json(text: str) -> BackboneSpec:
     """The spec that `to_json` wrote. Raises ValueError for any other text."""
-    values = json.loads(text)
+    try:
+        values = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("a model spec is a JSON object, received a deeply nested one") from error
     if not isinstance(values, dict):
         raise ValueError(f"a model spec is a JSON object, received {type(values).__name__}")
     return from_dict(values)

@@ -65,7 +65,7 @@ class ResNetSpec(BackboneSpec):
         super().__post_init__()
         one_of("block", self.block, tuple(EXPANSION))
         whole("stem_channels", self.stem_channels, 1)
-        object.__setattr__(self, "stages", table("stages", self.stages, columns=2))
+        object.__setattr__(self, "stages", table("stages", self.stages, 2, blocks=1))
 
     @property
     def name(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -25,7 +25,6 @@ class Form:
 def check(
     expected: Mapping[str, Form],
     found: Mapping[str, Form],
-    optional: Iterable[str] = (),
     what: str = "the arrays",
 ) -> None:
     """Raises MismatchError that lists every missing, unexpected, misshapen or mistyped array.
@@ -33,11 +32,10 @@ def check(
     Args:
         expected: name -> form that the model has.
         found: name -> form that is there.
-        optional: names that may be there or not.
         what: the subject of the message, such as "od.pth.tar for od_resnet18".
     """
     missing = sorted(expected.keys() - found.keys())
-    unexpected = sorted(found.keys() - expected.keys() - set(optional))
+    unexpected = sorted(found.keys() - expected.keys())
     common = [name for name in expected if name in found]
     shapes = [name for name in common if expected[name].shape != found[name].shape]
     dtypes = [n for n in common if expected[n].dtype and expected[n].dtype != found[n].dtype]

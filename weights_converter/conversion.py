@@ -14,7 +14,7 @@ from odconv_spec import BackboneSpec, to_json
 from weights_converter import formats
 from weights_converter.companions import companions
 from weights_converter.dtypes import Array
-from weights_converter.errors import UsageError
+from weights_converter.errors import FileError, UsageError, legible
 from weights_converter.inference import Stages, describe
 from weights_converter.layouts import LAYOUTS
 from weights_converter.tensor import Tensor
@@ -74,7 +74,7 @@ class Report:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.source.name} -> {self.destination.name} ({self.format})",
+            f"{legible(self.source.name)} -> {legible(self.destination.name)} ({self.format})",
             f"  model   {describe(self.spec)}",
             f"  arrays  {self.arrays}, {self.nbytes / 1e6:.1f} MB, all bits equal when read back",
             *(f"  note    {note}" for note in self.notes),
@@ -111,7 +111,9 @@ def convert(
     """
     format = formats.format_of(dst)
     if _same_file(src, dst):
-        raise UsageError(f"{Path(dst).name} is the source itself", help="write to another name")
+        raise UsageError(
+            f"{legible(Path(dst).name)} is the source itself", help="write to another name"
+        )
     weights = open_weights(src, model, stages, key)
     tensors = list(_target_tensors(weights, LAYOUT_OF_FORMAT[format]))
     if progress is not None:
@@ -163,8 +165,14 @@ def _notes(weights: Weights, target: str) -> Iterator[str]:
         yield f"dropped {len(weights.companions)} num_batches_tracked, which only torch has"
     if source != "torch" and target == "torch":
         yield "num_batches_tracked, which only torch has, starts at 0"
+    temperature = temperature_of(weights)
+    dynamic = weights.spec.conv.kind != "static"
+    if dynamic and source != "keras" and target == "keras":
+        yield f"the temperature, which Keras stores in its layers, starts at {temperature:g}"
+    if dynamic and target == "paddle" and temperature != 1:
+        yield f"the file has no place for temperature {temperature:g}: set it after loading"
     epoch = weights.source.scalars.get("epoch")
-    if isinstance(epoch, int) and epoch < _ANNEALED and weights.spec.conv.kind != "static":
+    if isinstance(epoch, int) and epoch < _ANNEALED and dynamic:
         yield (
             f"the checkpoint is of epoch {epoch}; the published training reaches temperature 1 "
             f"after {_ANNEALED} epochs, so set_temperature() may be needed to reproduce it"
@@ -185,4 +193,7 @@ def _metadata(weights: Weights) -> dict[str, str]:
 
 
 def _same_file(src: str | Path, dst: str | Path) -> bool:
-    return Path(src).exists() and Path(dst).exists() and Path(src).samefile(dst)
+    try:
+        return Path(src).exists() and Path(dst).exists() and Path(src).samefile(dst)
+    except (OSError, ValueError) as error:  # such as a name that is too long, or a NUL in it
+        raise FileError(f"{legible(str(dst))}: {error}") from error

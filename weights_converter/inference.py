@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from odconv_spec import BackboneSpec, ConvChoice, MobileNetV2Spec, ResNetSpec
-from weights_converter.errors import MismatchError
+from odconv_spec import BackboneSpec, ConvChoice, MobileNetV2Spec, ResNetSpec, model_spec
+from weights_converter.errors import ConverterError, MismatchError
 
 Shapes = Mapping[str, tuple[int, ...]]
 Stages = Sequence[Sequence[int]]
@@ -24,7 +24,18 @@ def infer_spec(shapes: Shapes, stages: Stages | None = None) -> BackboneSpec:
     Raises:
         MismatchError: no backbone has such arrays.
     """
+    try:
+        return _infer(shapes, stages)
+    except ConverterError:
+        raise
+    except ValueError as error:
+        raise MismatchError(f"the arrays are of no possible model: {error}") from error
+
+
+def _infer(shapes: Shapes, stages: Stages | None) -> BackboneSpec:
     if "layer1.0.conv1.weight" in shapes:
+        if stages is not None:
+            raise MismatchError("the file holds a ResNet; a stage table is for MobileNetV2")
         return _resnet(shapes)
     if "features.0.0.weight" in shapes:
         return _mobilenetv2(shapes, stages)
@@ -95,7 +106,8 @@ def _squeeze(shapes: Shapes) -> dict[str, Any]:
     suffix = ".attention.fc.weight"
     pairs = {(s[1], s[0]) for name, s in shapes.items() if name.endswith(suffix) and len(s) == 4}
     floors = sorted({16, min(hidden for _, hidden in pairs)}, reverse=True) if pairs else [16]
-    reductions = [1 / 16, *sorted({hidden / width for width, hidden in pairs if hidden <= width})]
+    ratios = {hidden / width for width, hidden in pairs if 0 < hidden <= width}
+    reductions = [1 / 16, *sorted(ratios)]
     for floor in floors:
         for reduction in reductions:
             if all(hidden == max(int(width * reduction), floor) for width, hidden in pairs):
@@ -142,9 +154,16 @@ def _some(shapes: Shapes) -> str:
     return (", ".join(map(repr, names[:3])) or "no arrays") + rest
 
 
-def same_model(asked: str, inferred: BackboneSpec) -> None:
-    """Raises MismatchError where the name that was asked for is not that of the file's model."""
-    if inferred.name != asked:
+def same_model(asked: str, inferred: BackboneSpec, own_table: bool) -> None:
+    """Raises MismatchError where the name that was asked for is not that of the file's model.
+
+    `own_table` says that a MobileNetV2's stages were given, so that they are not compared.
+    """
+    named = model_spec(asked)
+    same = inferred.name == asked
+    if own_table and isinstance(named, MobileNetV2Spec) and isinstance(inferred, MobileNetV2Spec):
+        same = (named.conv.kind, named.width) == (inferred.conv.kind, inferred.width)
+    if not same:
         raise MismatchError(
             f"the file holds {describe(inferred)}; you asked for {asked}",
             help=f"drop the model option, or ask for {inferred.name}",

@@ -9,7 +9,7 @@ from typing import Any
 from odconv_spec import BackboneSpec
 from weights_converter import formats
 from weights_converter.check import Form
-from weights_converter.errors import MismatchError
+from weights_converter.errors import MismatchError, legible
 from weights_converter.inference import Stages, describe
 from weights_converter.tensor import Checkpoint
 from weights_converter.weights import Model, open_weights
@@ -45,7 +45,7 @@ class Inspection:
         checkpoint = self.checkpoint
         count = len(checkpoint.tensors)
         lines = [
-            f"{checkpoint.path.name}",
+            legible(checkpoint.path.name),
             f"  format  {checkpoint.format}",
             f"  model   {describe(self.spec) if self.spec else 'not found: ' + self.reason}",
             f"  arrays  {count}, {checkpoint.nbytes / 1e6:.1f} MB",
@@ -79,4 +79,5 @@ def inspect(
     try:
         return Inspection(checkpoint, open_weights(path, model, stages, key).spec, "")
     except MismatchError as error:
-        return Inspection(checkpoint, None, str(error))
+        reason = f"{error}; {error.help}" if error.help else str(error)
+        return Inspection(checkpoint, None, reason)

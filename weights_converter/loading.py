@@ -13,7 +13,7 @@ import numpy as np
 from weights_converter import formats
 from weights_converter.check import Form, check
 from weights_converter.dtypes import Array
-from weights_converter.errors import MismatchError, UsageError
+from weights_converter.errors import MismatchError, UsageError, legible
 from weights_converter.slots import Slot
 from weights_converter.weights import canonical_tensors
 
@@ -72,7 +72,7 @@ def load_into(model: Any, path: str | Path, *, key: str | None = None) -> None:
     """
     checkpoint = formats.read(path, key)
     parameters = [slot.parameter for slot in slots(model).values()]
-    what = f"{checkpoint.path.name} for {type(model).__name__}"
+    what = f"{legible(checkpoint.path.name)} for {type(model).__name__}"
     tensors = canonical_tensors(checkpoint, parameters, what)
     assign(model, {name: tensor.load() for name, tensor in tensors.items()})
 

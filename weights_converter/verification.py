@@ -9,7 +9,7 @@ import numpy as np
 
 from weights_converter import formats
 from weights_converter.dtypes import Array
-from weights_converter.errors import MismatchError
+from weights_converter.errors import MismatchError, legible
 from weights_converter.inference import Stages, describe
 from weights_converter.tensor import Tensor
 from weights_converter.weights import Model, Weights, open_weights, resolve_spec
@@ -48,7 +48,8 @@ class Comparison:
 
     def __str__(self) -> str:
         equal = self.arrays - len(self.differences)
-        head = f"{self.left.name} and {self.right.name}: {equal} of {self.arrays} arrays "
+        names = f"{legible(self.left.name)} and {legible(self.right.name)}"
+        head = f"{names}: {equal} of {self.arrays} arrays "
         head += f"of {self.model} have equal bits"
         return "\n".join([head, *map(str, self.differences)])
 

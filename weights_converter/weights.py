@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from odconv_spec import BackboneSpec, Parameter, from_json, list_models
+from odconv_spec import BackboneSpec, MobileNetV2Spec, Parameter, from_json, list_models
 from weights_converter import formats
 from weights_converter.check import Form, check
 from weights_converter.companions import companions
 from weights_converter.dtypes import Array
-from weights_converter.errors import DamagedError, FileError, MismatchError, UsageError
+from weights_converter.errors import (
+    DamagedError,
+    FileError,
+    MismatchError,
+    UsageError,
+    legible,
+)
 from weights_converter.inference import Stages, describe, infer_spec, same_model
 from weights_converter.layouts import LAYOUTS, Layout
 from weights_converter.naming import canonical_parameters
@@ -52,7 +58,7 @@ def open_weights(
     checkpoint = formats.read(path, key)
     spec = resolve_spec(checkpoint, model, stages)
     parameters = spec.parameters()
-    what = f"{checkpoint.path.name} for {describe(spec)}"
+    what = f"{legible(checkpoint.path.name)} for {describe(spec)}"
     return Weights(
         spec,
         canonical_tensors(checkpoint, parameters, what),
@@ -67,10 +73,14 @@ def open_weights(
 
 def resolve_spec(checkpoint: Checkpoint, model: Model, stages: Stages | None) -> BackboneSpec:
     """The spec that was given, that the file names, or that its arrays show."""
+    whole = isinstance(model, BackboneSpec) or Path(model or "").suffix == ".json"
+    if whole and stages is not None:
+        raise UsageError("a spec has a stage table of its own", help="drop the stages option")
     if isinstance(model, BackboneSpec):
         return model
-    if model is not None and Path(model).suffix == ".json":
+    if model is not None and whole:
         return read_spec(Path(model))
+    _check_stages(stages)
     if model is not None and str(model) not in list_models():
         raise UsageError(
             f"unknown model {str(model)!r}: expected a name or a .json file with a spec",
@@ -79,9 +89,19 @@ def resolve_spec(checkpoint: Checkpoint, model: Model, stages: Stages | None) ->
     spec = _named_in(checkpoint) if stages is None else None
     if spec is None:
         spec = infer_spec(canonical_shapes(checkpoint), stages)
-    if model is not None and stages is None:
-        same_model(str(model), spec)
+    if model is not None:
+        same_model(str(model), spec, own_table=stages is not None)
     return spec
+
+
+def _check_stages(stages: Stages | None) -> None:
+    """Raises UsageError for a table that no MobileNetV2 can have."""
+    if stages is None:
+        return
+    try:
+        MobileNetV2Spec(stages=tuple(map(tuple, stages)))
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
 
 
 def read_spec(path: Path) -> BackboneSpec:
@@ -89,9 +109,9 @@ def read_spec(path: Path) -> BackboneSpec:
     try:
         return from_json(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise FileError(f"{path}: {error.strerror}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, ValueError) as error:
-        raise UsageError(f"{path} holds no model spec: {error}") from error
+        raise FileError(f"{legible(str(path))}: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"{legible(str(path))} holds no model spec: {error}") from error
 
 
 def canonical_shapes(checkpoint: Checkpoint) -> dict[str, tuple[int, ...]]:
@@ -107,12 +127,15 @@ def canonical_tensors(
     """The checkpoint's arrays for `parameters`. Raises MismatchError unless they fit exactly."""
     layout = LAYOUTS[checkpoint.layout]
     parameters = tuple(parameters)
-    check(
-        {layout.stored_name(p): Form(layout.stored_shape(p.role, p.shape)) for p in parameters},
-        {name: Form(tensor.shape, tensor.dtype) for name, tensor in checkpoint.tensors.items()},
-        optional=[companion.name for companion in companions(layout, parameters)],
-        what=what,
-    )
+    expected = {
+        layout.stored_name(p): Form(layout.stored_shape(p.role, p.shape)) for p in parameters
+    } | {
+        companion.name: Form(companion.default.shape)
+        for companion in companions(layout, parameters)
+        if companion.name in checkpoint.tensors
+    }
+    found = {name: Form(tensor.shape, tensor.dtype) for name, tensor in checkpoint.tensors.items()}
+    check(expected, found, what)
     tensors = checkpoint.tensors
     return {p.name: _canonical(tensors[layout.stored_name(p)], p, layout) for p in parameters}
 
@@ -151,14 +174,25 @@ def temperature_of(weights: Weights) -> float:
 
     Raises:
         MismatchError: the layers of a Keras file have several temperatures.
+        DamagedError: the temperature is not a positive number.
     """
-    text = weights.source.metadata.get("odconv.temperature")
-    values = {float(text)} if text is not None else set()
-    if weights.source.layout == "keras":
-        values = {float(tensor.load()) for tensor in weights.companions.values()}
+    name = weights.source.path.name
+    values = {weights.source.metadata.get("odconv.temperature", "1.0")}
+    if weights.source.layout == "keras" and weights.companions:
+        values = {str(tensor.load()) for tensor in weights.companions.values()}
     if len(values) > 1:
         raise MismatchError(
-            f"{weights.source.path.name} has layers of temperatures {sorted(values)}; expected one",
+            f"{name} has layers of temperatures {', '.join(sorted(values))}; expected one",
             help="set_temperature(model, t) before saving",
         )
-    return values.pop() if values else 1.0
+    return _temperature(values.pop(), name)
+
+
+def _temperature(text: str, name: str) -> float:
+    try:
+        temperature = float(text)
+    except ValueError:
+        temperature = math.nan
+    if not (temperature > 0 and math.isfinite(temperature)):
+        raise DamagedError(f"{name}: expected a positive temperature, found {legible(text)}")
+    return temperature

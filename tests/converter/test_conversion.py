@@ -12,6 +12,7 @@ import pytest
 from odconv_spec import model_spec, to_json
 from tests.converter.helpers import ENDINGS, SMALL_MOBILENET, SMALL_RESNET, arrays_of, save
 from weights_converter import (
+    DamagedError,
     FileError,
     MismatchError,
     UsageError,
@@ -20,6 +21,7 @@ from weights_converter import (
     formats,
     verify,
 )
+from weights_converter.tensor import Tensor
 from weights_converter.weights import open_weights
 
 SPEC = model_spec("od_resnet18", kernel_num=2, **SMALL_RESNET)
@@ -112,8 +114,6 @@ def test_differences_are_reported_together(tmp_path):
     arrays["fc.weight"] = arrays["fc.weight"].T
     arrays["bn1.bias"] = arrays["bn1.bias"][:3]
     layout = [(name, array) for name, array in arrays.items()]
-    from weights_converter.tensor import Tensor
-
     tensors = [Tensor.of(name, np.ascontiguousarray(array)) for name, array in layout]
     stranger = np.zeros((4, 16, 1, 1), np.float32)
     tensors.append(Tensor.of("layer1.0.conv1.attention.kernal_fc.weight", stranger))
@@ -228,3 +228,46 @@ def test_verify_notices_one_bit_and_a_transposed_square_kernel(tmp_path):
     flipped.view(np.uint32)[3] ^= 1
     second = save(tmp_path / "b.pth", SPEC, arrays | {"fc.bias": flipped})
     assert "fc.bias  1 of 5 values differ" in str(verify(first, second))
+
+
+@pytest.mark.parametrize("text", ["abc", "nan", "0", "-1"])
+def test_metadata_with_an_impossible_temperature(tmp_path, text):
+    metadata = {"odconv.temperature": text}
+    source = save(tmp_path / "a.safetensors", SPEC, arrays_of(SPEC), ".safetensors", metadata)
+    with pytest.raises(DamagedError, match="expected a positive temperature, found"):
+        convert(source, tmp_path / "b.weights.h5")
+
+
+@pytest.mark.parametrize("text", ["[]", "[" * 9999, '{"family": []}', '{"stages": [[64, 1e9]]}'])
+def test_metadata_with_an_impossible_spec(tmp_path, text):
+    metadata = {"odconv.spec": text}
+    source = save(tmp_path / "a.safetensors", SPEC, arrays_of(SPEC), ".safetensors", metadata)
+    with pytest.raises(DamagedError, match="names a model that this version does not know"):
+        convert(source, tmp_path / "b.weights.h5")
+
+
+def test_companions_of_a_wrong_shape(tmp_path):
+    arrays = arrays_of(SPEC) | {"bn1.num_batches_tracked": np.zeros(3, np.int64)}
+    tensors = [Tensor.of(name, array) for name, array in arrays.items()]
+    formats.write(tmp_path / "a.pth", "torch", tensors, {})
+    with pytest.raises(MismatchError, match=r"shape       bn1.num_batches_tracked  expected \(\)"):
+        convert(tmp_path / "a.pth", tmp_path / "b.pdparams")
+
+
+def test_contradicting_options(tmp_path):
+    source = save(tmp_path / "a.pth", SPEC, arrays_of(SPEC))
+    for model, stages, error in (
+        (SPEC, [[1, 16, 1, 1]], UsageError),
+        (None, [[1, 16, 1]], UsageError),
+        (None, [[1, 16, 1, 1]], MismatchError),
+    ):
+        with pytest.raises(error):
+            convert(source, tmp_path / "b.pdparams", model, stages=stages)
+    with pytest.raises(MismatchError, match="the file holds od_mobilenetv2_custom"):
+        convert(EXAMPLE, tmp_path / "b.pdparams", "resnet18", stages=STAGES)
+
+
+def test_a_name_that_no_file_can_have(tmp_path):
+    source = save(tmp_path / "a.pth", SPEC, arrays_of(SPEC))
+    with pytest.raises(FileError):
+        convert(source, tmp_path / f"{'x' * 300}.pdparams")

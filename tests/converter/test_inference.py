@@ -99,7 +99,8 @@ def test_asking_for_another_model(tmp_path):
     found = inspect(path, "od_resnet34")
     assert found.spec is None
     assert found.reason == (
-        "the file holds od_resnet18 (kernel_num=1, 1000 classes); you asked for od_resnet34"
+        "the file holds od_resnet18 (kernel_num=1, 1000 classes); you asked for od_resnet34; "
+        "drop the model option, or ask for od_resnet18"
     )
     with pytest.raises(UsageError, match="unknown model 'vgg16'"):
         inspect(path, "vgg16")
