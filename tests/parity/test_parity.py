@@ -1,7 +1,7 @@
 """Every case in every runtime, as `python -m parity_tests` runs them.
 
-Compiling the deeper networks takes JAX minutes; on the two Keras backends that are compared with
-the same Keras code on TensorFlow anyway, they are for the slow run.
+Compiling takes JAX minutes; on the two Keras backends that run the same Keras code as TensorFlow,
+the deeper networks and the layers in single precision are for the slow run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ SMALL = ("backbone/od_resnet18/", "backbone/od_mobilenetv2_050/", "backbone/mobi
 
 
 def is_slow(runtime, case):
-    return runtime in LATER and case.startswith("backbone/") and not case.startswith(SMALL)
+    deep = case.startswith("backbone/") and not case.startswith(SMALL)
+    return runtime in LATER and (deep or case.endswith("/float32"))
 
 
 @cache  # one process for each runtime and kind of run, whose records serve all its tests
