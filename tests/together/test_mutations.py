@@ -109,8 +109,8 @@ MUTATIONS = (
     Mutation(
         "three of four attentions divided by the temperature, Keras",
         "odconv_keras/layers/attention.py",
-        "ops.softmax(ops.reshape(logits, (-1, self.spec.kernel_num)))",
-        "ops.softmax(ops.reshape(logits * self.temperature, (-1, self.spec.kernel_num)))",
+        "ops.softmax(ops.reshape(kernel, (-1, self.spec.kernel_num)))",
+        "ops.softmax(ops.reshape(kernel * self.temperature, (-1, self.spec.kernel_num)))",
         f"{PARITY} keras-torch",
     ),
     Mutation(
