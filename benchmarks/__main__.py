@@ -25,7 +25,7 @@ def main(runtimes: Sequence[str]) -> int:
         ).returncode
         for runtime in runtimes or DEFAULT
     ]
-    return max(codes)
+    return 1 if any(codes) else 0  # a process that a signal ended has a negative code
 
 
 if __name__ == "__main__":
