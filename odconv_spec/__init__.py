@@ -3,21 +3,32 @@
 Nothing in here holds an array, opens a file, or knows that a framework exists.
 """
 
-from odconv_spec.backbone import BackboneSpec, BlockSpec
+from odconv_spec.backbone import BackboneSpec, BlockSpec, FeatureInfo
 from odconv_spec.choice import ConvChoice
-from odconv_spec.layers import ConvSpec, LinearSpec, NormSpec, ODConvSpec
+from odconv_spec.cond_conv import CondConvSpec
+from odconv_spec.dy_conv import DyConvSpec
+from odconv_spec.dynamic import DynamicConvSpec
+from odconv_spec.layers import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
 from odconv_spec.mobilenetv2 import ConvNormSpec, InvertedResidualSpec, MobileNetV2Spec
 from odconv_spec.models import from_dict, from_json, list_models, model_spec, to_json
+from odconv_spec.od_conv import ODConvSpec
 from odconv_spec.parameters import Parameter, Role, under
 from odconv_spec.resnet import ResidualSpec, ResNetSpec
+from odconv_spec.schedule import linear_temperature
+from odconv_spec.sizes import multiply_adds
 
 __all__ = [
     "BackboneSpec",
     "BlockSpec",
+    "CondConvSpec",
     "ConvChoice",
     "ConvNormSpec",
     "ConvSpec",
+    "DyConvSpec",
+    "DynamicConvSpec",
+    "FeatureInfo",
     "InvertedResidualSpec",
+    "LayerNormSpec",
     "LinearSpec",
     "MobileNetV2Spec",
     "NormSpec",
@@ -28,8 +39,10 @@ __all__ = [
     "Role",
     "from_dict",
     "from_json",
+    "linear_temperature",
     "list_models",
     "model_spec",
+    "multiply_adds",
     "to_json",
     "under",
 ]

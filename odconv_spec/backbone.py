@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from math import prod
-from typing import Any, ClassVar, Protocol
+from types import MappingProxyType
+from typing import Any, ClassVar, Protocol, TypeAlias, cast
 
 from odconv_spec.choice import ConvChoice
+from odconv_spec.cond_conv import CondConvSpec
 from odconv_spec.geometry import real, whole
 from odconv_spec.layers import ConvSpec, LinearSpec, NormSpec
 from odconv_spec.parameters import Parameter, under
+
+Size: TypeAlias = tuple[int, ...]
 
 MOST_DROPOUT = 0.99
 MOST_BLOCKS = 1000  # a table may come from a file, and each block takes memory
@@ -23,6 +27,15 @@ class BlockSpec(Protocol):
     def name(self) -> str: ...
 
     def parameters(self) -> tuple[Parameter, ...]: ...
+
+
+@dataclass(frozen=True)
+class FeatureInfo:
+    """A map that a backbone offers to a detector: its channels, and its stride over the image."""
+
+    name: str
+    channels: int
+    stride: int
 
 
 def conv_norm(conv: str, norm: str, spec: ConvSpec) -> tuple[Parameter, ...]:
@@ -39,6 +52,8 @@ class BackboneSpec:
     """
 
     family: ClassVar[str]
+    last_blocks: ClassVar[Mapping[str, int]] = MappingProxyType({})
+    """How many of the last blocks a kind of convolution takes; one that is not here takes all."""
 
     conv: ConvChoice = field(default_factory=lambda: ConvChoice.of("static"))
     num_classes: int = 1000
@@ -57,10 +72,32 @@ class BackboneSpec:
         raise NotImplementedError
 
     @property
-    def head(self) -> LinearSpec:
+    def head(self) -> LinearSpec | CondConvSpec:
+        """The classifier; that of CondConv is a 1x1 convolution of the pooled map."""
+        if self.conv.kind == "cond":
+            widths = {"in_channels": self.num_features, "out_channels": self.num_classes}
+            head = self.conv(kernel_size=1, bias=True, mix_bias=False, **widths)
+            return cast(CondConvSpec, head)
+        return LinearSpec(self.num_features, self.num_classes)
+
+    @property
+    def num_features(self) -> int:
+        """Channels of the last map."""
+        raise NotImplementedError
+
+    def feature_info(self) -> tuple[FeatureInfo, ...]:
+        """The last map of each stride, 2 to 32, as detectors take them."""
         raise NotImplementedError
 
     def blocks(self) -> Iterator[BlockSpec]:
+        raise NotImplementedError
+
+    def maps(self, size: tuple[int, ...]) -> Iterator[tuple[ConvSpec | LinearSpec, Size]]:
+        """Every convolution, router and head in order, with the size of the map that it sees.
+
+        Args:
+            size: of the image, (height, width).
+        """
         raise NotImplementedError
 
     def parameters(self) -> tuple[Parameter, ...]:
@@ -77,8 +114,21 @@ class BackboneSpec:
         conv = {"conv": self.conv.kind, "conv_options": dict(self.conv.options)}
         return {"family": self.family, **conv, **own}
 
+    def choices(self, count: int) -> Iterator[ConvChoice]:
+        """The convolution of each of `count` blocks."""
+        replaced = self.last_blocks.get(self.conv.kind, count)
+        for index in range(count):
+            yield self.conv if index >= count - replaced else ConvChoice.of("static")
+
     def _prefixed(self, name: str) -> str:
         return name if self.conv.kind == "static" else f"{self.conv.kind}_{name}"
+
+
+def routed(choice: ConvChoice, in_channels: int) -> tuple[LinearSpec | None, dict[str, Any]]:
+    """The router of a block, which its convolutions share, and what it makes of their options."""
+    if choice.kind != "cond":
+        return None, {}
+    return LinearSpec(in_channels, dict(choice.options)["kernel_num"]), {"router": "shared"}
 
 
 def table(name: str, rows: Any, columns: int, blocks: int) -> tuple[tuple[int, ...], ...]:

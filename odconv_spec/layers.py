@@ -1,25 +1,24 @@
-"""Options of every layer, the sizes that follow from them, and what the layer stores."""
+"""Options of the static layers, the sizes that follow from them, and what a layer stores."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from math import prod
 from typing import Any
 
 from odconv_spec.geometry import (
     Ints,
     Pairs,
     divisible,
-    one_of,
+    flag,
     padding_pairs,
     per_axis,
-    real,
     same_pairs,
     whole,
 )
-from odconv_spec.parameters import Parameter, Role, under
+from odconv_spec.parameters import Parameter, Role
 
-HEAD_INITS = ("zero", "published")
+MOST_AXES = 3
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,21 @@ class NormSpec:
             Parameter("bias", Role.NORM_SHIFT, shape),
             Parameter("running_mean", Role.NORM_MEAN, shape),
             Parameter("running_var", Role.NORM_VARIANCE, shape),
+        )
+
+
+@dataclass(frozen=True)
+class LayerNormSpec:
+    """Normalisation of each sample over its channels."""
+
+    channels: int
+    eps: float = 1e-5
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        shape = (self.channels,)
+        return (
+            Parameter("weight", Role.NORM_SCALE, shape),
+            Parameter("bias", Role.NORM_SHIFT, shape),
         )
 
 
@@ -78,6 +92,8 @@ class ConvSpec:
 
     def __post_init__(self) -> None:
         rank = whole("rank", self.rank, 1)
+        if rank > MOST_AXES:
+            raise ValueError(f"rank: expected 1, 2 or 3 spatial axes, received {rank}")
         for name in ("in_channels", "out_channels", "groups"):
             self._normal(name, whole(name, getattr(self, name), 1))
         for name in ("kernel_size", "stride", "dilation"):
@@ -86,6 +102,7 @@ class ConvSpec:
         if pads == "same" and set(self.strides) == {1}:
             pads = same_pairs(self.kernel, self.dilations)
         self._normal("padding", pads)
+        flag("bias", self.bias)
         divisible(self.groups, in_channels=self.in_channels, out_channels=self.out_channels)
 
     def _normal(self, name: str, value: object) -> None:
@@ -123,6 +140,25 @@ class ConvSpec:
         """(out, in // groups, *kernel)"""
         return (self.out_channels, self.in_channels // self.groups, *self.kernel)
 
+    def output_size(self, size: Sequence[int]) -> tuple[int, ...]:
+        """Size of the output's map for an input's.
+
+        Raises:
+            ValueError: the kernel does not fit into the padded map.
+        """
+        axes = zip(size, self.pads, self.kernel, self.strides, self.dilations, strict=True)
+        found = tuple(
+            (length + sum(pads) - reach * (taps - 1) - 1) // step + 1
+            for length, pads, taps, step, reach in axes
+        )
+        if min(found) < 1:
+            raise ValueError(
+                f"kernel_size: expected a kernel that fits into the padded map, received "
+                f"{self.kernel} with dilation={self.dilations}, padding={self.pads} and a map of "
+                f"{tuple(size)}"
+            )
+        return found
+
     @property
     def depthwise(self) -> bool:
         return self.groups == self.in_channels == self.out_channels
@@ -141,75 +177,3 @@ class ConvSpec:
 
     def _bias(self) -> tuple[Parameter, ...]:
         return (Parameter("bias", Role.BIAS, (self.out_channels,)),) if self.bias else ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class ODConvSpec(ConvSpec):
-    """Omni-dimensional dynamic convolution, https://openreview.net/forum?id=DmpCfq6Mg39.
-
-    `kernel_num` kernels are mixed for each sample, and their input channels, output channels and
-    taps are scaled, by attentions computed from the sample's mean over space.
-
-    `reduction` and `min_channels` give the hidden width of the attention; `head_init` is "zero"
-    (the layer starts as a plain convolution) or "published" (Kaiming normal). `bias`, which the
-    published layer does not have, is added after the filter attention.
-    """
-
-    kernel_num: int = 4
-    reduction: float = 0.0625
-    min_channels: int = 16
-    head_init: str = "zero"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._normal("kernel_num", whole("kernel_num", self.kernel_num, 1))
-        self._normal("min_channels", whole("min_channels", self.min_channels, 1))
-        one_of("head_init", self.head_init, HEAD_INITS)
-        real("reduction", self.reduction, 0, 1)
-
-    @property
-    def attention_channels(self) -> int:
-        """Hidden width of the attention."""
-        return max(int(self.in_channels * self.reduction), self.min_channels)
-
-    def heads(self) -> dict[str, int]:
-        """Width of each attention head that exists; an absent one is the constant one.
-
-        As in the published code: a depthwise layer has no filter head, a kernel of one tap has no
-        spatial head, and a single kernel has no kernel head.
-        """
-        widths = {"channel_fc": self.in_channels}
-        if not self.depthwise:
-            widths["filter_fc"] = self.out_channels
-        if prod(self.kernel) > 1:
-            widths["spatial_fc"] = prod(self.kernel)
-        if self.kernel_num > 1:
-            widths["kernel_fc"] = self.kernel_num
-        return widths
-
-    def trunk(self) -> ConvSpec:
-        """The squeeze that all heads share."""
-        return self._pointwise(self.in_channels, self.attention_channels, bias=False)
-
-    def head(self, name: str) -> ConvSpec:
-        return self._pointwise(self.attention_channels, self.heads()[name], bias=True)
-
-    def own_parameters(self) -> tuple[Parameter, ...]:
-        experts = Parameter("weight", Role.EXPERT_KERNELS, (self.kernel_num, *self.kernel_shape))
-        return (experts, *self._bias())
-
-    def parameters(self) -> tuple[Parameter, ...]:
-        attention = under("fc", self.trunk().parameters())
-        attention += under("bn", NormSpec(self.attention_channels).parameters())
-        for name in self.heads():
-            attention += under(name, self.head(name).parameters())
-        return (*self.own_parameters(), *under("attention", attention))
-
-    def _pointwise(self, in_channels: int, out_channels: int, bias: bool) -> ConvSpec:
-        return ConvSpec(
-            in_channels=in_channels,
-            out_channels=out_channels,
-            kernel_size=1,
-            bias=bias,
-            rank=self.rank,
-        )

@@ -1,16 +1,19 @@
 """MobileNetV2, https://arxiv.org/abs/1801.04381, as in the official ODConv code.
 
-The stem and the classifier are static, every other convolution is of the chosen kind.
+The stem is static. Which other convolutions a kind replaces is what gives the parameter counts that
+ODConv's paper states: ODConv and DyConv all, CondConv those of the last six blocks, which share a
+router each, and the classifier.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
-from odconv_spec.backbone import BackboneSpec, conv_norm, table
+from odconv_spec.backbone import BackboneSpec, FeatureInfo, Size, conv_norm, routed, table
+from odconv_spec.choice import ConvChoice
 from odconv_spec.geometry import real
 from odconv_spec.layers import ConvSpec, LinearSpec
 from odconv_spec.parameters import Parameter, under
@@ -49,13 +52,17 @@ class ConvNormSpec:
 
 @dataclass(frozen=True)
 class InvertedResidualSpec:
-    """Expansion (none where the ratio is 1), depthwise convolution and linear projection."""
+    """Expansion (none where the ratio is 1), depthwise convolution and linear projection.
+
+    `routing` is the router that the convolutions of the block share, if they do.
+    """
 
     name: str
     expand: ConvSpec | None
     depthwise: ConvSpec
     project: ConvSpec
     residual: bool
+    routing: LinearSpec | None = None
 
     @property
     def activated(self) -> tuple[ConvSpec, ...]:
@@ -68,7 +75,8 @@ class InvertedResidualSpec:
             found += conv_norm(f"conv.{index}.0", f"conv.{index}.1", conv)
         last = len(self.activated)
         found += conv_norm(f"conv.{last}", f"conv.{last + 1}", self.project)
-        return under(self.name, found)
+        routing = under("routing", self.routing.parameters()) if self.routing else ()
+        return under(self.name, (*routing, *found))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +84,7 @@ class MobileNetV2Spec(BackboneSpec):
     """`width` multiplies all channels; `stages` rows are (expansion, channels, blocks, stride)."""
 
     family: ClassVar[str] = "mobilenetv2"
+    last_blocks: ClassVar[Mapping[str, int]] = MappingProxyType({"cond": 6})
 
     width: float = 1.0
     stages: tuple[tuple[int, ...], ...] = STAGES
@@ -105,25 +114,48 @@ class MobileNetV2Spec(BackboneSpec):
 
     @property
     def last(self) -> ConvNormSpec:
-        conv = self.conv(
+        choice = ConvChoice.of("static") if self.conv.kind == "cond" else self.conv
+        conv = choice(
             in_channels=make_divisible(self.stages[-1][1] * self.width),
-            out_channels=make_divisible(LAST_CHANNELS * max(1.0, self.width)),
+            out_channels=self.num_features,
             kernel_size=1,
         )
         return ConvNormSpec(f"features.{1 + sum(row[2] for row in self.stages)}", conv)
 
     @property
-    def head(self) -> LinearSpec:
-        return LinearSpec(self.last.conv.out_channels, self.num_classes)
+    def num_features(self) -> int:
+        return make_divisible(LAST_CHANNELS * max(1.0, self.width))
+
+    def feature_info(self) -> tuple[FeatureInfo, ...]:
+        found: dict[int, FeatureInfo] = {}
+        stride = 2  # of the stem
+        for block in self.blocks():
+            stride *= block.depthwise.strides[0]
+            found[stride] = FeatureInfo(block.name, block.project.out_channels, stride)
+        return tuple(found.values())
 
     def blocks(self) -> Iterator[InvertedResidualSpec]:
         channels, index = self.stem.conv.out_channels, 1
+        choices = self.choices(sum(row[2] for row in self.stages))
         for expansion, base, repeats, first_stride in self.stages:
             out = make_divisible(base * self.width)
             for repeat in range(repeats):
                 stride = first_stride if repeat == 0 else 1
-                yield self._block(f"features.{index}", channels, expansion, out, stride)
+                name = f"features.{index}"
+                yield _block(name, next(choices), channels, expansion, out, stride)
                 channels, index = out, index + 1
+
+    def maps(self, size: Size) -> Iterator[tuple[ConvSpec | LinearSpec, Size]]:
+        yield self.stem.conv, size
+        size = self.stem.conv.output_size(size)
+        for block in self.blocks():
+            if block.routing:
+                yield block.routing, size
+            for conv in (*block.activated, block.project):
+                yield conv, size
+                size = conv.output_size(size)
+        yield self.last.conv, size
+        yield self.head, (1, 1)
 
     def parameters(self) -> tuple[Parameter, ...]:
         found = self.stem.parameters()
@@ -132,21 +164,27 @@ class MobileNetV2Spec(BackboneSpec):
         found += self.last.parameters()
         return found + under("classifier.1", self.head.parameters())
 
-    def _block(
-        self, name: str, channels: int, expansion: int, out: int, stride: int
-    ) -> InvertedResidualSpec:
-        hidden = channels * expansion
-        expand = self.conv(in_channels=channels, out_channels=hidden, kernel_size=1)
-        depthwise = self.conv(
-            in_channels=hidden,
-            out_channels=hidden,
-            kernel_size=3,
-            stride=stride,
-            padding=1,
-            groups=hidden,
-        )
-        project = self.conv(in_channels=hidden, out_channels=out, kernel_size=1)
-        residual = stride == 1 and channels == out
-        return InvertedResidualSpec(
-            name, expand if expansion != 1 else None, depthwise, project, residual
-        )
+
+def _block(
+    name: str, choice: ConvChoice, channels: int, expansion: int, out: int, stride: int
+) -> InvertedResidualSpec:
+    hidden = channels * expansion
+    routing, options = routed(choice, channels)
+    expand = choice(in_channels=channels, out_channels=hidden, kernel_size=1, **options)
+    depthwise = choice(
+        in_channels=hidden,
+        out_channels=hidden,
+        kernel_size=3,
+        stride=stride,
+        padding=1,
+        groups=hidden,
+        **options,
+    )
+    return InvertedResidualSpec(
+        name,
+        expand if expansion != 1 else None,
+        depthwise,
+        project=choice(in_channels=hidden, out_channels=out, kernel_size=1, **options),
+        residual=stride == 1 and channels == out,
+        routing=routing,
+    )

@@ -1,17 +1,20 @@
 """ResNet, https://arxiv.org/abs/1512.03385, with a bottleneck's stride on its 3x3.
 
-The stem, the projection shortcuts and the classifier are static, as in the official code.
+The stem is static. Which other convolutions a kind replaces is what gives the parameter counts that
+ODConv's paper states: ODConv all in the blocks, DyConv the projection shortcuts as well, CondConv
+those of the last three blocks, which share a router each, and the classifier.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from types import MappingProxyType
 from typing import ClassVar
 
-from odconv_spec.backbone import BackboneSpec, conv_norm, table
+from odconv_spec.backbone import BackboneSpec, FeatureInfo, Size, conv_norm, routed, table
+from odconv_spec.choice import ConvChoice
 from odconv_spec.geometry import one_of, whole
 from odconv_spec.layers import ConvSpec, LinearSpec
 from odconv_spec.parameters import Parameter, under
@@ -36,14 +39,18 @@ DEPTHS = MappingProxyType(
 
 @dataclass(frozen=True)
 class ResidualSpec:
-    """One residual block: its convolutions in order and the projection of its shortcut, if any."""
+    """One residual block: its convolutions in order and the projection of its shortcut, if any.
+
+    `routing` is the router that the convolutions of the block share, if they do.
+    """
 
     name: str
     convs: tuple[ConvSpec, ...]
     downsample: ConvSpec | None
+    routing: LinearSpec | None = None
 
     def parameters(self) -> tuple[Parameter, ...]:
-        found: tuple[Parameter, ...] = ()
+        found = under("routing", self.routing.parameters()) if self.routing else ()
         for number, conv in enumerate(self.convs, start=1):
             found += conv_norm(f"conv{number}", f"bn{number}", conv)
         if self.downsample:
@@ -56,6 +63,7 @@ class ResNetSpec(BackboneSpec):
     """`stages` rows are (width, number of blocks); every stage but the first halves the map."""
 
     family: ClassVar[str] = "resnet"
+    last_blocks: ClassVar[Mapping[str, int]] = MappingProxyType({"cond": 3})
 
     block: str = "basic"
     stages: tuple[tuple[int, ...], ...] = DEPTHS[18][1]
@@ -85,16 +93,39 @@ class ResNetSpec(BackboneSpec):
         )
 
     @property
-    def head(self) -> LinearSpec:
-        return LinearSpec(self.stages[-1][0] * EXPANSION[self.block], self.num_classes)
+    def num_features(self) -> int:
+        return self.stages[-1][0] * EXPANSION[self.block]
+
+    def feature_info(self) -> tuple[FeatureInfo, ...]:
+        stem = FeatureInfo("bn1", self.stem_channels, 2)  # before the max-pooling
+        stages = (
+            FeatureInfo(f"layer{number}", width * EXPANSION[self.block], 2 ** (number + 1))
+            for number, (width, _) in enumerate(self.stages, start=1)
+        )
+        return (stem, *stages)
 
     def blocks(self) -> Iterator[ResidualSpec]:
         channels = self.stem_channels
+        choices = self.choices(sum(depth for _, depth in self.stages))
         for stage, (width, depth) in enumerate(self.stages, start=1):
             for index in range(depth):
                 stride = 2 if index == 0 and stage > 1 else 1
-                yield self._block(f"layer{stage}.{index}", channels, width, stride)
+                name = f"layer{stage}.{index}"
+                yield self._block(name, next(choices), channels, width, stride)
                 channels = width * EXPANSION[self.block]
+
+    def maps(self, size: Size) -> Iterator[tuple[ConvSpec | LinearSpec, Size]]:
+        yield self.stem, size
+        size = tuple((length + 1) // 2 for length in self.stem.output_size(size))  # max-pooling
+        for block in self.blocks():
+            if block.routing:
+                yield block.routing, size
+            if block.downsample:
+                yield block.downsample, size
+            for conv in block.convs:
+                yield conv, size
+                size = conv.output_size(size)
+        yield self.head, (1, 1)
 
     def by_stage(self) -> Iterator[tuple[str, tuple[ResidualSpec, ...]]]:
         """Each stage's attribute name and its blocks."""
@@ -107,28 +138,31 @@ class ResNetSpec(BackboneSpec):
             found += block.parameters()
         return found + under("fc", self.head.parameters())
 
-    def _block(self, name: str, channels: int, width: int, stride: int) -> ResidualSpec:
+    def _block(
+        self, name: str, choice: ConvChoice, channels: int, width: int, stride: int
+    ) -> ResidualSpec:
         out = width * EXPANSION[self.block]
-        convs = self._basic if self.block == "basic" else self._bottleneck
-        shortcut = ConvSpec(in_channels=channels, out_channels=out, kernel_size=1, stride=stride)
-        project = stride != 1 or channels != out
-        return ResidualSpec(name, convs(channels, width, stride), shortcut if project else None)
-
-    def _basic(self, channels: int, width: int, stride: int) -> tuple[ConvSpec, ...]:
-        return (self._conv3x3(channels, width, stride), self._conv3x3(width, width, 1))
-
-    def _bottleneck(self, channels: int, width: int, stride: int) -> tuple[ConvSpec, ...]:
-        return (
-            self.conv(in_channels=channels, out_channels=width, kernel_size=1),
-            self._conv3x3(width, width, stride),
-            self.conv(in_channels=width, out_channels=width * 4, kernel_size=1),
+        routing, options = routed(choice, channels)
+        convs = tuple(
+            choice(kernel_size=taps, padding=taps // 2, **geometry, **options)
+            for taps, geometry in self._geometries(channels, width, stride)
         )
+        shortcut = choice if choice.kind == "dy" else ConvChoice.of("static")
+        downsample = shortcut(in_channels=channels, out_channels=out, kernel_size=1, stride=stride)
+        project = stride != 1 or channels != out
+        return ResidualSpec(name, convs, downsample if project else None, routing)
 
-    def _conv3x3(self, in_channels: int, out_channels: int, stride: int) -> ConvSpec:
-        return self.conv(
-            in_channels=in_channels,
-            out_channels=out_channels,
-            kernel_size=3,
-            stride=stride,
-            padding=1,
+    def _geometries(
+        self, channels: int, width: int, stride: int
+    ) -> tuple[tuple[int, dict[str, int]], ...]:
+        """Taps, widths and stride of each convolution of a block."""
+        if self.block == "basic":
+            return (
+                (3, {"in_channels": channels, "out_channels": width, "stride": stride}),
+                (3, {"in_channels": width, "out_channels": width}),
+            )
+        return (
+            (1, {"in_channels": channels, "out_channels": width}),
+            (3, {"in_channels": width, "out_channels": width, "stride": stride}),
+            (1, {"in_channels": width, "out_channels": width * EXPANSION[self.block]}),
         )

@@ -12,31 +12,34 @@ from collections.abc import Callable, Sequence
 from parity_tests.comparison import Record
 from parity_tests.runner import Result, WorkerError, run
 from parity_tests.runtimes import RUNTIMES
+from parity_tests.sweep import Sweep
 from parity_tests.table import table
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    sweep = Sweep(options.seed, options.count)
     results = []
     for runtime in options.runtime or RUNTIMES:
         try:
-            results.append(run(runtime, options.cases or ("*",), _listener(runtime)))
+            results.append(run(runtime, options.cases or ("*",), _listener(runtime), sweep))
         except WorkerError as error:
             sys.stderr.write(f"error: {error}\n")
             return 2
     if not any(result.records for result in results):
         sys.stderr.write(f"error: no case matches {options.cases}\n")
         return 2
-    return _report(results)
+    return _report(results, sweep)
 
 
-def _report(results: Sequence[Result]) -> int:
+def _report(results: Sequence[Result], sweep: Sweep) -> int:
     failed = [(r.runtime, record) for r in results for record in r.records if not record.ok]
     sys.stdout.write(table(results) + "\n")
     for runtime, record in failed:
         sys.stdout.write(f"{runtime}: {record}\n")
     count = sum(len(result.records) for result in results)
     sys.stdout.write(f"{count - len(failed)} passed, {len(failed)} failed\n")
+    sys.stdout.write(f"sweep/{sweep.seed}-* is drawn with --seed {sweep.seed}\n")
     return 1 if failed else 0
 
 
@@ -61,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATTERN",
         help="such as 'golden/*' or '*/float64'; may be repeated; all by default",
     )
+    parser.add_argument("--seed", type=int, default=Sweep.seed, help="of the random layers")
+    parser.add_argument("--count", type=int, default=Sweep.count, help="of the random layers")
     return parser
 
 

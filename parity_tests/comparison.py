@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from parity_tests.cases import Case
+from parity_tests.problems import Case
 from parity_tests.reference import Run, Training
 from parity_tests.tolerances import TOLERANCES, relative_error
 
@@ -83,5 +83,10 @@ def tables(result: Run | Training) -> Tables:
 
 
 def _flat(attentions: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:
-    """A layer's attentions; those of a network's layers are compared through its output."""
-    return {} if any(isinstance(a, dict) for a in attentions.values()) else attentions
+    """A layer's attentions, each as one vector for each sample: (batch, values).
+
+    Where the axes of one stand is a matter of each framework's broadcasting. Those of a network's
+    layers are compared through its output.
+    """
+    arrays = {name: a for name, a in attentions.items() if not isinstance(a, dict)}
+    return {name: array.reshape(len(array), -1) for name, array in arrays.items()}

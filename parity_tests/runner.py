@@ -13,6 +13,7 @@ from typing import Any
 
 from parity_tests.comparison import Record
 from parity_tests.runtimes import RUNTIMES
+from parity_tests.sweep import USUAL, Sweep
 
 
 class WorkerError(RuntimeError):
@@ -32,6 +33,7 @@ def run(
     runtime: str,
     patterns: Sequence[str] = ("*",),
     listener: Callable[[Record], None] = lambda record: None,
+    sweep: Sweep = USUAL,
 ) -> Result:
     """Runs the cases whose id matches one of the patterns in one runtime.
 
@@ -41,7 +43,7 @@ def run(
     """
     if runtime not in RUNTIMES:
         raise ValueError(f"runtime: expected one of {list(RUNTIMES)}, received {runtime!r}")
-    lines = _lines(runtime, patterns)
+    lines = _lines(runtime, sweep, patterns)
     versions: dict[str, str] = {}
     records = []
     for values in lines:
@@ -53,8 +55,9 @@ def run(
     return Result(runtime, versions, tuple(records))
 
 
-def _lines(runtime: str, patterns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    command = [sys.executable, "-m", "parity_tests.worker", runtime, *patterns]
+def _lines(runtime: str, sweep: Sweep, patterns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    drawn = (str(sweep.seed), str(sweep.count))
+    command = [sys.executable, "-m", "parity_tests.worker", runtime, *drawn, *patterns]
     environment = os.environ | RUNTIMES[runtime]
     with (
         TemporaryFile("w+") as errors,

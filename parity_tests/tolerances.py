@@ -14,6 +14,7 @@ TOLERANCES: Mapping[tuple[str, str], float] = MappingProxyType(
         ("golden", "float64"): 1e-9,
         ("layer", "float64"): 1e-9,
         ("layer", "float32"): 5e-5,
+        ("sweep", "float64"): 1e-8,
         ("backbone", "float64"): 1e-8,
         ("backbone", "float32"): 1e-3,
         ("steps", "float64"): 1e-8,

@@ -12,15 +12,17 @@ from fnmatch import fnmatch
 from importlib import import_module
 
 from parity_tests.adapters import Adapter
-from parity_tests.cases import Case, all_cases
+from parity_tests.cases import all_cases
 from parity_tests.comparison import compare
+from parity_tests.problems import Case
 from parity_tests.reference import Run, Training
+from parity_tests.sweep import Sweep
 
 
-def main(runtime: str, *patterns: str) -> None:
+def main(runtime: str, seed: str, count: str, *patterns: str) -> None:
     adapter: Adapter = import_module(f"parity_tests.adapters.{runtime.replace('-', '_')}").ADAPTER
     _say({"runtime": runtime, "versions": adapter.versions()})
-    for case in all_cases():
+    for case in all_cases(Sweep(int(seed), int(count))):
         if any(fnmatch(case.id, pattern) for pattern in patterns):
             for record in compare(case, solve(adapter, case), case.expected()):
                 _say(record.to_dict())

@@ -14,10 +14,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from odconv_spec import list_models, model_spec
+from odconv_spec import list_models, model_spec, multiply_adds
 from weights_converter.conversion import convert
 from weights_converter.errors import ConverterError, UsageError
 from weights_converter.inspection import inspect
+from weights_converter.published import published_table
 from weights_converter.verification import verify
 
 
@@ -70,9 +71,14 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _models(options: argparse.Namespace) -> int:
-    _say(f"{'model':<20}  trainable parameters")
+    if options.published:
+        _say(published_table())
+        return 0
+    _say(f"{'model':<20}  {'parameters':>12}  {'multiply-adds':>14}")
     for name in list_models():
-        _say(f"{name:<20}  {model_spec(name).trainable_count():>12,}")
+        spec = model_spec(name)
+        sizes = f"{spec.trainable_count():>12,}  {multiply_adds(spec, options.size):>14,}"
+        _say(f"{name:<20}  {sizes}")
     return 0
 
 
@@ -96,7 +102,11 @@ def _parser() -> argparse.ArgumentParser:
     three.add_argument("right")
     three.add_argument("--quiet", action="store_true", help="print errors only")
     _model_options(three, key=False)
-    _command(commands, "models", _models, "list the models")
+    four = _command(commands, "models", _models, "list the models with their sizes")
+    four.add_argument("--size", type=int, default=224, help="of the image, for multiply-adds")
+    four.add_argument(
+        "--published", action="store_true", help="compare with the sizes that were published"
+    )
     return parser
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from odconv_spec import BackboneSpec, ConvChoice, MobileNetV2Spec, ResNetSpec, model_spec
+from odconv_spec import BackboneSpec, MobileNetV2Spec, ResNetSpec, model_spec
+from weights_converter.conv_inference import dimension, infer_conv
 from weights_converter.errors import ConverterError, MismatchError
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -51,17 +52,17 @@ def _resnet(shapes: Shapes) -> BackboneSpec:
     counts: list[int] = []
     while (depth := _count(shapes, f"layer{len(counts) + 1}.")) > 0:
         counts.append(depth)
-    widths = [_dimension(shapes, f"layer{n}.0.bn1.weight", 0) for n in range(1, len(counts) + 1)]
+    widths = [dimension(shapes, f"layer{n}.0.bn1.weight", 0) for n in range(1, len(counts) + 1)]
     return ResNetSpec(
-        **_common(shapes, "conv1.weight", "fc.weight", "layer1.0.conv1"),
+        **_common(shapes, "conv1.weight", "fc.weight"),
         block="bottleneck" if bottleneck else "basic",
         stages=tuple(zip(widths, counts, strict=True)),
-        stem_channels=_dimension(shapes, "conv1.weight", 0),
+        stem_channels=dimension(shapes, "conv1.weight", 0),
     )
 
 
 def _mobilenetv2(shapes: Shapes, stages: Stages | None) -> BackboneSpec:
-    stem = _dimension(shapes, "features.0.0.weight", 0)
+    stem = dimension(shapes, "features.0.0.weight", 0)
     if stem not in _WIDTH_BY_STEM:
         raise MismatchError(
             f"features.0.0.weight: expected one of {sorted(_WIDTH_BY_STEM)} output channels, "
@@ -70,7 +71,7 @@ def _mobilenetv2(shapes: Shapes, stages: Stages | None) -> BackboneSpec:
         )
     tables: dict[str, Any] = {} if stages is None else {"stages": stages}
     spec = MobileNetV2Spec(
-        **_common(shapes, "features.0.0.weight", "classifier.1.weight", "features.1.conv.0.0"),
+        **_common(shapes, "features.0.0.weight", "classifier.1.weight"),
         width=_WIDTH_BY_STEM[stem],
         **tables,
     )
@@ -85,51 +86,19 @@ def _mobilenetv2(shapes: Shapes, stages: Stages | None) -> BackboneSpec:
     return spec
 
 
-def _common(shapes: Shapes, stem: str, head: str, probe: str) -> dict[str, Any]:
+def _common(shapes: Shapes, stem: str, head: str) -> dict[str, Any]:
     """The options of every backbone, from the arrays of these names."""
+    conv = infer_conv(shapes)
     return {
-        "conv": _conv(shapes, probe),
-        "in_channels": _dimension(shapes, stem, 1),
-        "num_classes": _dimension(shapes, head, 0),
+        "conv": conv,
+        "in_channels": dimension(shapes, stem, 1),
+        # CondConv's classifier is a bank of kernels.
+        "num_classes": dimension(shapes, head, 1 if conv.kind == "cond" else 0),
     }
-
-
-def _conv(shapes: Shapes, probe: str) -> ConvChoice:
-    if f"{probe}.attention.fc.weight" not in shapes:
-        return ConvChoice.of("static")
-    kernel_num = _dimension(shapes, f"{probe}.weight", 0)
-    return ConvChoice.of("od", kernel_num=kernel_num, **_squeeze(shapes))
-
-
-def _squeeze(shapes: Shapes) -> dict[str, Any]:
-    """`reduction` and `min_channels` that explain every hidden width: the published ones first."""
-    suffix = ".attention.fc.weight"
-    pairs = {(s[1], s[0]) for name, s in shapes.items() if name.endswith(suffix) and len(s) == 4}
-    floors = sorted({16, min(hidden for _, hidden in pairs)}, reverse=True) if pairs else [16]
-    ratios = {hidden / width for width, hidden in pairs if 0 < hidden <= width}
-    reductions = [1 / 16, *sorted(ratios)]
-    for floor in floors:
-        for reduction in reductions:
-            if all(hidden == max(int(width * reduction), floor) for width, hidden in pairs):
-                return {"reduction": reduction, "min_channels": floor}
-    raise MismatchError(
-        "no reduction explains the hidden widths of the attentions: (width, hidden) "
-        f"{sorted(pairs)[:6]}; expected hidden = max(int(width * reduction), min_channels)"
-    )
 
 
 def _count(shapes: Shapes, prefix: str) -> int:
     return len({name[len(prefix) :].split(".")[0] for name in shapes if name.startswith(prefix)})
-
-
-def _dimension(shapes: Shapes, name: str, axis: int) -> int:
-    shape = shapes.get(name, ())
-    if axis >= len(shape):
-        raise MismatchError(
-            f"{name}: expected an array with at least {axis + 1} axes, "
-            + (f"found the shape {shape}" if name in shapes else "found no such array")
-        )
-    return shape[axis]
 
 
 def _block_widths(shapes: Shapes) -> Iterator[tuple[int, int]]:
@@ -145,7 +114,7 @@ def _block_widths(shapes: Shapes) -> Iterator[tuple[int, int]]:
 
 
 def _out_channels(shapes: Shapes, kernel: str) -> int:
-    return _dimension(shapes, kernel, max(0, len(shapes.get(kernel, ())) - 4))
+    return dimension(shapes, kernel, max(0, len(shapes.get(kernel, ())) - 4))
 
 
 def _some(shapes: Shapes) -> str:

@@ -7,12 +7,13 @@ the spec.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from odconv_spec import Parameter, Role
 from weights_converter.layouts import TORCH, Layout
 
 NORM = (Role.NORM_SCALE, Role.NORM_SHIFT, Role.NORM_MEAN, Role.NORM_VARIANCE)
+LAYER_NORM = (Role.NORM_SCALE, Role.NORM_SHIFT)
 LINEAR = (Role.LINEAR_KERNEL, Role.BIAS)
 DYNAMIC = (Role.EXPERT_KERNELS, Role.BIAS)
 CONV = (Role.CONV_KERNEL, Role.BIAS)
@@ -48,13 +49,28 @@ def _leaves_by_owner(names: Iterable[str], layout: Layout) -> dict[str, dict[str
 
 
 def _roles(owner: str, leaves: Mapping[str, Mapping[str, str]], layout: Layout) -> tuple[Role, ...]:
-    attention = f"{owner}.attention".lstrip(".")
+    last = owner.rpartition(".")[2]
     if layout.file_name("", Role.NORM_VARIANCE) in leaves[owner]:
         return NORM
-    if owner == "attention" or owner.endswith(".attention"):
+    if last == "ln":
+        return LAYER_NORM
+    if last == "attention":
         return ()
-    if any(other.startswith(f"{attention}.") for other in leaves):
+    if last == "routing":
+        return LINEAR
+    if _mixes(owner, leaves):
         return DYNAMIC
     if owner == "fc" or owner.startswith("classifier."):
         return LINEAR
     return CONV
+
+
+def _mixes(owner: str, paths: Collection[str]) -> bool:
+    """Whether the layer mixes kernels: it has an attention or a router, or its block has one."""
+    prefix = f"{owner}.".lstrip(".")
+    if any(path.startswith((f"{prefix}attention.", f"{prefix}routing")) for path in paths):
+        return True
+    parts = owner.split(".")
+    blocks = (".".join(parts[:end]) for end in range(1, len(parts)))
+    # The projection of a block's shortcut is static where the block has a router.
+    return "downsample" not in parts and any(f"{block}.routing" in paths for block in blocks)

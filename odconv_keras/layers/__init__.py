@@ -1,11 +1,17 @@
 """Layers: the dynamic convolutions, and what they are made of."""
 
 from odconv_keras.layers.attention import Attentions, ODConvAttention
-from odconv_keras.layers.build import build_conv, build_linear, build_norm
+from odconv_keras.layers.build import build_conv
+from odconv_keras.layers.build_static import build_linear, build_norm, build_routing
 from odconv_keras.layers.chain import Chain
-from odconv_keras.layers.functional import od_conv
-from odconv_keras.layers.norm import BatchNormalization
+from odconv_keras.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
+from odconv_keras.layers.dy_attention import DyConvAttention
+from odconv_keras.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
+from odconv_keras.layers.dynamic import DynamicConv
+from odconv_keras.layers.functional import mixed_conv, od_conv
+from odconv_keras.layers.norm import BatchNormalization, LayerNormalization
 from odconv_keras.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
+from odconv_keras.layers.routing import Routing
 from odconv_keras.layers.static_conv import StaticConv1D, StaticConv2D, StaticConv3D
 from odconv_keras.layers.temperature import set_temperature
 
@@ -13,16 +19,28 @@ __all__ = [
     "Attentions",
     "BatchNormalization",
     "Chain",
+    "CondConv1D",
+    "CondConv2D",
+    "CondConv3D",
+    "DyConv1D",
+    "DyConv2D",
+    "DyConv3D",
+    "DyConvAttention",
+    "DynamicConv",
+    "LayerNormalization",
     "ODConv1D",
     "ODConv2D",
     "ODConv3D",
     "ODConvAttention",
+    "Routing",
     "StaticConv1D",
     "StaticConv2D",
     "StaticConv3D",
     "build_conv",
     "build_linear",
     "build_norm",
+    "build_routing",
+    "mixed_conv",
     "od_conv",
     "set_temperature",
 ]

@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
-from odconv_keras.layers.build_static import build_norm, build_static_conv
+from odconv_keras.layers.build_static import build_norm, build_static_conv, head_initializer
 from odconv_keras.layers.pooling import global_mean
+from odconv_keras.layers.precision import softmax
 from odconv_keras.layers.spec_config import spec_from_config, spec_to_config
 from odconv_keras.layers.temperature import Tempered
-from odconv_spec import NormSpec, ODConvSpec
+from odconv_spec import ODConvSpec
 
 
 class Attentions(NamedTuple):
-    """The four attentions of each sample; None is the constant one."""
+    """The four attentions of each sample; None is the constant one.
 
-    channel: Any  # (batch, *ones, in)
-    filter: Any  # (batch, *ones, out)
-    spatial: Any  # (batch, *kernel, 1, 1)
+    Where the kernels do not share them, the first three have an axis of kernels after the batch.
+    """
+
+    channel: Any  # (batch, *ones, in) or (batch, kernel_num, *ones, in)
+    filter: Any  # (batch, *ones, out) or (batch, kernel_num, *ones, out)
+    spatial: Any  # (batch, *kernel, 1, 1) or (batch, kernel_num, *kernel, 1, 1)
     kernel: Any  # (batch, kernel_num)
 
 
 @keras.saving.register_keras_serializable(package="odconv")
 class ODConvAttention(Tempered):
-    """Global mean, 1x1 convolution, batch norm, ReLU, then one 1x1 convolution for each attention.
+    """Global mean, 1x1 convolution, norm, ReLU, then one 1x1 convolution for each attention.
 
-    Channel, filter and spatial attention pass a sigmoid, the kernel attention a softmax; the
-    temperature divides the logits of all four, as in the published code. Takes (batch, *map, in)
-    and gives `Attentions`.
+    Channel and filter attention pass a sigmoid, the spatial attention a sigmoid or a softmax over
+    the taps, the kernel attention a softmax; the temperature divides the logits of all four, as in
+    the published code. Takes (batch, *map, in) and gives `Attentions`.
     """
 
+    bn: keras.layers.Layer | None
+    ln: keras.layers.Layer | None
     channel_fc: keras.layers.Layer | None
     filter_fc: keras.layers.Layer | None
     spatial_fc: keras.layers.Layer | None
@@ -42,6 +49,7 @@ class ODConvAttention(Tempered):
         super().__init__(**kwargs)
         self.spec = spec
         # As class attributes these would, on the PyTorch backend, hide the layers set in `build`.
+        self.bn = self.ln = None
         self.channel_fc = self.filter_fc = self.spatial_fc = self.kernel_fc = None
 
     def build(self, input_shape: Sequence[int | None]) -> None:
@@ -51,9 +59,11 @@ class ODConvAttention(Tempered):
         hidden = (None, *ones, spec.attention_channels)
         self.fc = build_static_conv(spec.trunk(), name="fc", dtype=policy)
         self.fc.build((None, *ones, spec.in_channels))
-        self.bn = build_norm(NormSpec(spec.attention_channels), name="bn", dtype=policy)
-        self.bn.build(hidden)
-        start = "zeros" if spec.head_init == "zero" else None
+        if named := spec.trunk_norm():
+            norm = build_norm(named[1], name=named[0], dtype=policy)
+            norm.build(hidden)
+            setattr(self, named[0], norm)
+        start = head_initializer(spec.head_init)
         for name in spec.heads():
             head = build_static_conv(
                 spec.head(name), kernel_initializer=start, name=name, dtype=policy
@@ -63,15 +73,14 @@ class ODConvAttention(Tempered):
 
     def call(self, inputs: Any, training: bool | None = None) -> Attentions:
         pooled = global_mean(inputs, keepdims=True)  # (batch, *ones, in)
-        hidden = ops.relu(self.bn(self.fc(pooled), training=training))  # (batch, *ones, hidden)
-        spatial = self._sigmoid(self.spatial_fc, hidden)  # (batch, *ones, taps)
-        if spatial is not None:
-            spatial = ops.reshape(spatial, (-1, *self.spec.kernel, 1, 1))
-        kernel = self._logits(self.kernel_fc, hidden)  # (batch, *ones, kernel_num)
-        if kernel is not None:
-            kernel = ops.softmax(ops.reshape(kernel, (-1, self.spec.kernel_num)))
-        channel = self._sigmoid(self.channel_fc, hidden)
-        return Attentions(channel, self._sigmoid(self.filter_fc, hidden), spatial, kernel)
+        hidden = ops.relu(self._normalised(self.fc(pooled), training))  # (batch, *ones, hidden)
+        kernel = self._logits(self.kernel_fc, hidden, (self.spec.kernel_num,))
+        return Attentions(
+            self._per_width(self.channel_fc, hidden, self.spec.in_channels),
+            self._per_width(self.filter_fc, hidden, self.spec.out_channels),
+            self._spatial(hidden),
+            None if kernel is None else softmax(kernel, self.temperature),
+        )
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"spec": spec_to_config(self.spec)}
@@ -80,13 +89,34 @@ class ODConvAttention(Tempered):
     def from_config(cls, config: dict[str, Any]) -> ODConvAttention:
         return cls(**config | {"spec": spec_from_config(config["spec"])})
 
-    def _logits(self, head: keras.layers.Layer | None, hidden: Any) -> Any:
-        """Logits over the temperature, (batch, *ones, width)."""
+    def _normalised(self, hidden: Any, training: bool | None) -> Any:
+        if self.bn is not None:
+            return self.bn(hidden, training=training)
+        return hidden if self.ln is None else self.ln(hidden)
+
+    def _per_width(self, head: Any, hidden: Any, width: int) -> Any:
+        """Sigmoids (batch, *ones, width), or (batch, kernel_num, *ones, width)."""
+        logits = self._logits(head, hidden, (*(1,) * self.spec.rank, width))
+        return None if logits is None else self._sigmoid(logits)
+
+    def _spatial(self, hidden: Any) -> Any:
+        """Weights of the taps, (batch, *kernel, 1, 1) or (batch, kernel_num, *kernel, 1, 1)."""
+        logits = self._logits(self.spatial_fc, hidden, (prod(self.spec.kernel),))
+        if logits is None:
+            return None
+        compete = self.spec.spatial_activation == "softmax"
+        weights = softmax(logits, self.temperature) if compete else self._sigmoid(logits)
+        return ops.reshape(weights, (-1, *self._copies(), *self.spec.kernel, 1, 1))
+
+    def _logits(self, head: Any, hidden: Any, shape: tuple[int, ...]) -> Any:
+        """Logits (batch, *shape), or (batch, kernel_num, *shape) where each kernel has its own."""
         if head is None:
             return None
-        logits = head(hidden)
-        return logits / ops.cast(self.temperature, logits.dtype)
+        copies = () if head is self.kernel_fc else self._copies()
+        return ops.reshape(head(hidden), (-1, *copies, *shape))
 
-    def _sigmoid(self, head: keras.layers.Layer | None, hidden: Any) -> Any:
-        logits = self._logits(head, hidden)
-        return None if logits is None else ops.sigmoid(logits)
+    def _copies(self) -> tuple[int, ...]:
+        return () if self.spec.attention_sharing else (self.spec.kernel_num,)
+
+    def _sigmoid(self, logits: Any) -> Any:
+        return ops.sigmoid(logits / ops.cast(self.temperature, logits.dtype))

@@ -8,14 +8,19 @@ from typing import Any
 
 import keras
 
-from odconv_keras.layers.build_static import build_linear, build_norm, build_static_conv
+from odconv_keras.layers.build_static import build_static_conv
+from odconv_keras.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
+from odconv_keras.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
+from odconv_keras.layers.dynamic import DynamicConv
 from odconv_keras.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
-from odconv_spec import ConvSpec, ODConvSpec
+from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, ODConvSpec
 
-__all__ = ["build_conv", "build_linear", "build_norm"]
-
-DYNAMIC: Mapping[type[ConvSpec], tuple[type[keras.layers.Layer], ...]] = MappingProxyType(
-    {ODConvSpec: (ODConv1D, ODConv2D, ODConv3D)}  # by rank - 1
+DYNAMIC: Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]] = MappingProxyType(
+    {  # by rank - 1
+        ODConvSpec: (ODConv1D, ODConv2D, ODConv3D),
+        DyConvSpec: (DyConv1D, DyConv2D, DyConv3D),
+        CondConvSpec: (CondConv1D, CondConv2D, CondConv3D),
+    }
 )
 # What the specs call like torch does and Keras by names of its own.
 _KERAS_NAMES = MappingProxyType(

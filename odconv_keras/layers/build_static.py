@@ -8,9 +8,10 @@ import keras
 
 from odconv_keras.layers.init import kaiming_normal
 from odconv_keras.layers.linear import Linear
-from odconv_keras.layers.norm import BatchNormalization
+from odconv_keras.layers.norm import BatchNormalization, LayerNormalization
+from odconv_keras.layers.routing import Routing
 from odconv_keras.layers.static_conv import StaticConv1D, StaticConv2D, StaticConv3D
-from odconv_spec import ConvSpec, LinearSpec, NormSpec
+from odconv_spec import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
 
 _CONVS = (StaticConv1D, StaticConv2D, StaticConv3D)  # by rank - 1
 
@@ -36,7 +37,9 @@ def build_static_conv(
     )
 
 
-def build_norm(spec: NormSpec, **options: Any) -> BatchNormalization:
+def build_norm(spec: NormSpec | LayerNormSpec, **options: Any) -> keras.layers.Layer:
+    if isinstance(spec, LayerNormSpec):
+        return LayerNormalization(epsilon=spec.eps, **options)
     # Keras' momentum is the weight of the old statistics, the spec's that of the new batch.
     return BatchNormalization(momentum=1 - spec.momentum, epsilon=spec.eps, **options)
 
@@ -45,3 +48,16 @@ def build_linear(spec: LinearSpec, **options: Any) -> Linear:
     """A classifier that starts at normal(0, 0.01), as in MobileNetV2's published code."""
     start = keras.initializers.RandomNormal(stddev=0.01)
     return Linear(spec.out_channels, kernel_initializer=start, **options)
+
+
+def build_routing(spec: LinearSpec, head_init: str, **options: Any) -> Routing:
+    """A router that starts as Keras' linear layers do, or at zero."""
+    start = "zeros" if head_init == "zero" else "glorot_uniform"
+    return Routing(
+        spec.out_channels, kernel_initializer=start, data_format="channels_last", **options
+    )
+
+
+def head_initializer(head_init: str) -> Any:
+    """The start of the 1x1 convolutions that give attention logits; None is Kaiming normal."""
+    return "zeros" if head_init == "zero" else None

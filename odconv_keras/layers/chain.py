@@ -14,6 +14,9 @@ class Chain(keras.layers.Layer):
 
     `keras.Sequential` would store its layers' weights under names of their classes. Attributes
     name the weights in a file as they are named in PyTorch's `nn.Sequential`.
+
+    Called with routing weights, it hands them to the layers that take them: to CondConv with a
+    shared router, and to chains of it.
     """
 
     def __init__(self, layers: Sequence[keras.layers.Layer], **kwargs: Any) -> None:
@@ -22,24 +25,32 @@ class Chain(keras.layers.Layer):
         for index, layer in enumerate(layers):
             setattr(self, str(index), layer)
 
+    @property
+    def takes_routing(self) -> bool:
+        """Whether a layer inside is called with routing weights."""
+        return any(takes_routing(layer) for layer in self.in_order())
+
     def build(self, input_shape: Sequence[int | None]) -> None:
-        for layer in self._in_order():
+        for layer in self.in_order():
             if not layer.built:  # a deserialised chain receives built layers
                 layer.build(input_shape)
             input_shape = layer.compute_output_shape(input_shape)
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        for layer in self._in_order():
-            inputs = layer(inputs)  # Keras hands `training` to the layers that take it
+    def call(self, inputs: Any, routing: Any = None, training: bool | None = None) -> Any:
+        for layer in self.in_order():  # Keras hands `training` to the layers that take it
+            inputs = layer(inputs, routing) if takes_routing(layer) else layer(inputs)
         return inputs
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Sequence[int | None]:
-        for layer in self._in_order():
+        for layer in self.in_order():
             input_shape = layer.compute_output_shape(input_shape)
         return input_shape
 
+    def in_order(self) -> list[keras.layers.Layer]:
+        return [getattr(self, str(index)) for index in range(self.length)]
+
     def get_config(self) -> dict[str, Any]:
-        layers = [keras.saving.serialize_keras_object(layer) for layer in self._in_order()]
+        layers = [keras.saving.serialize_keras_object(layer) for layer in self.in_order()]
         return super().get_config() | {"layers": layers}
 
     @classmethod
@@ -52,5 +63,7 @@ class Chain(keras.layers.Layer):
         # every layer on that backend, removes names that begin with a digit.
         return list({*super().__dir__(), *map(str, range(self.length))})
 
-    def _in_order(self) -> list[keras.layers.Layer]:
-        return [getattr(self, str(index)) for index in range(self.length)]
+
+def takes_routing(layer: keras.layers.Layer) -> bool:
+    """Whether the layer is called with routing weights beside its input."""
+    return bool(getattr(layer, "takes_routing", False))

@@ -47,3 +47,8 @@ def shape_from_channels_last(shape: Any, data_format: str) -> tuple[int | None, 
     if data_format == "channels_last":
         return tuple(shape)
     return (shape[0], shape[-1], *shape[1:-1])
+
+
+def shape_of_any_size(channels: int, rank: int, data_format: str) -> tuple[int | None, ...]:
+    """The shape of maps over `rank` axes of which only the channels are known."""
+    return shape_from_channels_last((None, *[None] * rank, channels), data_format)

@@ -1,4 +1,4 @@
-"""ODConv as a function of its input, its kernels and its attentions."""
+"""Dynamic convolutions as functions of the input, the kernels and what mixes them."""
 
 from __future__ import annotations
 
@@ -39,6 +39,10 @@ def od_conv(
     """
     attentions = Attentions(*(None if a is None else ops.cast(a, x.dtype) for a in attentions))
     window = Window.of(kernel.shape[1:-2], strides, padding, dilation_rate)
+    if _own_of_each_kernel(attentions, len(x.shape)):
+        groups = x.shape[-1] // kernel.shape[-2]
+        y = conv_per_sample(x, _aggregate_scaled(kernel, attentions, groups), window)
+        return y if bias is None else y + bias
     if attentions.channel is not None:
         x = x * attentions.channel
     if attentions.kernel is None and attentions.spatial is None:
@@ -48,6 +52,41 @@ def od_conv(
     if attentions.filter is not None:
         y = y * attentions.filter
     return y if bias is None else y + bias
+
+
+def mixed_conv(
+    x: Any,
+    kernel: Any,
+    mixing: Any,
+    bias: Any = None,
+    strides: Sequence[int] = (1, 1),
+    padding: Any = "valid",
+    dilation_rate: Sequence[int] = (1, 1),
+) -> Any:
+    """Convolution with a mixture of kernels: DyConv and CondConv.
+
+    See https://arxiv.org/abs/1912.03458, eq. 2, and https://arxiv.org/abs/1904.04971, eq. 1.
+
+    Args:
+        x: (batch, *map, in).
+        kernel: (kernel_num, *kernel, in // groups, out).
+        mixing: (batch, kernel_num), how much of each kernel a sample takes.
+        bias: (kernel_num, out), mixed like the kernels, or (out,), added as it is.
+        strides: step along each axis of the map.
+        padding: "valid", "same", or zeros (before, after) each axis of the map.
+        dilation_rate: distance of neighbouring taps along each axis.
+
+    Returns:
+        (batch, *map after convolution, out).
+    """
+    window = Window.of(kernel.shape[1:-2], strides, padding, dilation_rate)
+    mixing = ops.cast(mixing, x.dtype)
+    y = conv_per_sample(x, aggregate(kernel, mixing, None), window)
+    if bias is None:
+        return y
+    if len(bias.shape) == 2:
+        bias = ops.reshape(mixing @ bias, (-1, *(1,) * (len(x.shape) - 2), bias.shape[-1]))
+    return y + bias
 
 
 def aggregate(bank: Any, kernel: Any, spatial: Any) -> Any:
@@ -61,3 +100,45 @@ def aggregate(bank: Any, kernel: Any, spatial: Any) -> Any:
         bank = kernel @ ops.reshape(bank, (bank.shape[0], -1))
         bank = ops.reshape(bank, (-1, *shape))
     return bank if spatial is None else bank * spatial
+
+
+def _own_of_each_kernel(attentions: Attentions, axes: int) -> bool:
+    """Whether the kernels do not share their attentions, for an input of `axes` axes."""
+    shared = (axes, axes, axes + 1)
+    found = zip(attentions[:3], shared, strict=True)
+    return any(a is not None and len(a.shape) > expected for a, expected in found)
+
+
+def _aggregate_scaled(bank: Any, attentions: Attentions, groups: int) -> Any:
+    """The kernel of each sample, (batch, *kernel, in // groups, out), all attentions included.
+
+    Attentions of one kernel cannot scale the map that all kernels see, so they scale the kernel.
+    """
+    count, *taps, inputs, outputs = bank.shape
+    # (kernel_num, *kernel, in // groups, groups, out // groups)
+    bank = ops.reshape(bank, (count, *taps, inputs, groups, outputs // groups))
+    factors = _factors(attentions, bank.shape)
+    total = 0.0
+    for index in range(count):  # one after the other: their sum fits where all of them would not
+        scaled = bank[index]
+        for factor in factors:
+            scaled = scaled * factor[:, index]
+        total = total + scaled
+    return ops.reshape(total, (-1, *taps, inputs, outputs))
+
+
+def _factors(attentions: Attentions, shape: Sequence[int]) -> list[Any]:
+    """Each attention as (batch, kernel_num, ...) that scales a bank of `shape`."""
+    count, *taps, inputs, groups, outputs = shape
+    ones = (1,) * len(taps)
+    found = []
+    if attentions.channel is not None:
+        channel = ops.reshape(attentions.channel, (-1, count, *ones, groups, inputs))
+        found.append(ops.expand_dims(ops.swapaxes(channel, -1, -2), -1))
+    if attentions.filter is not None:
+        found.append(ops.reshape(attentions.filter, (-1, count, *ones, 1, groups, outputs)))
+    if attentions.spatial is not None:
+        found.append(ops.expand_dims(attentions.spatial, -1))
+    if attentions.kernel is not None:
+        found.append(ops.reshape(attentions.kernel, (-1, count, *ones, 1, 1, 1)))
+    return found

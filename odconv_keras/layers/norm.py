@@ -1,4 +1,4 @@
-"""Batch normalisation with the running statistics of PyTorch.
+"""Normalisation: over the batch with the running statistics of PyTorch, and of each sample.
 
 Keras stores the biased variance of the batch and PyTorch the unbiased one. Where the attention of
 ODConv normalises, a batch has one value a sample, so at a batch of two the estimates differ by 2.
@@ -78,3 +78,36 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def _moved(self, running: Any, batch: Any) -> Any:
         return running * self.momentum + batch * (1 - self.momentum)
+
+
+@keras.saving.register_keras_serializable(package="odconv")
+class LayerNormalization(keras.layers.LayerNormalization):
+    """`keras.layers.LayerNormalization` in float64 on every backend, with PyTorch's epsilon.
+
+    Takes the arguments of its base class without `rms_scaling`.
+
+    Raises:
+        ValueError: `rms_scaling` is set.
+    """
+
+    def __init__(self, axis: Any = -1, epsilon: float = 1e-5, **kwargs: Any) -> None:
+        if kwargs.pop("rms_scaling", False):
+            raise ValueError(
+                "rms_scaling: expected False, received True; keras.layers.RMSNormalization has this"
+            )
+        super().__init__(axis=axis, epsilon=epsilon, **kwargs)
+
+    def call(self, inputs: Any) -> Any:
+        x = at_least_single(inputs)
+        center = mean(x, self.axis, keepdims=True)
+        variance = mean(ops.square(x - center), self.axis, keepdims=True)
+        y = (x - center) * ops.rsqrt(variance + self.epsilon)
+        shape = [size if axis in self._axes(x) else 1 for axis, size in enumerate(x.shape)]
+        if self.gamma is not None:
+            y = y * ops.reshape(ops.cast(self.gamma, x.dtype), shape)
+        if self.beta is not None:
+            y = y + ops.reshape(ops.cast(self.beta, x.dtype), shape)
+        return ops.cast(y, self.compute_dtype)
+
+    def _axes(self, x: Any) -> set[int]:
+        return {axis % len(x.shape) for axis in self.axis}

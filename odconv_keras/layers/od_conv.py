@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 
-from odconv_keras.layers.attention import ODConvAttention
-from odconv_keras.layers.data_format import (
-    data_format_or_default,
-    from_channels_last,
-    shape_from_channels_last,
-    shape_to_channels_last,
-    to_channels_last,
-)
+from odconv_keras.layers.attention import Attentions, ODConvAttention
+from odconv_keras.layers.dynamic import DynamicConv, Padding, Shape, Size
 from odconv_keras.layers.functional import od_conv
-from odconv_keras.layers.init import PerExpert, kaiming_normal
-from odconv_keras.layers.padding import Window
-from odconv_keras.layers.temperature import set_temperature
 from odconv_spec import ODConvSpec
-from odconv_spec.geometry import divisible, padding_pairs, per_axis, whole
-
-Size = int | Sequence[int]
-Shape = tuple[int | None, ...]
+from odconv_spec.od_conv import ATTENTIONS
 
 
-class _ODConv(keras.layers.Layer):
-    rank: ClassVar[int]
+class _ODConv(DynamicConv):
+    spec_class = ODConvSpec
 
     def __init__(
         self,
         filters: int,
         kernel_size: Size,
         strides: Size = 1,
-        padding: Size | Sequence[tuple[int, int]] | str = "valid",
+        padding: Padding = "valid",
         data_format: str | None = None,
         dilation_rate: Size = 1,
         groups: int = 1,
@@ -52,128 +40,54 @@ class _ODConv(keras.layers.Layer):
         reduction: float = 0.0625,
         min_channels: int = 16,
         head_init: str = "zero",
+        attentions: Sequence[str] = ATTENTIONS,
+        spatial_activation: str = "sigmoid",
+        attention_sharing: bool = True,
+        norm: str = "batch",
         **kwargs: Any,
     ) -> None:
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        self.filters = whole("filters", filters, 1)
-        self.kernel_size = per_axis("kernel_size", kernel_size, self.rank, 1)
-        self.strides = per_axis("strides", strides, self.rank, 1)
-        self.padding = _plain_padding(padding, self.rank)
-        self.data_format = data_format_or_default(data_format)
-        self.dilation_rate = per_axis("dilation_rate", dilation_rate, self.rank, 1)
-        self.groups = whole("groups", groups, 1)
-        divisible(self.groups, filters=self.filters)
-        self.activation = keras.activations.get(activation)
-        self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
-        self.kernel_constraint = keras.constraints.get(kernel_constraint)
-        self.bias_constraint = keras.constraints.get(bias_constraint)
-        self.kernel_num = kernel_num
-        self.reduction = reduction
-        self.min_channels = min_channels
-        self.head_init = head_init
-        self._spec(in_channels=self.groups)  # raises early; the width is known in `build`
-        self.input_spec = keras.InputSpec(ndim=self.rank + 2)
-
-    def build(self, input_shape: Shape) -> None:
-        shape = shape_to_channels_last(input_shape, self.data_format)
-        if shape[-1] is None:
-            raise ValueError(f"expected a known number of channels, received shape {input_shape}")
-        self.spec = spec = self._spec(in_channels=shape[-1])
-        self._window().output_shape(shape, self.filters)  # raises if the kernel does not fit
-        axis = -1 if self.data_format == "channels_last" else 1
-        self.input_spec = keras.InputSpec(ndim=self.rank + 2, axes={axis: spec.in_channels})
-        out, inputs, *taps = spec.kernel_shape
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(spec.kernel_num, *taps, inputs, out),
-            initializer=PerExpert(self.kernel_initializer or kaiming_normal()),
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
+        super().__init__(
+            filters=filters,
+            kernel_size=kernel_size,
+            strides=strides,
+            padding=padding,
+            data_format=data_format,
+            dilation_rate=dilation_rate,
+            groups=groups,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            kernel_num=kernel_num,
+            reduction=reduction,
+            min_channels=min_channels,
+            head_init=head_init,
+            attentions=attentions,
+            spatial_activation=spatial_activation,
+            attention_sharing=attention_sharing,
+            norm=norm,
+            **kwargs,
         )
-        self.bias = self._add_bias() if self.use_bias else None
-        # Not in half precision: its norm would amplify the rounding of the few means it sees.
-        self.attention = ODConvAttention(spec, name="attention", dtype=self.variable_dtype)
-        self.attention.build(shape)
-
-    def set_temperature(self, temperature: float) -> None:
-        """Sets the divisor of the attention logits.
-
-        Raises:
-            ValueError: it is not positive, or the layer is not built.
-        """
-        set_temperature(self, temperature)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        x = to_channels_last(inputs, self.data_format)
-        y = od_conv(
-            x,
-            self.kernel,
-            self.attention(x, training=training),
-            self.bias,
-            self.strides,
-            self.padding,
-            self.dilation_rate,
-        )
-        y = from_channels_last(y, self.data_format)
-        return y if self.activation is None else self.activation(y)
+        x = self._channels_last(inputs)
+        if self.attention is None:
+            attentions = Attentions(None, None, None, None)
+        else:
+            attentions = self.attention(x, training=training)
+        return self._convolved(od_conv, x, attentions)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        shape = shape_to_channels_last(input_shape, self.data_format)
-        shape = self._window().output_shape(shape, self.filters)
-        return shape_from_channels_last(shape, self.data_format)
-
-    def get_config(self) -> dict[str, Any]:
-        plain = (
-            "filters kernel_size strides padding data_format dilation_rate groups use_bias "
-            "kernel_num reduction min_channels head_init"
-        )
-        config = super().get_config() | {name: getattr(self, name) for name in plain.split()}
-        config["activation"] = keras.activations.serialize(self.activation)
-        for use in ("kernel_initializer", "bias_initializer"):
-            config[use] = keras.initializers.serialize(getattr(self, use))
-        for use in ("kernel_regularizer", "bias_regularizer", "activity_regularizer"):
-            config[use] = keras.regularizers.serialize(getattr(self, use))
-        for use in ("kernel_constraint", "bias_constraint"):
-            config[use] = keras.constraints.serialize(getattr(self, use))
-        return config
-
-    def _spec(self, in_channels: int) -> ODConvSpec:
-        return ODConvSpec(
-            in_channels=in_channels,
-            out_channels=self.filters,
-            kernel_size=self.kernel_size,
-            stride=self.strides,
-            padding=self.padding,
-            dilation=self.dilation_rate,
-            groups=self.groups,
-            bias=self.use_bias,
-            rank=self.rank,
-            kernel_num=self.kernel_num,
-            reduction=self.reduction,
-            min_channels=self.min_channels,
-            head_init=self.head_init,
-        )
-
-    def _window(self) -> Window:
-        return Window.of(self.kernel_size, self.strides, self.padding, self.dilation_rate)
-
-    def _add_bias(self) -> keras.Variable:
-        return self.add_weight(
-            name="bias",
-            shape=(self.filters,),
-            initializer=self.bias_initializer,
-            regularizer=self.bias_regularizer,
-            constraint=self.bias_constraint,
-        )
-
-
-def _plain_padding(padding: Any, rank: int) -> Any:
-    """A word as Keras writes it, or (before, after) pairs."""
-    return padding.lower() if isinstance(padding, str) else padding_pairs(padding, rank)
+    def _build_attention(self, shape: Shape) -> None:
+        self.attention = None
+        if self.spec.heads():
+            # Not in half precision: its norm would amplify the rounding of the few means it sees.
+            self.attention = ODConvAttention(self.spec, name="attention", dtype=self.variable_dtype)
+            self.attention.build(shape)
 
 
 @keras.saving.register_keras_serializable(package="odconv")
@@ -191,6 +105,9 @@ class ODConv2D(_ODConv):
     channels, all by attentions computed from the sample itself. Takes the arguments of
     `keras.layers.Conv2D` in their order; the published layer has no bias, so `use_bias` is off by
     default. Strides beside dilations work on every backend, and so do groups.
+
+    With a batch of one value per channel in training, the attention's batch norm uses its running
+    statistics and leaves them alone.
 
     Shapes: (batch, height, width, in) to (batch, height, width, filters), or with
     `data_format="channels_first"` (batch, in, height, width) to (batch, filters, height, width),
@@ -219,10 +136,17 @@ class ODConv2D(_ODConv):
         min_channels: the least hidden width.
         head_init: "zero" starts as a plain convolution, which is what trains on small data;
             "published" is the Kaiming normal start of the official code.
+        attentions: which of "channel", "filter", "spatial" and "kernel" exist; several kernels
+            need the last. A layer without any is a static convolution.
+        spatial_activation: "sigmoid", or "softmax" over the taps.
+        attention_sharing: whether all kernels share their channel, filter and spatial attention;
+            otherwise each has its own.
+        norm: of the attention's hidden layer, "batch", "layer" or "none".
         **kwargs: `name`, `dtype` and `trainable`.
 
     Raises:
-        ValueError: an option is out of range, or the kernel does not fit into the map.
+        ValueError: an option is out of range, the input has another rank or width than the layer
+            was built for, or the kernel does not fit into the map.
 
     Example:
         >>> ODConv2D(32, 3, padding="same")(keras.ops.ones((1, 8, 9, 16))).shape

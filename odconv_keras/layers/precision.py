@@ -30,3 +30,9 @@ def count(x: Any, axes: Sequence[int]) -> Any:
 def mean(x: Any, axes: Sequence[int], keepdims: bool = False) -> Any:
     """Like `keras.ops.mean`, which takes float64 for float32 on JAX and PyTorch."""
     return ops.sum(x, axes, keepdims=keepdims) / count(x, axes)
+
+
+def softmax(logits: Any, temperature: Any) -> Any:
+    """Softmax of logits / temperature over the last axis, in the logits' dtype."""
+    x = at_least_single(logits)
+    return ops.cast(ops.softmax(x / ops.cast(temperature, x.dtype)), logits.dtype)

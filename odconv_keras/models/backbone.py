@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
+from keras import ops
 
-from odconv_keras.layers import set_temperature
+from odconv_keras.layers import build_conv, build_linear, build_routing, set_temperature
 from odconv_keras.layers.data_format import (
     data_format_or_default,
     from_channels_last,
@@ -15,13 +16,14 @@ from odconv_keras.layers.data_format import (
     to_channels_last,
 )
 from odconv_keras.layers.pooling import global_mean
-from odconv_spec import BackboneSpec, from_dict
+from odconv_spec import BackboneSpec, CondConvSpec, ConvSpec, FeatureInfo, LinearSpec, from_dict
+from odconv_spec.geometry import whole
 
 
 class Backbone(keras.Model):
     """An image classifier: `forward_features`, a mean over the map, `forward_head`.
 
-    With `data_format="channels_first"` the images and the last map have their channels first; in
+    With `data_format="channels_first"` the images and the maps have their channels first; in
     between channels are last.
 
     Args:
@@ -30,6 +32,7 @@ class Backbone(keras.Model):
         **kwargs: `name`, `dtype` and `trainable`.
 
     Attributes:
+        feature_info: name, channels and stride of the maps that `forward_stages` gives.
         num_features: channels of the last map.
         num_classes: width of the output.
     """
@@ -38,7 +41,7 @@ class Backbone(keras.Model):
         self, spec: BackboneSpec, *, data_format: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**{"name": spec.name} | kwargs)
-        self.spec = spec
+        self.spec: Any = spec  # of the family
         self.data_format = data_format_or_default(data_format)
         self.num_features = spec.head.in_channels
         self.num_classes = spec.num_classes
@@ -46,15 +49,37 @@ class Backbone(keras.Model):
     def build(self, input_shape: Sequence[int | None]) -> None:
         self._build_layers(shape_to_channels_last(input_shape, self.data_format))
 
+    @property
+    def feature_info(self) -> tuple[FeatureInfo, ...]:
+        return self.spec.feature_info()
+
+    def forward_stages(
+        self, x: Any, out_indices: Sequence[int] | None = None, training: bool | None = None
+    ) -> list[Any]:
+        """The last map of each stride, (batch, height, width, channels).
+
+        Args:
+            x: images (batch, height, width, in_channels).
+            out_indices: which of `feature_info`; None is all.
+            training: as in `call`.
+
+        Raises:
+            ValueError: an index is out of range.
+        """
+        names = [info.name for info in chosen(self.feature_info, out_indices)]
+        x = to_channels_last(x, self.data_format)
+        maps = maps_by_name(self.maps(self, x, training), names)
+        return [from_channels_last(y, self.data_format) for y in maps]
+
     def forward_features(self, x: Any, training: bool | None = None) -> Any:
         """The last map, (batch, height / 32, width / 32, num_features), sizes rounded up."""
-        features = self._features(to_channels_last(x, self.data_format), training)
-        return from_channels_last(features, self.data_format)
+        *_, (_, last) = self.maps(self, to_channels_last(x, self.data_format), training)
+        return from_channels_last(last, self.data_format)
 
     def forward_head(self, features: Any, training: bool | None = None) -> Any:
         """Logits (batch, num_classes) of the last map."""
-        pooled = global_mean(to_channels_last(features, self.data_format))
-        return self._classify(pooled, training)
+        pooled = global_mean(to_channels_last(features, self.data_format), self._head_is_conv())
+        return ops.reshape(self._classify(pooled, training), (-1, self.num_classes))
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Logits (batch, num_classes) of images (batch, height, width, in_channels)."""
@@ -80,14 +105,69 @@ class Backbone(keras.Model):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Backbone:
         return cls(**config | {"spec": from_dict(config["spec"])})
 
+    @staticmethod
+    def maps(body: Any, x: Any, training: bool | None) -> Iterator[tuple[str, Any]]:
+        """Each map of images x on its way, with its name, all with channels last.
+
+        Args:
+            body: what holds the layers as attributes: a backbone, or `Features` of it, which may
+                lack those that lead to maps nobody asks for.
+            x: (batch, height, width, in_channels).
+            training: as in `call`.
+        """
+        raise NotImplementedError
+
+    def body(self, last: str) -> dict[str, keras.layers.Layer]:
+        """The layers, by attribute, that lead to the map of that name."""
+        raise NotImplementedError
+
     def _build_layers(self, shape: Sequence[int | None]) -> None:
         """Creates all weights for images of shape (batch, height, width, in_channels)."""
         raise NotImplementedError
 
-    def _features(self, x: Any, training: bool | None) -> Any:
-        """The last map of images, both with channels last."""
+    def _classify(self, pooled: Any, training: bool | None) -> Any:
+        """Logits of the mean of the last map, of `_pooled_shape`."""
         raise NotImplementedError
 
-    def _classify(self, pooled: Any, training: bool | None) -> Any:
-        """Logits of the mean of the last map, (batch, num_features)."""
-        raise NotImplementedError
+    def _head_is_conv(self) -> bool:
+        return isinstance(self.spec.head, CondConvSpec)
+
+    def _pooled_shape(self) -> tuple[int | None, ...]:
+        """(batch, num_features), with axes of one in between for a convolution."""
+        ones = (1, 1) if self._head_is_conv() else ()
+        return (None, *ones, self.num_features)
+
+
+def build_head(spec: LinearSpec | CondConvSpec, **options: Any) -> keras.layers.Layer:
+    """The classifier; that of CondConv is a convolution of the pooled map."""
+    build: Any = build_linear if isinstance(spec, LinearSpec) else build_conv
+    return build(spec, **options)
+
+
+def build_router(routing: LinearSpec | None, conv: ConvSpec, policy: Any) -> Any:
+    """The router of a block, which starts as its convolutions say; None if it has none."""
+    if routing is None or not isinstance(conv, CondConvSpec):
+        return None
+    return build_routing(routing, conv.head_init, name="routing", dtype=policy.variable_dtype)
+
+
+def chosen(
+    infos: Sequence[FeatureInfo], out_indices: Sequence[int] | None
+) -> tuple[FeatureInfo, ...]:
+    """Those of the indices, in their order. Raises ValueError for an index out of range."""
+    indices = range(len(infos)) if out_indices is None else out_indices
+    if not indices or any(whole("out_indices", i, 0) >= len(infos) for i in indices):
+        raise ValueError(
+            f"out_indices: expected numbers from 0 to {len(infos) - 1}, for "
+            f"{', '.join(info.name for info in infos)}; received {out_indices!r}"
+        )
+    return tuple(infos[index] for index in indices)
+
+
+def maps_by_name(maps: Iterator[tuple[str, Any]], names: Sequence[str]) -> list[Any]:
+    """The maps of those names, in their order; the rest is not computed."""
+    found: dict[str, Any] = {}
+    while not found.keys() >= set(names):
+        name, value = next(maps)
+        found |= {name: value} if name in names else {}
+    return [found[name] for name in names]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
-from odconv_keras.layers.data_format import shape_from_channels_last
+from odconv_keras.layers.data_format import shape_of_any_size
 from odconv_keras.models.backbone import Backbone
+from odconv_keras.models.features import Features
 from odconv_keras.models.mobilenetv2 import MobileNetV2
 from odconv_keras.models.resnet import ResNet
 from odconv_spec import BackboneSpec, list_models, model_spec
@@ -22,40 +23,39 @@ def build_model(
 ) -> Backbone:
     """The network that `spec` describes, built: its weights exist."""
     model = _FAMILIES[spec.family](spec, data_format=data_format, dtype=dtype)
-    shape = (None, None, None, spec.in_channels)  # (batch, height, width, channels)
-    model.build(shape_from_channels_last(shape, model.data_format))
+    model.build(shape_of_any_size(spec.in_channels, 2, model.data_format))
     return model
 
 
 def create_model(
-    name: str, *, data_format: str | None = None, dtype: Any = None, **options: Any
-) -> Backbone:
+    name: str,
+    *,
+    data_format: str | None = None,
+    dtype: Any = None,
+    features_only: bool = False,
+    out_indices: Sequence[int] | None = None,
+    **options: Any,
+) -> Backbone | Features:
     """A model by name, with random weights, for images of any size.
 
     Args:
         name: one of `list_models()`.
         data_format: "channels_last" or "channels_first"; None is the setting of Keras.
         dtype: a dtype or a dtype policy such as "mixed_bfloat16".
-        **options: `num_classes`, `in_channels`, `dropout`, `stages`, and for ODConv models
-            `kernel_num`, `reduction`, `min_channels`, `head_init`.
+        features_only: gives `Features` of the network instead, the maps of stages without the
+            classifier.
+        out_indices: which maps these are; None is (1, 2, 3, 4), those of strides 4 to 32.
+        **options: `num_classes`, `in_channels`, `dropout`, `stages`, and those of the dynamic
+            convolution that are no geometry, such as `kernel_num`, `reduction` and `head_init`.
 
     Raises:
         ValueError: unknown name or option, or a value out of range.
     """
-    return build_model(model_spec(name, **options), data_format=data_format, dtype=dtype)
-
-
-resnet18 = partial(create_model, "resnet18")
-resnet34 = partial(create_model, "resnet34")
-resnet50 = partial(create_model, "resnet50")
-resnet101 = partial(create_model, "resnet101")
-mobilenetv2_050 = partial(create_model, "mobilenetv2_050")
-mobilenetv2_075 = partial(create_model, "mobilenetv2_075")
-mobilenetv2_100 = partial(create_model, "mobilenetv2_100")
-od_resnet18 = partial(create_model, "od_resnet18")
-od_resnet34 = partial(create_model, "od_resnet34")
-od_resnet50 = partial(create_model, "od_resnet50")
-od_resnet101 = partial(create_model, "od_resnet101")
-od_mobilenetv2_050 = partial(create_model, "od_mobilenetv2_050")
-od_mobilenetv2_075 = partial(create_model, "od_mobilenetv2_075")
-od_mobilenetv2_100 = partial(create_model, "od_mobilenetv2_100")
+    if out_indices is not None and not features_only:
+        raise ValueError(
+            f"out_indices: expected None without features_only=True, received {out_indices!r}"
+        )
+    model = build_model(model_spec(name, **options), data_format=data_format, dtype=dtype)
+    if not features_only:
+        return model
+    return Features(model) if out_indices is None else Features(model, out_indices)

@@ -5,14 +5,14 @@ Attribute names are those of the official ODConv code, because they name the sto
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 
-from odconv_keras.layers import Chain, build_conv, build_linear, build_norm
+from odconv_keras.layers import Chain, build_conv, build_norm
 from odconv_keras.layers.spec_config import spec_from_config, spec_to_config
-from odconv_keras.models.backbone import Backbone
+from odconv_keras.models.backbone import Backbone, build_head, build_router
 from odconv_spec import ConvSpec, InvertedResidualSpec, MobileNetV2Spec, NormSpec
 
 Shape = Sequence[int | None]
@@ -20,12 +20,16 @@ Shape = Sequence[int | None]
 
 @keras.saving.register_keras_serializable(package="odconv")
 class InvertedResidual(keras.layers.Layer):
-    """Expansion, depthwise convolution, linear projection; a shortcut where shapes allow it."""
+    """Expansion, depthwise convolution, linear projection; a shortcut where shapes allow it.
+
+    The convolutions may share a router.
+    """
 
     def __init__(self, spec: InvertedResidualSpec, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.spec = spec
         policy = self.dtype_policy
+        self.routing = build_router(spec.routing, spec.project, policy)
         layers = [
             _conv_norm_relu6(conv, str(index), policy) for index, conv in enumerate(spec.activated)
         ]
@@ -36,10 +40,13 @@ class InvertedResidual(keras.layers.Layer):
         self.conv = Chain(layers, name="conv", dtype=policy)
 
     def build(self, input_shape: Shape) -> None:
+        if self.routing is not None:
+            self.routing.build(input_shape)
         self.conv.build(input_shape)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        y = self.conv(inputs, training=training)
+        routing = None if self.routing is None else self.routing(inputs)
+        y = self.conv(inputs, routing, training=training)
         return inputs + y if self.spec.residual else y
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -68,15 +75,25 @@ class MobileNetV2(Backbone):
         features.append(_conv_norm_relu6(spec.last.conv, str(len(features)), policy))
         self.features = Chain(features, name="features", dtype=policy)
         dropout = keras.layers.Dropout(spec.dropout, name="0", dtype=policy)
-        linear = build_linear(spec.head, name="1", dtype=policy)
-        self.classifier = Chain([dropout, linear], name="classifier", dtype=policy)
+        head = build_head(spec.head, name="1", dtype=policy)
+        self.classifier = Chain([dropout, head], name="classifier", dtype=policy)
+
+    @staticmethod
+    def maps(body: Any, x: Any, training: bool | None) -> Iterator[tuple[str, Any]]:
+        for index, layer in enumerate(body.features.in_order()):
+            x = layer(x, training=training)
+            yield f"features.{index}", x
+
+    def body(self, last: str) -> dict[str, keras.layers.Layer]:
+        count = int(last.removeprefix("features.")) + 1
+        layers = self.features.in_order()[:count]
+        features = Chain(layers, name="features", dtype=self.dtype_policy)
+        features.build((None, None, None, self.spec.in_channels))
+        return {"features": features}
 
     def _build_layers(self, shape: Shape) -> None:
         self.features.build(shape)
-        self.classifier.build((None, self.num_features))
-
-    def _features(self, x: Any, training: bool | None) -> Any:
-        return self.features(x, training=training)
+        self.classifier.build(self._pooled_shape())
 
     def _classify(self, pooled: Any, training: bool | None) -> Any:
         return self.classifier(pooled, training=training)

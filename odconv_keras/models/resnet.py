@@ -5,16 +5,16 @@ Attribute names are those of the official ODConv code, because they name the sto
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from odconv_keras.layers import Chain, build_conv, build_linear, build_norm
+from odconv_keras.layers import Chain, build_conv, build_norm
 from odconv_keras.layers.pooling import max_pool
 from odconv_keras.layers.spec_config import spec_from_config, spec_to_config
-from odconv_keras.models.backbone import Backbone
+from odconv_keras.models.backbone import Backbone, build_head, build_router
 from odconv_spec import ConvSpec, NormSpec, ResidualSpec, ResNetSpec
 
 Shape = Sequence[int | None]
@@ -23,28 +23,42 @@ Shape = Sequence[int | None]
 class _Residual(keras.layers.Layer):
     """Convolutions conv1, conv2, ..., each with its norm bn1, bn2, ..., and a shortcut.
 
-    Keras hands the `training` of a call to the layers inside that take it.
+    The convolutions may share a router. Keras hands the `training` of a call to the layers inside
+    that take it.
     """
 
     def __init__(self, spec: ResidualSpec, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.spec = spec
+        self.routing = build_router(spec.routing, spec.convs[0], self.dtype_policy)
         for number, conv in enumerate(spec.convs, start=1):
             setattr(self, f"conv{number}", _conv(conv, f"conv{number}", self.dtype_policy))
             setattr(self, f"bn{number}", _norm_after(conv, f"bn{number}", self.dtype_policy))
         self.downsample = _shortcut(spec, self.dtype_policy)
 
     def build(self, input_shape: Shape) -> None:
+        if self.routing is not None:
+            self.routing.build(input_shape)
         shape = input_shape
-        for number in range(1, len(self.spec.convs) + 1):
-            shape = _build_pair(getattr(self, f"conv{number}"), getattr(self, f"bn{number}"), shape)
+        for conv, norm in self._pairs():
+            shape = _build_pair(conv, norm, shape)
         if self.downsample is not None:
             self.downsample.build(input_shape)
 
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        routing = () if self.routing is None else (self.routing(inputs),)
+        *activated, (last, norm) = self._pairs()
+        y = inputs
+        for conv, bn in activated:
+            y = ops.relu(bn(conv(y, *routing)))
+        y = norm(last(y, *routing))
+        shortcut = inputs if self.downsample is None else self.downsample(inputs)
+        return ops.relu(y + shortcut)
+
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         shape = input_shape
-        for number in range(1, len(self.spec.convs) + 1):
-            shape = getattr(self, f"conv{number}").compute_output_shape(shape)
+        for conv, _ in self._pairs():
+            shape = conv.compute_output_shape(shape)
         return shape
 
     def get_config(self) -> dict[str, Any]:
@@ -54,28 +68,20 @@ class _Residual(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> _Residual:
         return cls(**config | {"spec": spec_from_config(config["spec"])})
 
+    def _pairs(self) -> Iterator[tuple[Any, Any]]:
+        """Each convolution with its norm."""
+        for number in range(1, len(self.spec.convs) + 1):
+            yield getattr(self, f"conv{number}"), getattr(self, f"bn{number}")
+
 
 @keras.saving.register_keras_serializable(package="odconv")
 class BasicBlock(_Residual):
     """Two 3x3 convolutions and a shortcut."""
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        y = ops.relu(self.bn1(self.conv1(inputs)))
-        y = self.bn2(self.conv2(y))
-        shortcut = inputs if self.downsample is None else self.downsample(inputs)
-        return ops.relu(y + shortcut)
-
 
 @keras.saving.register_keras_serializable(package="odconv")
 class Bottleneck(_Residual):
     """A 1x1, a 3x3 that carries the stride, a 1x1 that widens, and a shortcut."""
-
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        y = ops.relu(self.bn1(self.conv1(inputs)))
-        y = ops.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
-        shortcut = inputs if self.downsample is None else self.downsample(inputs)
-        return ops.relu(y + shortcut)
 
 
 @keras.saving.register_keras_serializable(package="odconv")
@@ -88,26 +94,31 @@ class ResNet(Backbone):
         block = BasicBlock if spec.block == "basic" else Bottleneck
         self.conv1 = _conv(spec.stem, "conv1", policy)
         self.bn1 = _norm_after(spec.stem, "bn1", policy)
-        self.stages = tuple(stage for stage, _ in spec.by_stage())
         for stage, blocks in spec.by_stage():
             chain = [block(b, name=str(i), dtype=policy) for i, b in enumerate(blocks)]
             setattr(self, stage, Chain(chain, name=stage, dtype=policy))
         self.dropout = keras.layers.Dropout(spec.dropout, name="dropout", dtype=policy)
-        self.fc = build_linear(spec.head, name="fc", dtype=policy)
+        self.fc = build_head(spec.head, name="fc", dtype=policy)
+
+    @staticmethod
+    def maps(body: Any, x: Any, training: bool | None) -> Iterator[tuple[str, Any]]:
+        x = ops.relu(body.bn1(body.conv1(x), training=training))
+        yield "bn1", x
+        x = max_pool(x, 3, strides=2, padding=1)
+        for stage, _ in body.spec.by_stage():
+            x = getattr(body, stage)(x, training=training)
+            yield stage, x
+
+    def body(self, last: str) -> dict[str, keras.layers.Layer]:
+        names = ["conv1", "bn1", *(stage for stage, _ in self.spec.by_stage())]
+        return {name: getattr(self, name) for name in names[: names.index(last) + 1]}
 
     def _build_layers(self, shape: Shape) -> None:
         shape = _build_pair(self.conv1, self.bn1, shape)
-        for stage in self.stages:
+        for stage, _ in self.spec.by_stage():
             getattr(self, stage).build(shape)
             shape = getattr(self, stage).compute_output_shape(shape)
-        self.fc.build((None, self.num_features))
-
-    def _features(self, x: Any, training: bool | None) -> Any:
-        x = ops.relu(self.bn1(self.conv1(x), training=training))
-        x = max_pool(x, 3, strides=2, padding=1)
-        for stage in self.stages:
-            x = getattr(self, stage)(x, training=training)
-        return x
+        self.fc.build(self._pooled_shape())
 
     def _classify(self, pooled: Any, training: bool | None) -> Any:
         return self.fc(self.dropout(pooled, training=training))

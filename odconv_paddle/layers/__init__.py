@@ -1,24 +1,47 @@
 """Layers: the dynamic convolutions, and what they are made of."""
 
 from odconv_paddle.layers.attention import Attentions, ODConvAttention
-from odconv_paddle.layers.build import build_conv, build_linear, build_norm
-from odconv_paddle.layers.functional import od_conv
+from odconv_paddle.layers.build import (
+    DYNAMIC,
+    build_classifier,
+    build_conv,
+    build_linear,
+    build_norm,
+)
+from odconv_paddle.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
+from odconv_paddle.layers.dy_attention import DyConvAttention
+from odconv_paddle.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
+from odconv_paddle.layers.dynamic import DynamicConv
+from odconv_paddle.layers.functional import mixed_conv, od_conv
 from odconv_paddle.layers.norm import BatchNorm1D, BatchNorm2D, BatchNorm3D
 from odconv_paddle.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
+from odconv_paddle.layers.routing import Routing
 from odconv_paddle.layers.temperature import set_temperature
 
 __all__ = [
+    "DYNAMIC",
     "Attentions",
     "BatchNorm1D",
     "BatchNorm2D",
     "BatchNorm3D",
+    "CondConv1D",
+    "CondConv2D",
+    "CondConv3D",
+    "DyConv1D",
+    "DyConv2D",
+    "DyConv3D",
+    "DyConvAttention",
+    "DynamicConv",
     "ODConv1D",
     "ODConv2D",
     "ODConv3D",
     "ODConvAttention",
+    "Routing",
+    "build_classifier",
     "build_conv",
     "build_linear",
     "build_norm",
+    "mixed_conv",
     "od_conv",
     "set_temperature",
 ]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple
 
 import paddle
 from paddle import nn
 from paddle.nn import functional as F
-from paddle.nn.initializer import Constant
 
-from odconv_paddle.layers.build_static import build_norm, build_static_conv
-from odconv_paddle.layers.init import kaiming_normal
+from odconv_paddle.layers.build_static import build_head, build_static_conv, build_trunk_norm
 from odconv_paddle.layers.temperature import Tempered
-from odconv_spec import ConvSpec, NormSpec, ODConvSpec
+from odconv_spec import ODConvSpec
 
 
 class Attentions(NamedTuple):
-    """The four attentions of each sample; None is the constant one."""
+    """The four attentions of each sample; None is the constant one.
+
+    Where kernels do not share them, channel, filter and spatial attention have the axis
+    `kernel_num` after the batch.
+    """
 
     channel: paddle.Tensor | None  # (batch, in, *ones)
     filter: paddle.Tensor | None  # (batch, out, *ones)
@@ -26,10 +29,11 @@ class Attentions(NamedTuple):
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
 class ODConvAttention(Tempered):
-    """Global mean, 1x1 convolution, batch norm, ReLU, then one 1x1 convolution for each attention.
+    """Global mean, 1x1 convolution, norm, ReLU, then one 1x1 convolution for each attention.
 
-    Channel, filter and spatial attention pass a sigmoid, the kernel attention a softmax; the
-    temperature divides the logits of all four, as in the published code.
+    Channel and filter attention pass a sigmoid, the spatial attention a sigmoid or a softmax over
+    the taps, the kernel attention a softmax; the temperature divides the logits of all four, as in
+    the published code.
     """
 
     channel_fc: nn.Layer | None
@@ -39,37 +43,48 @@ class ODConvAttention(Tempered):
 
     def __init__(self, spec: ODConvSpec) -> None:
         super().__init__()
-        self.spec = spec
-        self._kernel = spec.kernel  # plain, because to_static cannot read a dataclass's property
+        # Plain values, because to_static cannot read a dataclass's properties.
+        self._kernel = spec.kernel
+        self._sets = () if spec.attention_sharing else (spec.kernel_num,)
+        self._compete = spec.spatial_activation == "softmax"
         self.fc = build_static_conv(spec.trunk())
-        self.bn = build_norm(NormSpec(spec.attention_channels), spec.rank)
+        named = spec.trunk_norm()
+        self._norm = named[0] if named else None
+        if named:
+            self.add_sublayer(named[0], build_trunk_norm(named[1], spec.rank))
         for name in ("channel_fc", "filter_fc", "spatial_fc", "kernel_fc"):
-            setattr(self, name, self._head(name) if name in spec.heads() else None)
+            present = name in spec.heads()
+            setattr(self, name, build_head(spec.head(name), spec.head_init) if present else None)
 
     def forward(self, x: paddle.Tensor) -> Attentions:
         pooled = x.mean(axis=list(range(2, x.ndim)), keepdim=True)  # (batch, in, *ones)
-        hidden = F.relu(self.bn(self.fc(pooled)))  # (batch, hidden, *ones)
-        channel = self._logits(self.channel_fc, hidden)
-        filters = self._logits(self.filter_fc, hidden)
-        spatial = self._logits(self.spatial_fc, hidden)
-        kernel = self._logits(self.kernel_fc, hidden)
+        hidden = self.fc(pooled)  # (batch, hidden, *ones)
+        if self._norm is not None:
+            hidden = getattr(self, self._norm)(hidden)
+        hidden = F.relu(hidden)
         return Attentions(
-            None if channel is None else F.sigmoid(channel),
-            None if filters is None else F.sigmoid(filters),
-            None if spatial is None else F.sigmoid(spatial).reshape([-1, 1, 1, *self._kernel]),
-            None if kernel is None else F.softmax(kernel.flatten(1), axis=1),
+            self._channels(self.channel_fc, hidden),
+            self._channels(self.filter_fc, hidden),
+            self._taps(hidden),
+            self._kernels(hidden),
         )
 
-    def _head(self, name: str) -> nn.Layer:
-        """Zeros, or Kaiming normal where `head_init` says so."""
-        spec: ConvSpec = self.spec.head(name)
-        published = self.spec.head_init == "published"
-        return build_static_conv(spec, kaiming_normal(spec) if published else Constant(0.0))
-
-    def _logits(self, head: nn.Layer | None, hidden: paddle.Tensor) -> paddle.Tensor | None:
+    def _channels(self, head: nn.Layer | None, hidden: paddle.Tensor) -> paddle.Tensor | None:
         if head is None:
             return None
-        logits = head(hidden)
-        if logits.dtype in (paddle.float16, paddle.bfloat16):
-            logits = logits.astype("float32")
-        return logits / self.temperature.astype(logits.dtype)
+        attention = F.sigmoid(self._tempered(head(hidden)))  # (batch, sets * width, *ones)
+        width = attention.shape[1] // prod(self._sets)
+        return attention.reshape([-1, *self._sets, width, *attention.shape[2:]])
+
+    def _taps(self, hidden: paddle.Tensor) -> paddle.Tensor | None:
+        if self.spatial_fc is None:
+            return None
+        logits = self._tempered(self.spatial_fc(hidden))  # (batch, sets * taps, *ones)
+        logits = logits.reshape([-1, prod(self._sets), prod(self._kernel)])
+        attention = F.softmax(logits, axis=2) if self._compete else F.sigmoid(logits)
+        return attention.reshape([-1, *self._sets, 1, 1, *self._kernel])
+
+    def _kernels(self, hidden: paddle.Tensor) -> paddle.Tensor | None:
+        if self.kernel_fc is None:
+            return None
+        return F.softmax(self._tempered(self.kernel_fc(hidden).flatten(1)), axis=1)

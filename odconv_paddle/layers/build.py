@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from paddle import nn
 
 from odconv_paddle.layers.build_static import build_linear, build_norm, build_static_conv
+from odconv_paddle.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
+from odconv_paddle.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
+from odconv_paddle.layers.dynamic import DynamicConv
 from odconv_paddle.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
-from odconv_spec import ConvSpec, ODConvSpec
+from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, LinearSpec, ODConvSpec
 
-__all__ = ["build_conv", "build_linear", "build_norm"]
+__all__ = ["build_classifier", "build_conv", "build_linear", "build_norm"]
 
-DYNAMIC: Mapping[type[ConvSpec], tuple[Callable[..., nn.Layer], ...]] = MappingProxyType(
-    {ODConvSpec: (ODConv1D, ODConv2D, ODConv3D)}  # by rank - 1
+DYNAMIC: Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]] = MappingProxyType(
+    {  # by rank - 1
+        ODConvSpec: (ODConv1D, ODConv2D, ODConv3D),
+        DyConvSpec: (DyConv1D, DyConv2D, DyConv3D),
+        CondConvSpec: (CondConv1D, CondConv2D, CondConv3D),
+    }
 )
 
 
@@ -25,3 +32,8 @@ def build_conv(spec: ConvSpec) -> nn.Layer:
     options = spec.options()
     bias = options.pop("bias")
     return DYNAMIC[type(spec)][spec.rank - 1](**options, bias_attr=bias)
+
+
+def build_classifier(spec: LinearSpec | ConvSpec) -> nn.Layer:
+    """The classifier of a backbone: linear, or a 1x1 convolution of the pooled map."""
+    return build_linear(spec) if isinstance(spec, LinearSpec) else build_conv(spec)

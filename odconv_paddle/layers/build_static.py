@@ -9,8 +9,8 @@ from paddle.nn.initializer import Constant, Initializer, Normal
 from paddle.nn.layer.conv import _ConvNd
 
 from odconv_paddle.layers.init import kaiming_normal
-from odconv_paddle.layers.norm import NORMS
-from odconv_spec import ConvSpec, LinearSpec, NormSpec
+from odconv_paddle.layers.norm import NORMS, ChannelNorm
+from odconv_spec import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
 
 _CONVS: tuple[Callable[..., _ConvNd], ...] = (nn.Conv1D, nn.Conv2D, nn.Conv3D)  # by rank - 1
 
@@ -30,9 +30,21 @@ def build_static_conv(spec: ConvSpec, initializer: Initializer | None = None) ->
     )
 
 
+def build_head(spec: ConvSpec, head_init: str) -> _ConvNd:
+    """The 1x1 convolution that ends an attention: zeros, or Kaiming normal if "published"."""
+    return build_static_conv(spec, Constant(0.0) if head_init == "zero" else None)
+
+
 def build_norm(spec: NormSpec, rank: int = 2) -> nn.Layer:
     # Paddle's momentum is the weight of the old statistics.
     return NORMS[rank - 1](spec.channels, momentum=1 - spec.momentum, epsilon=spec.eps)
+
+
+def build_trunk_norm(spec: NormSpec | LayerNormSpec, rank: int) -> nn.Layer:
+    """The norm in an attention, over the batch or over each sample's channels."""
+    if isinstance(spec, NormSpec):
+        return build_norm(spec, rank)
+    return ChannelNorm(spec.channels, epsilon=spec.eps)
 
 
 def build_linear(spec: LinearSpec) -> nn.Linear:

@@ -1,6 +1,7 @@
-"""Batch normalisation with torch's running variance, and for one value per channel.
+"""The norms: over the batch with torch's running variance, and over the channels of each sample.
 
-Two differences from Paddle's layers, so that a network trains as it does in the other frameworks:
+The batch norms differ from Paddle's in two ways, so that a network trains as it does in the other
+frameworks:
 
 * The running variance follows the unbiased estimate; Paddle stores the biased one
   (https://github.com/PaddlePaddle/Paddle/pull/68159). ODConv's attention has as many values per
@@ -106,6 +107,24 @@ class BatchNorm2D(_TorchStatistics, nn.BatchNorm2D):
 
 class BatchNorm3D(_TorchStatistics, nn.BatchNorm3D):
     """`paddle.nn.BatchNorm3D` with torch's running variance, for any number of values."""
+
+
+@paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
+class ChannelNorm(nn.LayerNorm):
+    """`paddle.nn.LayerNorm` over the channels of each sample of (batch, channels, *ones)."""
+
+    weight: paddle.Tensor
+    bias: paddle.Tensor
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        # Written out, because Paddle's kernel rounds epsilon to float32; see `_TorchStatistics`.
+        x = input.astype(self.weight.dtype)
+        centred = x - x.mean(1, keepdim=True)
+        variance = (centred * centred).mean(1, keepdim=True)
+        epsilon = paddle.full([], self._epsilon, x.dtype)
+        shape = [-1, *[1] * (x.ndim - 2)]
+        y = centred * paddle.rsqrt(variance + epsilon) * self.weight.reshape(shape)
+        return (y + self.bias.reshape(shape)).astype(input.dtype)
 
 
 NORMS = (BatchNorm1D, BatchNorm2D, BatchNorm3D)  # by rank - 1

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
 
 import paddle
-from paddle import nn
-from paddle.nn.initializer import Constant
 
-from odconv_paddle.layers.attention import ODConvAttention
+from odconv_paddle.layers.attention import Attentions, ODConvAttention
+from odconv_paddle.layers.dynamic import Attr, DynamicConv, Padding, Size
 from odconv_paddle.layers.functional import od_conv
-from odconv_paddle.layers.init import kaiming_normal
-from odconv_paddle.layers.padding import as_spec_padding
-from odconv_paddle.layers.temperature import set_temperature
 from odconv_spec import ODConvSpec
 
-Size = int | Sequence[int]
-Attr = Any  # paddle.ParamAttr, an initializer, a name or a bool, as in paddle.nn
+_CONSTANT = Attentions(None, None, None, None)
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
-class _ODConv(nn.Layer):
-    rank: ClassVar[int]
-    formats: ClassVar[tuple[str, str]]  # channels first, channels last
-    bias: paddle.Tensor | None
+class _ODConv(DynamicConv):
+    spec_type = ODConvSpec
+    spec: ODConvSpec
+    attention: ODConvAttention | None
 
     def __init__(
         self,
@@ -32,7 +26,7 @@ class _ODConv(nn.Layer):
         out_channels: int,
         kernel_size: Size,
         stride: Size = 1,
-        padding: Size | Sequence[Sequence[int]] | str = 0,
+        padding: Padding = 0,
         dilation: Size = 1,
         groups: int = 1,
         *,
@@ -44,87 +38,48 @@ class _ODConv(nn.Layer):
         reduction: float = 0.0625,
         min_channels: int = 16,
         head_init: str = "zero",
+        attentions: Sequence[str] = ("channel", "filter", "spatial", "kernel"),
+        spatial_activation: str = "sigmoid",
+        attention_sharing: bool = True,
+        norm: str = "batch",
     ) -> None:
-        super().__init__()
-        self._data_format = self._checked_format(data_format)
-        _check_paddle_options(padding_mode, weight_attr)
-        self.spec = spec = ODConvSpec(
-            in_channels=in_channels,
-            out_channels=out_channels,
-            kernel_size=kernel_size,
-            stride=stride,
-            padding=as_spec_padding(padding, self.rank, self._channels_last),
-            dilation=dilation,
-            groups=groups,
-            bias=bias_attr is not False,
-            rank=self.rank,
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            padding_mode,
+            weight_attr,
+            bias_attr,
+            data_format,
             kernel_num=kernel_num,
             reduction=reduction,
             min_channels=min_channels,
             head_init=head_init,
+            attentions=attentions,
+            spatial_activation=spatial_activation,
+            attention_sharing=attention_sharing,
+            norm=norm,
         )
-        # Plain tuples, because to_static cannot read a dataclass's properties.
-        self._geometry = (spec.strides, spec.pads, spec.dilations, spec.groups)
-        self.attention = ODConvAttention(spec)
-        shape = [kernel_num, *spec.kernel_shape]  # (kernel_num, out, in // groups, *kernel)
-        self.weight = self.create_parameter(
-            shape, attr=weight_attr, default_initializer=kaiming_normal(spec)
-        )
-        self.bias = self.create_parameter(
-            [out_channels], attr=bias_attr, is_bias=True, default_initializer=Constant(0.0)
-        )
-
-    def set_temperature(self, temperature: float) -> None:
-        """Sets the divisor of the attention logits. Raises ValueError if it is not positive."""
-        set_temperature(self, temperature)
+        self.attention = ODConvAttention(self.spec) if self.spec.heads() else None
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        if not self._channels_last:
-            return self._forward(x)
-        axes = range(1, self.rank + 1)  # of the map
-        y = self._forward(x.transpose([0, self.rank + 1, *axes]))
-        return y.transpose([0, *(axis + 1 for axis in axes), 1])
-
-    def extra_repr(self) -> str:
-        spec = self.spec
-        shown = f"{spec.in_channels}, {spec.out_channels}, kernel_size={spec.kernel}"
-        shown += f", stride={spec.strides}, padding={spec.pads}, dilation={spec.dilations}"
-        shown += f", groups={spec.groups}, bias={spec.bias}, kernel_num={spec.kernel_num}"
-        return f"{shown}, data_format={self._data_format}"
-
-    def _forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return od_conv(x, self.weight, self.attention(x), self.bias, *self._geometry)
-
-    @property
-    def _channels_last(self) -> bool:
-        return self._data_format == self.formats[1]
-
-    def _checked_format(self, data_format: str | None) -> str:
-        if data_format is None:
-            return self.formats[0]
-        if data_format not in self.formats:
-            raise ValueError(
-                f"data_format: expected {self.formats[0]!r} or {self.formats[1]!r}, "
-                f"received {data_format!r}"
-            )
-        return data_format
-
-
-def _check_paddle_options(padding_mode: str, weight_attr: Attr) -> None:
-    if padding_mode != "zeros":
-        raise ValueError(
-            f"padding_mode: expected 'zeros', received {padding_mode!r}; "
-            "for another padding call paddle.nn.functional.pad before the layer"
-        )
-    if weight_attr is False:
-        raise ValueError("weight_attr: expected None or a ParamAttr, received False")
+        x = self._channels_first(x)
+        attentions = _CONSTANT if self.attention is None else self.attention(x)
+        y = od_conv(x, self.weight, attentions, self.bias, *self._geometry)
+        return self._as_given(y)
 
 
 class ODConv1D(_ODConv):
-    """`ODConv2D` over one axis: (batch, in, length) to (batch, out, length)."""
+    """`ODConv2D` over one axis: (batch, in, length) to (batch, out, length).
+
+    `data_format` is "NCL" or "NLC".
+    """
 
     rank = 1
-    formats = ("NCL", "NLC")
 
 
 class ODConv2D(_ODConv):
@@ -157,9 +112,16 @@ class ODConv2D(_ODConv):
         min_channels: the least hidden width.
         head_init: "zero" starts as a plain convolution, which is what trains on small data;
             "published" is the Kaiming normal start of the official code.
+        attentions: which of "channel", "filter", "spatial" and "kernel" exist; several kernels
+            need "kernel". Without any, `attention` is None.
+        spatial_activation: "sigmoid", or "softmax", in which the taps compete.
+        attention_sharing: whether all kernels share one channel, filter and spatial attention, or
+            each has its own.
+        norm: of the attention's hidden layer: "batch", "layer" (over the channels of each sample)
+            or "none".
 
     Raises:
-        ValueError: an option is out of range.
+        ValueError: an option is out of range, or an input has other axes or channels.
 
     Example:
         >>> ODConv2D(16, 32, 3, padding=1)(paddle.rand([1, 16, 8, 9])).shape
@@ -167,11 +129,12 @@ class ODConv2D(_ODConv):
     """
 
     rank = 2
-    formats = ("NCHW", "NHWC")
 
 
 class ODConv3D(_ODConv):
-    """`ODConv2D` over three axes: (batch, in, depth, height, width)."""
+    """`ODConv2D` over three axes: (batch, in, depth, height, width).
+
+    `data_format` is "NCDHW" or "NDHWC".
+    """
 
     rank = 3
-    formats = ("NCDHW", "NDHWC")

@@ -8,6 +8,7 @@ import paddle
 from paddle import nn
 
 
+@paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
 class Tempered(nn.Layer):
     """A layer with a temperature, 1 at the start.
 
@@ -21,11 +22,21 @@ class Tempered(nn.Layer):
         super().__init__()
         self.register_buffer("temperature", paddle.ones([]), persistable=False)
 
+    def _tempered(self, logits: paddle.Tensor) -> paddle.Tensor:
+        logits = at_least_float32(logits)
+        return logits / self.temperature.astype(logits.dtype)
+
+
+def at_least_float32(x: paddle.Tensor) -> paddle.Tensor:
+    """Out of half precision, in which an exponential would be too coarse."""
+    return x.astype("float32") if x.dtype in (paddle.float16, paddle.bfloat16) else x
+
 
 def set_temperature(layer: nn.Layer, temperature: float) -> None:
     """Sets the temperature of every dynamic convolution inside `layer` (or of `layer` itself).
 
-    Static convolutions have none and are left alone, so this may be called on any network.
+    Static convolutions and CondConv have none and are left alone, so this may be called on any
+    network.
 
     Raises:
         ValueError: `temperature` is not a positive finite number.

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import paddle
 from paddle import nn
 
-from odconv_paddle.layers import set_temperature
-from odconv_spec import BackboneSpec
+from odconv_paddle.layers import Routing, set_temperature
+from odconv_spec import BackboneSpec, CondConvSpec, ConvSpec, FeatureInfo, LinearSpec
+
+# One layer on the way from the image to the last map: the attributes that lead to it, and whether
+# its output is one of the `feature_info`. Plain, because to_static cannot read a named tuple.
+Step: TypeAlias = tuple[tuple[str, ...], bool]
 
 
 class Backbone(nn.Layer):
@@ -14,19 +21,37 @@ class Backbone(nn.Layer):
 
     Attributes:
         spec: what the network is made of.
+        steps: the layers of `forward_features` in the order of their calls.
+        feature_info: name, channels and stride of each map of `forward_stages`.
         num_features: channels of the last map.
         num_classes: width of the output.
     """
 
-    def __init__(self, spec: BackboneSpec) -> None:
+    def __init__(self, spec: BackboneSpec, steps: Sequence[Step]) -> None:
         super().__init__()
         self.spec = spec
-        self.num_features = spec.head.in_channels
+        self.steps = tuple(steps)
+        self.feature_info = spec.feature_info()
+        self.num_features = spec.num_features
         self.num_classes = spec.num_classes
+        self._head_is_conv = isinstance(spec.head, CondConvSpec)
 
     def forward_features(self, x: paddle.Tensor) -> paddle.Tensor:
         """The last map, (batch, num_features, height / 32, width / 32), sizes rounded up."""
-        raise NotImplementedError
+        for path, _ in self.steps:
+            x = sublayer(self, path)(x)
+        return x
+
+    def forward_stages(
+        self, x: paddle.Tensor, out_indices: Sequence[int] | None = None
+    ) -> list[paddle.Tensor]:
+        """The maps of `feature_info`, or those of them that `out_indices` chooses, in its order.
+
+        Raises:
+            ValueError: an index is out of range.
+        """
+        indices = checked_indices(self.feature_info, out_indices)
+        return stage_maps(self, self.steps, x, indices)
 
     def forward_head(self, features: paddle.Tensor) -> paddle.Tensor:
         """Logits (batch, num_classes) of the last map."""
@@ -39,3 +64,46 @@ class Backbone(nn.Layer):
     def set_temperature(self, temperature: float) -> None:
         """Sets the temperature of all dynamic convolutions; ValueError if it is not positive."""
         set_temperature(self, temperature)
+
+    def _pooled(self, features: paddle.Tensor) -> paddle.Tensor:
+        """The mean over the map as the classifier takes it: (batch, num_features, *ones if conv)"""
+        return features.mean(axis=[2, 3], keepdim=self._head_is_conv)
+
+
+def shared_routing(spec: LinearSpec | None, convs: Sequence[ConvSpec]) -> Routing | None:
+    """The router of a block, which starts as its convolutions say."""
+    if spec is None:
+        return None
+    starts = {conv.head_init for conv in convs if isinstance(conv, CondConvSpec)}
+    return Routing(spec.in_channels, spec.out_channels, starts.pop())
+
+
+def sublayer(layer: nn.Layer, path: Sequence[str]) -> nn.Layer:
+    for name in path:  # not `reduce`, which to_static cannot follow
+        layer = getattr(layer, name)
+    return layer
+
+
+def checked_indices(
+    info: Sequence[FeatureInfo], out_indices: Sequence[int] | None
+) -> tuple[int, ...]:
+    """`out_indices`, or all; ValueError for one that is out of range."""
+    indices = tuple(range(len(info)) if out_indices is None else out_indices)
+    if not indices or any(index not in range(len(info)) for index in indices):
+        names = ", ".join(f"{index} ({item.name})" for index, item in enumerate(info))
+        raise ValueError(f"out_indices: expected some of {names}; received {out_indices!r}")
+    return indices
+
+
+def stage_maps(
+    layer: nn.Layer, steps: Sequence[Step], x: paddle.Tensor, indices: Sequence[int]
+) -> list[paddle.Tensor]:
+    """The chosen outputs of those steps that are stages, in the order of `indices`."""
+    maps: list[paddle.Tensor] = []
+    for path, is_stage in steps:
+        if len(maps) > max(indices):
+            break
+        x = sublayer(layer, path)(x)
+        if is_stage:
+            maps.append(x)
+    return [maps[index] for index in indices]

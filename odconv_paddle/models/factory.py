@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, overload
 
 from odconv_paddle.models.backbone import Backbone
+from odconv_paddle.models.features import Features
 from odconv_paddle.models.mobilenetv2 import MobileNetV2
 from odconv_paddle.models.resnet import ResNet
 from odconv_spec import BackboneSpec, list_models, model_spec
@@ -21,31 +22,53 @@ def build_model(spec: BackboneSpec) -> Backbone:
     return _FAMILIES[spec.family](spec)
 
 
-def create_model(name: str, **options: Any) -> Backbone:
+@overload
+def create_model(
+    name: str, *, features_only: Literal[False] = ..., out_indices: None = ..., **options: Any
+) -> Backbone: ...
+
+
+@overload
+def create_model(
+    name: str,
+    *,
+    features_only: Literal[True],
+    out_indices: Sequence[int] | None = ...,
+    **options: Any,
+) -> Features: ...
+
+
+def create_model(
+    name: str,
+    *,
+    features_only: bool = False,
+    out_indices: Sequence[int] | None = None,
+    **options: Any,
+) -> Backbone | Features:
     """A model by name, with random weights of the default dtype.
 
     Args:
         name: one of `list_models()`.
-        **options: `num_classes`, `in_channels`, `dropout`, `stages`, and for ODConv models
-            `kernel_num`, `reduction`, `min_channels`, `head_init`.
+        features_only: `Features` instead of a classifier, the body of a detector.
+        out_indices: which stages `Features` returns; by default all but the first.
+        **options: `num_classes`, `in_channels`, `dropout`, `stages`, `stem_channels` or `width`,
+            and the options of the convolutions, which are keyword-only arguments of the layer: for
+            ODConv `kernel_num`, `reduction`, `min_channels`, `head_init`, ...
 
     Raises:
         ValueError: unknown name or option, or a value out of range.
+
+    Example:
+        >>> create_model("dy_resnet18", num_classes=10)(paddle.rand([1, 3, 64, 96])).shape
+        [1, 10]
     """
-    return build_model(model_spec(name, **options))
-
-
-resnet18 = partial(create_model, "resnet18")
-resnet34 = partial(create_model, "resnet34")
-resnet50 = partial(create_model, "resnet50")
-resnet101 = partial(create_model, "resnet101")
-mobilenetv2_050 = partial(create_model, "mobilenetv2_050")
-mobilenetv2_075 = partial(create_model, "mobilenetv2_075")
-mobilenetv2_100 = partial(create_model, "mobilenetv2_100")
-od_resnet18 = partial(create_model, "od_resnet18")
-od_resnet34 = partial(create_model, "od_resnet34")
-od_resnet50 = partial(create_model, "od_resnet50")
-od_resnet101 = partial(create_model, "od_resnet101")
-od_mobilenetv2_050 = partial(create_model, "od_mobilenetv2_050")
-od_mobilenetv2_075 = partial(create_model, "od_mobilenetv2_075")
-od_mobilenetv2_100 = partial(create_model, "od_mobilenetv2_100")
+    if out_indices is not None and not features_only:
+        raise ValueError(
+            f"out_indices: expected features_only=True beside it, received {out_indices!r} alone"
+        )
+    model = build_model(model_spec(name, **options))
+    if not features_only:
+        return model
+    return Features(
+        model, range(1, len(model.feature_info)) if out_indices is None else out_indices
+    )

@@ -8,46 +8,68 @@ from __future__ import annotations
 import paddle
 from paddle import nn
 
-from odconv_paddle.layers import build_conv, build_linear, build_norm
-from odconv_paddle.models.backbone import Backbone
+from odconv_paddle.layers import build_classifier, build_conv, build_norm
+from odconv_paddle.models.backbone import Backbone, Step, shared_routing
 from odconv_spec import ConvSpec, InvertedResidualSpec, MobileNetV2Spec, NormSpec
 
 
+@paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
+class ConvNormReLU6(nn.Sequential):
+    """A convolution, which may take routing weights, a norm and a ReLU6."""
+
+    def __init__(self, conv: ConvSpec) -> None:
+        norm = build_norm(NormSpec(conv.out_channels), conv.rank)
+        super().__init__(build_conv(conv), norm, nn.ReLU6())
+
+    def forward(self, x: paddle.Tensor, *routing: paddle.Tensor) -> paddle.Tensor:
+        conv, norm, relu6 = self
+        return relu6(norm(conv(x, *routing)))
+
+
+@paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
 class InvertedResidual(nn.Layer):
-    """Expansion, depthwise convolution, linear projection; a shortcut where shapes allow it."""
+    """Expansion, depthwise convolution, linear projection; a shortcut where shapes allow it.
+
+    `routing` is the router that the convolutions share, if they do: it sees the block's input.
+    """
 
     def __init__(self, spec: InvertedResidualSpec) -> None:
         super().__init__()
         self.residual = spec.residual
+        self.routing = shared_routing(spec.routing, (spec.project,))
         self.conv = nn.Sequential(
-            *(_conv_norm_relu6(conv) for conv in spec.activated),
+            *map(ConvNormReLU6, spec.activated),
             build_conv(spec.project),
             build_norm(NormSpec(spec.project.out_channels)),
         )
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return x + self.conv(x) if self.residual else self.conv(x)
+        routing = () if self.routing is None else (self.routing(x),)
+        *activated, project, norm = self.conv
+        y = x
+        for layer in activated:
+            y = layer(y, *routing)
+        y = norm(project(y, *routing))
+        return x + y if self.residual else y
 
 
 class MobileNetV2(Backbone):
     """The network that a `MobileNetV2Spec` describes; see `create_model` for the named ones."""
 
     def __init__(self, spec: MobileNetV2Spec) -> None:
-        super().__init__(spec)
+        super().__init__(spec, _steps(spec))
         self.features = nn.Sequential(
-            _conv_norm_relu6(spec.stem.conv),
-            *(InvertedResidual(block) for block in spec.blocks()),
-            _conv_norm_relu6(spec.last.conv),
+            ConvNormReLU6(spec.stem.conv),
+            *map(InvertedResidual, spec.blocks()),
+            ConvNormReLU6(spec.last.conv),
         )
-        self.classifier = nn.Sequential(nn.Dropout(spec.dropout), build_linear(spec.head))
-
-    def forward_features(self, x: paddle.Tensor) -> paddle.Tensor:
-        return self.features(x)
+        self.classifier = nn.Sequential(nn.Dropout(spec.dropout), build_classifier(spec.head))
 
     def forward_head(self, features: paddle.Tensor) -> paddle.Tensor:
-        return self.classifier(features.mean(axis=[2, 3]))
+        return self.classifier(self._pooled(features)).flatten(1)
 
 
-def _conv_norm_relu6(conv: ConvSpec) -> nn.Sequential:
-    norm = build_norm(NormSpec(conv.out_channels), conv.rank)
-    return nn.Sequential(build_conv(conv), norm, nn.ReLU6())
+def _steps(spec: MobileNetV2Spec) -> list[Step]:
+    stages = {info.name for info in spec.feature_info()}
+    names = [spec.stem.name, *(block.name for block in spec.blocks()), spec.last.name]
+    return [(tuple(name.split(".")), name in stages) for name in names]

@@ -9,75 +9,74 @@ import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
-from odconv_paddle.layers import build_conv, build_linear, build_norm
-from odconv_paddle.models.backbone import Backbone
+from odconv_paddle.layers import build_classifier, build_conv, build_norm
+from odconv_paddle.models.backbone import Backbone, Step, shared_routing
 from odconv_spec import ConvSpec, NormSpec, ResidualSpec, ResNetSpec
 
 
-class BasicBlock(nn.Layer):
+@paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
+class _ResidualBlock(nn.Layer):
+    """The layers of a block: a router if any, each convolution with its norm, the shortcut."""
+
+    def __init__(self, spec: ResidualSpec) -> None:
+        super().__init__()
+        self.routing = shared_routing(spec.routing, spec.convs)
+        for number, conv in enumerate(spec.convs, start=1):
+            self.add_sublayer(f"conv{number}", build_conv(conv))
+            self.add_sublayer(f"bn{number}", _norm_after(conv))
+        self.downsample = _shortcut(spec)
+
+    def _routing_of(self, x: paddle.Tensor) -> tuple[paddle.Tensor, ...]:
+        """What the convolutions are called with beside the map."""
+        return () if self.routing is None else (self.routing(x),)
+
+    def _shortcut_of(self, x: paddle.Tensor) -> paddle.Tensor:
+        return x if self.downsample is None else self.downsample(x)
+
+
+class BasicBlock(_ResidualBlock):
     """Two 3x3 convolutions and a shortcut."""
 
-    def __init__(self, spec: ResidualSpec) -> None:
-        super().__init__()
-        conv1, conv2 = spec.convs
-        self.conv1 = build_conv(conv1)
-        self.bn1 = _norm_after(conv1)
-        self.conv2 = build_conv(conv2)
-        self.bn2 = _norm_after(conv2)
-        self.downsample = _shortcut(spec)
-
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
-        shortcut = x if self.downsample is None else self.downsample(x)
-        return F.relu(y + shortcut)
+        routing = self._routing_of(x)
+        y = F.relu(self.bn1(self.conv1(x, *routing)))
+        y = self.bn2(self.conv2(y, *routing))
+        return F.relu(y + self._shortcut_of(x))
 
 
-class Bottleneck(nn.Layer):
+class Bottleneck(_ResidualBlock):
     """A 1x1, a 3x3 that carries the stride, a 1x1 that widens, and a shortcut."""
 
-    def __init__(self, spec: ResidualSpec) -> None:
-        super().__init__()
-        conv1, conv2, conv3 = spec.convs
-        self.conv1 = build_conv(conv1)
-        self.bn1 = _norm_after(conv1)
-        self.conv2 = build_conv(conv2)
-        self.bn2 = _norm_after(conv2)
-        self.conv3 = build_conv(conv3)
-        self.bn3 = _norm_after(conv3)
-        self.downsample = _shortcut(spec)
-
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = F.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
-        shortcut = x if self.downsample is None else self.downsample(x)
-        return F.relu(y + shortcut)
+        routing = self._routing_of(x)
+        y = F.relu(self.bn1(self.conv1(x, *routing)))
+        y = F.relu(self.bn2(self.conv2(y, *routing)))
+        y = self.bn3(self.conv3(y, *routing))
+        return F.relu(y + self._shortcut_of(x))
 
 
 class ResNet(Backbone):
     """The network that a `ResNetSpec` describes; see `create_model` for the named ones."""
 
     def __init__(self, spec: ResNetSpec) -> None:
-        super().__init__(spec)
+        super().__init__(spec, _steps(spec))
         block = BasicBlock if spec.block == "basic" else Bottleneck
         self.conv1 = build_conv(spec.stem)
         self.bn1 = _norm_after(spec.stem)
+        self.relu = nn.ReLU()
         self.maxpool = nn.MaxPool2D(3, stride=2, padding=1)
-        self.stages = tuple(stage for stage, _ in spec.by_stage())
         for stage, blocks in spec.by_stage():
             self.add_sublayer(stage, nn.Sequential(*map(block, blocks)))
         self.dropout = nn.Dropout(spec.dropout)
-        self.fc = build_linear(spec.head)
-
-    def forward_features(self, x: paddle.Tensor) -> paddle.Tensor:
-        x = self.maxpool(F.relu(self.bn1(self.conv1(x))))
-        for stage in self.stages:
-            x = getattr(self, stage)(x)
-        return x
+        self.fc = build_classifier(spec.head)
 
     def forward_head(self, features: paddle.Tensor) -> paddle.Tensor:
-        return self.fc(self.dropout(features.mean(axis=[2, 3])))
+        return self.fc(self.dropout(self._pooled(features))).flatten(1)
+
+
+def _steps(spec: ResNetSpec) -> list[Step]:
+    stem = [(("conv1",), False), (("bn1",), False), (("relu",), True), (("maxpool",), False)]
+    return [*stem, *(((stage,), True) for stage, _ in spec.by_stage())]
 
 
 def _norm_after(conv: ConvSpec) -> nn.Layer:

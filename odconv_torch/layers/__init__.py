@@ -2,9 +2,14 @@
 
 from odconv_torch.layers.attention import Attentions, ODConvAttention
 from odconv_torch.layers.build import build_conv, build_linear, build_norm
-from odconv_torch.layers.functional import od_conv
-from odconv_torch.layers.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from odconv_torch.layers.cond_conv import CondConv1d, CondConv2d, CondConv3d
+from odconv_torch.layers.dy_attention import DyConvAttention
+from odconv_torch.layers.dy_conv import DyConv1d, DyConv2d, DyConv3d
+from odconv_torch.layers.dynamic import DynamicConv
+from odconv_torch.layers.functional import mixed_conv, od_conv
+from odconv_torch.layers.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, LayerNorm
 from odconv_torch.layers.od_conv import ODConv1d, ODConv2d, ODConv3d
+from odconv_torch.layers.routing import Routing
 from odconv_torch.layers.temperature import set_temperature
 
 __all__ = [
@@ -12,13 +17,24 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "CondConv1d",
+    "CondConv2d",
+    "CondConv3d",
+    "DyConv1d",
+    "DyConv2d",
+    "DyConv3d",
+    "DyConvAttention",
+    "DynamicConv",
+    "LayerNorm",
     "ODConv1d",
     "ODConv2d",
     "ODConv3d",
     "ODConvAttention",
+    "Routing",
     "build_conv",
     "build_linear",
     "build_norm",
+    "mixed_conv",
     "od_conv",
     "set_temperature",
 ]

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from odconv_spec import NormSpec, ODConvSpec
+from odconv_spec import ODConvSpec
 from odconv_torch.layers.build_static import build_norm, build_static_conv
 from odconv_torch.layers.init import kaiming_normal_
-from odconv_torch.layers.temperature import Tempered
+from odconv_torch.layers.temperature import Tempered, softmax
+
+HEADS = ("channel_fc", "filter_fc", "spatial_fc", "kernel_fc")
 
 
 class Attentions(NamedTuple):
-    """The four attentions of each sample; None is the constant one."""
+    """The four attentions of each sample; None is the constant one.
 
-    channel: torch.Tensor | None  # (batch, in, *ones)
-    filter: torch.Tensor | None  # (batch, out, *ones)
-    spatial: torch.Tensor | None  # (batch, 1, 1, *kernel)
-    kernel: torch.Tensor | None  # (batch, kernel_num)
+    With one set for each kernel (`attention_sharing=False`), channel, filter and spatial attention
+    have a second axis: (batch, kernel_num, ...).
+    """
+
+    channel: torch.Tensor | None = None  # (batch, in, *ones)
+    filter: torch.Tensor | None = None  # (batch, out, *ones)
+    spatial: torch.Tensor | None = None  # (batch, 1, 1, *kernel)
+    kernel: torch.Tensor | None = None  # (batch, kernel_num)
 
 
 class ODConvAttention(Tempered):
-    """Global mean, 1x1 convolution, batch norm, ReLU, then one 1x1 convolution for each attention.
+    """Global mean, 1x1 convolution, norm, ReLU, then one 1x1 convolution for each attention.
 
-    Channel, filter and spatial attention pass a sigmoid, the kernel attention a softmax; the
-    temperature divides the logits of all four, as in the published code.
+    Channel, filter and spatial attention pass a sigmoid (the spatial one a softmax over the taps
+    where the spec says so), the kernel attention a softmax; the temperature divides the logits of
+    all four, as in the published code.
     """
 
+    bn: nn.Module | None
+    ln: nn.Module | None
     channel_fc: nn.Module | None
     filter_fc: nn.Module | None
     spatial_fc: nn.Module | None
@@ -40,11 +50,14 @@ class ODConvAttention(Tempered):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__(device)
+        super().__init__(device, dtype)
         self.spec = spec
         self.fc = build_static_conv(spec.trunk(), device, dtype)
-        self.bn = build_norm(NormSpec(spec.attention_channels), spec.rank, device, dtype)
-        for name in ("channel_fc", "filter_fc", "spatial_fc", "kernel_fc"):
+        named = spec.trunk_norm()
+        norm = build_norm(named[1], spec.rank, device, dtype) if named else None
+        self.bn = norm if spec.norm == "batch" else None
+        self.ln = norm if spec.norm == "layer" else None
+        for name in HEADS:
             exists = name in spec.heads()
             head = build_static_conv(spec.head(name), device, dtype) if exists else None
             self.add_module(name, head)
@@ -61,20 +74,38 @@ class ODConvAttention(Tempered):
             nn.init.zeros_(head.get_parameter("bias"))
 
     def forward(self, x: torch.Tensor) -> Attentions:
-        pooled = x.mean(dim=tuple(range(2, x.dim())), keepdim=True)  # (batch, in, *ones)
-        hidden = torch.relu(self.bn(self.fc(pooled)))  # (batch, hidden, *ones)
+        hidden = self._squeeze(x)
         channel = self._logits(self.channel_fc, hidden)
         filters = self._logits(self.filter_fc, hidden)
         spatial = self._logits(self.spatial_fc, hidden)
         kernel = self._logits(self.kernel_fc, hidden)
         return Attentions(
-            None if channel is None else torch.sigmoid(channel),
-            None if filters is None else torch.sigmoid(filters),
-            None
-            if spatial is None
-            else torch.sigmoid(spatial).reshape(-1, 1, 1, *self.spec.kernel),
-            None if kernel is None else torch.softmax(kernel.flatten(1), dim=1),
+            None if channel is None else self._per_copy(torch.sigmoid(channel)),
+            None if filters is None else self._per_copy(torch.sigmoid(filters)),
+            None if spatial is None else self._over_taps(spatial),
+            None if kernel is None else softmax(kernel.flatten(1)),
         )
+
+    def _squeeze(self, x: torch.Tensor) -> torch.Tensor:
+        pooled = x.mean(dim=tuple(range(2, x.dim())), keepdim=True)  # (batch, in, *ones)
+        hidden = self.fc(pooled)  # (batch, hidden, *ones)
+        for norm in (self.bn, self.ln):
+            hidden = hidden if norm is None else norm(hidden)
+        return torch.relu(hidden)
 
     def _logits(self, head: nn.Module | None, hidden: torch.Tensor) -> torch.Tensor | None:
         return None if head is None else head(hidden) / self.temperature
+
+    def _per_copy(self, attention: torch.Tensor) -> torch.Tensor:
+        """One after the other in memory, the attentions of each kernel get an axis of their own."""
+        return attention.unflatten(1, (*self._copies, -1))
+
+    def _over_taps(self, logits: torch.Tensor) -> torch.Tensor:
+        kernel = self.spec.kernel
+        taps = logits.reshape(-1, *self._copies, 1, 1, prod(kernel))
+        activation = softmax if self.spec.spatial_activation == "softmax" else torch.sigmoid
+        return activation(taps).unflatten(-1, kernel)
+
+    @property
+    def _copies(self) -> tuple[int, ...]:
+        return () if self.spec.attention_sharing else (self.spec.copies,)

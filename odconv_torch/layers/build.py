@@ -8,14 +8,21 @@ from types import MappingProxyType
 import torch
 from torch import nn
 
-from odconv_spec import ConvSpec, ODConvSpec
+from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, ODConvSpec
 from odconv_torch.layers.build_static import build_linear, build_norm, build_static_conv
+from odconv_torch.layers.cond_conv import CondConv1d, CondConv2d, CondConv3d
+from odconv_torch.layers.dy_conv import DyConv1d, DyConv2d, DyConv3d
+from odconv_torch.layers.dynamic import DynamicConv
 from odconv_torch.layers.od_conv import ODConv1d, ODConv2d, ODConv3d
 
-__all__ = ["build_conv", "build_linear", "build_norm"]
+__all__ = ["DYNAMIC", "build_conv", "build_linear", "build_norm"]
 
-DYNAMIC: Mapping[type[ConvSpec], tuple[type[nn.Module], ...]] = MappingProxyType(
-    {ODConvSpec: (ODConv1d, ODConv2d, ODConv3d)}  # by rank - 1
+DYNAMIC: Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]] = MappingProxyType(
+    {  # by rank - 1
+        ODConvSpec: (ODConv1d, ODConv2d, ODConv3d),
+        DyConvSpec: (DyConv1d, DyConv2d, DyConv3d),
+        CondConvSpec: (CondConv1d, CondConv2d, CondConv3d),
+    }
 )
 
 

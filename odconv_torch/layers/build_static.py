@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-from odconv_spec import ConvSpec, LinearSpec, NormSpec
+from odconv_spec import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
 from odconv_torch.layers.init import kaiming_normal_
-from odconv_torch.layers.norm import NORMS
+from odconv_torch.layers.norm import BATCH_NORMS, LayerNorm
 
 _CONVS: tuple[Callable[..., _ConvNd], ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # by rank - 1
 
@@ -40,12 +40,14 @@ def build_static_conv(
 
 
 def build_norm(
-    spec: NormSpec,
+    spec: NormSpec | LayerNormSpec,
     rank: int = 2,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> nn.Module:
-    return NORMS[rank - 1](spec.channels, spec.eps, spec.momentum, device=device, dtype=dtype)
+    if isinstance(spec, LayerNormSpec):
+        return LayerNorm(spec.channels, spec.eps, device=device, dtype=dtype)
+    return BATCH_NORMS[rank - 1](spec.channels, spec.eps, spec.momentum, device=device, dtype=dtype)
 
 
 def build_linear(

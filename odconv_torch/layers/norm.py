@@ -1,9 +1,9 @@
-"""Batch normalisation that survives a batch with one value per channel.
+"""Norms: torch's own, but for a batch with one value per channel and for the axis of channels.
 
 torch.nn.BatchNorm raises there in training mode, which in ODConv's attention means every batch of
 one sample (https://github.com/OSVAI/ODConv/issues/23). With a single value the batch's variance
 says nothing, so these layers normalise such a batch with the running statistics and leave the
-statistics alone. In all else they are torch's layers, down to the state dict.
+statistics alone. In all else the batch norms are torch's layers, down to the state dict.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from torch.nn import functional as F
 class _OneValue(nn.modules.batchnorm._BatchNorm):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         # Without running statistics there is nothing to fall back on: torch's error is right.
-        one_value = input.shape[0] == 1 and input.shape[2:].numel() == 1
-        if self.training and one_value and self.running_mean is not None:
+        if self.training and self.running_mean is not None and _one_value(input):
             return F.batch_norm(
                 input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             )
         return super().forward(input)
+
+
+def _one_value(input: torch.Tensor) -> bool:
+    return input.shape[0] == 1 and input.shape[2:].numel() == 1
 
 
 class BatchNorm1d(_OneValue, nn.BatchNorm1d):
@@ -36,4 +39,13 @@ class BatchNorm3d(_OneValue, nn.BatchNorm3d):
     """`torch.nn.BatchNorm3d` that accepts a single value per channel in training."""
 
 
-NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)  # by rank - 1
+class LayerNorm(nn.LayerNorm):
+    """`torch.nn.LayerNorm` of each sample over its channels: (batch, channels, *ones)."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        # Autocast gives half precision beside weights of float32.
+        channels = input.flatten(1).to(self.weight.dtype)  # (batch, channels)
+        return super().forward(channels).to(input.dtype).reshape(input.shape)
+
+
+BATCH_NORMS = (BatchNorm1d, BatchNorm2d, BatchNorm3d)  # by rank - 1

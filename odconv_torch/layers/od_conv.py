@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
 
 import torch
-from torch import nn
 
 from odconv_spec import ODConvSpec
-from odconv_torch.layers.attention import ODConvAttention
+from odconv_torch.layers.attention import Attentions, ODConvAttention
+from odconv_torch.layers.dynamic import Device, DynamicConv, Padding, Size
 from odconv_torch.layers.functional import od_conv
-from odconv_torch.layers.init import kaiming_normal_experts_
-from odconv_torch.layers.temperature import set_temperature
 
-Size = int | tuple[int, ...]
+_CONSTANT = Attentions()
 
 
-class _ODConv(nn.Module):
-    rank: ClassVar[int]
-    bias: nn.Parameter | None
+class _ODConv(DynamicConv):
+    spec: ODConvSpec
+    attention: ODConvAttention | None
 
     def __init__(
         self,
@@ -26,20 +24,24 @@ class _ODConv(nn.Module):
         out_channels: int,
         kernel_size: Size,
         stride: Size = 1,
-        padding: Size | tuple[tuple[int, int], ...] | str = 0,
+        padding: Padding = 0,
         dilation: Size = 1,
         groups: int = 1,
         bias: bool = False,
+        padding_mode: str = "zeros",
         *,
         kernel_num: int = 4,
         reduction: float = 0.0625,
         min_channels: int = 16,
         head_init: str = "zero",
-        device: torch.device | str | None = None,
+        attentions: Sequence[str] = ("channel", "filter", "spatial", "kernel"),
+        spatial_activation: str = "sigmoid",
+        attention_sharing: bool = True,
+        norm: str = "batch",
+        device: Device = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
-        self.spec = spec = ODConvSpec(
+        spec = ODConvSpec(
             in_channels=in_channels,
             out_channels=out_channels,
             kernel_size=kernel_size,
@@ -53,43 +55,17 @@ class _ODConv(nn.Module):
             reduction=reduction,
             min_channels=min_channels,
             head_init=head_init,
+            attentions=attentions,
+            spatial_activation=spatial_activation,
+            attention_sharing=attention_sharing,
+            norm=norm,
         )
-        self._padding = spec.pads
-        self.attention = ODConvAttention(spec, device, dtype)
-        shape = (kernel_num, *spec.kernel_shape)  # (kernel_num, out, in // groups, *kernel)
-        self.weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-        offset = torch.empty(out_channels, device=device, dtype=dtype) if bias else None
-        self.register_parameter("bias", None if offset is None else nn.Parameter(offset))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Kaiming normal for each kernel, zero bias. The attention has its own."""
-        kaiming_normal_experts_(self.weight)
-        if self.bias is not None:
-            nn.init.zeros_(self.bias)
-
-    def set_temperature(self, temperature: float) -> None:
-        """Sets the divisor of the attention logits. Raises ValueError if it is not positive."""
-        set_temperature(self, temperature)
+        super().__init__(spec, padding_mode, device, dtype)
+        self.attention = ODConvAttention(spec, device, dtype) if spec.heads() else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        spec = self.spec
-        return od_conv(
-            x,
-            self.weight,
-            self.attention(x),
-            self.bias,
-            spec.strides,
-            self._padding,
-            spec.dilations,
-            spec.groups,
-        )
-
-    def extra_repr(self) -> str:
-        spec = self.spec
-        shown = f"{spec.in_channels}, {spec.out_channels}, kernel_size={spec.kernel}"
-        shown += f", stride={spec.strides}, padding={spec.pads}, dilation={spec.dilations}"
-        return f"{shown}, groups={spec.groups}, bias={spec.bias}, kernel_num={spec.kernel_num}"
+        self._check_input(x)
+        return self._convolve(od_conv, x, self.attention(x) if self.attention else _CONSTANT)
 
 
 class ODConv1d(_ODConv):
@@ -102,8 +78,13 @@ class ODConv2d(_ODConv):
     """Omni-dimensional dynamic convolution, https://openreview.net/forum?id=DmpCfq6Mg39.
 
     Mixes `kernel_num` kernels for each sample and scales their taps, input channels and output
-    channels, all by attentions computed from the sample itself. Takes the arguments of
-    `torch.nn.Conv2d` in their order; the published layer has no bias, so `bias` is off by default.
+    channels, all by attentions computed from the sample itself:
+
+        y = filter * conv(channel * x, spatial * sum_k kernel_k * weight_k) + bias
+
+    Takes the arguments of `torch.nn.Conv2d` in their order; the published layer has no bias, so
+    `bias` is off by default. A batch of one trains, on the running statistics of the attention's
+    norm.
 
     Shapes: (batch, in_channels, height, width) to (batch, out_channels, height, width), the maps
     being those of `torch.nn.Conv2d`.
@@ -113,18 +94,26 @@ class ODConv2d(_ODConv):
         out_channels: channels of the output.
         kernel_size: taps along height and width.
         stride: step along height and width.
-        padding: zeros on both sides of each axis, (before, after) pairs, "valid" or "same".
+        padding: values on both sides of each axis, (before, after) pairs, "valid" or "same".
         dilation: distance of neighbouring taps.
         groups: number of groups of channels; divides both widths.
         bias: adds a learnt offset after the filter attention.
+        padding_mode: "zeros", "reflect", "replicate" or "circular".
         kernel_num: number of kernels that are mixed.
         reduction: hidden width of the attention over `in_channels`.
         min_channels: the least hidden width.
         head_init: "zero" starts as a plain convolution, which is what trains on small data;
             "published" is the Kaiming normal start of the official code.
+        attentions: which of the four exist; without "kernel", `kernel_num` must be 1.
+        spatial_activation: "sigmoid", or "softmax" over the taps.
+        attention_sharing: whether all kernels share their channel, filter and spatial attention.
+            Attentions of each kernel take `kernel_num` times the memory for kernels.
+        norm: of the attention's hidden layer: "batch", "layer" (of each sample) or "none".
+        device: where the parameters live.
+        dtype: of the parameters.
 
     Raises:
-        ValueError: an option is out of range.
+        ValueError: an option is out of range, or the input has another rank or channel count.
 
     Example:
         >>> ODConv2d(16, 32, 3, padding=1)(torch.rand(1, 16, 8, 9)).shape

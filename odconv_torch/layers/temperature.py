@@ -17,15 +17,25 @@ class Tempered(nn.Module):
 
     temperature: torch.Tensor
 
-    def __init__(self, device: torch.device | str | None = None) -> None:
+    def __init__(
+        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> None:
         super().__init__()
-        self.register_buffer("temperature", torch.ones((), device=device), persistent=False)
+        one = torch.ones((), device=device, dtype=dtype)
+        self.register_buffer("temperature", one, persistent=False)
+
+
+def softmax(logits: torch.Tensor) -> torch.Tensor:
+    """Softmax over the last axis, in float32 where the logits have less."""
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    return torch.softmax(logits, dim=-1, dtype=dtype)
 
 
 def set_temperature(module: nn.Module, temperature: float) -> None:
     """Sets the temperature of every dynamic convolution inside `module` (or of `module` itself).
 
-    Static convolutions have none and are left alone, so this may be called on any network.
+    Static convolutions and CondConv have none and are left alone, so this may be called on any
+    network.
 
     Raises:
         ValueError: `temperature` is not a positive finite number.

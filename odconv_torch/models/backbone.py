@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import nn
 
-from odconv_spec import BackboneSpec
-from odconv_torch.layers import set_temperature
+from odconv_spec import BackboneSpec, CondConvSpec, ConvSpec, LinearSpec
+from odconv_torch.layers import Routing, build_conv, build_linear, set_temperature
+
+Device = torch.device | str | None
 
 
 class Backbone(nn.Module):
@@ -16,13 +20,16 @@ class Backbone(nn.Module):
         spec: what the network is made of.
         num_features: channels of the last map.
         num_classes: width of the output.
+        feature_info: name, channels and stride of each map that `forward_stages` gives.
     """
 
     def __init__(self, spec: BackboneSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.num_features = spec.head.in_channels
+        self.num_features = spec.num_features
         self.num_classes = spec.num_classes
+        self.feature_info = spec.feature_info()
+        self._head_is_conv = isinstance(spec.head, CondConvSpec)
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         """The last map, (batch, num_features, height / 32, width / 32), sizes rounded up."""
@@ -32,6 +39,20 @@ class Backbone(nn.Module):
         """Logits (batch, num_classes) of the last map."""
         raise NotImplementedError
 
+    def forward_stages(
+        self, x: torch.Tensor, out_indices: Sequence[int] | None = None
+    ) -> list[torch.Tensor]:
+        """The last map of each stride, as `feature_info` describes them.
+
+        Args:
+            x: images (batch, in_channels, height, width).
+            out_indices: which of `feature_info`, all by default; layers behind them are not run.
+
+        Raises:
+            ValueError: an index is out of range.
+        """
+        raise NotImplementedError
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits (batch, num_classes) of images (batch, in_channels, height, width)."""
         return self.forward_head(self.forward_features(x))
@@ -39,3 +60,42 @@ class Backbone(nn.Module):
     def set_temperature(self, temperature: float) -> None:
         """Sets the temperature of all dynamic convolutions; ValueError if it is not positive."""
         set_temperature(self, temperature)
+
+    def modules_up_to(self, index: int) -> Mapping[str, nn.Module]:
+        """The children, by name, that the maps up to `feature_info[index]` take."""
+        raise NotImplementedError
+
+    def check_indices(self, out_indices: Sequence[int] | None) -> tuple[int, ...]:
+        """`out_indices` if they exist, all if it is None; otherwise raises ValueError."""
+        count = len(self.feature_info)
+        chosen = tuple(range(count)) if out_indices is None else tuple(out_indices)
+        if not chosen or any(index not in range(count) for index in chosen):
+            raise ValueError(
+                f"out_indices: expected some of 0 to {count - 1}, received {out_indices!r}"
+            )
+        return chosen
+
+    def _pool(self, features: torch.Tensor) -> torch.Tensor:
+        """(batch, num_features), or (batch, num_features, 1, 1) for a convolution as classifier."""
+        return features.mean(dim=(2, 3), keepdim=self._head_is_conv)
+
+
+def build_head(spec: BackboneSpec, device: Device, dtype: torch.dtype | None) -> nn.Module:
+    """The classifier; that of CondConv is a 1x1 convolution."""
+    head = spec.head
+    build = build_linear if isinstance(head, LinearSpec) else build_conv
+    return build(head, device, dtype)  # type: ignore[arg-type]  # each takes its own
+
+
+def build_router(
+    routing: LinearSpec | None, conv: ConvSpec, device: Device, dtype: torch.dtype | None
+) -> Routing | None:
+    """The router that `conv` and the other convolutions of its block share, if they do."""
+    if routing is None or not isinstance(conv, CondConvSpec):
+        return None
+    return Routing(routing, conv.head_init, device, dtype)
+
+
+def routing_weights(router: nn.Module | None, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """What each convolution of a block takes beside its input, from the input of the block."""
+    return () if router is None else (router(x),)

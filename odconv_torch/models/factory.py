@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
 import torch
 
 from odconv_spec import BackboneSpec, list_models, model_spec
-from odconv_torch.models.backbone import Backbone
+from odconv_torch.models.backbone import Backbone, Device
+from odconv_torch.models.features import Features
 from odconv_torch.models.mobilenetv2 import MobileNetV2
 from odconv_torch.models.resnet import ResNet
 
@@ -19,9 +20,7 @@ _FAMILIES = MappingProxyType({"resnet": ResNet, "mobilenetv2": MobileNetV2})
 
 
 def build_model(
-    spec: BackboneSpec,
-    device: torch.device | str | None = None,
-    dtype: torch.dtype | None = None,
+    spec: BackboneSpec, device: Device = None, dtype: torch.dtype | None = None
 ) -> Backbone:
     """The network that `spec` describes."""
     return _FAMILIES[spec.family](spec, device, dtype)
@@ -30,36 +29,35 @@ def build_model(
 def create_model(
     name: str,
     *,
-    device: torch.device | str | None = None,
+    features_only: bool = False,
+    out_indices: Sequence[int] | None = None,
+    device: Device = None,
     dtype: torch.dtype | None = None,
     **options: Any,
-) -> Backbone:
+) -> Backbone | Features:
     """A model by name, with random weights.
 
     Args:
         name: one of `list_models()`.
+        features_only: gives `Features`, the body of a detector, instead of a classifier.
+        out_indices: which maps that body gives, (1, 2, 3, 4) by default.
         device: where the parameters live.
         dtype: of the parameters.
-        **options: `num_classes`, `in_channels`, `dropout`, `stages`, and for ODConv models
-            `kernel_num`, `reduction`, `min_channels`, `head_init`.
+        **options: `num_classes`, `in_channels`, `dropout`, `stages`, and what the model's kind of
+            convolution has, such as `kernel_num`, `reduction` and `head_init`.
 
     Raises:
-        ValueError: unknown name or option, or a value out of range.
+        ValueError: unknown name or option, a value out of range, or `out_indices` of a classifier.
+
+    Example:
+        >>> create_model("dy_resnet18", num_classes=10)(torch.rand(1, 3, 32, 32)).shape
+        torch.Size([1, 10])
     """
-    return build_model(model_spec(name, **options), device, dtype)
-
-
-resnet18 = partial(create_model, "resnet18")
-resnet34 = partial(create_model, "resnet34")
-resnet50 = partial(create_model, "resnet50")
-resnet101 = partial(create_model, "resnet101")
-mobilenetv2_050 = partial(create_model, "mobilenetv2_050")
-mobilenetv2_075 = partial(create_model, "mobilenetv2_075")
-mobilenetv2_100 = partial(create_model, "mobilenetv2_100")
-od_resnet18 = partial(create_model, "od_resnet18")
-od_resnet34 = partial(create_model, "od_resnet34")
-od_resnet50 = partial(create_model, "od_resnet50")
-od_resnet101 = partial(create_model, "od_resnet101")
-od_mobilenetv2_050 = partial(create_model, "od_mobilenetv2_050")
-od_mobilenetv2_075 = partial(create_model, "od_mobilenetv2_075")
-od_mobilenetv2_100 = partial(create_model, "od_mobilenetv2_100")
+    if out_indices is not None and not features_only:
+        raise ValueError(
+            "out_indices: expected features_only=True beside it, received a classifier"
+        )
+    model = build_model(model_spec(name, **options), device, dtype)
+    if not features_only:
+        return model
+    return Features(model) if out_indices is None else Features(model, out_indices)

@@ -5,14 +5,34 @@ Attribute names are those of the official ODConv code, because they name the sto
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import nn
 
 from odconv_spec import ConvSpec, InvertedResidualSpec, MobileNetV2Spec, NormSpec
-from odconv_torch.layers import build_conv, build_linear, build_norm
-from odconv_torch.models.backbone import Backbone
+from odconv_torch.layers import build_conv, build_norm
+from odconv_torch.models.backbone import (
+    Backbone,
+    Device,
+    build_head,
+    build_router,
+    routing_weights,
+)
 
-Device = torch.device | str | None
+
+class ConvNormReLU6(nn.Sequential):
+    """A convolution, a batch norm and a ReLU6; `routing` goes to the convolution."""
+
+    def __init__(
+        self, spec: ConvSpec, device: Device = None, dtype: torch.dtype | None = None
+    ) -> None:
+        norm = build_norm(NormSpec(spec.out_channels), spec.rank, device, dtype)
+        super().__init__(build_conv(spec, device, dtype), norm, nn.ReLU6())
+
+    def forward(self, x: torch.Tensor, *routing: torch.Tensor) -> torch.Tensor:
+        conv, norm, activation = self
+        return activation(norm(conv(x, *routing)))
 
 
 class InvertedResidual(nn.Module):
@@ -23,14 +43,21 @@ class InvertedResidual(nn.Module):
     ) -> None:
         super().__init__()
         self.residual = spec.residual
+        self.routing = build_router(spec.routing, spec.project, device, dtype)
         self.conv = nn.Sequential(
-            *(_conv_norm_relu6(conv, device, dtype) for conv in spec.activated),
+            *(ConvNormReLU6(conv, device, dtype) for conv in spec.activated),
             build_conv(spec.project, device, dtype),
             build_norm(NormSpec(spec.project.out_channels), 2, device, dtype),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.conv(x) if self.residual else self.conv(x)
+        routing = routing_weights(self.routing, x)
+        *activated, project, norm = self.conv
+        y = x
+        for layer in activated:
+            y = layer(y, *routing)
+        y = norm(project(y, *routing))
+        return x + y if self.residual else y
 
 
 class MobileNetV2(Backbone):
@@ -41,21 +68,30 @@ class MobileNetV2(Backbone):
     ) -> None:
         super().__init__(spec)
         self.features = nn.Sequential(
-            _conv_norm_relu6(spec.stem.conv, device, dtype),
+            ConvNormReLU6(spec.stem.conv, device, dtype),
             *(InvertedResidual(block, device, dtype) for block in spec.blocks()),
-            _conv_norm_relu6(spec.last.conv, device, dtype),
+            ConvNormReLU6(spec.last.conv, device, dtype),
         )
-        self.classifier = nn.Sequential(
-            nn.Dropout(spec.dropout), build_linear(spec.head, device, dtype)
-        )
+        self.classifier = nn.Sequential(nn.Dropout(spec.dropout), build_head(spec, device, dtype))
+        # Where in `features` each map of `feature_info` leaves.
+        self._places = tuple(int(info.name.rpartition(".")[2]) for info in self.feature_info)
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         return self.features(x)
 
+    def forward_stages(
+        self, x: torch.Tensor, out_indices: Sequence[int] | None = None
+    ) -> list[torch.Tensor]:
+        chosen = self.check_indices(out_indices)
+        maps: list[torch.Tensor] = []
+        for place in range(self._places[max(chosen)] + 1):
+            x = self.features[place](x)
+            if place in self._places:
+                maps.append(x)
+        return [maps[index] for index in chosen]
+
     def forward_head(self, features: torch.Tensor) -> torch.Tensor:
-        return self.classifier(features.mean(dim=(2, 3)))
+        return self.classifier(self._pool(features)).flatten(1)
 
-
-def _conv_norm_relu6(conv: ConvSpec, device: Device, dtype: torch.dtype | None) -> nn.Sequential:
-    norm = build_norm(NormSpec(conv.out_channels), conv.rank, device, dtype)
-    return nn.Sequential(build_conv(conv, device, dtype), norm, nn.ReLU6())
+    def modules_up_to(self, index: int) -> Mapping[str, nn.Module]:
+        return {"features": self.features[: self._places[index] + 1]}

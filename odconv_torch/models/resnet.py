@@ -5,14 +5,20 @@ Attribute names are those of the official ODConv code, because they name the sto
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import nn
 
 from odconv_spec import ConvSpec, NormSpec, ResidualSpec, ResNetSpec
-from odconv_torch.layers import build_conv, build_linear, build_norm
-from odconv_torch.models.backbone import Backbone
-
-Device = torch.device | str | None
+from odconv_torch.layers import build_conv, build_norm
+from odconv_torch.models.backbone import (
+    Backbone,
+    Device,
+    build_head,
+    build_router,
+    routing_weights,
+)
 
 
 class BasicBlock(nn.Module):
@@ -23,6 +29,7 @@ class BasicBlock(nn.Module):
     ) -> None:
         super().__init__()
         conv1, conv2 = spec.convs
+        self.routing = build_router(spec.routing, conv1, device, dtype)
         self.conv1 = build_conv(conv1, device, dtype)
         self.bn1 = _norm_after(conv1, device, dtype)
         self.conv2 = build_conv(conv2, device, dtype)
@@ -30,8 +37,9 @@ class BasicBlock(nn.Module):
         self.downsample = _shortcut(spec, device, dtype)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = torch.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
+        routing = routing_weights(self.routing, x)
+        y = torch.relu(self.bn1(self.conv1(x, *routing)))
+        y = self.bn2(self.conv2(y, *routing))
         shortcut = x if self.downsample is None else self.downsample(x)
         return torch.relu(y + shortcut)
 
@@ -44,6 +52,7 @@ class Bottleneck(nn.Module):
     ) -> None:
         super().__init__()
         conv1, conv2, conv3 = spec.convs
+        self.routing = build_router(spec.routing, conv1, device, dtype)
         self.conv1 = build_conv(conv1, device, dtype)
         self.bn1 = _norm_after(conv1, device, dtype)
         self.conv2 = build_conv(conv2, device, dtype)
@@ -53,9 +62,10 @@ class Bottleneck(nn.Module):
         self.downsample = _shortcut(spec, device, dtype)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = torch.relu(self.bn1(self.conv1(x)))
-        y = torch.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
+        routing = routing_weights(self.routing, x)
+        y = torch.relu(self.bn1(self.conv1(x, *routing)))
+        y = torch.relu(self.bn2(self.conv2(y, *routing)))
+        y = self.bn3(self.conv3(y, *routing))
         shortcut = x if self.downsample is None else self.downsample(x)
         return torch.relu(y + shortcut)
 
@@ -75,16 +85,27 @@ class ResNet(Backbone):
         for stage, blocks in spec.by_stage():
             self.add_module(stage, nn.Sequential(*(block(b, device, dtype) for b in blocks)))
         self.dropout = nn.Dropout(spec.dropout)
-        self.fc = build_linear(spec.head, device, dtype)
+        self.fc = build_head(spec, device, dtype)
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.maxpool(torch.relu(self.bn1(self.conv1(x))))
-        for stage in self.stages:
-            x = self.get_submodule(stage)(x)
-        return x
+        return self.forward_stages(x, (len(self.stages),))[0]
+
+    def forward_stages(
+        self, x: torch.Tensor, out_indices: Sequence[int] | None = None
+    ) -> list[torch.Tensor]:
+        chosen = self.check_indices(out_indices)
+        maps = [torch.relu(self.bn1(self.conv1(x)))]
+        for index, stage in enumerate(self.stages[: max(chosen)]):
+            x = self.maxpool(maps[0]) if index == 0 else maps[-1]
+            maps.append(getattr(self, stage)(x))
+        return [maps[index] for index in chosen]
 
     def forward_head(self, features: torch.Tensor) -> torch.Tensor:
-        return self.fc(self.dropout(features.mean(dim=(2, 3))))
+        return self.fc(self.dropout(self._pool(features))).flatten(1)
+
+    def modules_up_to(self, index: int) -> Mapping[str, nn.Module]:
+        names = ("conv1", "bn1", "maxpool", *self.stages[:index])
+        return {name: getattr(self, name) for name in names}
 
 
 def _norm_after(conv: ConvSpec, device: Device, dtype: torch.dtype | None) -> nn.Module:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from parity_tests.cases import Problem
+from parity_tests.problems import Problem
 from parity_tests.reference import Run, Training
 
 

@@ -14,8 +14,8 @@ from odconv_keras import set_temperature
 from odconv_keras.layers import build_conv
 from odconv_keras.models.factory import build_model
 from odconv_spec import BackboneSpec
-from parity_tests.adapters.shapes import attention_shapes, running
-from parity_tests.cases import OPTIMISER, Problem
+from parity_tests.adapters.attentions import attentions, running
+from parity_tests.problems import OPTIMISER, Problem
 from parity_tests.reference import Run, Training
 from weights_converter import assign, extract
 from weights_converter.frameworks.keras import variables
@@ -47,7 +47,7 @@ class KerasAdapter:
     def run(self, problem: Problem) -> Run:
         model = _model(problem)
         x = channels_last(problem.x)
-        attentions = _attentions(model, problem, x)
+        shown = _attentions(model, problem, x)
         if problem.grad_output is None:
             y, grad_input, grads = self.backend.forward(model, x), None, {}
         else:
@@ -57,7 +57,7 @@ class KerasAdapter:
             grads = _by_name(model, found)
         return Run(
             output=channels_first(_numpy(y)),
-            attentions=attentions,
+            attentions=shown,
             grad_input=grad_input,
             grads=grads,
             statistics=running(extract(model)),
@@ -102,11 +102,9 @@ def _model(problem: Problem) -> Any:
 
 
 def _attentions(model: Any, problem: Problem, x: npt.NDArray[Any]) -> dict[str, Any]:
-    if problem.training or not hasattr(model, "attention"):
+    if problem.training:
         return {}
-    found = model.attention(x, training=False)._asdict()
-    arrays = {name: _numpy(value) for name, value in found.items() if value is not None}
-    return attention_shapes(arrays, problem.spec)
+    return attentions(model, lambda mixer: mixer(x, training=False), _numpy)
 
 
 def _by_name(model: Any, grads: Sequence[Any]) -> dict[str, npt.NDArray[Any]]:

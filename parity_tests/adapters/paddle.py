@@ -11,8 +11,8 @@ from odconv_paddle import set_temperature
 from odconv_paddle.layers import build_conv
 from odconv_paddle.models.factory import build_model
 from odconv_spec import BackboneSpec
-from parity_tests.adapters.shapes import attention_shapes, running
-from parity_tests.cases import OPTIMISER, Problem
+from parity_tests.adapters.attentions import attentions, running
+from parity_tests.problems import OPTIMISER, Problem
 from parity_tests.reference import Run, Training
 from weights_converter import assign, extract
 from weights_converter.frameworks.paddle import variables
@@ -26,13 +26,13 @@ class PaddleAdapter:
     def run(self, problem: Problem) -> Run:
         model = _model(problem)
         x = paddle.to_tensor(problem.x, stop_gradient=problem.grad_output is None)
-        attentions = _attentions(model, problem, x)
+        shown = _attentions(model, problem, x)
         y = model(x)
         if problem.grad_output is not None:
             y.backward(paddle.to_tensor(problem.grad_output))
         return Run(
             output=y.numpy(),
-            attentions=attentions,
+            attentions=shown,
             grad_input=None if x.grad is None else x.grad.numpy(),
             grads={
                 v.name: PADDLE.to_canonical(v.role, v.handle.grad.numpy())
@@ -72,11 +72,10 @@ def _model(problem: Problem) -> Any:
 
 
 def _attentions(model: Any, problem: Problem, x: paddle.Tensor) -> dict[str, Any]:
-    if problem.training or not hasattr(model, "attention"):
+    if problem.training:
         return {}
     with paddle.no_grad():
-        found = {k: v.numpy() for k, v in model.attention(x)._asdict().items() if v is not None}
-    return attention_shapes(found, problem.spec)
+        return attentions(model, lambda mixer: mixer(x), lambda tensor: tensor.numpy())
 
 
 ADAPTER = PaddleAdapter()

@@ -11,8 +11,8 @@ from odconv_spec import BackboneSpec
 from odconv_torch import set_temperature
 from odconv_torch.layers import build_conv
 from odconv_torch.models.factory import build_model
-from parity_tests.adapters.shapes import attention_shapes, running
-from parity_tests.cases import OPTIMISER, Problem
+from parity_tests.adapters.attentions import attentions, running
+from parity_tests.problems import OPTIMISER, Problem
 from parity_tests.reference import Run, Training
 from weights_converter import assign, extract
 
@@ -24,7 +24,7 @@ class TorchAdapter:
     def run(self, problem: Problem) -> Run:
         model = _model(problem)
         x = torch.tensor(problem.x, requires_grad=problem.grad_output is not None)
-        attentions = _attentions(model, problem, x)
+        shown = _attentions(model, problem, x)
         with torch.set_grad_enabled(problem.grad_output is not None):
             y = model(x)
         if problem.grad_output is not None:
@@ -32,7 +32,7 @@ class TorchAdapter:
         grads = {n: p.grad.numpy() for n, p in model.named_parameters() if p.grad is not None}
         return Run(
             output=y.detach().numpy(),
-            attentions=attentions,
+            attentions=shown,
             grad_input=None if x.grad is None else x.grad.numpy(),
             grads=grads,
             statistics=running(extract(model)),
@@ -68,11 +68,10 @@ def _model(problem: Problem) -> Any:
 
 
 def _attentions(model: Any, problem: Problem, x: torch.Tensor) -> dict[str, Any]:
-    if problem.training or not hasattr(model, "attention"):
+    if problem.training:
         return {}
     with torch.no_grad():
-        found = {k: v.numpy() for k, v in model.attention(x)._asdict().items() if v is not None}
-    return attention_shapes(found, problem.spec)
+        return attentions(model, lambda mixer: mixer(x), lambda tensor: tensor.numpy())
 
 
 ADAPTER = TorchAdapter()

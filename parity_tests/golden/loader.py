@@ -6,17 +6,38 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from odconv_spec import ODConvSpec
+from odconv_spec import CondConvSpec, DyConvSpec, DynamicConvSpec, ODConvSpec
 
 Arrays: TypeAlias = dict[str, npt.NDArray[np.float64]]
 
 FOLDER = Path(__file__).parent
-_NOT_OPTIONS = ("kind", "reference", "run_temperature")
+# What the published classes call otherwise, and what is no option of the layer.
+_OPTIONS: Mapping[str, str | None] = MappingProxyType(
+    {
+        "in_planes": "in_channels",
+        "out_planes": "out_channels",
+        "K": "kernel_num",
+        "num_experts": "kernel_num",
+        "kind": None,
+        "reference": None,
+        "run_temperature": None,
+        "temperature": None,  # at the start of a training
+    }
+)
+_KINDS: Mapping[str, tuple[type[DynamicConvSpec], Mapping[str, Any]]] = MappingProxyType(
+    {
+        "odconv": (ODConvSpec, {}),
+        "dyconv": (DyConvSpec, {"hidden_rule": "plus_one", "bias": True}),
+        "condconv": (CondConvSpec, {"bias": True}),
+    }
+)
+_CONDCONV_PATHS = MappingProxyType({"conv.": "", "route.fc.": "routing."})
 
 
 @dataclass(frozen=True)
@@ -34,7 +55,7 @@ class GoldenTraining:
 class GoldenLayer:
     """One layer with its arrays by canonical name, an input, and the results in inference mode."""
 
-    spec: ODConvSpec
+    spec: DynamicConvSpec
     temperature: float
     arrays: Arrays
     input: npt.NDArray[np.float64]
@@ -43,13 +64,13 @@ class GoldenLayer:
     training: GoldenTraining | None
 
 
-def odconv_files() -> tuple[str, ...]:
-    """The names that `load_odconv` accepts."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("odconv_*.npz")))
+def golden_files() -> tuple[str, ...]:
+    """The names that `load_golden` accepts."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.npz")))
 
 
-def load_odconv(name: str) -> GoldenLayer:
-    """Reads one of `odconv_files()`; `training` is None where the batch has a single sample."""
+def load_golden(name: str) -> GoldenLayer:
+    """Reads one of `golden_files()`; `training` is None where the batch has a single sample."""
     with np.load(FOLDER / f"{name}.npz") as file:
         stored = dict(file)
     config = json.loads(str(stored["config"]))
@@ -64,11 +85,11 @@ def load_odconv(name: str) -> GoldenLayer:
     )
 
 
-def _spec(config: Mapping[str, Any]) -> ODConvSpec:
-    options = {name: value for name, value in config.items() if name not in _NOT_OPTIONS}
-    return ODConvSpec(
-        in_channels=options.pop("in_planes"), out_channels=options.pop("out_planes"), **options
-    )
+def _spec(config: Mapping[str, Any]) -> DynamicConvSpec:
+    kind, defaults = _KINDS[config["kind"]]
+    named = {_OPTIONS.get(name, name): value for name, value in config.items()}
+    known = {name: value for name, value in named.items() if name is not None}
+    return kind(**dict(defaults) | known)
 
 
 def _training(stored: Arrays) -> GoldenTraining:
@@ -84,7 +105,15 @@ def _training(stored: Arrays) -> GoldenTraining:
 
 def _under(prefix: str, stored: Arrays) -> Arrays:
     return {
-        name.removeprefix(prefix): array
+        _canonical(name.removeprefix(prefix)): array
         for name, array in stored.items()
         if name.startswith(prefix)
     }
+
+
+def _canonical(name: str) -> str:
+    """The published CondConv keeps its router outside of the layer."""
+    for path, canonical in _CONDCONV_PATHS.items():
+        if name.startswith(path):
+            return canonical + name.removeprefix(path)
+    return name

@@ -30,14 +30,14 @@ def _static_kernel(generator: np.random.Generator, shape: tuple[int, ...]) -> Ar
 
 
 def _expert_kernels(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    gain = sqrt(shape[0]) * (10.0 if shape[2] == 1 else 2.0)
+    gain = sqrt(shape[0]) * (2.0 if shape[2] == 1 else 1.0)
     return gain / sqrt(prod(shape[2:])) * generator.standard_normal(shape)
 
 
 # The gains are found by trial, so that with random statistics the published networks neither
 # explode nor forget their input: residual branches must be somewhat weaker than their shortcuts,
 # depthwise kernels make up for what two ReLU6 take from the blocks of MobileNetV2, and experts for
-# the mean of several kernels and for attentions around a half.
+# the mean of several kernels.
 _DRAWS: Mapping[Role, Draw] = MappingProxyType(
     {
         Role.CONV_KERNEL: _static_kernel,
@@ -58,7 +58,21 @@ def random_arrays(
 ) -> dict[str, npt.NDArray[Any]]:
     """A random array for every parameter; other dtypes get the float64 values, rounded."""
     generator = np.random.default_rng(seed)
-    return {
-        parameter.name: _DRAWS[parameter.role](generator, parameter.shape).astype(dtype, copy=False)
-        for parameter in parameters
-    }
+    every = {parameter.name: parameter for parameter in parameters}
+    found = {}
+    for name, parameter in every.items():
+        array = _DRAWS[parameter.role](generator, parameter.shape)
+        if parameter.role is Role.EXPERT_KERNELS:
+            array *= _mixing_gain(parameter, every)
+        found[name] = array.astype(dtype, copy=False)
+    return found
+
+
+def _mixing_gain(bank: Parameter, every: Mapping[str, Parameter]) -> float:
+    """What a kind of mixture takes: ODConv's sigmoids around a half, CondConv's sum of sigmoids."""
+    attention = f"{bank.name.removesuffix('weight')}attention"
+    if f"{attention}.fc1.weight" in every:
+        return 0.75  # a softmax weighs some kernels more than others
+    if f"{attention}.fc.weight" in every:
+        return 5.0 if bank.shape[2] == 1 else 2.0
+    return 2.0 / bank.shape[0]

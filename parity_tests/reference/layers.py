@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from odconv_spec import ConvSpec, ODConvSpec
+from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, LinearSpec, ODConvSpec
+from parity_tests.reference.mixtures import condconv, dyconv, route
 from parity_tests.reference.odconv import odconv
 from parity_tests.reference.scope import Scope
 from parity_tests.reference.static import norm, static_conv
 from parity_tests.reference.tape import Value
 
 CONVOLUTIONS: Mapping[type[ConvSpec], Callable[[Any, Value, Scope], Value]] = MappingProxyType(
-    {ConvSpec: static_conv, ODConvSpec: odconv}
+    {ConvSpec: static_conv, ODConvSpec: odconv, DyConvSpec: dyconv, CondConvSpec: condconv}
 )
 
 
@@ -29,3 +31,8 @@ def conv_norm(spec: ConvSpec, x: Value, at: Scope, names: tuple[str, str]) -> Va
     """A convolution and the normalisation of its output, found under their two names."""
     conv, normalisation = names
     return norm(apply_conv(spec, x, at.under(conv)), at.under(normalisation))
+
+
+def routed(router: LinearSpec | None, x: Value, at: Scope) -> Scope:
+    """The scope of a block whose convolutions share the weights of its router, if it has one."""
+    return at if router is None else replace(at, routing=route(router, x, at.under("routing")))

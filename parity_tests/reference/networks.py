@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from odconv_spec import BackboneSpec, ConvSpec, MobileNetV2Spec, ResNetSpec
+from odconv_spec import BackboneSpec, ConvSpec, LinearSpec, MobileNetV2Spec, ResNetSpec
+from parity_tests.reference.functional import global_mean
 from parity_tests.reference.layers import apply_conv
 from parity_tests.reference.mobilenetv2 import mobilenetv2_features
 from parity_tests.reference.resnet import resnet_features
@@ -35,7 +36,11 @@ def forward(spec: ConvSpec | BackboneSpec, x: Value, at: Scope) -> Value:
     if isinstance(spec, ConvSpec):
         return apply_conv(spec, x, at)
     network = network_of(spec)
-    return classifier(network.features(spec, x, at), at.under(network.classifier))
+    pooled = global_mean(network.features(spec, x, at))
+    head, at = spec.head, at.under(network.classifier)
+    if isinstance(head, LinearSpec):
+        return classifier(pooled, at)
+    return apply_conv(head, pooled, at).reshape(-1, spec.num_classes)
 
 
 def network_of(spec: BackboneSpec) -> Network:

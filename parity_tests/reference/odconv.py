@@ -2,19 +2,19 @@
 
 Equation 2 of the paper, for one sample:
 
-    y = (sum over i of  kernel_i * filter * channel * spatial * W_i)  convolved with  x
+    y = (sum over i of  kernel_i * filter_i * channel_i * spatial_i * W_i)  convolved with  x
 
-with the attentions of a sample shared by its kernels W_i, except for kernel_i. As in the published
-code, `channel` scales the input and `filter` the output, which is the same.
+As in the published code, `channel` scales the input and `filter` the output, which is the same, and
+the kernels W_i share all attentions but kernel_i, unless the spec says otherwise.
 """
 
 from __future__ import annotations
 
-from odconv_spec import ODConvSpec
+from odconv_spec import NormSpec, ODConvSpec
 from parity_tests.reference.functional import conv, global_mean, relu, softmax
-from parity_tests.reference.ops import sigmoid
+from parity_tests.reference.ops import element, sigmoid
 from parity_tests.reference.scope import Scope
-from parity_tests.reference.static import add_bias, norm, static_conv
+from parity_tests.reference.static import add_bias, layer_norm, norm, static_conv
 from parity_tests.reference.tape import Value
 
 
@@ -23,11 +23,28 @@ def odconv(spec: ODConvSpec, x: Value, at: Scope) -> Value:
 
     An attention that the spec does not have is one, and is not reported.
     """
-    attention = attentions(spec, x, at.under("attention"))
+    attention = attentions(spec, x, at.under("attention")) if spec.heads() else {}
     at.attentions[at.path] = attention
-    kernel = mixed(spec, at["weight"], attention) * attention.get("spatial", 1.0)
-    y = conv(x * attention["channel"], kernel.reshape(-1, *spec.kernel_shape), spec)
-    return add_bias(spec, y * attention.get("filter", 1.0), at)
+    equation = shared if spec.attention_sharing else separate
+    return add_bias(spec, equation(spec, x, at["weight"], attention), at)
+
+
+def shared(spec: ODConvSpec, x: Value, kernels: Value, attention: dict[str, Value]) -> Value:
+    """The kernels are mixed first: what they share stands before the sum."""
+    kernel = mixed(spec, kernels, attention) * attention.get("spatial", 1.0)
+    y = conv(x * attention.get("channel", 1.0), kernel.reshape(-1, *spec.kernel_shape), spec)
+    return y * attention.get("filter", 1.0)
+
+
+def separate(spec: ODConvSpec, x: Value, kernels: Value, attention: dict[str, Value]) -> Value:
+    """One convolution for each kernel, as each has attentions of its own."""
+    total = Value(0.0)
+    for index in range(spec.kernel_num):
+        own = {name: element(value, 1, index) for name, value in attention.items()}
+        kernel = element(kernels, 0, index) * own.get("spatial", 1.0) * own.get("kernel", 1.0)
+        y = conv(x * own.get("channel", 1.0), kernel.reshape(-1, *spec.kernel_shape), spec)
+        total = total + y * own.get("filter", 1.0)
+    return total
 
 
 def mixed(spec: ODConvSpec, kernels: Value, attention: dict[str, Value]) -> Value:
@@ -44,19 +61,35 @@ def mixed(spec: ODConvSpec, kernels: Value, attention: dict[str, Value]) -> Valu
 
 def attentions(spec: ODConvSpec, x: Value, at: Scope) -> dict[str, Value]:
     """The attentions that the spec has, each in the shape in which it multiplies."""
-    squeezed = static_conv(spec.trunk(), global_mean(x), at.under("fc"))
-    hidden = relu(norm(squeezed, at.under("bn")))  # (batch, hidden, *ones)
+    hidden = relu(trunk_norm(spec, static_conv(spec.trunk(), global_mean(x), at.under("fc")), at))
     ones = (1,) * spec.rank
+    each = () if spec.attention_sharing else (spec.kernel_num,)
+    taps = (1, *spec.kernel) if spec.attention_sharing else spec.kernel
     shapes = {
-        "channel": (spec.in_channels, *ones),
-        "filter": (spec.out_channels, *ones),
-        "spatial": (1, 1, 1, *spec.kernel),
+        "channel": (*each, spec.in_channels, *ones),
+        "filter": (*each, spec.out_channels, *ones),
+        "spatial": (*each, 1, 1, *taps),
         "kernel": (spec.kernel_num, 1, 1, *ones),
     }
     found = {}
     for head in spec.heads():
         name = head.removesuffix("_fc")
         logits = static_conv(spec.head(head), hidden, at.under(head)) / at.temperature
-        scores = softmax(logits) if name == "kernel" else sigmoid(logits)
-        found[name] = scores.reshape(-1, *shapes[name])
+        found[name] = scores(spec, name, logits).reshape(-1, *shapes[name])
     return found
+
+
+def trunk_norm(spec: ODConvSpec, squeezed: Value, at: Scope) -> Value:
+    named = spec.trunk_norm()
+    if named is None:
+        return squeezed
+    apply = norm if isinstance(named[1], NormSpec) else layer_norm
+    return apply(squeezed, at.under(named[0]))
+
+
+def scores(spec: ODConvSpec, name: str, logits: Value) -> Value:
+    if name == "kernel":
+        return softmax(logits)
+    if name == "spatial" and spec.spatial_activation == "softmax":
+        return softmax(logits.reshape(logits.shape[0] * spec.copies, -1))  # over the taps
+    return sigmoid(logits)

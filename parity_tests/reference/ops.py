@@ -43,6 +43,17 @@ def largest(x: Value, axis: int) -> Value:
     return record(np.take_along_axis(x.data, where, axis).squeeze(axis), (x, pullback))
 
 
+def element(x: Value, axis: int, index: int) -> Value:
+    """Element `index` of an axis, which goes away."""
+
+    def pullback(gradient: Array) -> Array:
+        result = np.zeros(x.shape)
+        np.moveaxis(result, axis, 0)[index] = gradient
+        return result
+
+    return record(x.data.take(index, axis), (x, pullback))
+
+
 def pad(x: Value, pairs: Sequence[tuple[int, int]], value: float = 0.0) -> Value:
     """Adds (before, after) elements of `value` along each of the last axes."""
     every = [(0, 0)] * (x.data.ndim - len(pairs)) + list(pairs)

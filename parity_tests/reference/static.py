@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from odconv_spec import ConvSpec, NormSpec
+from odconv_spec import ConvSpec, LayerNormSpec, NormSpec
 from parity_tests.reference.functional import batch_norm, conv, linear, per_channel
 from parity_tests.reference.scope import Scope
 from parity_tests.reference.tape import Value
@@ -34,7 +34,15 @@ def norm(x: Value, at: Scope) -> Value:
     return output
 
 
-def classifier(features: Value, at: Scope) -> Value:
-    """The linear layer on the mean over space: (batch, classes)."""
-    pooled = features.mean(range(2, len(features.shape)))  # (batch, channels)
-    return linear(pooled, at["weight"], at["bias"])
+def layer_norm(x: Value, at: Scope) -> Value:
+    """Each sample of x, (batch, channels, *ones), over its channels: arxiv.org/abs/1607.06450."""
+    centred = x - x.mean((1,), keepdims=True)
+    spread = (centred**2).mean((1,), keepdims=True) + LayerNormSpec.eps
+    rank = len(x.shape) - 2
+    scale, shift = per_channel(at["weight"], rank), per_channel(at["bias"], rank)
+    return centred * spread**-0.5 * scale + shift
+
+
+def classifier(pooled: Value, at: Scope) -> Value:
+    """(batch, channels, 1, 1) to (batch, classes)."""
+    return linear(pooled.reshape(*pooled.shape[:2]), at["weight"], at["bias"])

@@ -48,8 +48,17 @@ def test_quiet_says_nothing(source, tmp_path, capsys):
 def test_models_are_listed_with_their_sizes(capsys):
     assert main(["models"]) == 0
     out = capsys.readouterr().out
-    assert "od_resnet18             11,943,944" in out
-    assert len(out.splitlines()) == 15
+    assert "od_resnet18             11,943,944   1,830,172,848" in out
+    assert len(out.splitlines()) == 29
+
+
+def test_sizes_at_another_image_and_beside_the_published_ones(capsys):
+    assert main(["models", "--size", "112"]) == 0
+    assert "resnet18                11,689,512     485" in capsys.readouterr().out
+    assert main(["models", "--published"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "parameters" in line and not line.endswith("ok")] == []
+    assert any(line.startswith("cond_resnet50 ") and "129.8658" in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,16 @@ import pytest
 from parity_tests.cases import all_cases
 from parity_tests.runner import run
 from parity_tests.runtimes import RUNTIMES
+from parity_tests.sweep import USUAL
 
-CASES = tuple(case.id for case in all_cases())
+CASES = tuple(case.id for case in all_cases() if case.group != "sweep")
 LATER = ("keras-jax", "keras-torch")
-SMALL = ("backbone/od_resnet18/", "backbone/od_mobilenetv2_050/", "backbone/mobilenetv2_100/")
+SMALL = (
+    "backbone/od_resnet18/",
+    "backbone/od_mobilenetv2_050/",
+    "backbone/cond_mobilenetv2_050/",
+    "backbone/dy_mobilenetv2_050/",
+)
 
 
 def is_slow(runtime, case):
@@ -41,3 +47,20 @@ def test_agrees_with_the_reference(runtime, case):
     found = [record for record in records(runtime, is_slow(runtime, case)) if record.case == case]
     assert found
     assert not [str(record) for record in found if not record.ok]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_some_random_layers_agree_with_the_reference(runtime):
+    assert_all_agree(run(runtime, ["sweep/0-0[0-2]*"]).records, 30)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_all_random_layers_agree_with_the_reference(runtime):
+    assert_all_agree(run(runtime, ["sweep/*"]).records, USUAL.count)
+
+
+def assert_all_agree(records, count):
+    """A record that differs says the case's name, and by its first number the sweep's seed."""
+    assert len({record.case for record in records}) == count
+    assert not [str(record) for record in records if not record.ok]

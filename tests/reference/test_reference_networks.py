@@ -34,7 +34,10 @@ SMALL = {
         {"width": 0.5, "stages": ((1, 16, 1, 1), (3, 24, 2, 2), (2, 40, 1, 1))},
     ),
 }
-CONVS = {"static": ConvChoice.of("static"), "od": ConvChoice.of("od", kernel_num=2)}
+CONVS = {
+    kind: ConvChoice.of(kind, **({} if kind == "static" else {"kernel_num": 2}))
+    for kind in ("static", "od", "dy", "cond")
+}
 
 
 def small(network: str, conv: str) -> BackboneSpec:
@@ -168,8 +171,23 @@ def test_the_classifier_is_on_the_mean_of_the_features(network) -> None:
 
 
 @pytest.mark.parametrize("network", SMALL)
-def test_every_dynamic_layer_reports(network) -> None:
-    spec = small(network, "od")
+def test_the_classifier_of_condconv_is_a_convolution_of_the_mean(network) -> None:
+    spec = small(network, "cond")
+    arrays, x = inputs(spec)
+    pooled = features(spec, arrays, x).mean((2, 3))
+    name = {p.name: p for p in spec.parameters()}
+    path = "fc" if "fc.weight" in name else "classifier.1"
+    logits = pooled @ arrays[f"{path}.routing.weight"].T + arrays[f"{path}.routing.bias"]
+    weights = 1 / (1 + np.exp(-logits))
+    kernels = np.tensordot(weights, arrays[f"{path}.weight"][..., 0, 0], 1)  # (batch, out, in)
+    expected = np.einsum("boi,bi->bo", kernels, pooled) + arrays[f"{path}.bias"]
+    np.testing.assert_allclose(evaluate(spec, arrays, x).output, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["od", "dy", "cond"])
+@pytest.mark.parametrize("network", SMALL)
+def test_every_dynamic_layer_reports(network, kind) -> None:
+    spec = small(network, kind)
     arrays, x = inputs(spec)
     run = evaluate(spec, arrays, x, training=True)
     experts = [p.name for p in spec.parameters() if p.role is Role.EXPERT_KERNELS]
@@ -196,7 +214,7 @@ def test_attentions_of_a_network_belong_to_their_layers() -> None:
 @pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_050"])
 def test_random_published_networks_listen_to_their_input(name, kind) -> None:
     """Otherwise the parity of their outputs would say nothing about their first layers."""
-    spec = model_spec(name if kind == "static" else f"od_{name}", num_classes=7)
+    spec = model_spec(name if kind == "static" else f"{kind}_{name}", num_classes=7)
     x = np.random.default_rng(1).standard_normal((2, 3, 48, 40))
     logits = evaluate(spec, random_arrays(spec.parameters(), seed=3), x).output
     assert 0.1 < logits.std() < 10

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from odconv_spec import list_models
-from odconv_spec.choice import KINDS
+from odconv_spec.choice import KINDS, conv_options
 from odconv_spec.models import FAMILIES
-from parity_tests.cases import backbone_cases, layer_cases, step_cases
+from parity_tests.layer_cases import layer_cases
+from parity_tests.network_cases import backbone_cases, step_cases
 from parity_tests.runtimes import RUNTIMES
+from parity_tests.sweep import USUAL, sweep_cases
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = {"odconv_torch": "d", "odconv_paddle": "D", "odconv_keras": "D"}
@@ -33,7 +35,8 @@ def test_packages_export_every_model_and_layer(package):
         for kind in DYNAMIC
         for rank in (1, 2, 3)
     ]
-    wanted = {*list_models(), *layers, "create_model", "list_models", "set_temperature"}
+    tools = {"Features", "fuse", "replace_convs", "set_temperature"}
+    wanted = {*layers, *tools, "create_model", "list_models"}
     assert wanted - set(exported(package)) == set()
 
 
@@ -45,14 +48,14 @@ def test_packages_have_parallel_files():
             "layers/conv.py",
             "layers/data_format.py",
             "layers/linear.py",
-            "layers/padding.py",
             "layers/pooling.py",
             "layers/precision.py",
             "layers/spec_config.py",
             "layers/static_conv.py",
+            "tools/sublayers.py",
         },
-        "odconv_paddle": {"layers/padding.py"},
-        "odconv_torch": set(),
+        "odconv_paddle": {"layers/per_sample.py"},  # in odconv_keras it is layers/conv.py
+        "odconv_torch": {"layers/per_sample.py", "timm.py"},
     }
     files = {
         package: {str(p.relative_to(ROOT / package)) for p in (ROOT / package).rglob("*.py")}
@@ -72,6 +75,19 @@ def test_every_backbone_is_compared_and_every_family_and_kind_trained():
     trained = {(c.problem.spec.family, c.problem.spec.conv.kind) for c in step_cases()}
     assert {family for family, _ in trained} == set(FAMILIES)
     assert {kind for _, kind in trained} == set(KINDS)
+
+
+def test_the_sweep_draws_every_kind_rank_and_option():
+    drawn = [case.problem.spec for case in sweep_cases(USUAL)]
+    assert len(drawn) >= 300
+    assert {(type(s), s.rank) for s in drawn} == {
+        (KINDS[kind], rank) for kind in DYNAMIC for rank in (1, 2, 3)
+    }
+    for kind in DYNAMIC:
+        for name, default in conv_options(kind).items():
+            if name != "head_init":  # the arrays are given
+                values = {getattr(s, name) for s in drawn if type(s) is KINDS[kind]}
+                assert values - {default}, name
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from odconv_spec import (
+    CondConvSpec,
     ConvChoice,
     ConvSpec,
+    DyConvSpec,
+    DynamicConvSpec,
     MobileNetV2Spec,
     ODConvSpec,
     ResNetSpec,
@@ -67,6 +70,95 @@ def test_same_padding_with_a_stride_has_no_numbers():
     assert spec.padding == "same"
     with pytest.raises(ValueError, match=r"padding='same': expected stride 1, .*give the padding"):
         _ = spec.pads
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (ODConvSpec, {"rank": 4}, "rank: expected 1, 2 or 3 spatial axes, received 4"),
+        (ODConvSpec, {"bias": 1}, "bias: expected True or False, received 1"),
+        (ODConvSpec, {"attentions": "kernel"}, r"attentions: expected some of \('channel', 'filt"),
+        (ODConvSpec, {"attentions": ("taps",)}, "attentions: expected one of 'channel', 'filter'"),
+        (ODConvSpec, {"attentions": ("filter",)}, "expected 'kernel' beside kernel_num=4"),
+        (ODConvSpec, {"spatial_activation": "relu"}, "spatial_activation: expected one of 'sigmo"),
+        (ODConvSpec, {"attention_sharing": None}, "attention_sharing: expected True or False"),
+        (ODConvSpec, {"norm": "group"}, "norm: expected one of 'batch', 'layer', 'none'"),
+        (DyConvSpec, {"hidden_rule": "half"}, "hidden_rule: expected one of 'paper', 'plus_one'"),
+        (DyConvSpec, {"hidden_channels": 0}, "hidden_channels: expected a whole number >= 1"),
+        (DyConvSpec, {"reduction": 2}, r"reduction: expected a number in \(0, 1\], received 2"),
+        (DyConvSpec, {"fc1_bias": 0}, "fc1_bias: expected True or False, received 0"),
+        (DyConvSpec, {"kernel_num": 0}, "kernel_num: expected a whole number >= 1, received 0"),
+        (CondConvSpec, {"router": "both"}, "router: expected one of 'own', 'shared', received 'b"),
+        (CondConvSpec, {"mix_bias": "no"}, "mix_bias: expected True or False, received 'no'"),
+    ],
+)
+def test_wrong_options_of_the_kinds(kind, options, message):
+    with pytest.raises(ValueError, match=message):
+        kind(**GEOMETRY | options)
+
+
+def test_attentions_have_one_order():
+    spec = ODConvSpec(**GEOMETRY, attentions=["kernel", "channel", "kernel"])
+    assert spec.attentions == ("channel", "kernel")
+    assert list(spec.heads()) == ["channel_fc", "kernel_fc"]
+
+
+def test_a_layer_without_heads_has_no_attention():
+    spec = ODConvSpec(**GEOMETRY, kernel_num=1, attentions=("kernel",))
+    assert [p.name for p in spec.parameters()] == ["weight"]
+
+
+def test_attentions_of_each_kernel_stand_one_after_the_other():
+    spec = ODConvSpec(**GEOMETRY, attention_sharing=False)
+    assert spec.heads() == {"channel_fc": 24, "filter_fc": 32, "spatial_fc": 36, "kernel_fc": 4}
+
+
+@pytest.mark.parametrize(
+    ("options", "width"),
+    [
+        ({"in_channels": 16}, 4),
+        ({"in_channels": 3}, 1),
+        ({"in_channels": 16, "hidden_rule": "plus_one"}, 5),
+        ({"in_channels": 3, "hidden_rule": "plus_one", "kernel_num": 6}, 6),
+        ({"in_channels": 16, "hidden_channels": 9}, 9),
+    ],
+)
+def test_hidden_widths_of_dyconv(options, width):
+    assert DyConvSpec(**GEOMETRY | options).attention_channels == width
+
+
+@pytest.mark.parametrize(
+    ("spec", "gain"),
+    [
+        (ODConvSpec(**GEOMETRY), 1 / 8),  # three sigmoids
+        (ODConvSpec(**GEOMETRY, spatial_activation="softmax"), 1 / 36),
+        (ODConvSpec(**GEOMETRY, attentions=("kernel",)), 1),
+        (ODConvSpec(**GEOMETRY | {"out_channels": 6, "groups": 6}), 1 / 4),
+        (DyConvSpec(**GEOMETRY), 1),
+        (CondConvSpec(**GEOMETRY, kernel_num=6), 3),
+    ],
+)
+def test_gain_of_a_mixture_that_starts_at_zero(spec, gain):
+    assert spec.start_gain == pytest.approx(gain, rel=1e-15)
+
+
+@pytest.mark.parametrize("kind", ["od", "dy", "cond"])
+def test_the_convolutions_that_a_kind_replaces(kind):
+    """The rules that give the published counts."""
+    resnet, mobile = (model_spec(f"{kind}_{name}") for name in ("resnet50", "mobilenetv2_100"))
+    blocks = list(resnet.blocks())
+    dynamic = [isinstance(block.convs[0], DynamicConvSpec) for block in blocks]
+    assert sum(dynamic) == (3 if kind == "cond" else 16)
+    assert dynamic[-3:] == [True] * 3
+    assert isinstance(blocks[0].downsample, DynamicConvSpec) == (kind == "dy")
+    assert not isinstance(resnet.stem, DynamicConvSpec)
+    assert isinstance(resnet.head, CondConvSpec) == (kind == "cond")
+    assert [block.routing is not None for block in blocks] == [
+        kind == "cond" and d for d in dynamic
+    ]
+    assert isinstance(mobile.last.conv, DynamicConvSpec) == (kind != "cond")
+    replaced = [isinstance(block.project, DynamicConvSpec) for block in mobile.blocks()]
+    assert sum(replaced) == (6 if kind == "cond" else 17)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +227,9 @@ def test_json_that_is_no_spec(text):
 
 
 def test_values_that_are_no_spec():
-    with pytest.raises(ValueError, match="conv: expected one of 'static', 'od', received 'dcd'"):
+    with pytest.raises(
+        ValueError, match="conv: expected one of 'static', 'od', 'dy', 'cond', received 'dcd'"
+    ):
         from_dict({"family": "resnet", "conv": "dcd"})
 
 
@@ -168,4 +262,4 @@ def test_deeply_nested_json():
 
 
 def test_every_name_is_listed_once():
-    assert len(list_models()) == len(set(list_models())) == 14
+    assert len(list_models()) == len(set(list_models())) == 28

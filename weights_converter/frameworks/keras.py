@@ -11,7 +11,7 @@ from odconv_spec import ConvSpec, Role
 from weights_converter.dtypes import Array
 from weights_converter.errors import UsageError
 from weights_converter.layouts import KERAS
-from weights_converter.naming import CONV, LINEAR, NORM
+from weights_converter.naming import CONV, LAYER_NORM, LINEAR, NORM
 from weights_converter.slots import Slot, Variable, collect, refuse_strangers
 
 
@@ -63,6 +63,8 @@ def _roles(layer: keras.layers.Layer) -> Mapping[str, Role]:
         roles = CONV
     elif isinstance(layer, keras.layers.BatchNormalization):
         roles = NORM
+    elif isinstance(layer, keras.layers.LayerNormalization):
+        roles = LAYER_NORM
     elif isinstance(layer, keras.layers.Dense):
         roles = LINEAR
     else:

@@ -12,7 +12,7 @@ from paddle import nn
 from odconv_spec import ConvSpec, Role
 from weights_converter.dtypes import Array
 from weights_converter.layouts import PADDLE
-from weights_converter.naming import CONV, LINEAR, NORM
+from weights_converter.naming import CONV, LAYER_NORM, LINEAR, NORM
 from weights_converter.slots import Slot, Variable, collect, refuse_strangers
 
 
@@ -42,6 +42,8 @@ def _roles(layer: nn.Layer) -> Mapping[str, Role]:
         roles: tuple[Role, ...] = CONV
     elif isinstance(layer, (nn.BatchNorm1D, nn.BatchNorm2D, nn.BatchNorm3D)):
         roles = NORM
+    elif isinstance(layer, (nn.LayerNorm, nn.GroupNorm)):
+        roles = LAYER_NORM
     elif isinstance(layer, nn.Linear):
         roles = LINEAR
     else:

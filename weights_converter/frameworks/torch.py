@@ -13,7 +13,7 @@ from odconv_spec import ConvSpec, Role
 from weights_converter.companions import COUNTER
 from weights_converter.dtypes import Array
 from weights_converter.layouts import TORCH
-from weights_converter.naming import CONV, LINEAR, NORM
+from weights_converter.naming import CONV, LAYER_NORM, LINEAR, NORM
 from weights_converter.slots import Slot, Variable, collect, refuse_strangers
 
 
@@ -44,6 +44,8 @@ def _roles(module: nn.Module) -> Mapping[str, Role]:
         roles: tuple[Role, ...] = CONV
     elif isinstance(module, nn.modules.batchnorm._BatchNorm):
         roles = NORM
+    elif isinstance(module, (nn.LayerNorm, nn.GroupNorm)):
+        roles = LAYER_NORM
     elif isinstance(module, nn.Linear):
         roles = LINEAR
     else:

@@ -1,0 +1,205 @@
+"""What the dynamic convolutions share: a bank of kernels, a bias, a geometry, and their config."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, ClassVar, TypeVar
+
+import keras
+
+from odconv_keras.layers.data_format import (
+    data_format_or_default,
+    from_channels_last,
+    shape_from_channels_last,
+    shape_of_any_size,
+    shape_to_channels_last,
+    to_channels_last,
+)
+from odconv_keras.layers.from_static import copy_function, layer_like, static_spec
+from odconv_keras.layers.init import PerExpert, kaiming_normal
+from odconv_keras.layers.padding import Window
+from odconv_keras.layers.temperature import set_temperature
+from odconv_spec import ConvSpec, DynamicConvSpec
+from odconv_spec.geometry import divisible, padding_pairs, per_axis, whole
+
+Size = int | Sequence[int]
+Padding = int | Sequence[int] | Sequence[tuple[int, int]] | str
+Shape = tuple[int | None, ...]
+Made = TypeVar("Made", bound="DynamicConv")
+
+
+class DynamicConv(keras.layers.Layer):
+    """A convolution whose kernel is a mixture of `kernel_num` kernels, another for each sample.
+
+    A subclass names its spec, builds what weighs the kernels, and mixes them.
+    """
+
+    rank: ClassVar[int]
+    spec_class: ClassVar[type[DynamicConvSpec]]
+    head_init: str
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Size,
+        strides: Size,
+        padding: Padding,
+        data_format: str | None,
+        dilation_rate: Size,
+        groups: int,
+        activation: Any,
+        use_bias: bool,
+        kernel_initializer: Any,
+        bias_initializer: Any,
+        kernel_regularizer: Any,
+        bias_regularizer: Any,
+        activity_regularizer: Any,
+        kernel_constraint: Any,
+        bias_constraint: Any,
+        **kwargs: Any,
+    ) -> None:
+        options = {name: kwargs.pop(name) for name in self.option_names()}
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.filters = whole("filters", filters, 1)
+        self.kernel_size = per_axis("kernel_size", kernel_size, self.rank, 1)
+        self.strides = per_axis("strides", strides, self.rank, 1)
+        self.padding = _plain_padding(padding, self.rank)
+        self.data_format = data_format_or_default(data_format)
+        self.dilation_rate = per_axis("dilation_rate", dilation_rate, self.rank, 1)
+        self.groups = whole("groups", groups, 1)
+        divisible(self.groups, filters=self.filters)
+        self.activation = keras.activations.get(activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.kernel_constraint = keras.constraints.get(kernel_constraint)
+        self.bias_constraint = keras.constraints.get(bias_constraint)
+        # Raises early; the width of the input is known in `build`.
+        checked = self._spec(in_channels=self.groups, **options)
+        for name in options:
+            setattr(self, name, getattr(checked, name))
+        self.input_spec = keras.InputSpec(ndim=self.rank + 2)
+
+    @classmethod
+    def option_names(cls) -> tuple[str, ...]:
+        """The options that are not those of every convolution."""
+        geometry = {field.name for field in fields(ConvSpec)}
+        return tuple(f.name for f in fields(cls.spec_class) if f.name not in geometry)
+
+    @classmethod
+    def from_static(cls: type[Made], conv: Any, *, noise: float = 0.1, **options: Any) -> Made:
+        """A layer that computes what `conv` computes, at the start and at any temperature.
+
+        It has the geometry, the bias, the activation, the regularizers, the name and the dtype of
+        `conv`. Its kernels differ by a noise that cancels in their mixture: equal kernels would
+        receive equal gradients and stay equal for ever.
+
+        Args:
+            conv: a built `keras.layers.Conv1D`, `Conv2D`, `Conv3D` or depthwise convolution.
+            noise: standard deviation of the kernels' difference over that of the kernel's values.
+            **options: those of this layer that are no geometry, such as `kernel_num`, and `name`.
+
+        Raises:
+            ValueError: `conv` is no plain convolution over as many axes, has no weights yet or has
+                constraints; an option is unknown; `head_init` is not "zero".
+        """
+        layer: Made = layer_like(cls, conv, {"head_init": "zero", **options})
+        width = static_spec(conv).in_channels
+        layer.build(shape_of_any_size(width, layer.rank, layer.data_format))
+        copy_function(layer, conv, noise)
+        return layer
+
+    def build(self, input_shape: Shape) -> None:
+        shape = shape_to_channels_last(input_shape, self.data_format)
+        if shape[-1] is None:
+            raise ValueError(f"expected a known number of channels, received shape {input_shape}")
+        options = {name: getattr(self, name) for name in self.option_names()}
+        self.spec: Any = self._spec(in_channels=shape[-1], **options)
+        self._window().output_shape(shape, self.filters)  # raises if the kernel does not fit
+        axis = -1 if self.data_format == "channels_last" else 1
+        self.input_spec = keras.InputSpec(ndim=self.rank + 2, axes={axis: shape[-1]})
+        out, inputs, *taps = self.spec.kernel_shape
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(self.spec.kernel_num, *taps, inputs, out),
+            initializer=PerExpert(self.kernel_initializer or kaiming_normal()),
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        self.bias = self._add_bias() if self.use_bias else None
+        self._build_attention(shape)
+
+    def set_temperature(self, temperature: float) -> None:
+        """Sets the divisor of the attention logits, where the layer has one.
+
+        Raises:
+            ValueError: it is not positive, or the layer is not built.
+        """
+        set_temperature(self, temperature)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        shape = shape_to_channels_last(input_shape, self.data_format)
+        shape = self._window().output_shape(shape, self.filters)
+        return shape_from_channels_last(shape, self.data_format)
+
+    def get_config(self) -> dict[str, Any]:
+        geometry = "filters kernel_size strides padding data_format dilation_rate groups use_bias"
+        plain = (*geometry.split(), *self.option_names())
+        config = super().get_config() | {name: getattr(self, name) for name in plain}
+        config["activation"] = keras.activations.serialize(self.activation)
+        for use in ("kernel_initializer", "bias_initializer"):
+            config[use] = keras.initializers.serialize(getattr(self, use))
+        for use in ("kernel_regularizer", "bias_regularizer", "activity_regularizer"):
+            config[use] = keras.regularizers.serialize(getattr(self, use))
+        for use in ("kernel_constraint", "bias_constraint"):
+            config[use] = keras.constraints.serialize(getattr(self, use))
+        return config
+
+    def _build_attention(self, shape: Shape) -> None:
+        """Creates what weighs the kernels, for inputs of `shape` with channels last."""
+        raise NotImplementedError
+
+    def _channels_last(self, inputs: Any) -> Any:
+        return to_channels_last(inputs, self.data_format)
+
+    def _convolved(self, convolution: Any, x: Any, mixing: Any) -> Any:
+        """The output, of x with channels last, by a function of `layers/functional.py`."""
+        y = convolution(
+            x, self.kernel, mixing, self.bias, self.strides, self.padding, self.dilation_rate
+        )
+        y = from_channels_last(y, self.data_format)
+        return y if self.activation is None else self.activation(y)
+
+    def _spec(self, in_channels: int, **options: Any) -> DynamicConvSpec:
+        return self.spec_class(
+            in_channels=in_channels,
+            out_channels=self.filters,
+            kernel_size=self.kernel_size,
+            stride=self.strides,
+            padding=self.padding,
+            dilation=self.dilation_rate,
+            groups=self.groups,
+            bias=self.use_bias,
+            rank=self.rank,
+            **options,
+        )
+
+    def _window(self) -> Window:
+        return Window.of(self.kernel_size, self.strides, self.padding, self.dilation_rate)
+
+    def _add_bias(self) -> keras.Variable:
+        return self.add_weight(
+            name="bias",
+            shape=self.spec.bias_shape,
+            initializer=self.bias_initializer,
+            regularizer=self.bias_regularizer,
+            constraint=self.bias_constraint,
+        )
+
+
+def _plain_padding(padding: Any, rank: int) -> Any:
+    """A word as Keras writes it, or (before, after) pairs."""
+    return padding.lower() if isinstance(padding, str) else padding_pairs(padding, rank)

@@ -1,0 +1,68 @@
+"""The temperature as training proceeds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from odconv_keras.layers import set_temperature
+from odconv_spec import linear_temperature
+
+
+class TemperatureSchedule(keras.callbacks.Callback):
+    """Lowers the temperature of every dynamic convolution of a model, linearly.
+
+    ODConv and DyConv are published with 30 to 1 over the first ten epochs, so with `steps` ten
+    times the number of batches of an epoch. The count goes on over several calls of `fit`, and
+    validation sees the temperature that training has reached.
+
+    Args:
+        steps: after how many batches of training `end` is reached. It then stays.
+        start: the first temperature.
+        end: the last temperature.
+
+    Attributes:
+        step: the number of batches so far; set it to go on with an interrupted training.
+
+    Raises:
+        ValueError: `steps` or a temperature is not positive.
+
+    Example:
+        >>> schedule = TemperatureSchedule(steps=10 * len(batches))
+        >>> model.fit(batches, epochs=100, callbacks=[schedule])
+    """
+
+    def __init__(self, steps: int, start: float = 30.0, end: float = 1.0) -> None:
+        super().__init__()
+        linear_temperature(0, steps, start, end)  # it checks them
+        self.steps = steps
+        self.start = start
+        self.end = end
+        self.step = 0
+        self._first_batch = 0
+
+    @property
+    def temperature(self) -> float:
+        """The temperature of the next batch."""
+        return linear_temperature(self.step, self.steps, self.start, self.end)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        set_temperature(self.model, self.temperature)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self._first_batch = batch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        before = self.temperature
+        # With `steps_per_execution` one call is for several batches, the last of which is `batch`.
+        self.step += batch - self._first_batch + 1
+        if self.temperature != before:
+            self._apply()
+
+    def _apply(self) -> None:
+        # On JAX the loop of `fit` holds the values of the variables, and takes those that a
+        # callback changed only after this call.
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()
+        set_temperature(self.model, self.temperature)

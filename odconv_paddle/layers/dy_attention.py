@@ -1,0 +1,26 @@
+"""The attention of DyConv: which share each kernel has in a sample's convolution."""
+
+from __future__ import annotations
+
+import paddle
+from paddle.nn import functional as F
+
+from odconv_paddle.layers.build_static import build_head, build_static_conv
+from odconv_paddle.layers.temperature import Tempered
+from odconv_spec import DyConvSpec
+
+
+@paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
+class DyConvAttention(Tempered):
+    """Global mean, two 1x1 convolutions with a ReLU between, softmax of logits / temperature."""
+
+    def __init__(self, spec: DyConvSpec) -> None:
+        super().__init__()
+        self.fc1 = build_static_conv(spec.fc1())
+        self.fc2 = build_head(spec.fc2(), spec.head_init)
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        pooled = x.mean(axis=list(range(2, x.ndim)), keepdim=True)  # (batch, in, *ones)
+        hidden = F.relu(self.fc1(pooled))  # (batch, hidden, *ones)
+        logits = self._tempered(self.fc2(hidden).flatten(1))  # (batch, kernel_num)
+        return F.softmax(logits, axis=1)

@@ -1,0 +1,154 @@
+"""What the dynamic convolutions have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, ClassVar, TypeVar
+
+import paddle
+from paddle import nn
+from paddle.nn.initializer import Constant
+
+from odconv_paddle.layers.from_static import layer_from_static
+from odconv_paddle.layers.init import kaiming_normal
+from odconv_paddle.layers.padding import as_spec_padding
+from odconv_paddle.layers.temperature import set_temperature
+from odconv_spec import ConvSpec, DynamicConvSpec
+
+Size = int | Sequence[int]
+Padding = Size | Sequence[Sequence[int]] | str
+Attr = Any  # paddle.ParamAttr, an initializer, a name or a bool, as in paddle.nn
+Layer = TypeVar("Layer", bound="DynamicConv")
+
+FORMATS = (("NCL", "NLC"), ("NCHW", "NHWC"), ("NCDHW", "NDHWC"))  # by rank - 1
+
+
+@paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
+class DynamicConv(nn.Layer):
+    """A bank of kernels and a bias, with the geometry of a convolution of `paddle.nn`."""
+
+    spec_type: ClassVar[type[DynamicConvSpec]]
+    rank: ClassVar[int]
+    spec: DynamicConvSpec
+    bias: paddle.Tensor | None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size,
+        padding: Padding,
+        dilation: Size,
+        groups: int,
+        padding_mode: str,
+        weight_attr: Attr,
+        bias_attr: Attr,
+        data_format: str | None,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        _check_paddle_options(padding_mode, weight_attr)
+        self._data_format = _checked_format(data_format, self.rank)
+        self._channels_last = not self._data_format.startswith("NC")
+        self.spec = spec = self.spec_type(
+            in_channels=in_channels,
+            out_channels=out_channels,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=as_spec_padding(padding, self.rank, self._channels_last),
+            dilation=dilation,
+            groups=groups,
+            bias=bias_attr is not False,
+            rank=self.rank,
+            **options,
+        )
+        # Plain values, because to_static cannot read a dataclass's properties.
+        self._in_channels = spec.in_channels
+        self._geometry = (spec.strides, spec.pads, spec.dilations, spec.groups)
+        self.weight = self.create_parameter(
+            list(spec.bank_shape),  # (kernel_num, out, in // groups, *kernel)
+            attr=weight_attr,
+            default_initializer=kaiming_normal(spec),
+        )
+        self.bias = self.create_parameter(
+            list(spec.bias_shape),  # (kernel_num, out) where kernels have their own, else (out,)
+            attr=bias_attr,
+            is_bias=True,
+            default_initializer=Constant(0.0),
+        )
+
+    @classmethod
+    def from_static(
+        cls: type[Layer], conv: nn.Layer, *, noise: float = 0.1, **options: Any
+    ) -> Layer:
+        """A layer that computes the same as a static convolution, until it is trained.
+
+        It has the geometry, bias, dtype, device and mode of `conv`, and its function at any
+        temperature. The kernels differ by noise that cancels in their mixture, so that they part
+        in training.
+
+        Args:
+            conv: a convolution of `paddle.nn`.
+            noise: standard deviation of the noise, relative to that of the kernel.
+            **options: keyword-only arguments of the layer; `head_init` is "zero".
+
+        Raises:
+            ValueError: `conv` is no plain convolution of the layer's rank, or an option is unknown
+                or would not keep the function.
+        """
+        return layer_from_static(cls, conv, noise, options)
+
+    def set_temperature(self, temperature: float) -> None:
+        """Sets the divisor of the attention logits. Raises ValueError if it is not positive."""
+        set_temperature(self, temperature)
+
+    def extra_repr(self) -> str:
+        spec = self.spec
+        shown = f"{spec.in_channels}, {spec.out_channels}, kernel_size={spec.kernel}"
+        shown += f", stride={spec.strides}, padding={spec.pads}, dilation={spec.dilations}"
+        shown += f", groups={spec.groups}, bias={spec.bias}, kernel_num={spec.kernel_num}"
+        for field in fields(spec):
+            value = getattr(spec, field.name)
+            if field.name not in _SHOWN and value != field.default:
+                shown += f", {field.name}={value!r}"
+        return f"{shown}, data_format={self._data_format}"
+
+    def _channels_first(self, x: paddle.Tensor) -> paddle.Tensor:
+        """The input as (batch, in, *map). Raises ValueError if it has another shape."""
+        channels = x.shape[-1 if self._channels_last else 1] if x.ndim == self.rank + 2 else None
+        if channels not in (self._in_channels, -1):  # -1 is not yet known
+            raise ValueError(
+                f"x: expected {self.rank + 2} axes ({self._data_format}) and "
+                f"{self._in_channels} channels, received the shape {list(x.shape)}"
+            )
+        if not self._channels_last:
+            return x
+        return x.transpose([0, self.rank + 1, *range(1, self.rank + 1)])
+
+    def _as_given(self, y: paddle.Tensor) -> paddle.Tensor:
+        """A result (batch, out, *map) with the axes in the order of the input's."""
+        return y.transpose([0, *range(2, self.rank + 2), 1]) if self._channels_last else y
+
+
+_SHOWN = frozenset(field.name for field in fields(ConvSpec)) | {"kernel_num"}
+
+
+def _checked_format(data_format: str | None, rank: int) -> str:
+    first, last = FORMATS[rank - 1]
+    if data_format is None:
+        return first
+    if data_format not in (first, last):
+        raise ValueError(f"data_format: expected {first!r} or {last!r}, received {data_format!r}")
+    return data_format
+
+
+def _check_paddle_options(padding_mode: str, weight_attr: Attr) -> None:
+    if padding_mode != "zeros":
+        raise ValueError(
+            f"padding_mode: expected 'zeros', received {padding_mode!r}; "
+            "for another padding call paddle.nn.functional.pad before the layer"
+        )
+    if weight_attr is False:
+        raise ValueError("weight_attr: expected None or a ParamAttr, received False")

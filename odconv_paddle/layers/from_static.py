@@ -1,0 +1,148 @@
+"""A dynamic layer from a static convolution of Paddle."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import paddle
+from paddle import nn
+from paddle.nn.layer.conv import _ConvNd
+
+from odconv_paddle.layers.padding import as_spec_padding
+from odconv_spec import ConvSpec, DynamicConvSpec
+
+if TYPE_CHECKING:
+    from odconv_paddle.layers.dynamic import DynamicConv
+
+CONVS: tuple[type[_ConvNd], ...] = (nn.Conv1D, nn.Conv2D, nn.Conv3D)  # by rank - 1
+Dynamic = TypeVar("Dynamic", bound="DynamicConv")
+
+
+def layer_from_static(
+    layer_type: type[Dynamic], conv: nn.Layer, noise: float, options: Mapping[str, Any]
+) -> Dynamic:
+    """A layer that starts with the function of `conv`; see `DynamicConv.from_static`."""
+    if not 0 <= noise < math.inf:
+        raise ValueError(f"noise: expected a number >= 0, received {noise!r}")
+    options = {"head_init": "zero", **options}
+    if options["head_init"] != "zero":
+        raise ValueError(
+            f"head_init: expected 'zero', which keeps the function, received "
+            f"{options['head_init']!r}"
+        )
+    layer = layer_like(layer_type, conv, options)
+    _take_function(layer, conv, noise)
+    return layer
+
+
+def layer_like(layer_type: type[Dynamic], conv: nn.Layer, options: Mapping[str, Any]) -> Dynamic:
+    """A layer with random values, and the geometry, bias, dtype, device and mode of `conv`."""
+    spec = static_spec(conv)
+    if spec.rank != layer_type.rank:
+        raise ValueError(
+            f"conv: expected a Conv{layer_type.rank}D for a {layer_type.__name__}, received a "
+            f"{type(conv).__name__}"
+        )
+    check_options(layer_type.spec_type, options)
+    layer = layer_type(
+        **geometry(spec), bias_attr=spec.bias, data_format=conv._data_format, **options
+    )
+    layer.to(device=conv.weight.place, dtype=conv.weight.dtype)
+    return layer.train() if conv.training else layer.eval()
+
+
+def static_spec(layer: nn.Layer) -> ConvSpec:
+    """The spec of a convolution of `paddle.nn`.
+
+    Raises:
+        ValueError: it is none, or it computes something else than its spec says.
+    """
+    conv, rank = _plain(layer)
+    # Beside "SAME" Paddle ignores the dilation.
+    same = isinstance(conv._padding, str) and conv._padding.upper() == "SAME"
+    channels_last = not conv._data_format.startswith("NC")
+    spec = ConvSpec(
+        in_channels=conv._in_channels,
+        out_channels=conv._out_channels,
+        kernel_size=conv._kernel_size,
+        stride=conv._stride,
+        padding=as_spec_padding(conv._padding, rank, channels_last),
+        dilation=1 if same else conv._dilation,
+        groups=conv._groups,
+        bias=conv.bias is not None,
+        rank=rank,
+    )
+    return replace(spec, padding=spec.pads)  # "SAME" beside a stride has no numbers, and raises
+
+
+def geometry(spec: ConvSpec) -> dict[str, Any]:
+    """The arguments of a layer of any kind with the geometry of `spec`."""
+    names = {field.name for field in fields(ConvSpec)} - {"bias", "rank"}
+    return {name: value for name, value in spec.options().items() if name in names}
+
+
+def check_options(spec_type: type[DynamicConvSpec], options: Mapping[str, Any]) -> None:
+    """Raises ValueError for options that the kind does not have, or with values out of range."""
+    known = {field.name for field in fields(spec_type)} - {field.name for field in fields(ConvSpec)}
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise ValueError(
+            f"expected options among {', '.join(sorted(known))}; received {', '.join(unknown)}"
+        )
+    spec_type(in_channels=1, out_channels=1, kernel_size=1, **options)
+
+
+def _plain(layer: nn.Layer) -> tuple[_ConvNd, int]:
+    """The layer, if it is a plain convolution, and its rank."""
+    for rank, kind in enumerate(CONVS, start=1):
+        if isinstance(layer, kind) and _forward(layer) is kind.forward:
+            _check_plain(layer)
+            return layer, rank
+    raise ValueError(
+        "conv: expected a Conv1D, Conv2D or Conv3D of paddle.nn with the forward of its class, "
+        f"received a {type(layer).__name__}"
+    )
+
+
+def _forward(layer: nn.Layer) -> Any:
+    return vars(layer).get("forward", type(layer).forward)
+
+
+def _check_plain(conv: _ConvNd) -> None:
+    if conv._padding_mode != "zeros":
+        raise ValueError(
+            f"padding_mode: expected 'zeros', received {conv._padding_mode!r}; give the "
+            "convolution no padding, and call paddle.nn.functional.pad before it"
+        )
+    if conv._forward_pre_hooks or conv._forward_post_hooks:
+        raise ValueError(
+            "conv: expected no hooks, which may change what it computes, received "
+            f"a {type(conv).__name__} with some; remove them before"
+        )
+    if not conv.weight._is_initialized():
+        raise ValueError(
+            f"conv: expected values, received a {type(conv).__name__} made under "
+            "paddle.LazyGuard; initialize() its parameters before"
+        )
+
+
+@paddle.no_grad()
+def _take_function(layer: DynamicConv, conv: nn.Layer, noise: float) -> None:
+    """Gives a layer with zero heads kernels whose mixture is the kernel of `conv`.
+
+    They differ by noise that cancels: alike kernels would get alike gradients for ever.
+    """
+    spec = layer.spec
+    kernel = conv.weight  # (out, in // groups, *kernel)
+    bank = kernel.unsqueeze(0).tile([spec.kernel_num, *[1] * kernel.ndim])
+    if noise and spec.kernel_num > 1:
+        e = paddle.randn(bank.shape, bank.dtype)
+        spread = (kernel - kernel.mean()).square().mean().sqrt()
+        bank = bank + noise * spread * (e - e.mean(0, keepdim=True))
+    layer.weight.set_value(bank / spec.start_gain)
+    if layer.bias is not None:
+        bias = conv.bias / spec.start_gain if spec.mixes_biases else conv.bias
+        layer.bias.set_value(paddle.broadcast_to(bias, list(spec.bias_shape)))

@@ -1,0 +1,50 @@
+"""The router of CondConv: how much of each kernel a sample's convolution has."""
+
+from __future__ import annotations
+
+import paddle
+from paddle import ParamAttr, nn
+from paddle.nn import functional as F
+from paddle.nn.initializer import Constant, Initializer, XavierUniform
+
+from odconv_paddle.layers.temperature import at_least_float32
+from odconv_spec import CondConvSpec
+
+
+@paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
+class Routing(nn.Linear):
+    """Routing weights (batch, kernel_num) of maps (batch, in, *map).
+
+    A linear layer on the mean over the map, then a sigmoid. Give the weights to several `CondConv`
+    layers with router="shared" to let one router steer a block:
+
+        >>> routing = Routing(16, 8)
+        >>> conv = CondConv2D(16, 32, 3, padding=1, kernel_num=8, router="shared")
+        >>> x = paddle.rand([2, 16, 8, 9])
+        >>> conv(x, routing(x)).shape
+        [2, 32, 8, 9]
+
+    Args:
+        in_channels: channels of the map.
+        kernel_num: number of kernels of the layers that it steers.
+        head_init: "published" starts at Glorot uniform, "zero" at 0.5 for each kernel.
+
+    Raises:
+        ValueError: an option is out of range.
+    """
+
+    def __init__(self, in_channels: int, kernel_num: int, head_init: str = "published") -> None:
+        CondConvSpec(
+            in_channels=in_channels,
+            out_channels=1,
+            kernel_size=1,
+            kernel_num=kernel_num,
+            head_init=head_init,
+        )  # it checks the options
+        start: Initializer = Constant(0.0) if head_init == "zero" else XavierUniform()
+        zeros = ParamAttr(initializer=Constant(0.0))
+        super().__init__(in_channels, kernel_num, ParamAttr(initializer=start), zeros)
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        pooled = input.mean(axis=list(range(2, input.ndim)))  # (batch, in)
+        return F.sigmoid(at_least_float32(F.linear(pooled, self.weight, self.bias)))

@@ -1,0 +1,58 @@
+"""The temperature as training proceeds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from paddle.callbacks import Callback
+
+from odconv_paddle.layers import set_temperature
+from odconv_spec import linear_temperature
+
+
+class TemperatureSchedule(Callback):
+    """Lowers the temperature of every dynamic convolution of a `paddle.Model`, linearly.
+
+    ODConv and DyConv are published with 30 to 1 over the first ten epochs, so with `steps` ten
+    times the number of batches of an epoch. The count goes on over several calls of `fit`, and
+    evaluation sees the temperature that training has reached.
+
+    Args:
+        steps: after how many batches of training `end` is reached. It then stays.
+        start: the first temperature.
+        end: the last temperature.
+
+    Attributes:
+        step: the number of batches so far; set it to go on with an interrupted training.
+
+    Raises:
+        ValueError: `steps` or a temperature is not positive.
+
+    Example:
+        >>> model = paddle.Model(create_model("od_resnet18"))
+        >>> model.fit(loader, callbacks=TemperatureSchedule(steps=10 * len(loader)))
+    """
+
+    def __init__(self, steps: int, start: float = 30.0, end: float = 1.0) -> None:
+        super().__init__()
+        linear_temperature(0, steps, start, end)  # it checks them
+        self.steps = steps
+        self.start = start
+        self.end = end
+        self.step = 0
+
+    @property
+    def temperature(self) -> float:
+        """The temperature of the next batch."""
+        return linear_temperature(self.step, self.steps, self.start, self.end)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._apply()
+
+    def on_train_batch_end(self, step: int, logs: Any = None) -> None:
+        self.step += 1
+        self._apply()
+
+    def _apply(self) -> None:
+        model: Any = self.model  # given by `fit` before any call
+        set_temperature(model.network, self.temperature)

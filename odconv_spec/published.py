@@ -1,0 +1,80 @@
+"""Sizes that were published for the models, beside the options that give them.
+
+Counts of ODConv and of the static networks are those of https://github.com/OSVAI/ODConv; those of
+CondConv, DyConv and of the ablations follow from ODConv's paper or were counted from public code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from odconv_spec.backbone import BackboneSpec
+from odconv_spec.models import model_spec
+
+MILLION = 1e6
+
+
+@dataclass(frozen=True)
+class Published:
+    """One row: the numbers in millions, as text, because their digits say how far to trust them."""
+
+    model: str
+    parameters: str
+    multiply_adds: str = ""
+    options: tuple[tuple[str, Any], ...] = field(default=())
+
+    def spec(self) -> BackboneSpec:
+        return model_spec(self.model, **dict(self.options))
+
+
+def agrees(text: str, count: int) -> bool:
+    """Whether `count` is the number of millions in `text` but for its rounding."""
+    unit = 10.0 ** -len(text.partition(".")[2])
+    return abs(count / MILLION - float(text)) <= unit / 2
+
+
+def _row(model: str, parameters: str, multiply_adds: str = "", **options: Any) -> Published:
+    return Published(model, parameters, multiply_adds, tuple(options.items()))
+
+
+PUBLISHED = (
+    _row("mobilenetv2_100", "3.50", "300.8"),
+    _row("cond_mobilenetv2_100", "22.88"),
+    _row("dy_mobilenetv2_100", "12.40"),
+    _row("od_mobilenetv2_100", "4.94", "311.8"),
+    _row("od_mobilenetv2_100", "11.51", "327.1", kernel_num=4),
+    _row("mobilenetv2_075", "2.64", "209.1"),
+    _row("cond_mobilenetv2_075", "17.51"),
+    _row("dy_mobilenetv2_075", "7.95"),
+    _row("od_mobilenetv2_075", "3.51", "217.1"),
+    _row("od_mobilenetv2_075", "7.50", "226.3", kernel_num=4),
+    _row("mobilenetv2_050", "1.97", "97.1"),
+    _row("cond_mobilenetv2_050", "13.61"),
+    _row("dy_mobilenetv2_050", "4.57"),
+    _row("od_mobilenetv2_050", "2.43", "101.8"),
+    _row("od_mobilenetv2_050", "4.44", "106.4", kernel_num=4),
+    _row("resnet18", "11.69", "1814"),
+    _row("cond_resnet18", "81.35"),
+    _row("dy_resnet18", "45.47"),
+    _row("od_resnet18", "11.94", "1838"),
+    _row("od_resnet18", "22.93", kernel_num=2),
+    _row("od_resnet18", "33.92", kernel_num=3),
+    _row("od_resnet18", "44.90", "1916", kernel_num=4),
+    _row("od_resnet18", "88.84", kernel_num=8),
+    _row("od_resnet18", "12.58", reduction=1 / 4),
+    _row("od_resnet18", "12.15", reduction=1 / 8),
+    _row("od_resnet18", "11.87", reduction=1 / 32),
+    _row("od_resnet18", "45.54", kernel_num=4, reduction=1 / 4),
+    _row("od_resnet18", "45.10", kernel_num=4, reduction=1 / 8),
+    _row("od_resnet18", "44.83", kernel_num=4, reduction=1 / 32),
+    _row("resnet50", "25.56", "3858"),
+    _row("cond_resnet50", "129.87"),
+    _row("dy_resnet50", "100.87"),
+    _row("dy_resnet50", "100.88", fc1_bias=True),
+    _row("od_resnet50", "28.64", "3916"),
+    _row("od_resnet50", "90.67", "4080", kernel_num=4),
+    _row("resnet101", "44.55", "7570"),
+    _row("od_resnet101", "50.82", "7675"),
+    _row("od_resnet101", "90.44", "7802", kernel_num=2),
+)

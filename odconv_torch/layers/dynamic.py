@@ -1,0 +1,131 @@
+"""What ODConv, DyConv and CondConv share: the bank of kernels, its geometry, its checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from torch import nn
+
+from odconv_spec import ConvSpec, DynamicConvSpec
+from odconv_torch.layers.from_static import from_static
+from odconv_torch.layers.init import kaiming_normal_experts_
+from odconv_torch.layers.padding import check_padding_mode, no_padding, pad
+from odconv_torch.layers.temperature import set_temperature
+
+Size = int | tuple[int, ...]
+Padding = Size | tuple[tuple[int, int], ...] | str
+Device = torch.device | str | None
+Layer = TypeVar("Layer", bound="DynamicConv")
+
+_MAP = ("depth", "height", "width")
+
+
+class DynamicConv(nn.Module):
+    """A bank of kernels (kernel_num, out, in // groups, *kernel) that each sample mixes.
+
+    Attributes:
+        spec: all options in their normal form.
+        weight: the bank.
+        bias: (kernel_num, out) where each kernel has a bias, (out,) where not, or None.
+    """
+
+    rank: ClassVar[int]
+    spec: DynamicConvSpec
+    bias: nn.Parameter | None
+
+    def __init__(
+        self,
+        spec: DynamicConvSpec,
+        padding_mode: str = "zeros",
+        device: Device = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.padding_mode = check_padding_mode(padding_mode)
+        self._padding = spec.pads
+        self.weight = nn.Parameter(torch.empty(spec.bank_shape, device=device, dtype=dtype))
+        bias = torch.empty(spec.bias_shape, device=device, dtype=dtype) if spec.bias else None
+        self.register_parameter("bias", None if bias is None else nn.Parameter(bias))
+        DynamicConv.reset_parameters(self)
+
+    def reset_parameters(self) -> None:
+        """Kaiming normal for each kernel, zero biases. What weighs the kernels has its own."""
+        kaiming_normal_experts_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def set_temperature(self, temperature: float) -> None:
+        """Sets the divisor of the attention logits; CondConv has none and is left alone.
+
+        Raises:
+            ValueError: `temperature` is not a positive finite number.
+        """
+        set_temperature(self, temperature)
+
+    @classmethod
+    def from_static(
+        cls: type[Layer], conv: nn.Module, *, noise: float = 0.1, **options: Any
+    ) -> Layer:
+        """A new layer that computes what `conv` computes, at any temperature, until it is trained.
+
+        It has the geometry, bias, dtype and device of `conv`. Every kernel starts near that of
+        `conv`, divided by the factor that the untrained attentions make, and the differences
+        between kernels cancel in the mixture.
+
+        Args:
+            conv: a `torch.nn.Conv1d`, `Conv2d` or `Conv3d`, as this layer.
+            noise: standard deviation of the differences over that of `conv`'s kernel. Kernels that
+                are alike would get the same gradients for ever.
+            **options: the layer's own, such as `kernel_num`; `head_init` is "zero" here.
+
+        Raises:
+            ValueError: `conv` is no plain convolution of this rank, `noise` is negative, or an
+                option is out of range or would change the function.
+        """
+        return from_static(cls, conv, noise, options)
+
+    def _convolve(
+        self,
+        function: Callable[..., torch.Tensor],
+        x: torch.Tensor,
+        attention: Any,
+    ) -> torch.Tensor:
+        """`function` (`od_conv` or `mixed_conv`) of the input with this layer's arrays."""
+        spec, padding = self.spec, self._padding
+        if self.padding_mode != "zeros":
+            x, padding = pad(x, padding, self.padding_mode), no_padding(spec.rank)
+        return function(
+            x, self.weight, attention, self.bias, spec.strides, padding, spec.dilations, spec.groups
+        )
+
+    def _check_input(self, x: torch.Tensor) -> None:
+        spec = self.spec
+        if x.dim() != spec.rank + 2 or x.shape[1] != spec.in_channels:
+            axes = ", ".join(("batch", str(spec.in_channels), *_MAP[-spec.rank :]))
+            raise ValueError(
+                f"{type(self).__name__}: expected an input ({axes}), received {tuple(x.shape)}"
+            )
+
+    def extra_repr(self) -> str:
+        spec = self.spec
+        shown = f"{spec.in_channels}, {spec.out_channels}, kernel_size={spec.kernel}"
+        shown += f", stride={spec.strides}, padding={spec.pads}, dilation={spec.dilations}"
+        shown += f", groups={spec.groups}, bias={spec.bias}"
+        if self.padding_mode != "zeros":
+            shown += f", padding_mode={self.padding_mode!r}"
+        return ", ".join((shown, *(f"{k}={v!r}" for k, v in _notable(spec).items())))
+
+
+def _notable(spec: DynamicConvSpec) -> dict[str, Any]:
+    """The number of kernels, and the options that differ from their defaults."""
+    geometry = {field.name for field in fields(ConvSpec)}
+    own = [field for field in fields(spec) if field.name not in geometry]
+    return {
+        field.name: getattr(spec, field.name)
+        for field in own
+        if field.name == "kernel_num" or getattr(spec, field.name) != field.default
+    }

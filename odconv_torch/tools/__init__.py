@@ -1,0 +1,7 @@
+"""What puts dynamic convolutions into a network of one's own, trains them and deploys them."""
+
+from odconv_torch.tools.fuse import fuse
+from odconv_torch.tools.replace import Replaced, Replacement, replace_convs
+from odconv_torch.tools.schedule import TemperatureScheduler
+
+__all__ = ["Replaced", "Replacement", "TemperatureScheduler", "fuse", "replace_convs"]

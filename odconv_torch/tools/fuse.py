@@ -1,0 +1,78 @@
+"""Folds a batch norm into the dynamic convolution before it."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from odconv_spec import CondConvSpec
+from odconv_torch.layers import DynamicConv
+
+
+def fuse(conv: DynamicConv, norm: nn.Module) -> DynamicConv:
+    """A new layer that computes norm(conv(x)) as in inference.
+
+    The scale of the running statistics goes into the kernels and the shift into the bias, which
+    ODConv adds after its filter attention and DyConv mixes by weights that add up to one. Static
+    convolutions have `torch.nn.utils.fuse_conv_bn_eval`.
+
+    Args:
+        conv: an ODConv, DyConv or CondConv layer; it is left as it is.
+        norm: a batch norm of its output with running statistics.
+
+    Raises:
+        ValueError: another kind of layer, other channels, no running statistics, or a CondConv
+            with mixed biases: its routing weights do not add up to one, so that a shift that is
+            mixed would no longer be the same for all samples.
+    """
+    scale, shift = _scale_and_shift(norm)
+    _check(conv, scale)
+    fused = copy.deepcopy(conv)
+    constant: dict[str, Any] = {"mix_bias": False} if isinstance(conv.spec, CondConvSpec) else {}
+    fused.spec = replace(conv.spec, bias=True, **constant)
+    with torch.no_grad():
+        rows = scale.reshape(-1, *[1] * (conv.weight.dim() - 2))  # (out, 1, *ones)
+        fused.weight = nn.Parameter((conv.weight * rows).to(conv.weight.dtype))
+        bias = shift if conv.bias is None else conv.bias * scale + shift
+        bias = bias.to(conv.weight.dtype).expand(fused.spec.bias_shape)
+        fused.bias = nn.Parameter(bias.contiguous())
+    return fused
+
+
+def _scale_and_shift(norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+    """norm(y) = y * scale + shift in inference, both (channels,)."""
+    if not isinstance(norm, _BatchNorm):
+        raise ValueError(f"norm: expected a torch.nn.BatchNorm, received {type(norm).__name__}")
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError(
+            "norm: expected running statistics, received a batch norm with "
+            "track_running_stats=False, which is no fixed function"
+        )
+    with torch.no_grad():
+        scale = (norm.running_var + norm.eps).rsqrt()
+        scale = scale if norm.weight is None else scale * norm.weight
+        shift = -norm.running_mean * scale
+        return scale, shift if norm.bias is None else shift + norm.bias
+
+
+def _check(conv: nn.Module, scale: torch.Tensor) -> None:
+    if not isinstance(conv, DynamicConv):
+        raise ValueError(
+            f"conv: expected an ODConv, DyConv or CondConv layer, received {type(conv).__name__}"
+        )
+    spec = conv.spec
+    if len(scale) != spec.out_channels:
+        raise ValueError(
+            f"norm: expected {spec.out_channels} channels as the convolution gives, received "
+            f"{len(scale)}"
+        )
+    if isinstance(spec, CondConvSpec) and spec.bias and spec.mix_bias:
+        raise ValueError(
+            "conv: expected a CondConv without a bias or with mix_bias=False, received one with "
+            "mixed biases; its routing weights do not add up to one, so they would scale the shift"
+        )

@@ -1,0 +1,31 @@
+"""What a layer shows of its attentions, by the names of the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy.typing as npt
+
+
+def attentions(
+    layer: Any, call: Callable[[Any], Any], numpy: Callable[[Any], npt.NDArray[Any]]
+) -> dict[str, npt.NDArray[Any]]:
+    """The attentions that exist, in whatever shape the framework gives them.
+
+    Args:
+        layer: a convolution of any kind, or a network, which shows none.
+        call: runs the sub-layer that it is given on the case's input, in inference mode.
+        numpy: turns a tensor of the framework into an array.
+    """
+    mixer = getattr(layer, "attention", None) or getattr(layer, "routing", None)
+    if mixer is None:
+        return {}
+    found = call(mixer)
+    table = found._asdict() if hasattr(found, "_asdict") else {"kernel": found}
+    return {name: numpy(value) for name, value in table.items() if value is not None}
+
+
+def running(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """The running statistics among a model's arrays."""
+    return {n: a for n, a in arrays.items() if n.rpartition(".")[2].startswith("running_")}

@@ -1,0 +1,70 @@
+"""Networks: a few layers trained for some steps, and the published ones forward."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from odconv_spec import (
+    BackboneSpec,
+    ConvChoice,
+    MobileNetV2Spec,
+    ResNetSpec,
+    list_models,
+    model_spec,
+)
+from parity_tests.problems import Case, Problem
+from parity_tests.reference import random_arrays
+
+
+def step_cases() -> Iterator[Case]:
+    """Five optimiser steps on networks of a few layers."""
+    od, dy, cond = (ConvChoice.of(kind, kernel_num=2) for kind in ("od", "dy", "cond"))
+    few: dict[str, Any] = {"stages": ((8, 1), (12, 1)), "stem_channels": 8, "num_classes": 5}
+    networks = {
+        "resnet-basic": ResNetSpec(**few),
+        "od-resnet-basic": ResNetSpec(conv=od, **few),
+        "od-resnet-bottleneck": ResNetSpec(conv=od, block="bottleneck", **few),
+        "mobilenetv2": MobileNetV2Spec(width=0.5, stages=((1, 16, 1, 1),), num_classes=5),
+        "od-mobilenetv2": MobileNetV2Spec(
+            conv=od, width=0.5, stages=((1, 16, 1, 1), (3, 24, 2, 2)), num_classes=5
+        ),
+        "dy-resnet-basic": ResNetSpec(conv=dy, **few),
+        "dy-mobilenetv2": MobileNetV2Spec(
+            conv=dy, width=0.5, stages=((1, 16, 1, 1), (3, 24, 1, 2)), num_classes=5
+        ),
+        "cond-resnet-bottleneck": ResNetSpec(conv=cond, block="bottleneck", **few),
+        "cond-mobilenetv2": MobileNetV2Spec(
+            conv=cond, width=0.5, stages=((1, 16, 1, 1), (3, 24, 2, 2)), num_classes=5
+        ),
+    }
+    for seed, (name, spec) in enumerate(networks.items()):
+        yield Case("steps", name, "float64", partial(_steps, seed, spec))
+
+
+def _steps(seed: int, spec: BackboneSpec) -> Problem:
+    generator = np.random.default_rng(seed)
+    x = generator.standard_normal((5, 4, 3, 32, 40))  # (steps, batch, channels, height, width)
+    labels = generator.integers(0, 5, (5, 4))
+    arrays = random_arrays(spec.parameters(), seed)
+    return Problem(spec, arrays, x, training=True, temperature=3.0, labels=labels)
+
+
+def backbone_cases() -> Iterator[Case]:
+    """All published networks forward, the dynamic ones with two kernels but for the deep."""
+    for seed, name in enumerate(list_models()):
+        yield Case("backbone", name, "float64", partial(_backbone, seed, name, "float64"))
+        if name in ("od_resnet18", "od_mobilenetv2_100"):
+            yield Case("backbone", name, "float32", partial(_backbone, seed, name, "float32"))
+
+
+def _backbone(seed: int, name: str, dtype: str) -> Problem:
+    static = name.startswith(("resnet", "mobilenetv2"))
+    deep = name in ("od_resnet34", "od_resnet50", "od_resnet101")
+    options = {} if static or deep else {"kernel_num": 2}
+    spec = model_spec(name, num_classes=10, **options)
+    x = np.random.default_rng(seed).standard_normal((2, 3, 48, 40)).astype(dtype)
+    return Problem(spec, random_arrays(spec.parameters(), seed, dtype), x, dtype=dtype)

@@ -1,0 +1,117 @@
+"""Random layers: every kind, rank, geometry and option, each from a seed and a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from odconv_spec import CondConvSpec, DyConvSpec, DynamicConvSpec, ODConvSpec
+from odconv_spec.od_conv import ATTENTIONS
+from parity_tests.layer_cases import layer_problem
+from parity_tests.problems import Case, Problem
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """`count` layers of one seed."""
+
+    seed: int = 0
+    count: int = 300
+
+
+USUAL = Sweep()
+
+
+def sweep_cases(sweep: Sweep) -> Iterator[Case]:
+    for number in range(sweep.count):
+        name = f"{sweep.seed}-{number:03d}"
+        yield Case("sweep", name, "float64", partial(_problem, sweep.seed, number))
+
+
+def _problem(seed: int, number: int) -> Problem:
+    draw = Draw(np.random.default_rng((seed, number)))
+    spec = draw.spec()
+    temperature = float(np.exp(draw.generator.uniform(0, np.log(30))))
+    return layer_problem(number, spec, draw.shape(spec), temperature, training=draw.flag(0.6))
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Random options and shapes."""
+
+    generator: np.random.Generator
+
+    def spec(self) -> DynamicConvSpec:
+        kind, options = self.one_of((self._od, self._dy, self._cond))()
+        rank = self.one_of((1, 2, 2, 3))
+        groups = self.one_of((1, 1, 2, 3))
+        depthwise = self.flag(0.2)
+        inputs = groups * self.number(1, 5)
+        outputs = inputs if depthwise or self.flag(0.2) else groups * self.number(1, 5)
+        kernel = self.per_axis(rank, 1, 4 if rank < 3 else 3)
+        same = self.flag(0.15)
+        pairs = tuple((self.number(0, 2), self.number(0, 2)) for _ in range(rank))
+        spec: DynamicConvSpec = kind(
+            in_channels=inputs,
+            out_channels=outputs,
+            kernel_size=kernel,
+            stride=1 if same else self.per_axis(rank, 1, 3),
+            padding="same" if same else self.one_of((pairs, self.number(0, 2))),
+            dilation=self.per_axis(rank, 1, 2),
+            groups=inputs if depthwise else groups,
+            bias=self.flag(0.5),
+            rank=rank,
+            **options,
+        )
+        return spec
+
+    def shape(self, spec: DynamicConvSpec) -> tuple[int, ...]:
+        """(batch, *map), with a map into which the kernel fits, often only just."""
+        least = [
+            max(1, reach * (taps - 1) + 1 - sum(pair))
+            for taps, reach, pair in zip(spec.kernel, spec.dilations, spec.pads, strict=True)
+        ]
+        more = 0 if self.flag(0.2) else 5
+        return (self.number(1, 3), *(size + self.number(0, more) for size in least))
+
+    def _od(self) -> tuple[type[ODConvSpec], dict[str, Any]]:
+        chosen = tuple(name for name in ATTENTIONS if self.flag(0.7))
+        return ODConvSpec, {
+            "kernel_num": self.number(1, 4) if "kernel" in chosen else 1,
+            "reduction": self.one_of((0.0625, 0.25, 1.0)),
+            "min_channels": self.number(1, 16),
+            "attentions": chosen,
+            "spatial_activation": self.one_of(("sigmoid", "softmax")),
+            "attention_sharing": self.flag(0.6),
+            "norm": self.one_of(("batch", "batch", "layer", "none")),
+        }
+
+    def _dy(self) -> tuple[type[DyConvSpec], dict[str, Any]]:
+        return DyConvSpec, {
+            "kernel_num": self.number(1, 5),
+            "reduction": self.one_of((0.25, 0.5)),
+            "hidden_rule": self.one_of(("paper", "plus_one")),
+            "hidden_channels": self.one_of((None, None, self.number(1, 6))),
+            "fc1_bias": self.flag(0.5),
+            "fc2_bias": self.flag(0.7),
+        }
+
+    def _cond(self) -> tuple[type[CondConvSpec], dict[str, Any]]:
+        return CondConvSpec, {"kernel_num": self.number(1, 8), "mix_bias": self.flag(0.7)}
+
+    def number(self, low: int, high: int) -> int:
+        """A whole number of [low, high]."""
+        return int(self.generator.integers(low, high + 1))
+
+    def flag(self, probability: float) -> bool:
+        return bool(self.generator.random() < probability)
+
+    def one_of(self, choices: Sequence[Any]) -> Any:
+        return choices[self.number(0, len(choices) - 1)]
+
+    def per_axis(self, rank: int, low: int, high: int) -> tuple[int, ...]:
+        return tuple(self.number(low, high) for _ in range(rank))

@@ -1,0 +1,129 @@
+"""Which kind of convolution, with which options, a backbone's arrays belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from odconv_spec import ConvChoice, DyConvSpec
+from odconv_spec.od_conv import ATTENTIONS
+from weights_converter.errors import MismatchError
+
+Shapes = Mapping[str, tuple[int, ...]]
+Widths = set[tuple[int, int]]  # input channels and hidden width of the attentions
+
+
+def infer_conv(shapes: Shapes) -> ConvChoice:
+    """The convolution of the blocks, from canonical names and shapes.
+
+    What leaves no trace in the arrays, such as the activation of the spatial attention, is taken
+    to be as published.
+
+    Raises:
+        MismatchError: no options explain the widths.
+    """
+    if _ending(shapes, ".attention.fc.weight"):
+        return ConvChoice.of("od", **_od(shapes))
+    if _ending(shapes, ".attention.fc1.weight"):
+        return ConvChoice.of("dy", **_dy(shapes))
+    if routers := _ending(shapes, ".routing.weight"):
+        return ConvChoice.of("cond", kernel_num=dimension(shapes, routers[0], 0))
+    return ConvChoice.of("static")
+
+
+def _od(shapes: Shapes) -> dict[str, Any]:
+    trunk = _ending(shapes, ".attention.fc.weight")[0]
+    kernel_num = dimension(shapes, trunk.replace("attention.fc.weight", "weight"), 0)
+    found = [name for name in ATTENTIONS if _ending(shapes, f".attention.{name}_fc.weight")]
+    # A single kernel has no kernel head, whether it was asked for or not.
+    single = ["kernel"] if kernel_num == 1 else []
+    return {
+        "kernel_num": kernel_num,
+        "attentions": [*found, *single],
+        "attention_sharing": kernel_num == 1 or not _has_own_attentions(shapes, kernel_num),
+        "norm": _norm(shapes),
+        **_od_hidden(_widths(shapes, ".attention.fc.weight")),
+    }
+
+
+def _has_own_attentions(shapes: Shapes, kernel_num: int) -> bool:
+    """Whether a channel or a filter head is `kernel_num` times as wide as what it scales."""
+    heads = _ending(shapes, ".attention.channel_fc.weight")
+    pairs = [(name, dimension(shapes, name.replace("channel_fc", "fc"), 1)) for name in heads]
+    heads = _ending(shapes, ".attention.filter_fc.weight")
+    pairs += [(n, dimension(shapes, n.replace("attention.filter_fc.", ""), 1)) for n in heads]
+    return any(dimension(shapes, name, 0) == kernel_num * width for name, width in pairs)
+
+
+def _norm(shapes: Shapes) -> str:
+    if _ending(shapes, ".attention.bn.weight"):
+        return "batch"
+    return "layer" if _ending(shapes, ".attention.ln.weight") else "none"
+
+
+def _od_hidden(widths: Widths) -> dict[str, Any]:
+    """`reduction` and `min_channels` that explain every hidden width: the published ones first."""
+    for floor in sorted({16, min((h for _, h in widths), default=16)}, reverse=True):
+        for reduction in (1 / 16, *_ratios(widths)):
+            if all(hidden == max(int(width * reduction), floor) for width, hidden in widths):
+                return {"reduction": reduction, "min_channels": floor}
+    raise _unexplained(widths, "max(int(width * reduction), min_channels)")
+
+
+def _dy(shapes: Shapes) -> dict[str, Any]:
+    trunk = _ending(shapes, ".attention.fc1.weight")[0]
+    kernel_num = dimension(shapes, trunk.replace("attention.fc1.weight", "weight"), 0)
+    return {
+        "kernel_num": kernel_num,
+        "fc1_bias": bool(_ending(shapes, ".attention.fc1.bias")),
+        "fc2_bias": bool(_ending(shapes, ".attention.fc2.bias")),
+        **_dy_hidden(_widths(shapes, ".attention.fc1.weight"), kernel_num),
+    }
+
+
+def _dy_hidden(widths: Widths, kernel_num: int) -> dict[str, Any]:
+    """The options that explain every hidden width: those of the paper first."""
+    for rule in ("paper", "plus_one"):
+        less = {(width, hidden - (rule == "plus_one")) for width, hidden in widths}
+        for reduction in (0.25, *_ratios(less)):
+            options = {"hidden_rule": rule, "reduction": reduction}
+            if all(_dy_width(w, kernel_num, options) == hidden for w, hidden in widths):
+                return options
+    if len({hidden for _, hidden in widths}) == 1:
+        return {"hidden_channels": next(iter(widths))[1]}
+    raise _unexplained(widths, "int(width * reduction), or one more")
+
+
+def _dy_width(in_channels: int, kernel_num: int, options: Mapping[str, Any]) -> int:
+    known: dict[str, Any] = {"in_channels": in_channels, "kernel_num": kernel_num, **options}
+    return DyConvSpec(out_channels=1, kernel_size=1, **known).attention_channels
+
+
+def _ratios(widths: Widths) -> Iterator[float]:
+    return iter(sorted({hidden / width for width, hidden in widths if 0 < hidden <= width}))
+
+
+def _widths(shapes: Shapes, suffix: str) -> Widths:
+    return {(shapes[n][1], shapes[n][0]) for n in _ending(shapes, suffix) if len(shapes[n]) == 4}
+
+
+def _ending(shapes: Shapes, suffix: str) -> list[str]:
+    return [name for name in shapes if name.endswith(suffix)]
+
+
+def dimension(shapes: Shapes, name: str, axis: int) -> int:
+    """The size of one axis; MismatchError if the array or the axis is missing."""
+    shape = shapes.get(name, ())
+    if axis >= len(shape):
+        raise MismatchError(
+            f"{name}: expected an array with at least {axis + 1} axes, "
+            + (f"found the shape {shape}" if name in shapes else "found no such array")
+        )
+    return shape[axis]
+
+
+def _unexplained(widths: Widths, rule: str) -> MismatchError:
+    return MismatchError(
+        "no reduction explains the hidden widths of the attentions: (width, hidden) "
+        f"{sorted(widths)[:6]}; expected hidden = {rule}"
+    )
