@@ -1,16 +1,18 @@
-# Every target sets up a virtual environment in .venv on demand and uses it again afterwards.
+# Every target sets up its virtual environment on demand and uses it again afterwards.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# torchvision and timm need a torch that the other frameworks do not share an environment with.
+VISION := .venv-vision/.installed
 
-
-.PHONY: help install demo test slow lint format bench clean
+.PHONY: help install demo test slow vision lint format bench clean
 
 help:
 	@echo "make install  set up .venv"
 	@echo "make demo     convert the shipped checkpoint, run it in five runtimes, show the result"
 	@echo "make test     run the tests"
 	@echo "make slow     run the slow sweeps"
+	@echo "make vision   run the tests with torchvision and timm, in .venv-vision"
 	@echo "make lint     ruff and mypy"
 	@echo "make format   let ruff change the files"
 	@echo "make bench    measure speed"
@@ -33,6 +35,15 @@ slow: install
 	$(BIN)/python -m tests.run parity-keras-jax parity-keras-torch keras-tensorflow keras-jax \
 		keras-torch together -- -m slow
 
+$(VISION): pyproject.toml constraints-vision.txt
+	$(PYTHON) -m venv .venv-vision
+	.venv-vision/bin/python -m pip install --quiet --constraint constraints-vision.txt \
+		--editable '.[vision]'
+	@touch $@
+
+vision: $(VISION)
+	.venv-vision/bin/python -m pytest tests/vision
+
 lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -46,4 +57,4 @@ bench: install
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv demo_output
+	rm -rf .venv .venv-vision demo_output

@@ -43,7 +43,7 @@ def layer_like(layer_type: type[Dynamic], conv: nn.Layer, options: Mapping[str, 
     spec = static_spec(conv)
     if spec.rank != layer_type.rank:
         raise ValueError(
-            f"conv: expected a Conv{layer_type.rank}D for a {layer_type.__name__}, received a "
+            f"conv: expected Conv{layer_type.rank}D for {layer_type.__name__}, received "
             f"{type(conv).__name__}"
         )
     check_options(layer_type.spec_type, options)
@@ -103,7 +103,7 @@ def _plain(layer: nn.Layer) -> tuple[_ConvNd, int]:
             return layer, rank
     raise ValueError(
         "conv: expected a Conv1D, Conv2D or Conv3D of paddle.nn with the forward of its class, "
-        f"received a {type(layer).__name__}"
+        f"received {type(layer).__name__}"
     )
 
 
@@ -120,11 +120,11 @@ def _check_plain(conv: _ConvNd) -> None:
     if conv._forward_pre_hooks or conv._forward_post_hooks:
         raise ValueError(
             "conv: expected no hooks, which may change what it computes, received "
-            f"a {type(conv).__name__} with some; remove them before"
+            f"{type(conv).__name__} with hooks; remove them before"
         )
     if not conv.weight._is_initialized():
         raise ValueError(
-            f"conv: expected values, received a {type(conv).__name__} made under "
+            f"conv: expected values, received {type(conv).__name__} made under "
             "paddle.LazyGuard; initialize() its parameters before"
         )
 

@@ -49,7 +49,7 @@ def fuse(conv: DynamicConv, norm: nn.Layer) -> DynamicConv:
 def _check(conv: nn.Layer, norm: Any) -> None:
     if not isinstance(conv, DynamicConv):
         raise ValueError(
-            f"conv: expected an ODConv, DyConv or CondConv layer, received a {type(conv).__name__}"
+            f"conv: expected an ODConv, DyConv or CondConv layer, received {type(conv).__name__}"
         )
     spec = conv.spec
     if norm._num_features != spec.out_channels:
@@ -74,7 +74,7 @@ def _scale_and_shift(norm: nn.Layer) -> tuple[paddle.Tensor, paddle.Tensor]:
     """norm(y) = y * scale + shift in inference, both (channels,)."""
     if not isinstance(norm, _BatchNormBase):
         raise ValueError(
-            "norm: expected a BatchNorm1D, BatchNorm2D or BatchNorm3D of paddle.nn, received a "
+            "norm: expected a BatchNorm1D, BatchNorm2D or BatchNorm3D of paddle.nn, received "
             f"{type(norm).__name__}"
         )
     if norm._use_global_stats is False:

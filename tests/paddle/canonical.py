@@ -19,10 +19,15 @@ def paddle_shape(parameter):
     return parameter.shape[::-1] if transposed else parameter.shape
 
 
+def stored(parameter, array):
+    """A canonical array as Paddle keeps it."""
+    return array.T if parameter.role is Role.LINEAR_KERNEL else array
+
+
 def assign(layer, parameters, arrays):
     state = layer.state_dict()
     for parameter in parameters:
-        state[paddle_name(parameter)].set_value(paddle.to_tensor(arrays[parameter.name]))
+        state[paddle_name(parameter)].set_value(stored(parameter, arrays[parameter.name]))
 
 
 def randomised(layer):

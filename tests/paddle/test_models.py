@@ -12,17 +12,17 @@ import paddle
 import pytest
 from canonical import paddle_name, paddle_shape
 
-import odconv_paddle
 from odconv_paddle import create_model, list_models, set_temperature
 from odconv_spec import model_spec
 
 GOLDEN = Path(__file__).parents[2] / "parity_tests" / "golden" / "official_names.json.gz"
 OFFICIAL = json.loads(gzip.decompress(GOLDEN.read_bytes()))
+RESNET = {"stages": [[8, 1], [12, 1]], "stem_channels": 8}
+MOBILENET = {"stages": [[1, 16, 1, 1], [3, 24, 2, 2]]}
 SMALL = {
-    "od_resnet18": {"stages": [[8, 1], [12, 1]], "stem_channels": 8},
-    "od_resnet50": {"stages": [[8, 1], [12, 1]], "stem_channels": 8},
-    "od_mobilenetv2_050": {"stages": [[1, 16, 1, 1], [3, 24, 2, 2]]},
-    "resnet18": {"stages": [[8, 1], [12, 1]], "stem_channels": 8},
+    name: MOBILENET if "mobilenet" in name else RESNET
+    for name in list_models()
+    if name.endswith(("resnet18", "resnet50", "mobilenetv2_050"))
 }
 
 
@@ -55,13 +55,22 @@ def test_starting_values():
 
 
 @pytest.mark.parametrize("name", list_models())
-def test_every_name_is_a_function_too(name):
-    assert getattr(odconv_paddle, name).args == (name,)
+def test_every_model_stores_what_its_spec_says(name):
+    with paddle.LazyGuard():
+        model = create_model(name)
+    parameters = model_spec(name).parameters()
+    found = [(key, tuple(value.shape)) for key, value in model.state_dict().items()]
+    assert found == [(paddle_name(p), paddle_shape(p)) for p in parameters]
+    trainable = [p for p in model.parameters() if not p.stop_gradient]
+    assert sum(p.size for p in trainable) == model.spec.trainable_count()
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_every_parameter_learns(name):
-    model = small(name, **({"head_init": "published"} if name.startswith("od_") else {}))
+    options = {"head_init": "published"} if name.startswith(("od_", "dy_", "cond_")) else {}
+    if name.startswith("dy_"):
+        options["hidden_channels"] = 16  # few ReLUs may all be dead
+    model = small(name, **options)
     x = paddle.randn([4, 3, 32, 40])
     paddle.nn.functional.cross_entropy(model(x), paddle.arange(4)).backward()
     trainable = [p for p in model.parameters() if not p.stop_gradient]
@@ -96,25 +105,50 @@ def test_a_batch_of_one_trains(name):
     assert y.isfinite().all()
 
 
-def test_temperature_reaches_every_layer_and_changes_the_output():
-    model = small("od_resnet18", head_init="published")
+@pytest.mark.parametrize(("name", "layers"), [("od_resnet18", 4), ("dy_resnet18", 5)])
+def test_temperature_reaches_every_layer_and_changes_the_output(name, layers):
+    model = small(name, head_init="published")
     model.eval()
     x = paddle.randn([2, 3, 32, 32])
     cool = model(x)
     model.set_temperature(30.0)
     values = [m.temperature.item() for m in model.sublayers() if hasattr(m, "temperature")]
-    assert values == [30.0] * 4
+    assert values == [30.0] * layers
     assert not np.allclose(model(x), cool)
     set_temperature(model, 1.0)
     np.testing.assert_array_equal(model(x), cool)
 
 
-def test_a_static_model_has_no_temperature_to_set():
-    small("resnet18").set_temperature(30.0)
+@pytest.mark.parametrize("name", ["resnet18", "cond_resnet18"])
+def test_a_model_without_temperature_is_left_alone(name):
+    small(name).set_temperature(30.0)
 
 
-def test_deepcopy_is_independent():
-    model = small("od_mobilenetv2_050")
+def test_blocks_of_condconv_share_a_router():
+    block = small("cond_resnet50").layer2[0]
+    assert [block.conv1.routing, block.conv2.routing, block.conv3.routing] == [None] * 3
+    weights = []
+    block.conv3.register_forward_pre_hook(lambda layer, inputs: weights.append(inputs[1]))
+    x = paddle.randn([2, 32, 9, 8])
+    block(x)
+    np.testing.assert_array_equal(weights[0], block.routing(x))
+    assert small("cond_resnet18", head_init="zero").layer1[0].routing.weight.any().item() is False
+
+
+@pytest.mark.parametrize("name", ["cond_resnet18", "cond_mobilenetv2_050"])
+def test_the_classifier_of_condconv_is_a_convolution(name):
+    model = small(name)
+    model.eval()
+    head = model.fc if name == "cond_resnet18" else model.classifier[1]
+    features = paddle.randn([2, model.num_features, 3, 2])
+    expected = head(features.mean([2, 3], keepdim=True))
+    assert expected.shape == [2, 5, 1, 1]
+    np.testing.assert_array_equal(model.forward_head(features), expected.flatten(1))
+
+
+@pytest.mark.parametrize("name", ["od_mobilenetv2_050", "dy_resnet18", "cond_resnet50"])
+def test_deepcopy_is_independent(name):
+    model = small(name)
     twin = copy.deepcopy(model)
     twin.set_temperature(5.0)
     first = twin.parameters()[0]
@@ -123,8 +157,9 @@ def test_deepcopy_is_independent():
     assert all(m.temperature == 1 for m in model.sublayers() if hasattr(m, "temperature"))
 
 
-def test_saved_and_loaded(tmp_path):
-    model, twin = small("od_resnet18", head_init="published"), small("od_resnet18")
+@pytest.mark.parametrize("name", ["od_resnet18", "dy_mobilenetv2_050", "cond_resnet50"])
+def test_saved_and_loaded(name, tmp_path):
+    model, twin = small(name, head_init="published"), small(name)
     path = str(tmp_path / "model.pdparams")
     paddle.save(model.state_dict(), path)
     missing, unexpected = twin.set_state_dict(paddle.load(path))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import paddle
 import pytest
@@ -12,7 +9,16 @@ from canonical import randomised
 from paddle import nn
 from paddle.static import InputSpec
 
-from odconv_paddle import ODConv1D, ODConv2D, ODConv3D, create_model
+from odconv_paddle import (
+    CondConv1D,
+    CondConv2D,
+    DyConv2D,
+    DyConv3D,
+    ODConv1D,
+    ODConv2D,
+    ODConv3D,
+    create_model,
+)
 
 LAYERS = {
     "1d": (ODConv1D, {"kernel_size": 3, "padding": [0, 2], "stride": 2}, (11,)),
@@ -24,11 +30,36 @@ LAYERS = {
     "one tap": (ODConv2D, {"kernel_size": 1, "stride": 2}, (5, 7)),
     "shared kernel": (ODConv2D, {"kernel_size": 1, "kernel_num": 1}, (5, 7)),
     "3d": (ODConv3D, {"kernel_size": (2, 3, 1), "padding": 1, "stride": (1, 2, 1)}, (3, 5, 4)),
+    "own attentions": (
+        ODConv2D,
+        {"kernel_size": 3, "groups": 2, "attention_sharing": False, "norm": "layer"},
+        (5, 7),
+    ),
+    "softmax of taps": (
+        ODConv2D,
+        {"kernel_size": 3, "spatial_activation": "softmax", "norm": "none"},
+        (5, 7),
+    ),
+    "no attention": (ODConv2D, {"kernel_size": 3, "kernel_num": 1, "attentions": ()}, (5, 7)),
+    "dy": (DyConv2D, {"kernel_size": (3, 2), "groups": 2, "stride": 2, "fc1_bias": True}, (5, 7)),
+    "dy 3d": (DyConv3D, {"kernel_size": 2, "bias_attr": False}, (3, 5, 4)),
+    "cond": (CondConv2D, {"kernel_size": 3, "padding": 1}, (5, 7)),
+    "cond 1d": (CondConv1D, {"kernel_size": 3, "mix_bias": False, "stride": 2}, (11,)),
 }
 MODELS = {
     "od_resnet50": {"stages": [[4, 1], [6, 1]], "stem_channels": 4, "kernel_num": 2},
     "od_mobilenetv2_050": {"stages": [[2, 8, 1, 2]]},
+    "dy_resnet18": {"stages": [[4, 1], [6, 1]], "stem_channels": 4},
+    "cond_resnet50": {"stages": [[4, 1], [6, 1]], "stem_channels": 4},
+    "cond_mobilenetv2_050": {"stages": [[1, 8, 1, 2], [2, 8, 2, 1]]},
 }
+
+
+def cases(names, quick):
+    """Whole graphs of all, and graphs in pieces, whose compilation takes seconds, of the quick."""
+    rest = [name for name in names if name not in quick]
+    slow = [pytest.param(name, False, marks=pytest.mark.slow) for name in rest]
+    return [*((name, True) for name in names), *((name, False) for name in quick), *slow]
 
 
 class Net(nn.Layer):
@@ -73,8 +104,7 @@ def assert_equal(first, second):
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("full_graph", [True, False])
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize(("name", "full_graph"), cases(LAYERS, ("2d", "cond")))
 def test_layers(name, full_graph):
     make, options, sizes = LAYERS[name]
     net = Net(randomised(make(4, 6, **options)))
@@ -94,9 +124,7 @@ def test_layers(name, full_graph):
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize(
-    ("name", "full_graph"), [("od_resnet50", True), ("od_mobilenetv2_050", False)]
-)
+@pytest.mark.parametrize(("name", "full_graph"), cases(MODELS, ("cond_resnet50",)))
 def test_models(name, full_graph):
     net, static = (create_model(name, num_classes=3, **MODELS[name]) for _ in range(2))
     static.set_state_dict(randomised(net).state_dict())
@@ -104,30 +132,3 @@ def test_models(name, full_graph):
     for batch in (3, 2):
         x = paddle.randn([batch, 3, 33, 36])
         assert_equal(train_step(static, x), train_step(net, x))
-
-
-LOADER = """
-import sys
-import numpy as np
-import paddle
-net = paddle.jit.load(sys.argv[1])
-net.eval()
-inputs = np.load(sys.argv[2])
-np.savez(sys.argv[3], **{name: net(paddle.to_tensor(inputs[name])).numpy() for name in inputs})
-"""
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_saved_for_inference_and_loaded_in_a_fresh_process(name, tmp_path):
-    net = randomised(create_model(name, num_classes=3, **MODELS[name]))
-    net.set_temperature(2.5)
-    net.eval()
-    inputs = {str(b): paddle.randn([b, 3, 40 + b, 35]).numpy() for b in (1, 4)}
-    np.savez(tmp_path / "in.npz", **inputs)
-    paddle.jit.save(net, str(tmp_path / "net"), input_spec=[unknown(2, 3, "float32")])
-    paths = [str(tmp_path / file) for file in ("net", "in.npz", "out.npz")]
-    subprocess.run([sys.executable, "-c", LOADER, *paths], check=True, capture_output=True)
-    outputs = np.load(tmp_path / "out.npz")
-    for batch, x in inputs.items():
-        expected = net(paddle.to_tensor(x))
-        np.testing.assert_allclose(outputs[batch], expected, rtol=1e-4, atol=1e-5)
