@@ -32,8 +32,7 @@ test: install
 	$(BIN)/python -m tests.run -- -m 'not slow'
 
 slow: install
-	$(BIN)/python -m tests.run parity-keras-jax parity-keras-torch keras-tensorflow keras-jax \
-		keras-torch together -- -m slow
+	$(BIN)/python -m tests.run --slow
 
 $(VISION): pyproject.toml constraints-vision.txt
 	$(PYTHON) -m venv .venv-vision

@@ -1,4 +1,9 @@
-"""Dynamic convolutions and the backbones built on them, for PyTorch."""
+"""Dynamic convolutions and the backbones built on them, for PyTorch.
+
+Every layer and network goes through `torch.compile(fullgraph=True)` and `torch.export`, as one
+program for all batch sizes. TorchScript is not supported: torch deprecates it, and `torch.export`
+is what takes its place.
+"""
 
 from odconv_torch.layers import (
     BatchNorm2d,

@@ -1,9 +1,10 @@
 """Runs the test suites, each in a process of its own, and says at the end what they did.
 
-    python -m tests.run [--jobs N] [SUITE ...] [-- pytest options]
+    python -m tests.run [--slow] [--jobs N] [SUITE ...] [-- pytest options]
 
-One process has one Keras backend, and the frameworks' thread pools disturb each other. Two suites
-run at a time, each on one core; `--jobs N` changes that.
+`--slow` runs the tests marked slow, of the suites that have any. One process has one Keras backend,
+and the frameworks' thread pools disturb each other, so each suite has a process of its own. Two run
+at a time, each on one core; `--jobs N` changes that.
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ class Suite:
     name: str
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def has_slow(self) -> bool:
+        files = (ROOT / self.arguments[0]).glob("*.py")
+        return any("pytest.mark.slow" in file.read_text(encoding="utf-8") for file in files)
 
 
 @dataclass(frozen=True)
@@ -61,11 +67,15 @@ def main(arguments: Sequence[str]) -> int:
     parser = ArgumentParser(prog="python -m tests.run", description=__doc__)
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=", ".join(known))
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--slow", action="store_true", help="run the tests marked slow only")
     options = parser.parse_args(own)
     unknown = [name for name in options.suites if name not in known]
     if unknown:
         parser.error(f"expected suites among {', '.join(known)}; received {', '.join(unknown)}")
     chosen = [known[name] for name in options.suites] or list(known.values())
+    if options.slow:
+        chosen = [suite for suite in chosen if suite.has_slow]
+        passed_on = [*passed_on, "-m", "slow"]
     with ThreadPoolExecutor(options.jobs) as pool:
         results = list(pool.map(lambda suite: _run(suite, passed_on), chosen))
     for result in results:

@@ -50,7 +50,7 @@ class _CondConv(DynamicConv):
         )
         super().__init__(spec, padding_mode, device, dtype)
         own = router == "own"
-        self.routing = Routing(spec.routing(), head_init, device, dtype) if own else None
+        self.routing = Routing(in_channels, kernel_num, head_init, device, dtype) if own else None
 
     def forward(self, x: torch.Tensor, routing: torch.Tensor | None = None) -> torch.Tensor:
         self._check_input(x)
@@ -125,7 +125,7 @@ class CondConv2d(_CondConv):
     Example:
         >>> CondConv2d(16, 32, 3, padding=1)(torch.rand(1, 16, 8, 9)).shape
         torch.Size([1, 32, 8, 9])
-        >>> routing = Routing(LinearSpec(16, 8))
+        >>> routing = Routing(16, 8)
         >>> shared = CondConv2d(16, 32, 3, router="shared")
         >>> x = torch.rand(1, 16, 8, 9)
         >>> shared(x, routing(x)).shape

@@ -20,7 +20,7 @@ Padding = Size | tuple[tuple[int, int], ...] | str
 Device = torch.device | str | None
 Layer = TypeVar("Layer", bound="DynamicConv")
 
-_MAP = ("depth", "height", "width")
+_MAPS = (("length",), ("height", "width"), ("depth", "height", "width"))  # by rank - 1
 
 
 class DynamicConv(nn.Module):
@@ -50,7 +50,7 @@ class DynamicConv(nn.Module):
         self.weight = nn.Parameter(torch.empty(spec.bank_shape, device=device, dtype=dtype))
         bias = torch.empty(spec.bias_shape, device=device, dtype=dtype) if spec.bias else None
         self.register_parameter("bias", None if bias is None else nn.Parameter(bias))
-        DynamicConv.reset_parameters(self)
+        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Kaiming normal for each kernel, zero biases. What weighs the kernels has its own."""
@@ -102,10 +102,23 @@ class DynamicConv(nn.Module):
             x, self.weight, attention, self.bias, spec.strides, padding, spec.dilations, spec.groups
         )
 
+    def _apply(self: Layer, fn: Callable[..., torch.Tensor], recurse: bool = True) -> Layer:
+        """Lets `to(memory_format=torch.channels_last)` pass by the bank, which has five axes."""
+
+        def apply(tensor: torch.Tensor) -> torch.Tensor:
+            try:
+                return fn(tensor)
+            except RuntimeError:
+                if tensor.shape != self.weight.shape:
+                    raise
+                return fn(tensor.flatten(1)).unflatten(1, tensor.shape[1:])
+
+        return super()._apply(apply, recurse)
+
     def _check_input(self, x: torch.Tensor) -> None:
         spec = self.spec
         if x.dim() != spec.rank + 2 or x.shape[1] != spec.in_channels:
-            axes = ", ".join(("batch", str(spec.in_channels), *_MAP[-spec.rank :]))
+            axes = ", ".join(("batch", str(spec.in_channels), *_MAPS[spec.rank - 1]))
             raise ValueError(
                 f"{type(self).__name__}: expected an input ({axes}), received {tuple(x.shape)}"
             )

@@ -92,7 +92,9 @@ def _as_patches(
     patches = _patches(pad(x, padding), taps, stride, dilation)  # (batch, in, *kernel, *map)
     size = patches.shape[2 + len(taps) :]
     columns = kernels.shape[2] * prod(taps)  # in // groups * kernel positions
-    patches = patches.reshape(x.shape[0], groups, columns, prod(size))
+    # `reshape` would compare strides, which ties an exported graph to some sizes of the map.
+    patches = patches.clone(memory_format=torch.contiguous_format)
+    patches = patches.view(x.shape[0], groups, columns, prod(size))
     rows = kernels.reshape(x.shape[0], groups, kernels.shape[1] // groups, columns)
     return (rows @ patches).reshape(x.shape[0], kernels.shape[1], *size)
 

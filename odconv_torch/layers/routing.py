@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from odconv_spec import LinearSpec
-
 
 class Routing(nn.Linear):
     """Routing weights (batch, kernel_num) of maps (batch, in, *map). It has no temperature.
@@ -15,19 +13,21 @@ class Routing(nn.Linear):
     `router="shared"` and called as `conv(x, routing(block_input))`.
 
     Args:
-        spec: channels of the input, and the number of kernels.
+        in_channels: channels of the input.
+        kernel_num: number of kernels of the convolutions that it steers.
         head_init: "published" starts at Glorot uniform, "zero" with all routing weights at a half.
     """
 
     def __init__(
         self,
-        spec: LinearSpec,
+        in_channels: int,
+        kernel_num: int,
         head_init: str = "published",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         self.head_init = head_init
-        super().__init__(spec.in_channels, spec.out_channels, device=device, dtype=dtype)
+        super().__init__(in_channels, kernel_num, device=device, dtype=dtype)
 
     def reset_parameters(self) -> None:
         """Glorot uniform, or zeros where `head_init` says so; a bias of zeros."""

@@ -93,7 +93,8 @@ def build_router(
     """The router that `conv` and the other convolutions of its block share, if they do."""
     if routing is None or not isinstance(conv, CondConvSpec):
         return None
-    return Routing(routing, conv.head_init, device, dtype)
+    widths = routing.in_channels, routing.out_channels
+    return Routing(*widths, conv.head_init, device, dtype)
 
 
 def routing_weights(router: nn.Module | None, x: torch.Tensor) -> tuple[torch.Tensor, ...]:

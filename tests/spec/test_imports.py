@@ -26,6 +26,7 @@ FREE = frozenset(sys.stdlib_module_names)
 ALLOWED = {
     "odconv_spec": {"odconv_spec"},
     "odconv_torch": {"odconv_torch", "odconv_spec", "torch"},
+    "odconv_torch/timm.py": {"odconv_torch", "odconv_spec", "torch", "timm"},
     "odconv_paddle": {"odconv_paddle", "odconv_spec", "paddle"},
     "odconv_keras": {"odconv_keras", "odconv_spec", "keras"},
     "weights_converter": {"weights_converter", "odconv_spec", "numpy", "h5py", "tqdm"},

@@ -59,9 +59,9 @@ MUTATIONS = (
     ),
     Mutation(
         "two axes of a square kernel swapped inside a layer",
-        "odconv_torch/layers/functional.py",
-        "kernels.flatten(0, 1).to(x.dtype),",
-        "kernels.flatten(0, 1).transpose(-1, -2).to(x.dtype),",
+        "odconv_torch/layers/per_sample.py",
+        "kernels.flatten(0, 1),",
+        "kernels.flatten(0, 1).transpose(-1, -2),",
         f"{PARITY} torch",
     ),
     Mutation(
@@ -102,23 +102,44 @@ MUTATIONS = (
     Mutation(
         "three of four attentions divided by the temperature, Paddle",
         "odconv_paddle/layers/attention.py",
-        "spatial = self._logits(self.spatial_fc, hidden)",
-        "spatial = None if self.spatial_fc is None else self.spatial_fc(hidden)",
+        "logits = self._tempered(self.spatial_fc(hidden))",
+        "logits = self.spatial_fc(hidden)",
         f"{PARITY} paddle",
     ),
     Mutation(
         "three of four attentions divided by the temperature, Keras",
         "odconv_keras/layers/attention.py",
-        "ops.softmax(ops.reshape(kernel, (-1, self.spec.kernel_num)))",
-        "ops.softmax(ops.reshape(kernel * self.temperature, (-1, self.spec.kernel_num)))",
+        "None if kernel is None else softmax(kernel, self.temperature),",
+        "None if kernel is None else softmax(kernel, 1.0),",
         f"{PARITY} keras-torch",
     ),
     Mutation(
         "height and width of the spatial attention swapped",
         "odconv_torch/layers/attention.py",
-        "torch.sigmoid(spatial).reshape(-1, 1, 1, *self.spec.kernel),",
-        "torch.sigmoid(spatial).reshape(-1, 1, 1, *self.spec.kernel).transpose(-1, -2),",
+        "return activation(taps).unflatten(-1, kernel)",
+        "return activation(taps).unflatten(-1, kernel[::-1]).transpose(-1, -2)",
         f"{PARITY} torch",
+    ),
+    Mutation(
+        "the biases of DyConv added instead of mixed",
+        "odconv_torch/layers/functional.py",
+        "bias = mixing.to(bias.dtype) @ bias  # (batch, out)",
+        "bias = bias.mean(0)",
+        f"{PARITY} torch",
+    ),
+    Mutation(
+        "the routing weights of CondConv made to add up to one",
+        "odconv_torch/layers/routing.py",
+        "return torch.sigmoid(super().forward(pooled))",
+        "return torch.softmax(super().forward(pooled), dim=1)",
+        f"{PARITY} torch",
+    ),
+    Mutation(
+        "attentions of one kernel given to another",
+        "odconv_torch/layers/functional.py",
+        "kernels = kernels * attentions.filter[:, :, :, None]",
+        "kernels = kernels * attentions.filter.flip(1)[:, :, :, None]",
+        "-m parity_tests --cases sweep/* --count 60 --runtime torch",
     ),
 )
 

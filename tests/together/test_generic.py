@@ -1,0 +1,210 @@
+"""A network of one's own, written in every framework: its files go from each to each."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from parity_tests.runtimes import RUNTIMES
+from weights_converter import convert
+from weights_converter.manifest import read_manifest
+
+# The same attributes everywhere, but for the functional model, which has names of layers only. On
+# the PyTorch backend these could have no dots.
+TORCH = """
+import torch
+from torch import nn
+from odconv_torch import CondConv2d, DyConv2d, ODConv2d, Routing
+from odconv_spec import LinearSpec
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, (3, 5))
+        self.norm = nn.BatchNorm2d(6)
+        self.body = ODConv2d(6, 6, 3, kernel_num=2, groups=2)
+        self.blocks = nn.ModuleList([nn.Conv2d(6, 8, 1), DyConv2d(8, 8, 3)])
+        self.routing = Routing(LinearSpec(8, 3))
+        self.mixed = CondConv2d(8, 8, 1, kernel_num=3, router="shared")
+        self.tail = nn.Linear(8, 8)
+
+def build():
+    return Net()
+
+def save(model, path):
+    torch.save(model.state_dict(), path)
+
+def load(model, path):
+    model.load_state_dict(torch.load(path, weights_only=True), strict=True)
+"""
+PADDLE = """
+import paddle
+from paddle import nn
+from odconv_paddle import CondConv2D, DyConv2D, ODConv2D, Routing
+
+class Net(nn.Layer):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2D(3, 6, (3, 5))
+        self.norm = nn.BatchNorm2D(6)
+        self.body = ODConv2D(6, 6, 3, kernel_num=2, groups=2)
+        self.blocks = nn.LayerList([nn.Conv2D(6, 8, 1), DyConv2D(8, 8, 3)])
+        self.routing = Routing(8, 3)
+        self.mixed = CondConv2D(8, 8, 1, kernel_num=3, router="shared")
+        self.tail = nn.Linear(8, 8)
+
+def build():
+    return Net()
+
+def save(model, path):
+    paddle.save(model.state_dict(), path)
+
+def load(model, path):
+    missing, unexpected = model.set_state_dict(paddle.load(path))
+    assert not missing and not unexpected, (missing, unexpected)
+"""
+KERAS = """
+import keras
+import numpy as np
+from keras import layers, ops
+from odconv_keras import CondConv2D, DyConv2D, ODConv2D, Routing
+
+def save(model, path):
+    model.save_weights(path)
+
+def load(model, path):
+    model.load_weights(path)
+"""
+KERAS_SUBCLASS = (
+    KERAS
+    + """
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.stem = layers.Conv2D(6, (3, 5))
+        self.norm = layers.BatchNormalization()
+        self.body = ODConv2D(6, 3, kernel_num=2, groups=2)
+        self.blocks = [layers.Conv2D(8, 1), DyConv2D(8, 3)]
+        self.drop = layers.Dropout(0.5)
+        self.routing = Routing(3)
+        self.mixed = CondConv2D(8, 1, kernel_num=3, router="shared")
+        self.tail = layers.Dense(8)
+
+    def call(self, x):
+        x = self.body(self.norm(self.stem(x)))
+        for block in self.blocks:
+            x = block(x)
+        x = self.mixed(x, self.routing(x))
+        return self.tail(self.drop(ops.mean(x, axis=(1, 2))))
+
+def build():
+    model = Net()
+    model(np.zeros((1, 12, 14, 3), np.float32))
+    model.compile("adam", "mse", metrics=["mae"])
+    return model
+"""
+)
+KERAS_FUNCTIONAL = (
+    KERAS
+    + """
+def build():
+    image = keras.Input((12, 14, 3))
+    x = layers.Conv2D(6, (3, 5), name="stem")(image)
+    x = layers.BatchNormalization(name="norm")(x)
+    x = ODConv2D(6, 3, kernel_num=2, groups=2, name="body")(x)
+    x = layers.Conv2D(8, 1, name="blocks.0")(x)
+    x = DyConv2D(8, 3, name="blocks.1")(x)
+    weights = Routing(3, name="routing")(x)
+    x = CondConv2D(8, 1, kernel_num=3, router="shared", name="mixed")(x, weights)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, layers.Dense(8, name="tail")(x))
+"""
+)
+# Makes the model with random arrays, its manifest and its own file, or loads files of others.
+COMMON = """
+import sys
+from pathlib import Path
+from parity_tests.reference import random_arrays
+from weights_converter.loading import assign, extract, load_into, manifest, save_manifest
+
+folder, name, ending, *files = sys.argv[1:]
+folder = Path(folder)
+model = build()
+if files:
+    for file in files:
+        arrays = np.load(folder / f"{file.split('-')[0]}.npz")
+        assign(model, {key: np.zeros_like(array) for key, array in extract(model).items()})
+        load(model, str(folder / file))
+        found = extract(model)
+        assert found.keys() == set(arrays.files)
+        assert all(found[key].tobytes() == arrays[key].tobytes() for key in found), file
+        load_into(model, folder / f"{file.split('-')[0]}.pth")
+else:
+    described = manifest(model)
+    arrays = random_arrays(described.parameters(), len(name), "float32")
+    assign(model, arrays)
+    save_manifest(model, folder / f"{name}.json")
+    save(model, str(folder / f"{name}{ending}"))
+    load_into(model, folder / f"{name}{ending}")
+    np.savez(folder / f"{name}.npz", **arrays)
+"""
+NETS = {  # code, runtime, ending of its own files
+    "torch": (TORCH, "torch", ".pth"),
+    "paddle": (PADDLE, "paddle", ".pdparams"),
+    "subclass": (KERAS_SUBCLASS, "keras-tensorflow", ".weights.h5"),
+    "functional": (KERAS_FUNCTIONAL, "keras-jax", ".weights.h5"),
+}
+
+
+def run(folder, name, *files):
+    code, runtime, ending = NETS[name]
+    done = subprocess.run(
+        [sys.executable, "-c", f"import numpy as np\n{code}{COMMON}", folder, name, ending, *files],
+        env=os.environ | RUNTIMES[runtime],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Files of every network, and those of each converted for each other."""
+    folder = tmp_path_factory.mktemp("nets")
+    for name in NETS:
+        run(folder, name)
+    for source, target in permutations(NETS, 2):
+        ending, own = NETS[target][2], NETS[source][2]
+        # What a file's own names cannot tell: which of a Keras model's is which.
+        neutral = folder / f"{source}.pth"
+        if own != ".pth" and not neutral.exists():
+            convert(folder / f"{source}{own}", neutral, folder / f"{source}.json")
+        convert(neutral, folder / f"{source}-{target}{ending}", folder / f"{target}.json")
+    return folder
+
+
+def test_manifests_agree_in_names_roles_shapes_and_dtypes(folder):
+    first = read_manifest(folder / "torch.json")
+    expected = {p.name: (p.role, p.shape, first.dtypes[p.name]) for p in first.parameters()}
+    assert len(expected) == 33
+    for name in NETS:
+        manifest = read_manifest(folder / f"{name}.json")
+        found = {p.name: (p.role, p.shape, manifest.dtypes[p.name]) for p in manifest.parameters()}
+        assert found == expected
+
+
+@pytest.mark.parametrize("target", NETS)
+def test_each_framework_loads_what_came_from_the_others(folder, target):
+    files = [f"{source}-{target}{NETS[target][2]}" for source in NETS if source != target]
+    run(folder, target, *files)
+
+
+def test_the_networks_have_different_values(folder):
+    stems = {np.load(folder / f"{name}.npz")["stem.weight"].tobytes() for name in NETS}
+    assert len(stems) == len(NETS)
