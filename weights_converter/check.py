@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import permutations
 
+from weights_converter.dtypes import Array
 from weights_converter.errors import MismatchError, legible
 
 _SHOWN = 12  # lines of each kind before the message says how many more there are
@@ -70,7 +72,7 @@ def _unexpected(name: str, form: Form, missing: list[str]) -> str:
 
 
 def _shape(name: str, expected: tuple[int, ...], found: tuple[int, ...]) -> str:
-    transposed = found == expected[::-1] and len(found) == 2
+    transposed = sorted(found) == sorted(expected)
     hint = "   looks transposed; was this file converted before?" if transposed else ""
     return f"  shape       {name}  expected {expected}, found {found}{hint}"
 
@@ -82,3 +84,18 @@ def _dtype(name: str, expected: Form, found: Form) -> str:
 def _listed(lines: list[str]) -> list[str]:
     more = len(lines) - _SHOWN
     return lines if more <= 0 else [*lines[:_SHOWN], f"  ... and {more} more like this"]
+
+
+def equal_order(left: Array, right: Array) -> tuple[int, ...] | None:
+    """The order of `left`'s axes that makes it equal to `right` bit for bit, None if none does.
+
+    A kernel with axes of equal length may be transposed without any shape telling.
+    """
+    for order in permutations(range(left.ndim)):
+        if order != tuple(range(left.ndim)) and _equal(left.transpose(order), right):
+            return order
+    return None
+
+
+def _equal(left: Array, right: Array) -> bool:
+    return left.shape == right.shape and left.tobytes() == right.tobytes()

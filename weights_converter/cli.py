@@ -1,153 +1,231 @@
-"""The `odconv` command: inspect, convert and verify checkpoints, list the models.
+"""The `odconv` command: inspect, convert, verify and compare checkpoints, list the models.
 
 Exit codes: 0 done or equal, 1 the arrays differ or are not those of the model, 2 wrong usage,
-3 refused as unsafe, 4 damaged or no checkpoint, 5 the file system said no.
+3 refused as unsafe, unsupported or lossy, 4 damaged or no checkpoint, 5 the file system said no;
+130 and 141, as a shell reports them, where it was interrupted or nobody reads the output.
 """
 
 from __future__ import annotations
 
-import argparse
+import io
 import json
+import os
 import sys
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tqdm import tqdm
 
 from odconv_spec import list_models, model_spec, multiply_adds
+from weights_converter.atomic import check_destination, replacing
+from weights_converter.cli_options import parser
 from weights_converter.conversion import convert
-from weights_converter.errors import ConverterError, UsageError
+from weights_converter.diffs import diff
+from weights_converter.errors import ConverterError, FileError, UsageError, legible
+from weights_converter.html_report import html_report
 from weights_converter.inspection import inspect
+from weights_converter.outputs import verify_outputs
 from weights_converter.published import published_table
-from weights_converter.verification import verify
+from weights_converter.report import Report
+from weights_converter.verification import verify, verify_digests
+
+_INTERRUPTED = 130
+_NOBODY_READS = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name in a file may have letters that the terminal cannot show.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    options = parser(_RUNS).parse_args(arguments)
     try:
-        return int(options.run(options))
+        code = int(options.run(options))
+        sys.stdout.flush()
+        return code
     except ConverterError as error:
-        _complain(error)
-        return error.exit_code
+        return _complain(error)
     except ValueError as error:  # an option that odconv_spec refuses
-        _complain(UsageError(str(error)))
-        return UsageError.exit_code
+        return _complain(UsageError(str(error)))
+    except BrokenPipeError:
+        # What is left in the buffer would fail again when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NOBODY_READS
+    except OSError as error:
+        return _complain(FileError(f"{legible(str(error.filename))}: {error.strerror or error}"))
+    except MemoryError:
+        return _complain(FileError("there is not enough memory"))
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return _INTERRUPTED
 
 
-def _inspect(options: argparse.Namespace) -> int:
-    found = inspect(options.file, options.model, stages=options.stages, key=options.key)
+def _inspect(options: Namespace) -> int:
+    found = inspect(
+        options.file,
+        options.model,
+        stages=options.stages,
+        key=options.key,
+        statistics=options.stats,
+        isolate=options.isolate,
+    )
     if options.json:
-        _say(json.dumps(found.to_dict(), indent=1))
+        _say_json(found.to_dict())
     else:
         _say(str(found))
-        if options.arrays:
+        if options.arrays or options.stats:
             _say(found.table())
     return 0
 
 
-def _convert(options: argparse.Namespace) -> int:
+def _convert(options: Namespace) -> int:
+    _check_report(options)
     # On standard error, and on a terminal only: that is what disable=None means.
-    with tqdm(unit=" arrays", leave=False, disable=True if options.quiet else None) as bar:
+    silent = True if options.quiet or options.json else None
+    with tqdm(unit=" arrays", leave=False, disable=silent) as bar:
         report = convert(
             options.source,
             options.destination,
             options.model,
             stages=options.stages,
             key=options.key,
+            dtype=options.dtype,
+            max_shard_bytes=options.max_shard_size,
             overwrite=options.overwrite,
+            proof=not options.no_proof,
+            dry_run=options.dry_run,
+            isolate=options.isolate,
+            allow_nonfinite=options.allow_nonfinite,
+            allow_overflow=options.allow_overflow,
+            allow_half_statistics=options.allow_half_statistics,
             progress=bar,
         )
-    if not options.quiet:
-        _say(str(report))
+    _write_report(options, report)
+    _tell(options, report)
     return 0
 
 
-def _verify(options: argparse.Namespace) -> int:
-    comparison = verify(options.left, options.right, options.model, stages=options.stages)
-    if not options.quiet:
-        _say(str(comparison))
-    return 0 if comparison.equal else 1
+def _check_report(options: Namespace) -> None:
+    """Raises an error where the page cannot be written, before any work is done."""
+    if options.report is None:
+        return
+    page = Path(options.report)
+    if page.resolve() in (Path(options.source).resolve(), Path(options.destination).resolve()):
+        raise UsageError(f"{legible(page.name)} is the source or the destination, not a report")
+    check_destination(page, options.overwrite)
 
 
-def _models(options: argparse.Namespace) -> int:
+def _write_report(options: Namespace, report: Report) -> None:
+    if options.report is not None:
+        with replacing(Path(options.report), options.overwrite) as part:
+            part.write_text(html_report(report), encoding="utf-8")
+
+
+def _verify(options: Namespace) -> int:
+    if options.outputs:
+        return _verify_outputs(options)
+    if options.right is None:
+        found = verify_digests(
+            options.left, options.model, stages=options.stages, isolate=options.isolate
+        )
+    else:
+        found = verify(
+            options.left,
+            options.right,
+            options.model,
+            stages=options.stages,
+            key=options.key,
+            isolate=options.isolate,
+        )
+    _tell(options, found)
+    return 0 if found.equal else 1
+
+
+def _verify_outputs(options: Namespace) -> int:
+    found = verify_outputs(
+        options.left,
+        options.right,
+        options.model,
+        runtimes=options.runtime,
+        stages=options.stages,
+        key=options.key,
+    )
+    if options.json:
+        _say_json([comparison.to_dict() for comparison in found])
+    elif not options.quiet:
+        _say("\n".join(map(str, found)))
+    return 0 if all(comparison.equal for comparison in found) else 1
+
+
+def _diff(options: Namespace) -> int:
+    found = diff(
+        options.left,
+        options.right,
+        options.model,
+        stages=options.stages,
+        atol=options.atol,
+        isolate=options.isolate,
+    )
+    _tell(options, found)
+    return 1 if found.different else 0
+
+
+def _models(options: Namespace) -> int:
     if options.published:
         _say(published_table())
         return 0
+    rows = [
+        {
+            "model": name,
+            "parameters": spec.trainable_count(),
+            "multiply_adds": multiply_adds(spec, options.size),
+        }
+        for name, spec in ((name, model_spec(name)) for name in list_models())
+    ]
+    if options.json:
+        _say_json(rows)
+        return 0
     _say(f"{'model':<20}  {'parameters':>12}  {'multiply-adds':>14}")
-    for name in list_models():
-        spec = model_spec(name)
-        sizes = f"{spec.trainable_count():>12,}  {multiply_adds(spec, options.size):>14,}"
-        _say(f"{name:<20}  {sizes}")
+    for row in rows:
+        _say(f"{row['model']:<20}  {row['parameters']:>12,}  {row['multiply_adds']:>14,}")
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="odconv", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    commands = parser.add_subparsers(required=True, metavar="command")
-    one = _command(commands, "inspect", _inspect, "show what a checkpoint holds")
-    one.add_argument("file")
-    one.add_argument("--arrays", action="store_true", help="list every array")
-    one.add_argument("--json", action="store_true", help="print everything as JSON")
-    _model_options(one)
-    two = _command(commands, "convert", _convert, "convert a checkpoint and prove the result")
-    two.add_argument("source", help="a checkpoint of any format; its content decides which")
-    two.add_argument("destination", help="ends in .pth .pt .safetensors .pdparams or .weights.h5")
-    two.add_argument("--overwrite", action="store_true", help="replace the destination")
-    two.add_argument("--quiet", action="store_true", help="print errors only")
-    _model_options(two)
-    three = _command(commands, "verify", _verify, "compare two checkpoints bit for bit")
-    three.add_argument("left")
-    three.add_argument("right")
-    three.add_argument("--quiet", action="store_true", help="print errors only")
-    _model_options(three, key=False)
-    four = _command(commands, "models", _models, "list the models with their sizes")
-    four.add_argument("--size", type=int, default=224, help="of the image, for multiply-adds")
-    four.add_argument(
-        "--published", action="store_true", help="compare with the sizes that were published"
-    )
-    return parser
+_RUNS: Mapping[str, Callable[[Namespace], int]] = MappingProxyType(
+    {
+        "inspect": _inspect,
+        "convert": _convert,
+        "verify": _verify,
+        "diff": _diff,
+        "models": _models,
+    }
+)
 
 
-def _command(commands: Any, name: str, run: Any, help: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=help, description=help)
-    parser.set_defaults(run=run)
-    return parser
+def _tell(options: Namespace, found: Any) -> None:
+    """Prints what was found in the form that was asked for."""
+    if options.json:
+        _say_json(found.to_dict())
+    elif not options.quiet:
+        _say(str(found))
 
 
-def _model_options(parser: argparse.ArgumentParser, key: bool = True) -> None:
-    parser.add_argument(
-        "--model", help="a name, or a .json file with a spec; found out from the arrays if left out"
-    )
-    parser.add_argument(
-        "--stages",
-        type=_stages,
-        metavar="TABLE",
-        help="stage table of a MobileNetV2 that is not the published one, a row for each stage: "
-        "'expansion,channels,blocks,stride ...'",
-    )
-    if key:
-        parser.add_argument("--key", help="which state dict to take from a file with several")
-
-
-def _stages(text: str) -> list[list[int]]:
-    try:
-        return [[int(number) for number in row.split(",")] for row in text.split()]
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"expected rows like '1,16,1,1 6,24,2,2', received {text!r}"
-        ) from error
+def _say_json(value: object) -> None:
+    _say(json.dumps(value, indent=1, allow_nan=False))
 
 
 def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-def _complain(error: ConverterError) -> None:
+def _complain(error: ConverterError) -> int:
     sys.stderr.write(f"error: {error}\n")
     if error.help:
         sys.stderr.write(f"help: {error.help}\n")
+    return error.exit_code
 
 
 if __name__ == "__main__":

@@ -34,8 +34,14 @@ def companions(layout: Layout, parameters: Iterable[Parameter]) -> tuple[Compani
         return tuple(Companion(f"{owner}.{COUNTER}".lstrip("."), zero) for owner in owners)
     if layout.name == "keras":
         one = np.ones((), np.float32)
+        # A layer of the attention, and its array: <attention>/<layer>/vars/<number>.
+        inside = (layout.stored_name(p) for p in parameters if attention_of(p.name))
+        paths = sorted({path.rsplit("/", 3)[0] for path in inside})
+        return tuple(Companion(f"{path}/vars/0", one) for path in paths)
+    if layout.name == "tensorflow":
+        one = np.ones((), np.float32)
         paths = sorted({path for p in parameters if (path := attention_of(p.name))})
-        return tuple(Companion(f"{path.replace('.', '/')}/vars/0", one) for path in paths)
+        return tuple(Companion(f"{path}.temperature", one) for path in paths)
     return ()
 
 

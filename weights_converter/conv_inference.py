@@ -32,8 +32,7 @@ def infer_conv(shapes: Shapes) -> ConvChoice:
 
 
 def _od(shapes: Shapes) -> dict[str, Any]:
-    trunk = _ending(shapes, ".attention.fc.weight")[0]
-    kernel_num = dimension(shapes, trunk.replace("attention.fc.weight", "weight"), 0)
+    kernel_num = _kernel_num(shapes, ".attention.fc.weight", ".attention.kernel_fc.weight")
     found = [name for name in ATTENTIONS if _ending(shapes, f".attention.{name}_fc.weight")]
     # A single kernel has no kernel head, whether it was asked for or not.
     single = ["kernel"] if kernel_num == 1 else []
@@ -44,6 +43,28 @@ def _od(shapes: Shapes) -> dict[str, Any]:
         "norm": _norm(shapes),
         **_od_hidden(_widths(shapes, ".attention.fc.weight")),
     }
+
+
+def _kernel_num(shapes: Shapes, trunk: str, weigher: str) -> int:
+    """Kernels of every layer: as many as its bank has, and as many as its attention weighs."""
+    owners = [name.removesuffix(trunk) for name in _ending(shapes, trunk)]
+    counts = {owner: dimension(shapes, f"{owner}.weight", 0) for owner in owners}
+    first = owners[0]
+    for owner, count in counts.items():
+        bank, head = f"{owner}.weight {shapes[f'{owner}.weight']}", f"{owner}{weigher}"
+        weighed = shapes[head][0] if shapes.get(head) else 1
+        if weighed != count:
+            attention = f"{head} {shapes[head]}" if head in shapes else f"no {head}"
+            raise MismatchError(
+                f"{bank} has {count} kernels, but the attention weighs {weighed}: {attention}"
+            )
+        if count != counts[first]:
+            raise MismatchError(
+                f"the layers have different numbers of kernels: {bank} has {count}, "
+                f"{first}.weight {shapes[f'{first}.weight']} has {counts[first]}",
+                help="no backbone has; a network of your own needs its manifest, --model net.json",
+            )
+    return counts[first]
 
 
 def _has_own_attentions(shapes: Shapes, kernel_num: int) -> bool:
@@ -71,8 +92,7 @@ def _od_hidden(widths: Widths) -> dict[str, Any]:
 
 
 def _dy(shapes: Shapes) -> dict[str, Any]:
-    trunk = _ending(shapes, ".attention.fc1.weight")[0]
-    kernel_num = dimension(shapes, trunk.replace("attention.fc1.weight", "weight"), 0)
+    kernel_num = _kernel_num(shapes, ".attention.fc1.weight", ".attention.fc2.weight")
     return {
         "kernel_num": kernel_num,
         "fc1_bias": bool(_ending(shapes, ".attention.fc1.bias")),
@@ -104,7 +124,7 @@ def _ratios(widths: Widths) -> Iterator[float]:
 
 
 def _widths(shapes: Shapes, suffix: str) -> Widths:
-    return {(shapes[n][1], shapes[n][0]) for n in _ending(shapes, suffix) if len(shapes[n]) == 4}
+    return {(shapes[n][1], shapes[n][0]) for n in _ending(shapes, suffix) if len(shapes[n]) > 2}
 
 
 def _ending(shapes: Shapes, suffix: str) -> list[str]:

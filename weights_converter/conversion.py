@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
-from odconv_spec import BackboneSpec, to_json
-from weights_converter import formats
-from weights_converter.companions import companions
+from weights_converter.casting import KEEP, check_dtype, check_statistics
+from weights_converter.destinations import Destination
+from weights_converter.digests import FileDigest
 from weights_converter.dtypes import Array
-from weights_converter.errors import FileError, UsageError, legible
-from weights_converter.inference import Stages, describe
-from weights_converter.layouts import LAYOUTS
+from weights_converter.inference import Stages
+from weights_converter.opening import open_model
+from weights_converter.provenance import LateMetadata, Provenance, created, release
+from weights_converter.report import Carried, Report
+from weights_converter.survey import Survey
 from weights_converter.tensor import Tensor
-from weights_converter.verification import Comparison, compare
-from weights_converter.weights import (
-    Model,
-    Weights,
-    open_weights,
-    stored_tensor,
-    temperature_of,
-)
-
-LAYOUT_OF_FORMAT = {
-    "torch": "torch",
-    "safetensors": "torch",
-    "pdparams": "paddle",
-    "keras-h5": "keras",
-}
-_ANNEALED = 10  # epochs after which the published training has cooled to temperature 1
+from weights_converter.transfer import Transfer
+from weights_converter.verification import Comparison, prove
+from weights_converter.weights import Model
 
 
 class Progress(Protocol):
@@ -43,43 +29,7 @@ class Progress(Protocol):
         """Starts to count up to `total` arrays."""
 
     def update(self) -> object:
-        """One more array is read."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a conversion did.
-
-    Attributes:
-        source: the file that was read.
-        destination: the file that was written.
-        format: of the destination.
-        spec: the model.
-        arrays: number of arrays that were carried over.
-        nbytes: their size together.
-        temperature: recorded in the destination where its format has a place for it.
-        notes: what was unwrapped, dropped or given a default.
-        proof: comparison of the destination, read back, with the source.
-    """
-
-    source: Path
-    destination: Path
-    format: str
-    spec: BackboneSpec
-    arrays: int
-    nbytes: int
-    temperature: float
-    notes: tuple[str, ...]
-    proof: Comparison
-
-    def __str__(self) -> str:
-        lines = [
-            f"{legible(self.source.name)} -> {legible(self.destination.name)} ({self.format})",
-            f"  model   {describe(self.spec)}",
-            f"  arrays  {self.arrays}, {self.nbytes / 1e6:.1f} MB, all bits equal when read back",
-            *(f"  note    {note}" for note in self.notes),
-        ]
-        return "\n".join(lines)
+        """One more array is looked at, written, or read back."""
 
 
 def convert(
@@ -89,13 +39,21 @@ def convert(
     *,
     stages: Stages | None = None,
     key: str | None = None,
+    dtype: str = KEEP,
+    max_shard_bytes: int | None = None,
     overwrite: bool = False,
+    proof: bool = True,
+    dry_run: bool = False,
+    isolate: bool = False,
+    allow_nonfinite: bool = False,
+    allow_overflow: bool = False,
+    allow_half_statistics: bool = False,
     progress: Progress | None = None,
 ) -> Report:
     """Converts a checkpoint, reads the result back and compares every bit.
 
-    The destination's format follows its extension: .pth, .pt, .pth.tar, .safetensors, .pdparams or
-    .weights.h5. Arrays pass through one at a time.
+    The destination's format follows its extension: .pth, .pt, .pth.tar, .safetensors, .pdparams,
+    .weights.h5 or .npz. Arrays pass through one at a time.
 
     Args:
         src: a checkpoint of any format; its content decides which.
@@ -103,97 +61,147 @@ def convert(
         model: a name, a spec, or a JSON file with a spec; None finds it out from the arrays.
         stages: the stage table of a MobileNetV2 that is not the published one.
         key: which state dict to take from a file with several.
+        dtype: "keep", or "float32", "float16", "bfloat16" or "float64" for all floats.
+        max_shard_bytes: writes .safetensors or .weights.h5 as several files, of which each holds
+            arrays of so many bytes at most, and an index. A run that was killed is completed by
+            the same call with `overwrite`.
         overwrite: replaces `dst` where it exists.
-        progress: is told of each array that is read.
+        proof: reads the result back, and keeps the digests of the arrays with it.
+        dry_run: does all of it but the writing.
+        isolate: parses `src` in a child process with limits.
+        allow_nonfinite: keeps NaN and infinities.
+        allow_overflow: lets numbers that are too large for `dtype` become infinite.
+        allow_half_statistics: lets `dtype` round the running statistics to half precision.
+        progress: is told of each array.
 
     Raises:
         ConverterError: see `weights_converter.errors`; the destination is then as it was.
     """
-    format = formats.format_of(dst)
-    if _same_file(src, dst):
-        raise UsageError(
-            f"{legible(Path(dst).name)} is the source itself", help="write to another name"
+    check_dtype(dtype)
+    destination = Destination.of(dst, max_shard_bytes, overwrite)
+    destination.check(Path(src))
+    with FileDigest(Path(src)) as source_digest, Survey(dtype, digests=proof) as survey:
+        weights = open_model(src, model, stages, key, isolate)
+        transfer = Transfer.of(weights, destination.layout, survey)
+        if not allow_half_statistics:
+            check_statistics(weights.tensors, transfer.parameters, dtype)
+        steps = _Steps(transfer, destination, survey, dtype, progress)
+        looks = dry_run or (proof and destination.metadata_first)
+        steps.announce(looks, writes=not dry_run, proves=proof and not dry_run)
+        comparisons: list[Comparison] = []
+
+        def metadata() -> dict[str, str]:
+            if proof:
+                steps.look()
+                survey.demand(allow_nonfinite, allow_overflow)
+            return transfer.metadata(steps.provenance(source_digest.result()))
+
+        def check(part: Path) -> None:
+            survey.demand(allow_nonfinite, allow_overflow)
+            if proof:
+                comparisons.append(steps.proof(part).demand_equal())
+
+        files: tuple[Path, ...] = ()
+        if dry_run:
+            steps.look()
+            survey.demand(allow_nonfinite, allow_overflow)
+        else:
+            files = destination.write(steps.stored(), LateMetadata(metadata), check)
+        provenance = steps.provenance(source_digest.result())
+        return steps.report(provenance, files, comparisons[0] if comparisons else None)
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The steps of one conversion, each of which lets the arrays pass one at a time."""
+
+    transfer: Transfer
+    destination: Destination
+    survey: Survey
+    dtype: str
+    progress: Progress | None
+
+    def announce(self, looks: bool, writes: bool, proves: bool) -> None:
+        """Tells how many arrays will pass."""
+        if self.progress is not None:
+            carried = len(self.transfer.carried)
+            stored = carried + len(self.transfer.companions)
+            self.progress.reset(carried * (looks + proves) + stored * writes)
+
+    def look(self) -> None:
+        """Loads the arrays that have not passed yet, so that the survey knows of each."""
+        unknown = [t for t in self.transfer.carried.values() if not self.survey.knows(t.name)]
+        for tensor in self._counted(unknown):
+            tensor.load()
+
+    def stored(self) -> list[Tensor]:
+        return self._counted(self.transfer.stored())
+
+    def proof(self, part: Path) -> Comparison:
+        """Compares what was written with what was looked at."""
+        written = open_model(part, self.transfer.spec)
+        tensors = {tensor.name: tensor for tensor in self._counted(written.tensors.values())}
+        comparison = prove(
+            self.transfer.carried,
+            self.survey.digests(),
+            self.transfer.weights.source.path,
+            replace(written, tensors=tensors),
         )
-    weights = open_weights(src, model, stages, key)
-    tensors = list(_target_tensors(weights, LAYOUT_OF_FORMAT[format]))
-    if progress is not None:
-        progress.reset(len(tensors))
-        tensors = [_counted(tensor, progress) for tensor in tensors]
-    proofs: list[Comparison] = []
+        return replace(comparison, right=self.destination.path)
 
-    def prove(part: Path) -> None:
-        proofs.append(compare(weights, open_weights(part, weights.spec)).demand_equal())
-
-    formats.write(dst, format, tensors, _metadata(weights), overwrite, prove)
-    return Report(
-        source=Path(src),
-        destination=Path(dst),
-        format=format,
-        spec=weights.spec,
-        arrays=len(weights.tensors),
-        nbytes=sum(tensor.nbytes for tensor in weights.tensors.values()),
-        temperature=temperature_of(weights),
-        notes=(*weights.source.notes, *_notes(weights, LAYOUT_OF_FORMAT[format])),
-        proof=replace(proofs[0], right=Path(dst)),
-    )
-
-
-def _target_tensors(weights: Weights, target: str) -> Iterator[Tensor]:
-    layout = LAYOUTS[target]
-    parameters = weights.spec.parameters()
-    for parameter in parameters:
-        yield stored_tensor(weights.tensors[parameter.name], parameter, layout)
-    kept = weights.companions if weights.source.layout == target else {}
-    for companion in companions(layout, parameters):
-        default = companion.default
-        if target == "keras":
-            default = np.asarray(temperature_of(weights), default.dtype)
-        yield kept.get(companion.name, Tensor.of(companion.name, default))
-
-
-def _counted(tensor: Tensor, progress: Progress) -> Tensor:
-    def load() -> Array:
-        progress.update()
-        return tensor.load()
-
-    return replace(tensor, load=load)
-
-
-def _notes(weights: Weights, target: str) -> Iterator[str]:
-    source = weights.source.layout
-    if source == "torch" and target != "torch" and weights.companions:
-        yield f"dropped {len(weights.companions)} num_batches_tracked, which only torch has"
-    if source != "torch" and target == "torch":
-        yield "num_batches_tracked, which only torch has, starts at 0"
-    temperature = temperature_of(weights)
-    dynamic = weights.spec.conv.kind != "static"
-    if dynamic and source != "keras" and target == "keras":
-        yield f"the temperature, which Keras stores in its layers, starts at {temperature:g}"
-    if dynamic and target == "paddle" and temperature != 1:
-        yield f"the file has no place for temperature {temperature:g}: set it after loading"
-    epoch = weights.source.scalars.get("epoch")
-    if isinstance(epoch, int) and epoch < _ANNEALED and dynamic:
-        yield (
-            f"the checkpoint is of epoch {epoch}; the published training reaches temperature 1 "
-            f"after {_ANNEALED} epochs, so set_temperature() may be needed to reproduce it"
+    def provenance(self, source_digest: str | None) -> Provenance:
+        transfer = self.transfer
+        source = transfer.weights.source
+        return Provenance(
+            tool=release(),
+            source=source.path.name,
+            source_sha256=source_digest,
+            source_format=source.format,
+            dtype=self.dtype,
+            dropped=tuple(remark.name for remark in transfer.dropped()),
+            defaulted=tuple(remark.name for remark in transfer.defaulted()),
+            sha256=self.survey.digests(),
+            created=created(),
         )
 
+    def report(
+        self, provenance: Provenance, files: tuple[Path, ...], proof: Comparison | None
+    ) -> Report:
+        transfer = self.transfer
+        return Report(
+            source=transfer.weights.source.path,
+            destination=self.destination.path,
+            format=self.destination.format,
+            files=files,
+            spec=transfer.spec,
+            temperature=transfer.temperature,
+            provenance=provenance,
+            carried=tuple(self._carried()),
+            dropped=transfer.dropped(),
+            defaulted=transfer.defaulted(),
+            notes=(*transfer.weights.source.notes, *transfer.notes()),
+            proof=proof,
+        )
 
-def _metadata(weights: Weights) -> dict[str, str]:
-    try:
-        release = version("odconv")
-    except PackageNotFoundError:  # run from a source tree
-        release = "unreleased"
-    return {
-        "format": "pt",  # safetensors' own key: the axes are PyTorch's
-        "odconv.version": release,
-        "odconv.spec": to_json(weights.spec),
-        "odconv.temperature": repr(temperature_of(weights)),
-    }
+    def _carried(self) -> Iterator[Carried]:
+        findings = self.survey.findings()
+        # The companions, which are stored last, are none of the model's parameters.
+        for parameter, tensor in zip(
+            self.transfer.parameters, self.transfer.stored(), strict=False
+        ):
+            finding = findings[parameter.name]
+            yield Carried(parameter.role.value, tensor.name, tensor.shape, tensor.nbytes, finding)
 
+    def _counted(self, tensors: Iterable[Tensor]) -> list[Tensor]:
+        return [self._told(tensor) for tensor in tensors]
 
-def _same_file(src: str | Path, dst: str | Path) -> bool:
-    try:
-        return Path(src).exists() and Path(dst).exists() and Path(src).samefile(dst)
-    except (OSError, ValueError) as error:  # such as a name that is too long, or a NUL in it
-        raise FileError(f"{legible(str(dst))}: {error}") from error
+    def _told(self, tensor: Tensor) -> Tensor:
+        progress = self.progress
+        if progress is None:
+            return tensor
+
+        def load() -> Array:
+            progress.update()
+            return tensor.load()
+
+        return replace(tensor, load=load)

@@ -9,6 +9,7 @@ from typing import Any
 from odconv_spec import BackboneSpec, MobileNetV2Spec, ResNetSpec, model_spec
 from weights_converter.conv_inference import dimension, infer_conv
 from weights_converter.errors import ConverterError, MismatchError
+from weights_converter.manifest import Manifest
 
 Shapes = Mapping[str, tuple[int, ...]]
 Stages = Sequence[Sequence[int]]
@@ -43,7 +44,8 @@ def _infer(shapes: Shapes, stages: Stages | None) -> BackboneSpec:
     raise MismatchError(
         "the arrays belong to none of the backbones: found neither 'layer1.0.conv1.weight' "
         f"(ResNet) nor 'features.0.0.weight' (MobileNetV2) among {_some(shapes)}",
-        help="convert() needs one of `odconv models`; for a network of your own use load_into()",
+        help="for a network of your own, save its manifest where it is built, "
+        "weights_converter.save_manifest(model, 'net.json'), and pass --model net.json",
     )
 
 
@@ -89,12 +91,22 @@ def _mobilenetv2(shapes: Shapes, stages: Stages | None) -> BackboneSpec:
 def _common(shapes: Shapes, stem: str, head: str) -> dict[str, Any]:
     """The options of every backbone, from the arrays of these names."""
     conv = infer_conv(shapes)
-    return {
-        "conv": conv,
-        "in_channels": dimension(shapes, stem, 1),
-        # CondConv's classifier is a bank of kernels.
-        "num_classes": dimension(shapes, head, 1 if conv.kind == "cond" else 0),
-    }
+    # CondConv's classifier is a bank of kernels.
+    classes = dimension(shapes, head, 1 if conv.kind == "cond" else 0)
+    _check_head(shapes, head, classes)
+    return {"conv": conv, "in_channels": dimension(shapes, stem, 1), "num_classes": classes}
+
+
+def _check_head(shapes: Shapes, head: str, classes: int) -> None:
+    """Raises MismatchError where the classifier's bias has another width than its weight."""
+    name = head.replace("weight", "bias")
+    width = shapes.get(name, (classes,))
+    if width != (classes,):
+        transposed = width == shapes[head][-1:]
+        raise MismatchError(
+            f"{head} {shapes[head]} has {classes} classes, {name} {width} has not",
+            help="it looks transposed; was this file converted before?" if transposed else None,
+        )
 
 
 def _count(shapes: Shapes, prefix: str) -> int:
@@ -123,7 +135,7 @@ def _some(shapes: Shapes) -> str:
     return (", ".join(map(repr, names[:3])) or "no arrays") + rest
 
 
-def same_model(asked: str, inferred: BackboneSpec, own_table: bool) -> None:
+def same_model(asked: str, inferred: BackboneSpec | Manifest, own_table: bool) -> None:
     """Raises MismatchError where the name that was asked for is not that of the file's model.
 
     `own_table` says that a MobileNetV2's stages were given, so that they are not compared.
@@ -139,7 +151,9 @@ def same_model(asked: str, inferred: BackboneSpec, own_table: bool) -> None:
         )
 
 
-def describe(spec: BackboneSpec) -> str:
-    """A spec in a few words: "od_resnet18 (kernel_num=4, 1000 classes)"."""
+def describe(spec: BackboneSpec | Manifest) -> str:
+    """A model in a few words: "od_resnet18 (kernel_num=4, 1000 classes)", "Net (42 arrays)"."""
+    if isinstance(spec, Manifest):
+        return f"{spec.name} ({len(spec.arrays)} arrays)"
     options = [f"{k}={v}" for k, v in spec.conv.options if k == "kernel_num"]
     return f"{spec.name} ({', '.join([*options, f'{spec.num_classes} classes'])})"

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from odconv_spec import BackboneSpec
-from weights_converter import formats
 from weights_converter.check import Form
 from weights_converter.errors import MismatchError, legible
 from weights_converter.inference import Stages, describe
+from weights_converter.opening import open_checkpoint, open_model
+from weights_converter.survey import Values, values_of
 from weights_converter.tensor import Checkpoint
-from weights_converter.weights import Model, open_weights
+from weights_converter.weights import Model, Target
+
+SCHEMA = 1  # of `Inspection.to_dict`
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """A checkpoint's index, and the model it belongs to, or why none was found."""
+    """A checkpoint's index, and the model it belongs to, or why none was found.
+
+    `values` tells of the values of the arrays, by name, where they were asked for.
+    """
 
     checkpoint: Checkpoint
-    spec: BackboneSpec | None
+    spec: Target | None
     reason: str
+    values: Mapping[str, Values] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         checkpoint = self.checkpoint
         return {
+            "schema": SCHEMA,
             "file": checkpoint.path.name,
             "format": checkpoint.format,
             "model": self.spec and describe(self.spec),
@@ -36,7 +44,7 @@ class Inspection:
             "metadata": dict(checkpoint.metadata),
             "notes": list(checkpoint.notes),
             "arrays": {
-                name: {"dtype": tensor.dtype, "shape": list(tensor.shape)}
+                name: {"dtype": tensor.dtype, "shape": list(tensor.shape), **self._values(name)}
                 for name, tensor in checkpoint.tensors.items()
             },
         }
@@ -58,9 +66,24 @@ class Inspection:
 
     def table(self) -> str:
         """Every array's name, dtype and shape, a line each."""
-        rows = ((n, str(Form(t.shape, t.dtype))) for n, t in self.checkpoint.tensors.items())
-        width = max(map(len, self.checkpoint.tensors), default=0)
-        return "\n".join(f"{name:<{width}}  {form}" for name, form in rows)
+        tensors = self.checkpoint.tensors
+        width = max(map(len, tensors), default=0)
+        return "\n".join(
+            f"{name:<{width}}  {Form(tensor.shape, tensor.dtype)}{self._range(name)}"
+            for name, tensor in tensors.items()
+        )
+
+    def _values(self, name: str) -> dict[str, Any]:
+        return asdict(self.values[name]) if name in self.values else {}
+
+    def _range(self, name: str) -> str:
+        values = self.values.get(name)
+        if values is None:
+            return ""
+        wrong = f", {values}" if values.nan or values.inf else ""
+        if values.minimum is None:
+            return f"  no finite value{wrong}"
+        return f"  {values.minimum:.4g} to {values.maximum:.4g}{wrong}"
 
 
 def inspect(
@@ -69,15 +92,28 @@ def inspect(
     *,
     stages: Stages | None = None,
     key: str | None = None,
+    statistics: bool = False,
+    isolate: bool = False,
 ) -> Inspection:
     """Reads a checkpoint's index and finds out its model.
+
+    Args:
+        path: a checkpoint of any format.
+        model: a name, a spec, or a JSON file with a spec; None finds it out from the arrays.
+        stages: the stage table of a MobileNetV2 that is not the published one.
+        key: which state dict to take from a file with several.
+        statistics: loads every array to tell of its values.
+        isolate: parses the file in a child process with limits.
 
     Raises:
         ConverterError: the file cannot be read. A file of an unknown model is not an error.
     """
-    checkpoint = formats.read(path, key)
+    checkpoint = open_checkpoint(path, key, isolate)
+    tensors = checkpoint.tensors.values() if statistics else ()
+    values = {tensor.name: values_of(tensor.load(), tensor.dtype) for tensor in tensors}
     try:
-        return Inspection(checkpoint, open_weights(path, model, stages, key).spec, "")
+        spec = open_model(path, model, stages, key, isolate).spec
     except MismatchError as error:
         reason = f"{error}; {error.help}" if error.help else str(error)
-        return Inspection(checkpoint, None, reason)
+        return Inspection(checkpoint, None, reason, values)
+    return Inspection(checkpoint, spec, "", values)

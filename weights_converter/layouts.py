@@ -1,15 +1,18 @@
 """How each framework stores an array of each role: one table each, read in both directions.
 
 A row gives the leaf's name and the order of its axes, canonical order -> stored order, where `*`
-stands for the kernel's spatial axes. The way back is derived from the same row. Rows are found by
-role: two roles of equal shape, such as a square linear kernel and a square 1x1 kernel, must not be
-told apart by their shapes, and nothing is ever reshaped to fit.
+stands for the kernel's spatial axes and a parenthesis for axes that are stored as one. The way back
+is derived from the same row. Rows are found by role: two roles of equal shape, such as a square
+linear kernel and a square 1x1 kernel, must not be told apart by their shapes, and nothing is ever
+reshaped to fit: only axes that a row writes as one are.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import prod
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -19,6 +22,7 @@ from odconv_spec import Parameter, Role
 from weights_converter.dtypes import Array
 
 Item = TypeVar("Item")
+_GROUPS = re.compile(r"\(([^)]*)\)|(\S+)")  # what is in parentheses, or one name
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,20 @@ class Row:
     slot: int = 0
 
     def order(self, rank: int) -> tuple[int, ...]:
-        """Which canonical axis stands at each place of a stored array with `rank` axes."""
+        """Which canonical axis stands at each place of a stored array, before axes are joined."""
+        return tuple(axis for joined in self.joined(rank) for axis in joined)
+
+    def joined(self, rank: int) -> tuple[tuple[int, ...], ...]:
+        """The canonical axes that make up each axis of a stored array."""
         if not self.axes:
-            return tuple(range(rank))
-        canonical, stored = (side.split() for side in self.axes.split("->"))
-        numbers = self._numbers(canonical, rank)
-        return tuple(number for name in stored for number in numbers[name])
+            return tuple((axis,) for axis in range(rank))
+        canonical, stored = self.axes.split("->")
+        numbers = self._numbers(canonical.split(), rank)
+        found: list[tuple[int, ...]] = []
+        for together, alone in _GROUPS.findall(stored):
+            axes = tuple(axis for name in (together or alone).split() for axis in numbers[name])
+            found.extend([axes] if together else [(axis,) for axis in axes])
+        return tuple(found)
 
     @staticmethod
     def _numbers(names: list[str], rank: int) -> dict[str, tuple[int, ...]]:
@@ -55,15 +67,32 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Placed(Parameter):
+    """A parameter of a Keras model whose own files call it `path` instead of by its attributes."""
+
+    path: str = ""
+
+
+@dataclass(frozen=True)
 class Layout:
-    """The rows of one framework, and how it writes the path to an array in a file."""
+    """The rows of one framework, and how it writes the path to an array in a file.
+
+    Attributes:
+        name: of the framework.
+        rows: of each role.
+        flat: second rows of roles that some code stores with axes joined. Fewer axes tell them.
+        numbered: a path ends in /vars/<slot> instead of .<leaf>.
+    """
 
     name: str
     rows: Mapping[Role, Row]
-    numbered: bool = False  # a path ends in /vars/<slot> instead of .<leaf>
+    flat: Mapping[Role, Row] = field(default_factory=lambda: MappingProxyType({}))
+    numbered: bool = False
 
     def stored_name(self, parameter: Parameter) -> str:
         """The array's name in a file of this framework."""
+        if self.numbered and isinstance(parameter, Placed):
+            return parameter.path
         return self.file_name(owner_of(parameter.name), parameter.role)
 
     def file_name(self, owner: str, role: Role) -> str:
@@ -84,6 +113,26 @@ class Layout:
 
     def to_canonical(self, role: Role, array: Array) -> Array:
         return contiguous(array.transpose(inverse(self.rows[role].order(array.ndim))))
+
+    def is_flat(self, parameter: Parameter, stored: tuple[int, ...]) -> bool:
+        """Whether an array of this shape is the parameter with its axes joined."""
+        row = self.flat.get(parameter.role)
+        return row is not None and len(stored) == len(row.joined(len(parameter.shape)))
+
+    def flat_shape(self, parameter: Parameter) -> tuple[int, ...]:
+        joined = self.flat[parameter.role].joined(len(parameter.shape))
+        return tuple(prod(parameter.shape[axis] for axis in axes) for axes in joined)
+
+    def to_flat(self, parameter: Parameter, array: Array) -> Array:
+        """A canonical array with the axes joined that the row of `flat` joins."""
+        order = self.flat[parameter.role].order(array.ndim)
+        return contiguous(array.transpose(order)).reshape(self.flat_shape(parameter))
+
+    def from_flat(self, parameter: Parameter, array: Array) -> Array:
+        """The way back, which needs the canonical shape."""
+        order = self.flat[parameter.role].order(len(parameter.shape))
+        apart = array.reshape(reorder(parameter.shape, order))
+        return contiguous(apart.transpose(inverse(order)))
 
 
 def owner_of(name: str) -> str:
@@ -118,6 +167,10 @@ TORCH = Layout(
             Role.NORM_VARIANCE: Row("running_var"),
         }
     ),
+    # https://github.com/huggingface/pytorch-image-models/blob/main/timm/layers/cond_conv2d.py
+    flat=MappingProxyType(
+        {Role.EXPERT_KERNELS: Row("weight", "expert out in * -> expert (out in *)")}
+    ),
 )
 PADDLE = Layout(
     "paddle",
@@ -148,6 +201,15 @@ KERAS = Layout(
     ),
     numbered=True,
 )
+# The same arrays by name, as TensorFlow's own checkpoints have them.
+TENSORFLOW = Layout(
+    "tensorflow",
+    KERAS.rows,
+    # https://github.com/tensorflow/tpu/blob/master/models/official/efficientnet/condconv
+    flat=MappingProxyType(
+        {Role.EXPERT_KERNELS: Row("kernel", "expert out in * -> expert (* in out)")}
+    ),
+)
 LAYOUTS: Mapping[str, Layout] = MappingProxyType(
-    {layout.name: layout for layout in (TORCH, PADDLE, KERAS)}
+    {layout.name: layout for layout in (TORCH, PADDLE, KERAS, TENSORFLOW)}
 )

@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from odconv_spec import Parameter
 from weights_converter import formats
 from weights_converter.check import Form, check
+from weights_converter.dialects import translated
 from weights_converter.dtypes import Array
 from weights_converter.errors import MismatchError, UsageError, legible
+from weights_converter.layouts import KERAS, Placed
+from weights_converter.manifest import Manifest, tag_of_name, write_manifest
 from weights_converter.slots import Slot
+from weights_converter.tensor import Checkpoint
 from weights_converter.weights import canonical_tensors
 
-# The root module of a class -> the adapter that knows its models. Keras comes first: its models
-# are torch modules on the torch backend.
-_ADAPTERS = MappingProxyType({"keras": "keras", "torch": "torch", "paddle": "paddle"})
+# Keras comes first: its models are torch modules on the torch backend.
+_FRAMEWORKS = ("keras", "torch", "paddle")
 
 
 def extract(model: Any) -> dict[str, Array]:
@@ -70,25 +74,77 @@ def load_into(model: Any, path: str | Path, *, key: str | None = None) -> None:
         MismatchError: the arrays are not those of the model, which is then unchanged.
         ConverterError: the file cannot be read.
     """
-    checkpoint = formats.read(path, key)
-    parameters = [slot.parameter for slot in slots(model).values()]
+    places = slots(model)
+    checkpoint = translated(formats.read(path, key), list(places))
+    parameters = _parameters(model, places, checkpoint)
     what = f"{legible(checkpoint.path.name)} for {type(model).__name__}"
     tensors = canonical_tensors(checkpoint, parameters, what)
     assign(model, {name: tensor.load() for name, tensor in tensors.items()})
 
 
+def manifest(model: Any) -> Manifest:
+    """What a network of one's own stores, for `convert` and `verify` in place of a model's name.
+
+    That of a Keras model also says under which names its own weights files keep the arrays.
+
+    Args:
+        model: a torch module, Paddle layer, or Keras layer or model, built.
+
+    Raises:
+        MismatchError: the model holds an array of a layer that has no canonical form.
+        UsageError: the model is of no framework that is known here, or is not built yet.
+    """
+    places = slots(model)
+    paths = _adapter(model).file_paths(model) if _framework(model) == "keras" else {}
+    arrays = tuple(_placed(slot.parameter, paths.get(name)) for name, slot in places.items())
+    dtypes = {name: tag_of_name(slot.dtype) for name, slot in places.items()}
+    return Manifest(type(model).__name__, arrays, dtypes)
+
+
+def save_manifest(model: Any, path: str | Path, *, overwrite: bool = False) -> None:
+    """Writes `manifest(model)` to a JSON file, for `odconv convert --model net.json`.
+
+    Raises:
+        ConverterError: see `manifest`, or the file cannot be written.
+    """
+    write_manifest(manifest(model), path, overwrite)
+
+
 def slots(model: Any) -> dict[str, Slot]:
     """Canonical name -> place of every array in the model."""
+    found: dict[str, Slot] = _adapter(model).slots(model)
+    return found
+
+
+def _adapter(model: Any) -> ModuleType:
+    """The module that knows the models of the framework."""
+    return import_module(f"weights_converter.frameworks.{_framework(model)}")
+
+
+def _framework(model: Any) -> str:
     roots = {cls.__module__.partition(".")[0] for cls in type(model).__mro__}
-    for root, adapter in _ADAPTERS.items():
-        if root in roots:
-            found: dict[str, Slot] = import_module(f"weights_converter.frameworks.{adapter}").slots(
-                model
-            )
-            return found
+    for framework in _FRAMEWORKS:
+        if framework in roots:
+            return framework
     raise UsageError(
         f"expected a torch module, a Paddle layer or a Keras layer, received {type(model)}"
     )
+
+
+def _parameters(model: Any, places: Mapping[str, Slot], checkpoint: Checkpoint) -> list[Parameter]:
+    """The model's arrays, under the names of its own files where the file is one of them."""
+    plain = [slot.parameter for slot in places.values()]
+    if checkpoint.layout != "keras" or _framework(model) != "keras":
+        return plain
+    placed = manifest(model).parameters()
+    own = all(KERAS.stored_name(parameter) in checkpoint.tensors for parameter in placed)
+    return list(placed) if own else plain
+
+
+def _placed(parameter: Parameter, path: str | None) -> Parameter:
+    if path is None or path == KERAS.stored_name(parameter):
+        return parameter
+    return Placed(parameter.name, parameter.role, parameter.shape, path)
 
 
 def _same(first: Array, second: Array) -> bool:

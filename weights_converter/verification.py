@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from weights_converter import formats
-from weights_converter.dtypes import Array
-from weights_converter.errors import MismatchError, legible
+from weights_converter.digests import digests_of
+from weights_converter.distance import distance
+from weights_converter.errors import MismatchError, UsageError, legible
 from weights_converter.inference import Stages, describe
-from weights_converter.tensor import Tensor
-from weights_converter.weights import Model, Weights, open_weights, resolve_spec
+from weights_converter.opening import open_checkpoint, open_model
+from weights_converter.provenance import Provenance
+from weights_converter.tensor import Checkpoint, Tensor
+from weights_converter.weights import Model, Weights, resolve_spec
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,17 @@ class Comparison:
             raise MismatchError(str(self))
         return self
 
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return {
+            "left": self.left.name,
+            "right": self.right.name,
+            "model": self.model,
+            "arrays": self.arrays,
+            "equal": self.equal,
+            "differences": [{"name": d.name, "reason": d.reason} for d in self.differences],
+        }
+
     def __str__(self) -> str:
         equal = self.arrays - len(self.differences)
         names = f"{legible(self.left.name)} and {legible(self.right.name)}"
@@ -55,20 +67,69 @@ class Comparison:
 
 
 def verify(
-    left: str | Path, right: str | Path, model: Model = None, *, stages: Stages | None = None
+    left: str | Path,
+    right: str | Path,
+    model: Model = None,
+    *,
+    stages: Stages | None = None,
+    key: str | None = None,
+    isolate: bool = False,
 ) -> Comparison:
     """Compares two checkpoints, whatever their formats, bit for bit.
+
+    Args:
+        left: a checkpoint.
+        right: another.
+        model: a name, a spec, or a JSON file with a spec; None finds it out.
+        stages: the stage table of a MobileNetV2 that is not the published one.
+        key: which state dict to take from `left`, if it has several.
+        isolate: parses the files in child processes with limits.
 
     Raises:
         ConverterError: a file cannot be read or is not of the model. Differences between values do
             not raise; see `Comparison.equal`.
     """
-    first = open_weights(left, _spec(left, right, model, stages))
-    return compare(first, open_weights(right, first.spec))
+    checkpoints = (open_checkpoint(left, key, isolate), open_checkpoint(right, isolate=isolate))
+    spec = _spec(*checkpoints, model, stages)
+    first = open_model(left, spec, key=key, isolate=isolate)
+    return compare(first, open_model(right, first.spec, isolate=isolate))
+
+
+def verify_digests(
+    path: str | Path,
+    model: Model = None,
+    *,
+    stages: Stages | None = None,
+    isolate: bool = False,
+) -> Comparison:
+    """Compares a file that `convert` wrote with the digests that it put into it.
+
+    Raises:
+        UsageError: there are no digests in the file.
+        ConverterError: it cannot be read or is not of the model.
+    """
+    weights = open_model(path, model, stages, isolate=isolate)
+    told = Provenance.told_by(weights.source)
+    if told is None or not told.sha256:
+        raise UsageError(
+            f"{legible(Path(path).name)} has no digests of its arrays",
+            help="give a second file to compare it with",
+        )
+    found = digests_of(weights.tensors.values())
+    wrong = [name for name, digest in found.items() if told.sha256.get(name) != digest]
+    reason = "is not what the converter wrote"
+    return Comparison(
+        Path(path),
+        Path(told.source),
+        describe(weights.spec),
+        len(found),
+        tuple(Difference(name, reason) for name in wrong),
+    )
 
 
 def compare(left: Weights, right: Weights) -> Comparison:
-    found = (_difference(tensor, right.tensors[name]) for name, tensor in left.tensors.items())
+    """Loads every array of both, two at a time."""
+    found = (difference(tensor, right.tensors[name]) for name, tensor in left.tensors.items())
     return Comparison(
         left.source.path,
         right.source.path,
@@ -78,33 +139,49 @@ def compare(left: Weights, right: Weights) -> Comparison:
     )
 
 
-def _spec(left: str | Path, right: str | Path, model: Model, stages: Stages | None) -> Model:
-    """The spec of two files, of which one may know more about itself than the other."""
-    if model is not None or stages is not None:
-        return resolve_spec(formats.read(left), model, stages)
-    named = [c for c in map(formats.read, (left, right)) if "odconv.spec" in c.metadata]
-    return resolve_spec(named[0], None, None) if named else None
+def prove(
+    expected: Mapping[str, Tensor], digests: Mapping[str, str], source: Path, written: Weights
+) -> Comparison:
+    """Compares what was written, read back, with the digests of what should have been.
+
+    Args:
+        expected: canonical name -> array of the source, after its cast; loaded again only where
+            the digests differ, to say by how much.
+        digests: of the arrays in `expected`.
+        source: the file that they are from.
+        written: the destination as it is on the disk.
+    """
+    found = digests_of(written.tensors.values())
+    suspects = [
+        name
+        for name, tensor in expected.items()
+        if (digests[name], tensor.dtype) != (found[name], written.tensors[name].dtype)
+    ]
+    unsteady = "the source gave other values when it was read again"
+    differences = (
+        difference(expected[name], written.tensors[name]) or Difference(name, unsteady)
+        for name in suspects
+    )
+    return Comparison(
+        source,
+        written.source.path,
+        describe(written.spec),
+        len(expected),
+        tuple(differences),
+    )
 
 
-def _difference(left: Tensor, right: Tensor) -> Difference | None:
+def difference(left: Tensor, right: Tensor) -> Difference | None:
+    """How two arrays of one shape differ, None where their bits are equal."""
     if left.dtype != right.dtype:
         return Difference(left.name, f"{left.dtype} against {right.dtype}")
-    first, second = left.load(), right.load()
-    unequal = _bits(first) != _bits(second)
-    if not unequal.any():
-        return None
-    reason = f"{int(unequal.sum())} of {first.size} values differ"
-    return Difference(left.name, f"{reason}{_largest(first, second)}")
+    found = distance(left.load(), left.dtype, right.load(), right.dtype)
+    return Difference(left.name, str(found)) if found.unequal else None
 
 
-def _bits(array: Array) -> Array:
-    """The array as unsigned integers, in which NaN equals itself and -0.0 is not 0.0."""
-    return np.ascontiguousarray(array).view(np.dtype(f"u{array.dtype.itemsize}"))
-
-
-def _largest(first: Array, second: Array) -> str:
-    if first.dtype.kind != "f":
-        return ""
-    with np.errstate(invalid="ignore", over="ignore"):
-        distance = np.abs(np.subtract(first, second, dtype=np.float64))
-    return f", by at most {np.nanmax(distance, initial=0):.3g}"
+def _spec(left: Checkpoint, right: Checkpoint, model: Model, stages: Stages | None) -> Model:
+    """The spec of two files, of which one may know more about itself than the other."""
+    if model is not None or stages is not None:
+        return resolve_spec(left, model, stages)
+    named = [checkpoint for checkpoint in (left, right) if "odconv.spec" in checkpoint.metadata]
+    return resolve_spec(named[0], None, None) if named else None

@@ -2,42 +2,63 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
-from odconv_spec import BackboneSpec, MobileNetV2Spec, Parameter, from_json, list_models
+from odconv_spec import (
+    BackboneSpec,
+    MobileNetV2Spec,
+    Parameter,
+    Role,
+    from_json,
+    list_models,
+    to_json,
+)
 from weights_converter import formats
 from weights_converter.check import Form, check
 from weights_converter.companions import companions
+from weights_converter.contradictions import contradiction
+from weights_converter.dialects import translated
 from weights_converter.dtypes import Array
-from weights_converter.errors import (
-    DamagedError,
-    FileError,
-    MismatchError,
-    UsageError,
-    legible,
-)
+from weights_converter.errors import DamagedError, MismatchError, UsageError, legible
 from weights_converter.inference import Stages, describe, infer_spec, same_model
+from weights_converter.layer_inference import infer_layer
 from weights_converter.layouts import LAYOUTS, Layout
+from weights_converter.manifest import (
+    VERSION_KEY,
+    Manifest,
+    manifest_from_json,
+    read_manifest,
+    read_text,
+)
 from weights_converter.naming import canonical_parameters
 from weights_converter.tensor import Checkpoint, Tensor
 
-Model = str | Path | BackboneSpec | None
+Target = BackboneSpec | Manifest
+Model = str | Path | Target | None
 
 
 @dataclass(frozen=True)
 class Weights:
     """Every array of `spec`, in its order, under canonical names and in canonical axes.
 
-    `companions` are arrays that the source's framework keeps beside them, under the file's names.
+    `spec` is that of a backbone, or the manifest of another network. `companions` are arrays that
+    the source's framework keeps beside them, under the file's names.
     """
 
-    spec: BackboneSpec
+    spec: Target
     tensors: Mapping[str, Tensor]
     companions: Mapping[str, Tensor]
     source: Checkpoint
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether there are layers that mix kernels, and so may have a temperature."""
+        return any(p.role is Role.EXPERT_KERNELS for p in self.spec.parameters())
 
 
 def open_weights(
@@ -47,7 +68,8 @@ def open_weights(
 
     Args:
         path: the file.
-        model: a name, a spec, or a JSON file with a spec; None finds it out.
+        model: a name, a spec, the manifest of another network, or a JSON file with a spec or a
+            manifest; None finds it out.
         stages: the stage table of a MobileNetV2 that is not the published one.
         key: which state dict to take from a file with several.
 
@@ -55,13 +77,19 @@ def open_weights(
         MismatchError: the arrays are not those of the model.
         ConverterError: the file cannot be read; see `weights_converter.errors`.
     """
-    checkpoint = formats.read(path, key)
+    return weights_in(formats.read(path, key), model, stages)
+
+
+def weights_in(
+    checkpoint: Checkpoint, model: Model = None, stages: Stages | None = None
+) -> Weights:
+    """The same for a checkpoint that is read already."""
     spec = resolve_spec(checkpoint, model, stages)
     parameters = spec.parameters()
-    what = f"{legible(checkpoint.path.name)} for {describe(spec)}"
+    checkpoint = translated(checkpoint, [p.name for p in parameters])
     return Weights(
         spec,
-        canonical_tensors(checkpoint, parameters, what),
+        _tensors_of(checkpoint, spec),
         {
             companion.name: checkpoint.tensors[companion.name]
             for companion in companions(LAYOUTS[checkpoint.layout], parameters)
@@ -71,15 +99,30 @@ def open_weights(
     )
 
 
-def resolve_spec(checkpoint: Checkpoint, model: Model, stages: Stages | None) -> BackboneSpec:
-    """The spec that was given, that the file names, or that its arrays show."""
-    whole = isinstance(model, BackboneSpec) or Path(model or "").suffix == ".json"
-    if whole and stages is not None:
+def _tensors_of(checkpoint: Checkpoint, spec: Target) -> dict[str, Tensor]:
+    """The arrays of `spec`. Raises MismatchError, which says which option contradicts the file."""
+    what = f"{legible(checkpoint.path.name)} for {describe(spec)}"
+    dtypes = spec.dtypes if isinstance(spec, Manifest) else {}
+    try:
+        return canonical_tensors(checkpoint, spec.parameters(), what, dtypes)
+    except MismatchError as error:
+        explained = isinstance(spec, BackboneSpec) and contradiction(
+            spec, canonical_shapes(checkpoint), legible(checkpoint.path.name)
+        )
+        if not explained:
+            raise
+        raise explained from error
+
+
+def resolve_spec(checkpoint: Checkpoint, model: Model, stages: Stages | None) -> Target:
+    """The spec or manifest that was given, that the file names, or that its arrays show."""
+    given = isinstance(model, (BackboneSpec, Manifest))
+    if (given or Path(str(model)).suffix == ".json") and stages is not None:
         raise UsageError("a spec has a stage table of its own", help="drop the stages option")
-    if isinstance(model, BackboneSpec):
+    if isinstance(model, (BackboneSpec, Manifest)):
         return model
-    if model is not None and whole:
-        return read_spec(Path(model))
+    if model is not None and Path(model).suffix == ".json":
+        return read_target(Path(model))
     _check_stages(stages)
     if model is not None and str(model) not in list_models():
         raise UsageError(
@@ -88,7 +131,7 @@ def resolve_spec(checkpoint: Checkpoint, model: Model, stages: Stages | None) ->
         )
     spec = _named_in(checkpoint) if stages is None else None
     if spec is None:
-        spec = infer_spec(canonical_shapes(checkpoint), stages)
+        spec = _inferred(canonical_shapes(translated(checkpoint)), stages)
     if model is not None:
         same_model(str(model), spec, own_table=stages is not None)
     return spec
@@ -104,14 +147,27 @@ def _check_stages(stages: Stages | None) -> None:
         raise UsageError(str(error)) from error
 
 
-def read_spec(path: Path) -> BackboneSpec:
-    """The spec in a JSON file. Raises UsageError where it holds none."""
+def _inferred(shapes: Mapping[str, tuple[int, ...]], stages: Stages | None) -> Target:
+    layer = infer_layer(shapes)
+    return infer_spec(shapes, stages) if layer is None else Manifest.of_layer(layer)
+
+
+def read_target(path: Path) -> Target:
+    """The spec or the manifest in a JSON file. Raises UsageError where it holds neither."""
+    text = read_text(path)
+    if f'"{VERSION_KEY}"' in text:
+        return read_manifest(path)
     try:
-        return from_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileError(f"{legible(str(path))}: {error.strerror}") from error
+        return from_json(text)
     except ValueError as error:
         raise UsageError(f"{legible(str(path))} holds no model spec: {error}") from error
+
+
+def target_metadata(target: Target) -> dict[str, str]:
+    """What tells a later reader of a file which model it is of."""
+    if isinstance(target, Manifest):
+        return {VERSION_KEY: json.dumps(target.to_dict(), sort_keys=True)}
+    return {"odconv.spec": to_json(target)}
 
 
 def canonical_shapes(checkpoint: Checkpoint) -> dict[str, tuple[int, ...]]:
@@ -122,22 +178,42 @@ def canonical_shapes(checkpoint: Checkpoint) -> dict[str, tuple[int, ...]]:
 
 
 def canonical_tensors(
-    checkpoint: Checkpoint, parameters: Iterable[Parameter], what: str
+    checkpoint: Checkpoint,
+    parameters: Iterable[Parameter],
+    what: str,
+    dtypes: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Tensor]:
-    """The checkpoint's arrays for `parameters`. Raises MismatchError unless they fit exactly."""
-    layout = LAYOUTS[checkpoint.layout]
+    """The checkpoint's arrays for `parameters`. Raises MismatchError unless they fit exactly.
+
+    Args:
+        checkpoint: with translated names.
+        parameters: of the model.
+        what: the subject of the message.
+        dtypes: canonical name -> tag, of arrays that may have no other.
+    """
+    layout, tensors = LAYOUTS[checkpoint.layout], checkpoint.tensors
     parameters = tuple(parameters)
     expected = {
-        layout.stored_name(p): Form(layout.stored_shape(p.role, p.shape)) for p in parameters
+        layout.stored_name(p): Form(_stored_shape(p, layout, tensors), dtypes.get(p.name, ""))
+        for p in parameters
     } | {
         companion.name: Form(companion.default.shape)
         for companion in companions(layout, parameters)
-        if companion.name in checkpoint.tensors
+        if companion.name in tensors
     }
-    found = {name: Form(tensor.shape, tensor.dtype) for name, tensor in checkpoint.tensors.items()}
+    found = {name: Form(tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
     check(expected, found, what)
-    tensors = checkpoint.tensors
     return {p.name: _canonical(tensors[layout.stored_name(p)], p, layout) for p in parameters}
+
+
+def _stored_shape(
+    parameter: Parameter, layout: Layout, tensors: Mapping[str, Tensor]
+) -> tuple[int, ...]:
+    """The shape to expect: that of joined axes where the file has an array with as few axes."""
+    found = tensors.get(layout.stored_name(parameter))
+    if found is not None and layout.is_flat(parameter, found.shape):
+        return layout.flat_shape(parameter)
+    return layout.stored_shape(parameter.role, parameter.shape)
 
 
 def stored_tensor(tensor: Tensor, parameter: Parameter, layout: Layout) -> Tensor:
@@ -151,18 +227,23 @@ def stored_tensor(tensor: Tensor, parameter: Parameter, layout: Layout) -> Tenso
 
 
 def _canonical(tensor: Tensor, parameter: Parameter, layout: Layout) -> Tensor:
+    flat = layout.is_flat(parameter, tensor.shape)
+
     def load() -> Array:
+        if flat:
+            return layout.from_flat(parameter, tensor.load())
         return layout.to_canonical(parameter.role, tensor.load())
 
     return Tensor(parameter.name, tensor.dtype, parameter.shape, load)
 
 
-def _named_in(checkpoint: Checkpoint) -> BackboneSpec | None:
-    text = checkpoint.metadata.get("odconv.spec")
-    if text is None:
-        return None
+def _named_in(checkpoint: Checkpoint) -> Target | None:
+    spec = checkpoint.metadata.get("odconv.spec")
+    manifest = checkpoint.metadata.get(VERSION_KEY)
     try:
-        return from_json(text)
+        if spec is not None:
+            return from_json(spec)
+        return None if manifest is None else manifest_from_json(manifest)
     except ValueError as error:
         raise DamagedError(
             f"{checkpoint.path.name} names a model that this version does not know: {error}"
@@ -178,7 +259,7 @@ def temperature_of(weights: Weights) -> float:
     """
     name = weights.source.path.name
     values = {weights.source.metadata.get("odconv.temperature", "1.0")}
-    if weights.source.layout == "keras" and weights.companions:
+    if weights.source.layout in ("keras", "tensorflow") and weights.companions:
         values = {str(tensor.load()) for tensor in weights.companions.values()}
     if len(values) > 1:
         raise MismatchError(

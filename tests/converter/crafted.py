@@ -28,6 +28,15 @@ def number(value: int) -> bytes:
     return b"\x8a" + bytes([len(raw)]) + raw
 
 
+def varint(value: int) -> bytes:
+    """A number in protobuf."""
+    raw = bytearray()
+    while value > 0x7F:
+        raw.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*raw, value])
+
+
 def binary(value: bytes) -> bytes:
     return b"B" + struct.pack("<I", len(value)) + value
 

@@ -17,6 +17,7 @@ LAYOUT_OF = {
     ".pdparams": "paddle",
     ".weights.h5": "keras",
     ".safetensors": "torch",
+    ".npz": "torch",
 }
 
 

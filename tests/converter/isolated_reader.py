@@ -5,43 +5,31 @@ Prints one JSON object: what became of each file, and what the process did meanw
 
 from __future__ import annotations
 
-import codecs
 import json
 import resource
 import sys
 import time
 from pathlib import Path
 
+from tests.converter.watching import Watch
 from weights_converter.errors import ConverterError
 from weights_converter.formats import read
 
-codecs.lookup("latin-1")  # Python loads it when it is first needed
-WATCHED = ("import", "exec", "compile", "os.system", "os.exec", "os.fork", "os.posix_spawn",
-           "subprocess.Popen", "pickle.find_class", "socket.", "ctypes.", "open")  # fmt: skip
-
 
 def main(folder: Path) -> None:
-    deeds: list[str] = []
     outcomes: dict[str, list[object]] = {}
-    watching = True
-
-    def watch(event: str, arguments: tuple[object, ...]) -> None:
-        if watching and event.startswith(WATCHED):
-            inside = event == "open" and str(arguments[0]).startswith(f"{folder}/")
-            if not inside or "w" in str(arguments[1]):
-                deeds.append(f"{event} {arguments!r:.200}")
-
-    paths = sorted(folder.iterdir())
-    sys.addaudithook(watch)
-    for path in paths:
-        start = time.monotonic()
-        outcomes[path.name] = [attempt(path), time.monotonic() - start]
-    watching = False
+    paths = sorted(path for path in folder.iterdir() if path.is_file())
+    watch = Watch(folder)
+    with watch:
+        for path in paths:
+            start = time.monotonic()
+            outcomes[path.name] = [attempt(path), time.monotonic() - start]
     # Not getrusage: its maximum starts at the size of the process that forked this one.
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     peak = int(status["VmHWM"].split()[0]) >> 10  # MiB
     modules = sorted({"torch", "paddle", "keras", "tensorflow", "jax"} & set(sys.modules))
-    json.dump({"outcomes": outcomes, "deeds": deeds, "peak": peak, "modules": modules}, sys.stdout)
+    report = {"outcomes": outcomes, "deeds": watch.deeds, "peak": peak, "modules": modules}
+    json.dump(report, sys.stdout)
 
 
 def attempt(path: Path) -> str:

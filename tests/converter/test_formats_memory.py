@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from weights_converter.formats import read, write
+from tests.converter.crafted import dict_, pickled, tensor, text, torch_zip
+from tests.converter.crafted_torch import count, legacy, legacy_tensor, listed
+from weights_converter.formats import read, write, write_shards
 from weights_converter.tensor import Tensor
 
 ROOT = Path(__file__).parents[2]
-FORMATS = ("torch", "pdparams", "keras-h5", "safetensors")
+FORMATS = ("torch", "pdparams", "keras-h5", "safetensors", "npz")
+INDEX = "x.safetensors.index.json"
 MIB = 1 << 20
 
 
@@ -27,11 +31,38 @@ def large(tmp_path_factory):
     tensors = [Tensor.of(f"w{i}/vars/0", array) for i, array in enumerate(arrays)]
     for format in FORMATS:
         write(folder / format, format, tensors, {})
+    (folder / "legacy").write_bytes(legacy_stream([t.name for t in tensors], arrays))
+    (folder / "far apart").write_bytes(
+        torch_zip(
+            pickled(dict_(w=tensor((60,), (MIB,), numel=60 * MIB, storage="ByteStorage"))),
+            {"0": bytes(60 * MIB)},
+        )
+    )
+    named = {tensor.name: array for tensor, array in zip(tensors, arrays, strict=True)}
+    (folder / "protocol 2").write_bytes(pickle.dumps(named, 2))
+    write_shards(folder / INDEX, tensors, {}, 20 * MIB)
     return folder
 
 
+def legacy_stream(names, arrays):
+    views = {
+        name: legacy_tensor(key=str(i), numel=8 * MIB, storage="ByteStorage", shape=8 * MIB)
+        for i, name in enumerate(names)
+    }
+    keys = range(len(names))
+    data = b"".join(count(8 * MIB) + arrays[i].tobytes() for i in keys)
+    return legacy(pickled(dict_(**views)), listed(*(text(str(i)) for i in keys)), data)
+
+
 @pytest.mark.parametrize(
-    ("source", "target"), list(zip(FORMATS, FORMATS[1:] + FORMATS[:1], strict=True))
+    ("source", "target"),
+    [
+        *zip(FORMATS, FORMATS[1:] + FORMATS[:1], strict=True),
+        ("legacy", "torch"),
+        ("far apart", "torch"),
+        ("protocol 2", "pdparams"),
+        (INDEX, "npz"),
+    ],
 )
 def test_peak(large, tmp_path, source, target):
     script = Path(__file__).with_name("copy_and_measure.py")
@@ -42,5 +73,5 @@ def test_peak(large, tmp_path, source, target):
     ).stdout
     assert int(grown) < 2 * 8 + 24
     original = read(large / source).tensors
-    for name, tensor in read(tmp_path / "copy").tensors.items():
-        assert tensor.load().tobytes() == original[name].load().tobytes()
+    for name, copied in read(tmp_path / "copy").tensors.items():
+        assert copied.load().tobytes() == original[name].load().tobytes()

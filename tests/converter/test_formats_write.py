@@ -26,7 +26,7 @@ from weights_converter.formats.zip_read import directory
 from weights_converter.formats.zip_write import ZipWriter
 from weights_converter.tensor import Tensor
 
-FORMATS = ("torch", "pdparams", "keras-h5", "safetensors")
+FORMATS = ("torch", "pdparams", "keras-h5", "safetensors", "npz")
 TENSORS = (
     Tensor.of("b/vars/0", np.arange(6.0).reshape(2, 3)),
     Tensor.of("a/vars/0", np.ones(4, "float32")),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
+import zlib
 
 import h5py
 import numpy as np
@@ -10,7 +12,9 @@ import pytest
 
 from tests.converter.crafted import written
 from weights_converter.errors import ConverterError, DamagedError, RefusedError, UsageError
-from weights_converter.formats import read
+from weights_converter.formats import hdf5_arrays, read
+from weights_converter.formats.hdf5_file import Hdf5
+from weights_converter.formats.source import Source
 
 SECRET = b"0123456789abcdef"
 
@@ -112,13 +116,29 @@ def named_type(file, folder):
     file["a/vars/0"] = np.dtype("f4")
 
 
-def legacy(file, folder):
-    file.attrs["layer_names"] = ["a"]
-    file["a/kernel:0"] = np.ones(2)
+def repeated_filter(file, folder):
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_chunk((64,))
+    for _ in range(3):
+        properties.set_deflate(9)
+    space = h5py.h5s.create_simple((64,))
+    group = file.create_group("a/vars")
+    h5py.h5d.create(group.id, b"0", h5py.h5t.NATIVE_FLOAT, space, properties)
 
 
-def legacy_model(file, folder):
+def legacy_without_layers(file, folder):
     file["model_weights/a/kernel:0"] = np.ones(2)
+
+
+def two_kerases(file, folder):
+    file["layers/a/vars/0"] = np.ones(2)
+    file["_layer_checkpoint_dependencies/a/vars/0"] = np.ones(2)
+
+
+def many_names(file, folder):
+    group = file.create_group("a")
+    for i in range(300):
+        group.create_group(f"{i}")
 
 
 CASES = {
@@ -143,13 +163,16 @@ CASES = {
     no_shape: "refused: a/vars/0 has an odd shape",
     wrong_place: "refused: it has an array a/weights, which is not one of a layer's variables",
     named_type: "refused: /a/vars/0 is neither a group nor an array",
-    legacy: "is a legacy Keras file",
-    legacy_model: "is a legacy Keras file",
+    repeated_filter: "refused: a/vars/0 needs the HDF5 filters [1, 1, 1]",
+    legacy_without_layers: "refused: it has an array model_weights/a/kernel:0, which is not",
+    two_kerases: "refused: it has the layers of two versions of Keras",
+    many_names: "refused: it has more than 200 groups and arrays",
 }
 
 
 @pytest.mark.parametrize("make", CASES, ids=lambda make: make.__name__)
-def test_refuses(tmp_path, make):
+def test_refuses(tmp_path, monkeypatch, make):
+    monkeypatch.setattr(hdf5_arrays, "_MOST_OBJECTS", 200)
     path = tmp_path / "evil.weights.h5"
     with h5py.File(path, "w") as file:
         make(file, tmp_path)
@@ -192,6 +215,60 @@ def test_a_compressed_array_with_a_flipped_bit(tmp_path):
     path.write_bytes(raw)
     with pytest.raises(DamagedError, match="HDF5 cannot read it"):
         read(path).tensors["a/vars/0"].load()
+
+
+def chunk_replaced(path, content, **options):
+    """A file whose one chunk has this content instead of its own."""
+    with h5py.File(path, "w") as file:
+        dataset = file.create_dataset("a/vars/0", (1000,), "f4", chunks=(1000,), **options)
+        dataset.id.write_direct_chunk((0,), content)
+    return path
+
+
+def test_a_chunk_that_expands_past_its_array(tmp_path):
+    """HDF5 would inflate all of it: a file of 100 kB would take 100 MB."""
+    path = chunk_replaced(tmp_path / "c.h5", zlib.compress(bytes(100 << 20)), compression="gzip")
+    assert path.stat().st_size < 150_000
+    tensor = read(path).tensors["a/vars/0"]
+    tracemalloc.start()
+    with pytest.raises(RefusedError, match="a/vars/0 has a chunk of more than 4004 bytes"):
+        tensor.load()
+    assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("content", [zlib.compress(bytes(4000))[:-9], b"no stream", b"\0"])
+def test_a_chunk_that_does_not_expand(tmp_path, content):
+    path = chunk_replaced(tmp_path / "c.h5", content, compression="gzip")
+    with pytest.raises(DamagedError, match="HDF5 cannot read it"):
+        read(path).tensors["a/vars/0"].load()
+
+
+def test_a_chunk_that_is_as_large_as_it_may_be(tmp_path):
+    values = np.random.default_rng(0).standard_normal(1000).astype("f4")
+    path = chunk_replaced(tmp_path / "c.h5", zlib.compress(values.tobytes()), compression="gzip")
+    assert np.array_equal(read(path).tensors["a/vars/0"].load(), values)
+
+
+def test_a_list_of_texts_is_never_read(tmp_path):
+    """Four thousand references to one text of a megabyte are four gigabytes."""
+    with h5py.File(tmp_path / "t.h5", "w") as file:
+        file["a/vars/0"] = np.ones(2)
+        file.attrs.create("list", ["x" * (1 << 20)] * 3, dtype=h5py.string_dtype())
+        dataset = file["a/vars/0"]
+        dataset.attrs.create("dtype", ["bfloat16"] * 3, dtype=h5py.string_dtype())
+    tracemalloc.start()
+    assert read(tmp_path / "t.h5").metadata == {}
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
+def test_nothing_is_opened_by_the_library_itself(tmp_path):
+    """HDF5 is given bytes, not a path, so it has no folder to look for other files in."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["a/vars/0"] = np.ones(2)
+    with Hdf5.whole(Source.at(tmp_path / "x.h5")).open() as file:
+        assert file.driver == "fileobj"
 
 
 def test_booleans_that_are_not(tmp_path):

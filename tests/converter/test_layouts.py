@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from odconv_spec import Parameter, Role
-from weights_converter.layouts import KERAS, LAYOUTS, PADDLE, TORCH
+from weights_converter.layouts import KERAS, LAYOUTS, PADDLE, TORCH, Placed, Row
 
 # Square on purpose: no wrong order of axes can be told by the shape.
 SQUARE = {
@@ -91,7 +91,29 @@ def test_a_lone_layers_names_have_no_owner():
         "weight",
         "weight",
         "vars/0",
+        "kernel",
     ]
+
+
+def test_a_keras_model_may_have_names_of_its_own():
+    parameter = Placed("stem.weight", Role.CONV_KERNEL, (1, 1, 1, 1), "layers/conv2d/vars/0")
+    assert KERAS.stored_name(parameter) == "layers/conv2d/vars/0"
+    assert TORCH.stored_name(parameter) == PADDLE.stored_name(parameter) == "stem.weight"
+
+
+@pytest.mark.parametrize(
+    ("axes", "joined"),
+    [
+        ("", ((0,), (1,), (2,), (3,), (4,))),
+        ("expert out in * -> expert (out in *)", ((0,), (1, 2, 3, 4))),
+        ("expert out in * -> expert (* in out)", ((0,), (3, 4, 2, 1))),
+        ("expert out in * -> (expert out) * in", ((0, 1), (3,), (4,), (2,))),
+    ],
+)
+def test_axes_that_are_stored_as_one(axes, joined):
+    row = Row("weight", axes)
+    assert row.joined(5) == joined
+    assert row.order(5) == tuple(axis for axes in joined for axis in axes)
 
 
 def test_every_role_has_a_row_everywhere():

@@ -86,9 +86,24 @@ def test_inert_objects_are_only_names(tmp_path):
     assert run(tmp_path, pickled(name("builtins", "list"))) == Global("builtins.list")
 
 
+def test_strings_of_python_2(tmp_path):
+    """It had one type for text and bytes."""
+    raw = b"U\x03abcU\x02\xff\xfeT\x04\0\0\0text"
+    assert run(tmp_path, pickled(b"](" + raw + b"e")) == ["abc", b"\xff\xfe", "text"]
+    with pytest.raises(DamagedError, match=r"the string at byte \d+ has a length below 0"):
+        run(tmp_path, pickled(b"T\xff\xff\xff\xff"))
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_sets_are_their_items(tmp_path, protocol):
+    for kind in (set, frozenset):
+        found = run(tmp_path, pickle.dumps(kind(["a"]), protocol))
+        assert isinstance(found, Inert) and found.state == ["a"]
+
+
 # Every instruction of Python's that the machine does not have.
 SUPPORTED = set("KMJGXCB)]}(taesuqrhjcQRb.N") | set(
-    "\x80\x95\x85\x86\x87\x88\x89\x8a\x8c\x8d\x8e\x94\x93\x81"
+    "\x80\x95\x85\x86\x87\x88\x89\x8a\x8c\x8d\x8e\x94\x93\x81UT\x8f\x90\x91\x96"
 )
 UNKNOWN = sorted({op.code for op in pickletools.opcodes} - SUPPORTED)
 

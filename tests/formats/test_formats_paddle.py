@@ -61,6 +61,11 @@ def test_reads_every_dtype(tmp_path, protocol):
     tensors = {name: paddle.to_tensor(array) for name, array in arrays.items()}
     paddle.save(tensors, str(tmp_path / "t.pdparams"), protocol=protocol)
     assert_same(read(tmp_path / "t.pdparams").tensors, tensors)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_reads_pickled_arrays(tmp_path, protocol):
+    arrays = every_dtype() | {"fortran": np.asfortranarray(np.random.rand(3, 4, 5))}
     (tmp_path / "a.pdparams").write_bytes(pickle.dumps(arrays, protocol))
     assert_same(read(tmp_path / "a.pdparams").tensors, arrays)
 

@@ -11,69 +11,41 @@ import pytest
 import torch
 
 from tests.converter.crafted import every_dtype, pickled, tensor, text, torch_zip, written
-from weights_converter.dtypes import CARRIERS
+from tests.formats.torch_tensors import (
+    TAGS,
+    assert_same,
+    every_dtype_in_torch,
+    odd_tensors,
+    raw_bytes,
+)
 from weights_converter.errors import DamagedError, MismatchError, UsageError
 from weights_converter.formats import read, write
 from weights_converter.tensor import Tensor
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "odconv4x_mobilenetv2_digits.pth.tar"
-TAGS = {
-    torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16",
-    torch.int64: "I64", torch.int32: "I32", torch.int16: "I16", torch.int8: "I8",
-    torch.uint8: "U8", torch.uint16: "U16", torch.uint32: "U32", torch.uint64: "U64",
-    torch.bool: "BOOL", torch.float8_e4m3fn: "F8_E4M3", torch.float8_e5m2: "F8_E5M2",
-}  # fmt: skip
-
-
-def raw_bytes(tensor: torch.Tensor) -> bytes:
-    flat = tensor.detach().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
-
-
-def assert_same(path: Path, expected: dict[str, torch.Tensor]) -> None:
-    tensors = read(path).tensors
-    assert list(tensors) == list(expected)
-    for name, value in expected.items():
-        array = tensors[name].load()
-        assert tensors[name].dtype == TAGS[value.dtype]
-        assert array.dtype == CARRIERS[tensors[name].dtype]
-        assert tensors[name].shape == array.shape == tuple(value.shape)
-        assert array.flags.c_contiguous and array.flags.writeable
-        assert array.tobytes() == raw_bytes(value), name
-
-
-def odd_tensors() -> dict[str, torch.Tensor]:
-    torch.manual_seed(3)
-    base = torch.randn(4, 6, 5)
-    tied = torch.randn(3, 2)
-    return {
-        "plain": base,
-        "transposed": base.permute(2, 0, 1),
-        "strided": base[1:, ::2, 1::3],
-        "offset": base[2, 3:],
-        "expanded": torch.randn(1, 3).expand(7, 3),
-        "channels_last": torch.randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last),
-        "zero_d": torch.tensor(2.5),
-        "empty": torch.empty(0, 3),
-        "empty_slice": base[:, :0],
-        "tied": tied,
-        "tied_again": tied,
-        "tied_transposed": tied.T,
-        "parameter": torch.nn.Parameter(torch.randn(3)),
-        "unit_axis": torch.randn(1, 5).T,
-    }
 
 
 def test_reads_every_geometry(tmp_path):
     path = tmp_path / "odd.pth"
     torch.save(odd_tensors(), path)
     assert_same(path, odd_tensors())
+    assert read(path).notes == ("tied_again is the same array as tied",)
+
+
+def test_few_elements_far_apart(tmp_path):
+    """Most of the storage lies between them; it is read in pieces."""
+    base = torch.arange(2_000_000.0).reshape(1000, 2, 1000)
+    tensors = {
+        "column": base[:, 1, 7],
+        "backwards": base.permute(2, 1, 0)[::300, :, 1:],
+        "block": base[3:, :, :2],
+    }
+    torch.save(tensors, tmp_path / "far.pth")
+    assert_same(tmp_path / "far.pth", tensors)
 
 
 def test_reads_every_dtype(tmp_path):
-    torch.manual_seed(5)
-    tensors = {str(dtype): (torch.randn(3, 4) * 50).abs().to(dtype) for dtype in TAGS}
-    tensors |= {f"view {d}": t.T[1:] for d, t in tensors.items()}
+    tensors = every_dtype_in_torch()
     torch.save(tensors, tmp_path / "dtypes.pth")
     assert_same(tmp_path / "dtypes.pth", tensors)
 

@@ -202,7 +202,7 @@ def second_disk() -> bytes:
 ARCHIVES = {
     "overlap": (
         resized(b"archive/data.pkl", 300, 300), "archive/byteorder does not start where"),
-    "two sizes": (resized(b"archive/data/0", 8, 9), "archive/data/0 is compressed"),
+    "two sizes": (resized(b"archive/data/0", 8, 9), "data/0 is not compressed and has two sizes"),
     "two disks": (second_disk(), "its archive has several parts"),
     "hidden start": (
         torch_zip(GOOD, before=b"PK\x03\x04hidden"), "archive/data.pkl does not start where"),

@@ -6,13 +6,11 @@ import os
 
 import pytest
 
-os.environ.setdefault("JAX_ENABLE_X64", "1")  # JAX has float64 only if told before its import
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# Most of the time goes into compiling small networks that then run once.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
-)
+from parity_tests.runtimes import RUNTIMES
+
+# What a backend needs is read when it is imported, so this comes before Keras.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.update({**RUNTIMES[f"keras-{os.environ['KERAS_BACKEND']}"], **os.environ})
 
 import keras
 
@@ -26,3 +24,17 @@ def float64():
     yield
     keras.config.set_floatx(before[0])
     keras.config.set_dtype_policy(before[1])
+
+
+# TensorFlow runs all files each time. The same Keras code on the other backends, where JAX compiles
+# every shape anew, is for the slow run, but for what touches the backends most.
+ALWAYS = frozenset(
+    ("test_golden.py", "test_loading.py", "test_norm.py", "test_routing.py", "test_saving.py")
+)
+
+
+def pytest_collection_modifyitems(items):
+    if keras.backend.backend() != "tensorflow":
+        for item in items:
+            if item.path.name not in ALWAYS:
+                item.add_marker(pytest.mark.slow)

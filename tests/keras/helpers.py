@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 
 import keras
 import numpy as np
@@ -13,6 +13,7 @@ LEAVES = {
     Role.CONV_KERNEL: {"weight": "kernel"},
     Role.EXPERT_KERNELS: {"weight": "kernel"},
     Role.LINEAR_KERNEL: {"weight": "kernel"},
+    Role.EXPERT_BIASES: {"bias": "bias"},
     Role.BIAS: {"bias": "bias"},
     Role.NORM_SCALE: {"weight": "gamma"},
     Role.NORM_SHIFT: {"bias": "beta"},
@@ -59,6 +60,17 @@ def extract(layer, parameters):
     return {p.name: np.array(to_canonical(p.role, numpy(variable(layer, p)))) for p in parameters}
 
 
+def fill(layer, seed=1):
+    """Random values in every weight of a layer or model, but not in temperatures."""
+    generator = np.random.default_rng(seed)
+    for weight in layer.weights:
+        if weight.name.endswith("variance"):
+            weight.assign(generator.uniform(0.5, 1.5, weight.shape))
+        elif weight.name != "temperature":
+            weight.assign(generator.normal(0, 0.5, weight.shape))
+    return layer
+
+
 def numpy(tensor):
     return np.array(keras.ops.convert_to_numpy(tensor))
 
@@ -76,13 +88,21 @@ def run(layer, x, training=False):
     if not layer.built:
         layer.build(x.shape)
     x = keras.ops.convert_to_tensor(x)
-    options = {"training": True} if training else {}
     if keras.backend.backend() == "jax":
-        import jax
-
         state = [[v.value for v in layer.trainable_variables]]
         state.append([v.value for v in layer.non_trainable_variables])
-        y, _ = jax.jit(partial(layer.stateless_call, **options))(*state, x)
+        y, _ = _compiled(layer, training)(*state, x)
     else:
-        y = layer(x, **options)
+        y = layer(x, **_options(training))
     return keras.tree.map_structure(lambda leaf: None if leaf is None else numpy(leaf), y)
+
+
+@lru_cache(maxsize=32)
+def _compiled(layer, training):
+    import jax
+
+    return jax.jit(partial(layer.stateless_call, **_options(training)))
+
+
+def _options(training):
+    return {"training": True} if training else {}

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import pytest
+
 from odconv_keras import create_model
 
 # Widths that repeat give shapes that repeat, which JAX compiles once.
+_BASIC = {"stages": ((8, 1), (16, 1)), "stem_channels": 8}
+_BOTTLENECK = {"stages": ((4, 1), (4, 1)), "stem_channels": 8}
+_MOBILE = {"stages": ((1, 16, 1, 1), (3, 16, 2, 2), (3, 16, 1, 2))}
 SMALL = {
-    "od_resnet18": {"stages": ((8, 1), (16, 1)), "stem_channels": 8, "kernel_num": 2},
-    "od_resnet50": {"stages": ((4, 1),), "stem_channels": 8, "kernel_num": 2},
-    "od_mobilenetv2_050": {"stages": ((1, 16, 1, 1), (3, 16, 2, 2)), "kernel_num": 2},
-    "mobilenetv2_050": {"stages": ((1, 16, 1, 1), (3, 16, 1, 2))},
+    "od_resnet18": _BASIC | {"kernel_num": 2},
+    "dy_resnet50": _BOTTLENECK | {"kernel_num": 2, "hidden_channels": 16},
+    "cond_resnet18": _BASIC | {"kernel_num": 2},
+    "od_mobilenetv2_050": _MOBILE | {"kernel_num": 2},
+    "cond_mobilenetv2_050": _MOBILE | {"kernel_num": 2},
+    "mobilenetv2_050": _MOBILE,
 }
+
+
+# Networks take most of the time: by default each kind runs once, `-m slow` has the others.
+KINDS = ("od_resnet18", "dy_resnet50", "cond_mobilenetv2_050")
+EACH = tuple(n if n in KINDS else pytest.param(n, marks=pytest.mark.slow) for n in SMALL)
 
 
 def small(name, **options):
@@ -18,5 +30,5 @@ def small(name, **options):
 
 
 def published(name):
-    """Options that let gradients reach the attentions from the start."""
-    return {"head_init": "published"} if name.startswith("od_") else {}
+    """Options that let gradients reach what weighs the kernels from the start."""
+    return {"head_init": "published"} if "_" in name.removesuffix("_050") else {}

@@ -9,11 +9,19 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from helpers import assign, channels_first, channels_last, numpy, run, to_canonical, variable
-from small import SMALL, published, small
+from helpers import (
+    assign,
+    channels_first,
+    channels_last,
+    numpy,
+    run,
+    to_canonical,
+    variable,
+)
+from small import EACH, KINDS, SMALL, published, small
 
-import odconv_keras
-from odconv_keras import ODConv2D, create_model, list_models, set_temperature
+from odconv_keras import ODConv2D, create_model, set_temperature
+from odconv_keras.layers import CondConv2D, Routing
 from odconv_keras.layers.temperature import Tempered
 from parity_tests.reference import evaluate, random_arrays
 
@@ -39,8 +47,8 @@ def test_weights_are_the_official_ones(entry):
     assert len(model.weights) == len(shapes) + temperatures
 
 
-@pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("training", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", EACH)
 def test_numbers_are_those_of_the_reference(name, training):
     model = small(name, dtype="float64")
     arrays = random_arrays(model.spec.parameters(), seed=3)
@@ -52,20 +60,37 @@ def test_numbers_are_those_of_the_reference(name, training):
     np.testing.assert_allclose(y, expected.output, rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.parametrize("name", list_models())
-def test_every_name_is_a_function_too(name):
-    assert getattr(odconv_keras, name).args == (name,)
+@pytest.mark.parametrize("name", SMALL)
+def test_weights_stand_in_the_order_of_the_official_names(name):
+    model = small(name)
+    found = [weight for weight in model.weights if weight.name != "temperature"]
+    expected = [variable(model, parameter) for parameter in model.spec.parameters()]
+    assert [weight.path for weight in found] == [weight.path for weight in expected]
 
 
-def test_features_then_head_is_the_model():
-    model = small("od_resnet18", dropout=0.5)
+def test_blocks_of_cond_conv_share_a_router_and_the_classifier_has_its_own():
+    model = small("cond_resnet18", stages=((8, 2), (16, 2)))
+    static, *routed = (getattr(model.layer1, "0"), getattr(model.layer1, "1"))
+    routed += [getattr(model.layer2, "0"), getattr(model.layer2, "1")]
+    assert static.routing is None
+    for block in routed:
+        assert type(block.routing) is Routing
+        assert type(block.conv1) is type(block.conv2) is CondConv2D
+        assert block.conv1.routing is block.conv2.routing is None
+    assert type(model.fc) is CondConv2D
+    assert model.fc.routing.kernel.shape == (16, 2)
+
+
+@pytest.mark.parametrize("name", ["od_resnet18", "cond_mobilenetv2_050"])
+def test_features_then_head_is_the_model(name):
+    model = small(name, dropout=0.5)
     x = images(2, 33, 40, 3).astype("float32")
     features = model.forward_features(x)
-    assert features.shape == (2, 5, 5, model.num_features)
+    assert features.shape[-1] == model.num_features
     np.testing.assert_array_equal(numpy(model.forward_head(features)), numpy(model(x)))
 
 
-@pytest.mark.parametrize("name", ["od_resnet50", "od_mobilenetv2_050"])
+@pytest.mark.parametrize("name", KINDS[1:])
 def test_channels_first_equals_channels_last(name):
     last = small(name, data_format="channels_last", dtype="float64")
     first = small(name, data_format="channels_first", dtype="float64")
@@ -78,7 +103,7 @@ def test_channels_first_equals_channels_last(name):
     assert first.forward_features(inputs).shape == (None, first.num_features, None, None)
 
 
-@pytest.mark.parametrize("name", ["od_resnet18", "od_mobilenetv2_050"])
+@pytest.mark.parametrize("name", ["cond_resnet18", "od_mobilenetv2_050"])
 def test_as_a_layer_of_a_functional_model_of_unknown_size(name):
     backbone = small(name)
     inputs = keras.Input((None, None, 3))
@@ -121,14 +146,14 @@ def test_options_reach_the_layers():
 
 def test_initial_classifier():
     keras.utils.set_random_seed(0)
-    model = create_model("resnet18", stages=((64, 1),), stem_channels=8, num_classes=1000)
+    model = create_model("resnet18", stages=((64, 1),), stem_channels=32, num_classes=1000)
     assert numpy(model.fc.kernel).std() == pytest.approx(0.01, rel=0.02)
     assert not numpy(model.fc.bias).any()
-    expected = (2 / (8 * 49)) ** 0.5
+    expected = (2 / (32 * 49)) ** 0.5
     assert numpy(model.conv1.kernel).std() == pytest.approx(expected, rel=0.1)
 
 
-@pytest.mark.parametrize("name", ["od_resnet18", "od_mobilenetv2_050"])
+@pytest.mark.parametrize("name", KINDS)
 def test_a_batch_of_one_trains(name):
     model = small(name, **published(name))
     x = images(1, 8, 8, 3).astype("float32")  # the last map of the ResNet has a single pixel

@@ -1,4 +1,4 @@
-"""Batch normalisation as in PyTorch: statistics, single values, precision, options."""
+"""Normalisation as in PyTorch: statistics, single values, precision, options."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import numpy
 
-from odconv_keras import BatchNormalization
+from odconv_keras import BatchNormalization, LayerNormalization
 
 
 def filled(channels=3, **options):
@@ -114,3 +114,34 @@ def test_masks_are_refused():
 def test_config_keeps_every_option():
     norm = BatchNormalization(axis=1, momentum=0.5, epsilon=1e-2, center=False, name="n")
     assert BatchNormalization.from_config(norm.get_config()).get_config() == norm.get_config()
+
+
+@pytest.mark.parametrize("axis", [-1, 1, (1, 3)])
+def test_layer_norm_of_each_sample(axis):
+    norm = LayerNormalization(axis, dtype="float64")
+    x = 5 + np.random.default_rng(2).standard_normal((3, 4, 2, 5))
+    norm.build(x.shape)
+    generator = np.random.default_rng(1)
+    for weight in norm.weights:
+        weight.assign(generator.standard_normal(weight.shape))
+    axes = (axis,) if isinstance(axis, int) else axis
+    shape = [size if index in [a % 4 for a in axes] else 1 for index, size in enumerate(x.shape)]
+    expected = (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + 1e-5)
+    expected = expected * numpy(norm.gamma).reshape(shape) + numpy(norm.beta).reshape(shape)
+    np.testing.assert_allclose(numpy(norm(x)), expected, rtol=1e-9, atol=1e-12)
+    assert LayerNormalization.from_config(norm.get_config()).get_config() == norm.get_config()
+
+
+def test_layer_norm_of_half_precision():
+    norm = LayerNormalization(center=False, scale=False, dtype="mixed_float16")
+    x = np.random.default_rng(2).uniform(300, 400, (3, 512)).astype("float16")
+    y = norm(x)  # the sum of squares is far above 65504
+    assert keras.backend.standardize_dtype(y.dtype) == "float16"
+    wide = x.astype("float64")
+    expected = (wide - wide.mean(-1, keepdims=True)) / wide.std(-1, keepdims=True)
+    np.testing.assert_allclose(numpy(y).astype("float64"), expected, atol=2e-3)
+
+
+def test_layer_norm_refuses_another_norm():
+    with pytest.raises(ValueError, match="rms_scaling: expected False, received True"):
+        LayerNormalization(rms_scaling=True)

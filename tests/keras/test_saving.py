@@ -11,10 +11,22 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from helpers import assign, numpy, run, to_keras, variable
+from helpers import assign, fill, numpy, run, to_keras, variable
 from small import SMALL, small
 
-from odconv_keras import ODConv1D, ODConv2D, ODConv3D, create_model
+from odconv_keras import (
+    CondConv1D,
+    CondConv2D,
+    CondConv3D,
+    DyConv1D,
+    DyConv2D,
+    DyConv3D,
+    ODConv1D,
+    ODConv2D,
+    ODConv3D,
+    Routing,
+    create_model,
+)
 from odconv_keras.layers import Chain, ODConvAttention
 from odconv_spec import Role
 from parity_tests.reference import random_arrays
@@ -23,6 +35,7 @@ SLOTS = {
     Role.CONV_KERNEL: 0,
     Role.EXPERT_KERNELS: 0,
     Role.LINEAR_KERNEL: 0,
+    Role.EXPERT_BIASES: 1,
     Role.BIAS: 1,
     Role.NORM_SCALE: 0,
     Role.NORM_SHIFT: 1,
@@ -59,11 +72,35 @@ EVERYTHING = {
     "kernel_constraint": keras.constraints.MaxNorm(2),
     "bias_constraint": keras.constraints.NonNeg(),
     "kernel_num": 2,
-    "reduction": 0.5,
-    "min_channels": 3,
     "head_init": "published",
     "name": "everything",
     "dtype": "mixed_bfloat16",
+}
+
+
+KINDS = {
+    "od": (
+        (ODConv1D, ODConv2D, ODConv3D),
+        {
+            "reduction": 0.5,
+            "min_channels": 3,
+            "attentions": ("channel", "kernel"),
+            "spatial_activation": "softmax",
+            "attention_sharing": False,
+            "norm": "layer",
+        },
+    ),
+    "dy": (
+        (DyConv1D, DyConv2D, DyConv3D),
+        {
+            "reduction": 0.5,
+            "hidden_rule": "plus_one",
+            "hidden_channels": 3,
+            "fc1_bias": True,
+            "fc2_bias": False,
+        },
+    ),
+    "cond": ((CondConv1D, CondConv2D, CondConv3D), {"router": "own", "mix_bias": False}),
 }
 
 
@@ -82,8 +119,8 @@ def test_names_in_a_weights_file_are_the_canonical_ones(name, tmp_path):
         owner = parameter.name.rpartition(".")[0].replace(".", "/")
         array = numpy(variable(model, parameter))
         expected[f"{owner}/vars/{SLOTS[parameter.role]}"] = array
-        if owner.endswith("attention/fc"):
-            expected[f"{owner.removesuffix('/fc')}/vars/0"] = np.float32(7)  # the temperature
+        if owner.endswith(("attention/fc", "attention/fc1")):
+            expected[f"{owner.rpartition('/')[0]}/vars/0"] = np.float32(7)  # the temperature
     found = {}
     with h5py.File(tmp_path / "m.weights.h5") as file:
         file.visititems(
@@ -97,8 +134,8 @@ def test_names_in_a_weights_file_are_the_canonical_ones(name, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_fresh_process_gives_the_same_numbers(tmp_path):
-    name = "od_resnet18"
+@pytest.mark.parametrize("name", ["od_resnet18", "cond_mobilenetv2_050"])
+def test_a_fresh_process_gives_the_same_numbers(name, tmp_path):
     options = SMALL[name] | {"num_classes": 5, "head_init": "published"}
     model = filled(create_model(name, **options))
     model.set_temperature(3.0)
@@ -106,9 +143,7 @@ def test_a_fresh_process_gives_the_same_numbers(tmp_path):
     np.save(tmp_path / "x.npy", x)
     model.save(tmp_path / "model.keras")
     model.save_weights(tmp_path / "model.weights.h5")
-    inputs = keras.Input((None, None, 3))
-    y = ODConv2D(3, 3, head_init="published", padding=((1, 0), (2, 1)))(inputs)
-    layers = keras.Model(inputs, small("od_mobilenetv2_050").forward_features(y))
+    layers = every_kind()
     layers.save(tmp_path / "layers.keras")
     command = [sys.executable, "-c", FRESH, str(tmp_path), name, json.dumps(options)]
     subprocess.run(command, cwd=ROOT, check=True)
@@ -119,33 +154,49 @@ def test_a_fresh_process_gives_the_same_numbers(tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "from_layers.npy"), features)
 
 
-@pytest.mark.parametrize("layer", [ODConv1D, ODConv2D, ODConv3D])
-def test_config_of_a_layer_keeps_every_option(layer):
-    options = EVERYTHING | ({} if layer is ODConv2D else {"padding": "same"})
-    first = layer(4, 3, **options)
+def every_kind():
+    """A functional model of every layer, a shared router and a backbone without its head."""
+    inputs = keras.Input((None, None, 3))
+    y = ODConv2D(6, 3, padding=((1, 0), (2, 1)), attention_sharing=False, norm="layer")(inputs)
+    routing = Routing(3)(y)
+    y = CondConv2D(6, 3, kernel_num=3, router="shared", groups=2)(y, routing)
+    y = DyConv2D(6, 3, hidden_rule="plus_one", strides=2, activation="relu")(y)
+    y = CondConv2D(3, 1, kernel_num=2, mix_bias=False)(y)
+    return fill(keras.Model(inputs, small("od_mobilenetv2_050").forward_features(y)))
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_config_of_a_layer_keeps_every_option(kind, rank):
+    classes, own = KINDS[kind]
+    options = EVERYTHING | own | ({} if rank == 2 else {"padding": "same"})
+    first = classes[rank - 1](4, 3, **options)
     config = keras.saving.serialize_keras_object(first)
     second = keras.saving.deserialize_keras_object(config)
-    assert type(second) is layer
+    assert type(second) is classes[rank - 1]
     assert second.get_config() == first.get_config()
-    for name in ("kernel_num", "reduction", "min_channels", "head_init", "groups", "use_bias"):
+    assert {*own, "kernel_num", "head_init"} == set(second.option_names())
+    for name in (*own, "kernel_num", "head_init", "groups", "use_bias"):
         assert getattr(second, name) == options[name]
     assert (second.name, second.dtype_policy.name) == ("everything", "mixed_bfloat16")
-    second.build((None, *[9] * layer.rank, 4))
+    second.build((None, *[9] * rank, 4))
     weights = {"kernel": second.kernel, "bias": second.bias}
     for name, weight in weights.items():
         for use in ("constraint", "regularizer"):
             assert type(getattr(weight, use)) is type(options[f"{name}_{use}"])
     assert (numpy(second.bias) == 1).all()
-    assert second.strides == (2,) * layer.rank
+    assert second.strides == (2,) * rank
     assert second.activation is keras.activations.relu
-    second(np.ones((2, *[9] * layer.rank, 4), "float32"))
+    second(np.ones((2, *[9] * rank, 4), "float32"))
     assert len(second.losses) == 3
 
 
-def test_config_is_plain_json_and_the_clone_computes_the_same(tmp_path):
+@pytest.mark.parametrize("kind", KINDS)
+def test_config_is_plain_json_and_the_clone_computes_the_same(kind, tmp_path):
+    classes, own = KINDS[kind]
     inputs = keras.Input((9, 8, 4))
-    options = EVERYTHING | {"dtype": "float32"}
-    model = keras.Model(inputs, ODConv2D(4, 3, **options)(inputs))
+    options = EVERYTHING | own | {"dtype": "float32"}
+    model = fill(keras.Model(inputs, classes[1](4, 3, **options)(inputs)))
     twin = keras.models.model_from_json(model.to_json())
     clone = keras.models.clone_model(model)
     model.save_weights(tmp_path / "m.weights.h5")
@@ -155,7 +206,7 @@ def test_config_is_plain_json_and_the_clone_computes_the_same(tmp_path):
         np.testing.assert_array_equal(run(copy, x), run(model, x))
 
 
-@pytest.mark.parametrize("name", ["od_resnet18", "od_mobilenetv2_050"])
+@pytest.mark.parametrize("name", ["cond_resnet18", "od_mobilenetv2_050"])
 def test_config_of_a_model(name):
     model = small(name, dropout=0.3, data_format="channels_first", dtype="mixed_bfloat16")
     twin = type(model).from_config(model.get_config())
@@ -165,11 +216,15 @@ def test_config_of_a_model(name):
     assert [w.shape for w in clone.weights] == [w.shape for w in model.weights]
 
 
-def test_config_of_an_attention_and_of_a_chain():
-    layer = ODConv2D(4, 3)
+@pytest.mark.parametrize("kind", [ODConv2D, DyConv2D])
+def test_config_of_an_attention(kind):
+    layer = kind(4, 3)
     layer.build((None, 8, 8, 6))
-    twin = ODConvAttention.from_config(layer.attention.get_config())
+    twin = type(layer.attention).from_config(layer.attention.get_config())
     assert twin.spec == layer.spec
+
+
+def test_config_of_a_chain():
     chain = Chain([ODConv2D(4, 3), keras.layers.ReLU()])
     twin = Chain.from_config(chain.get_config())
     assert twin.get_config() == chain.get_config()

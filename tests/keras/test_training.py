@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 from helpers import numpy, run
-from small import SMALL, published, small
+from small import EACH, KINDS, published, small
 
-from odconv_keras import ODConv2D
+from odconv_keras import CondConv2D, DyConv2D, ODConv2D, Routing
 from odconv_keras.layers.pooling import global_mean
 
 
@@ -17,7 +17,7 @@ def data(batch=4):
     return generator.random((batch, 32, 40, 3), "float32"), np.arange(batch) % 5
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", EACH)
 def test_one_step_of_fit_moves_every_weight(name):
     keras.utils.set_random_seed(1)
     model = small(name, **published(name))
@@ -43,12 +43,22 @@ def test_an_incomplete_last_batch_of_one_trains():
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
-@pytest.mark.parametrize("options", [{}, {"groups": 2}, {"kernel_num": 1, "kernel_size": 1}])
-def test_a_layer_in_mixed_precision(precision, options):
+@pytest.mark.parametrize(
+    ("layer", "options"),
+    [
+        (ODConv2D, {}),
+        (ODConv2D, {"groups": 2}),
+        (ODConv2D, {"kernel_num": 1, "kernel_size": 1}),
+        (ODConv2D, {"attention_sharing": False, "norm": "layer"}),
+        (DyConv2D, {"groups": 2}),
+        (CondConv2D, {}),
+    ],
+)
+def test_a_layer_in_mixed_precision(precision, layer, options):
     options = {"filters": 6, "kernel_size": 3, "head_init": "published"} | options
     keras.utils.set_random_seed(0)
-    exact = ODConv2D(**options, padding=1, use_bias=True)
-    half = ODConv2D(**options, padding=1, use_bias=True, dtype=f"mixed_{precision}")
+    exact = layer(**options, padding=1, use_bias=True)
+    half = layer(**options, padding=1, use_bias=True, dtype=f"mixed_{precision}")
     x = np.random.default_rng(0).random((3, 9, 7, 4), "float32")
     for layer in (exact, half):
         layer.build(x.shape)
@@ -62,7 +72,12 @@ def test_a_layer_in_mixed_precision(precision, options):
 
 
 @pytest.mark.parametrize(
-    ("name", "precision"), [("od_resnet18", "float16"), ("od_mobilenetv2_050", "bfloat16")]
+    ("name", "precision"),
+    [
+        ("od_resnet18", "float16"),
+        pytest.param("dy_resnet50", "float16", marks=pytest.mark.slow),
+        pytest.param("cond_mobilenetv2_050", "bfloat16", marks=pytest.mark.slow),
+    ],
 )
 def test_fit_in_mixed_precision(name, precision):
     model = small(name, dtype=f"mixed_{precision}", **published(name))
@@ -71,6 +86,41 @@ def test_fit_in_mixed_precision(name, precision):
     losses = model.fit(x, labels, batch_size=4, epochs=2, verbose=0).history["loss"]
     assert np.isfinite(losses).all()
     assert all(np.isfinite(numpy(weight)).all() for weight in model.weights)
+
+
+def test_shared_routing_weights_in_mixed_precision():
+    layer = CondConv2D(6, 3, router="shared", dtype="mixed_bfloat16")
+    inputs = keras.Input((9, 7, 4))
+    model = keras.Model(inputs, layer(inputs, Routing(8)(inputs)))
+    x = np.random.default_rng(0).random((3, 9, 7, 4), "float32")
+    y = model(x)
+    assert keras.backend.standardize_dtype(y.dtype) == "bfloat16"
+    assert np.isfinite(numpy(y).astype("float32")).all()
+
+
+@pytest.mark.parametrize("norm", ["layer", "none"])
+def test_a_layer_in_half_precision_alone(norm):
+    layer = ODConv2D(6, 3, head_init="published", norm=norm, dtype="float16")
+    x = np.random.default_rng(0).random((3, 9, 7, 4), "float32").astype("float16")
+    y = layer(x)
+    assert keras.backend.standardize_dtype(y.dtype) == "float16"
+    shares = numpy(layer.attention(x).kernel).astype("float32").sum(-1)
+    np.testing.assert_allclose(shares, 1, atol=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KINDS)
+def test_jit_compiled_training_and_inference(name):
+    """By XLA; Keras on PyTorch has no XLA on a CPU."""
+    model = small(name, **published(name))
+    x, labels = data()
+    plain = run(model, x)
+    compiles = keras.backend.backend() != "torch"
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.1), loss, jit_compile=compiles)
+    np.testing.assert_allclose(model.predict(x, verbose=0), plain, rtol=1e-4, atol=1e-5)
+    losses = model.fit(x, labels, batch_size=4, epochs=2, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
 
 
 def test_the_mean_of_a_large_map_does_not_overflow_in_half_precision():

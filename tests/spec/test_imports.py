@@ -19,7 +19,7 @@ OURS = (
     "weights_converter",
     "parity_tests",
 )
-FREE = frozenset(sys.stdlib_module_names)
+FREE = frozenset(sys.stdlib_module_names) | {"_typeshed"}  # of type checkers only
 
 # A path below the root -> what may be imported there beside the standard library and itself; the
 # longest path that fits counts.

@@ -2,5 +2,6 @@
 
 from weights_converter.formats.files import read, write
 from weights_converter.formats.names import format_of
+from weights_converter.formats.safetensors_shards import write_shards
 
-__all__ = ["format_of", "read", "write"]
+__all__ = ["format_of", "read", "write", "write_shards"]

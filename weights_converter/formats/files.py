@@ -9,28 +9,46 @@ from types import MappingProxyType
 from weights_converter.atomic import replacing
 from weights_converter.errors import UsageError, legible
 from weights_converter.formats.detect import detect
+from weights_converter.formats.growth import check_growth
+from weights_converter.formats.keras_archive import read_archive
 from weights_converter.formats.keras_read import read_keras
+from weights_converter.formats.keras_shards import read_shards
 from weights_converter.formats.keras_write import write_keras
 from weights_converter.formats.names import repeated
+from weights_converter.formats.npz_read import read_npz
+from weights_converter.formats.npz_write import write_npz
+from weights_converter.formats.paddle_binary import read_binary
 from weights_converter.formats.paddle_read import read_paddle
 from weights_converter.formats.paddle_write import write_paddle
+from weights_converter.formats.safetensors_index import read_index
 from weights_converter.formats.safetensors_read import read_safetensors
 from weights_converter.formats.safetensors_write import write_safetensors
 from weights_converter.formats.source import Source
+from weights_converter.formats.tensorflow_paths import entry_point
+from weights_converter.formats.tensorflow_read import read_tensorflow
+from weights_converter.formats.torch_legacy import read_legacy
 from weights_converter.formats.torch_read import read_torch
+from weights_converter.formats.torch_tar import read_tar
 from weights_converter.formats.torch_write import write_torch
 from weights_converter.tensor import Checkpoint, Tensor
 
-# A view of one number can claim to be any number of gigabytes, and so can compressed zeros.
-_MOST_GROWTH = 4
-_FREE_BYTES = 1 << 26
+# Formats whose arrays are in other files, each of which is as large as they are.
+_INDEXES = frozenset({"keras-index", "safetensors-index", "tensorflow"})
 
 _READERS: Mapping[str, Callable[[Source, str | None], Checkpoint]] = MappingProxyType(
     {
         "torch": read_torch,
+        "torch-legacy": read_legacy,
+        "torch-tar": read_tar,
         "pdparams": read_paddle,
+        "paddle-binary": read_binary,
         "keras-h5": read_keras,
+        "keras": read_archive,
+        "keras-index": read_shards,
         "safetensors": read_safetensors,
+        "safetensors-index": read_index,
+        "npz": read_npz,
+        "tensorflow": read_tensorflow,
     }
 )
 _WRITERS: Mapping[str, Callable[[Path, list[Tensor], Mapping[str, str]], None]] = MappingProxyType(
@@ -39,6 +57,7 @@ _WRITERS: Mapping[str, Callable[[Path, list[Tensor], Mapping[str, str]], None]] 
         "pdparams": write_paddle,
         "keras-h5": write_keras,
         "safetensors": write_safetensors,
+        "npz": write_npz,
     }
 )
 
@@ -59,12 +78,11 @@ def read(path: str | Path, key: str | None = None) -> Checkpoint:
         UsageError: `key` is needed, or names nothing.
         MismatchError: only some names have the prefix of a wrapper.
     """
-    source = Source.at(Path(path))
-    checkpoint = _READERS[detect(source)](source, key)
-    if checkpoint.nbytes > _MOST_GROWTH * source.size + _FREE_BYTES:
-        raise source.refused(
-            f"its arrays would take {checkpoint.nbytes} bytes, the file has {source.size}"
-        )
+    source = Source.at(entry_point(Path(path)))
+    format = detect(source)
+    checkpoint = _READERS[format](source, key)
+    if format not in _INDEXES:
+        check_growth(source, checkpoint.nbytes)
     return checkpoint
 
 
@@ -81,7 +99,7 @@ def write(
     One array is in memory at a time. The file appears when it is complete, or not at all.
 
     Args:
-        format: "torch", "pdparams", "keras-h5" or "safetensors".
+        format: "torch", "pdparams", "keras-h5", "safetensors" or "npz".
         metadata: Text to keep with the arrays. `.pdparams` has no place for it: it is left out.
         overwrite: Replaces the file where it exists.
         proof: Called with the complete file before it takes its place; what it raises prevents it.

@@ -8,7 +8,8 @@ from pathlib import Path
 import h5py
 
 from weights_converter.errors import RefusedError, UsageError, legible
-from weights_converter.formats.keras_read import BF16_MARK, NAME
+from weights_converter.formats.hdf5_arrays import BF16_MARK
+from weights_converter.formats.keras_read import NAME
 from weights_converter.tensor import Tensor
 
 _UNKNOWN = {"F8_E4M3", "F8_E5M2"}
@@ -21,6 +22,16 @@ def write_keras(path: Path, tensors: list[Tensor], metadata: Mapping[str, str]) 
         UsageError: a name is not "path/vars/number".
         RefusedError: Keras has no way to store an array's dtype.
     """
+    check_writable(tensors)
+    with h5py.File(path, "w") as file:
+        for tensor in tensors:
+            _write(file, tensor)
+        for name in sorted(metadata):
+            file.attrs[name] = metadata[name]
+
+
+def check_writable(tensors: list[Tensor]) -> None:
+    """Raises the errors of `write_keras` before anything is written."""
     for tensor in tensors:
         if not NAME.fullmatch(tensor.name) or {"", ".", ".."} & set(tensor.name.split("/")):
             raise UsageError(
@@ -29,11 +40,6 @@ def write_keras(path: Path, tensors: list[Tensor], metadata: Mapping[str, str]) 
             )
         if tensor.dtype in _UNKNOWN:
             raise RefusedError(f"{tensor.name}: a .weights.h5 file cannot hold {tensor.dtype}")
-    with h5py.File(path, "w") as file:
-        for tensor in tensors:
-            _write(file, tensor)
-        for name in sorted(metadata):
-            file.attrs[name] = metadata[name]
 
 
 def _write(file: h5py.File, tensor: Tensor) -> None:

@@ -19,6 +19,7 @@ EXTENSIONS: Mapping[str, str] = MappingProxyType(
         ".pdparams": "pdparams",
         ".weights.h5": "keras-h5",
         ".safetensors": "safetensors",
+        ".npz": "npz",
     }
 )
 

@@ -24,10 +24,15 @@ class Vocabulary:
 
     calls: Mapping[str, Call]  # may be called
     names: frozenset[str]  # may only be mentioned
-    classes: frozenset[str]  # objects of these are dropped
+    classes: frozenset[str]  # objects of these are kept inert
+    # Whether objects of other classes are, too. Their names may be mentioned, never called.
+    objects: bool = False
 
     def knows(self, name: str) -> bool:
         return name in self.calls or name in self.names or name in self.classes
+
+    def has_objects_of(self, name: str) -> bool:
+        return name in self.classes or (self.objects and not self.knows(name))
 
     def call(self, name: str, arguments: Arguments) -> object:
         """Raises BadCall if this is not a call that a checkpoint makes."""
@@ -57,6 +62,13 @@ def _bytes(arguments: Arguments) -> object:
     return b""
 
 
+def _set(arguments: Arguments) -> object:
+    """A set of a list; what is in it decides nothing but which buffers a module does not save."""
+    if len(arguments) > 1 or (arguments and type(arguments[0]) is not list):
+        raise BadCall("with something else than one list")
+    return Inert("builtins.set", list(*arguments))
+
+
 def _encode(arguments: Arguments) -> object:
     """Protocol 2 writes bytes as text to be encoded as Latin-1."""
     if len(arguments) != 2 or arguments[1] != "latin1":
@@ -80,16 +92,28 @@ PYTHON_CALLS: Mapping[str, Call] = MappingProxyType(
         "builtins.bytes": _bytes,
         "__builtin__.bytes": _bytes,
         "_codecs.encode": _encode,
+        "builtins.set": _set,
+        "__builtin__.set": _set,
+        "builtins.frozenset": _set,
+        "__builtin__.frozenset": _set,
     }
 )
-# What training scripts keep beside the weights: options, learning-rate milestones, sizes.
+# What training scripts keep beside the weights: options, learning-rate milestones, paths, dates.
 PYTHON_CLASSES = frozenset(
     {
         "argparse.Namespace",
         "collections.Counter",
         "collections.defaultdict",
-        "builtins.set",
-        "__builtin__.set",
+        "collections.deque",
+        "datetime.date",
+        "datetime.datetime",
+        "datetime.timedelta",
+        "functools.partial",
+        "pathlib.Path",
+        "pathlib.PosixPath",
+        "pathlib.PurePath",
+        "pathlib.PurePosixPath",
+        "pathlib.WindowsPath",
         "torch.Size",
         "torch.device",
     }

@@ -51,9 +51,14 @@ class Machine:
         # The depth of each tuple by identity; holding the tuple keeps its identity its own.
         self._depths: dict[int, tuple[int, object]] = {}
         self._at = 0
+        # Names outside of the vocabulary that no object has had for its class, and their places.
+        self.unknown: dict[str, int] = {}
 
-    def run(self) -> object:
+    def run(self, alone: bool = True) -> object:
         """The pickled value.
+
+        Args:
+            alone: Whether the pickle is all that the stream has; else more may follow.
 
         Raises:
             RefusedError: the pickle does something that a checkpoint has no need of.
@@ -63,7 +68,7 @@ class Machine:
             self._at = self._stream.position
             code = self._stream.take(1)[0]
             if code == _STOP:
-                return self._finished()
+                return self._finished(alone)
             if code in LITERALS:
                 self._stack.append(LITERALS[code](self._stream))
             elif code in ACTIONS:
@@ -72,11 +77,17 @@ class Machine:
                 raise self._refused(f"its pickle has the instruction {bytes([code])!r}")
         raise self._refused(f"its pickle has more than {MOST_INSTRUCTIONS} instructions")
 
-    def _finished(self) -> object:
+    def refuse_unknown(self) -> None:
+        """Raises RefusedError if the pickle names something that it has no use for."""
+        for name, place in self.unknown.items():
+            self._at = place
+            raise self._refused(f"it calls {legible(name)}")
+
+    def _finished(self, alone: bool) -> object:
         value = self._pop()
         if self._stack:
             raise self._damaged(f"{len(self._stack)} values are left over")
-        if self._stream.left:
+        if alone and self._stream.left:
             raise self._refused(f"{self._stream.left} bytes follow the end of its pickle")
         return value
 
@@ -134,9 +145,16 @@ class Machine:
 
     def _extend(self, items: list[object]) -> None:
         target = self._top()
-        if type(target) is not list:
+        if type(target) is not list and not isinstance(target, Inert):
             raise self._refused(f"its pickle appends to a {type(target).__name__}")
-        target.extend(items)
+        if type(target) is list:
+            target.extend(items)
+
+    def _add_items(self) -> None:
+        items, target = self._pop_to_mark(), self._top()
+        if not isinstance(target, Inert) or type(target.state) is not list:
+            raise self._refused(f"its pickle adds to a {type(target).__name__}")
+        target.state.extend(items)
 
     def _set_items(self, items: list[object]) -> None:
         target = self._top()
@@ -165,9 +183,12 @@ class Machine:
     def _push_global(self, module: object, name: object) -> None:
         if not (isinstance(module, str) and isinstance(name, str)) or "." in name:
             raise self._refused("its pickle names something in an odd way")
-        if not self._vocabulary.knows(f"{module}.{name}"):
-            raise self._refused(f"it calls {legible(f'{module}.{name}')}")
-        self._stack.append(Global(f"{module}.{name}"))
+        full = f"{module}.{name}"
+        if not self._vocabulary.knows(full):
+            if not self._vocabulary.objects:
+                raise self._refused(f"it calls {legible(full)}")
+            self.unknown.setdefault(full, self._at)
+        self._stack.append(Global(full))
 
     def _stack_global(self) -> None:
         name, module = self._pop(), self._pop()
@@ -185,6 +206,8 @@ class Machine:
         arguments, function = self._pop(), self._pop()
         if type(function) is not Global or type(arguments) is not tuple:
             raise self._refused(f"it calls a {type(function).__name__}")
+        if not self._vocabulary.knows(function.name):
+            raise self._refused(f"it calls {legible(function.name)}")
         try:
             value = self._vocabulary.call(function.name, arguments)
         except BadCall as bad:
@@ -196,8 +219,9 @@ class Machine:
 
     def _new_object(self) -> None:
         _, cls = self._pop(), self._pop()
-        if type(cls) is not Global or cls.name not in self._vocabulary.classes:
+        if type(cls) is not Global or not self._vocabulary.has_objects_of(cls.name):
             raise self._refused(f"it creates an object of {getattr(cls, 'name', 'no class')}")
+        self.unknown.pop(cls.name, None)
         self._stack.append(Inert(cls.name))
 
     def _build(self) -> None:
@@ -223,6 +247,11 @@ ACTIONS: Mapping[int, Callable[[Machine], None]] = MappingProxyType(
         0x87: lambda machine: machine._tuple_of(3),
         ord("a"): lambda machine: machine._extend([machine._pop()]),
         ord("e"): lambda machine: machine._extend(machine._pop_to_mark()),
+        0x8F: lambda machine: machine._stack.append(Inert("builtins.set", [])),
+        0x90: Machine._add_items,
+        0x91: lambda machine: machine._stack.append(
+            Inert("builtins.frozenset", machine._pop_to_mark())
+        ),
         ord("s"): Machine._set_item,
         ord("u"): lambda machine: machine._set_items(machine._pop_to_mark()),
         ord("q"): lambda machine: machine._remember(machine._stream.number(_BYTE)),

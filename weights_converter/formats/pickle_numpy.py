@@ -13,7 +13,9 @@ from weights_converter.dtypes import decode, is_shape, itemsize, tag_of
 from weights_converter.formats.pickle_calls import Arguments, Call
 from weights_converter.formats.pickle_values import BadCall, Buildable, Global, Span
 
-_KINDS = frozenset(("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"))
+_KINDS = frozenset(
+    ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1", "c8", "c16")
+)
 _NDARRAY = Global("numpy.ndarray")
 
 
@@ -55,18 +57,28 @@ class PickledArray(Buildable):
         if type(state) is not tuple or len(state) != 5:
             raise BadCall("numpy.ndarray with an odd state")
         _, shape, element, fortran, data = state
-        if type(shape) is not tuple or not is_shape(shape) or type(element) is not ElementType:
-            raise BadCall("numpy.ndarray with an odd shape or dtype")
-        if not _fits(data, prod(shape) * itemsize(element.tag)):
-            raise BadCall(f"numpy.ndarray of shape {shape} with another number of bytes")
-        self.contents = Contents(element.tag, element.big_endian, shape, fortran in (True, 1), data)
+        self.contents = _contents(shape, element, fortran in (True, 1), data)
 
 
-def _fits(data: object, nbytes: int) -> bool:
+def _contents(shape: object, element: object, fortran: bool, data: object) -> Contents:
+    data = _binary(data)
+    if type(shape) is not tuple or not is_shape(shape) or type(element) is not ElementType:
+        raise BadCall("numpy.ndarray with an odd shape or dtype")
+    if not isinstance(data, bytes | Span) or not _fits(data, prod(shape) * itemsize(element.tag)):
+        raise BadCall(f"numpy.ndarray of shape {shape} with another number of bytes")
+    return Contents(element.tag, element.big_endian, shape, fortran, data)
+
+
+def _binary(value: object) -> object:
+    """Python 2's strings of ASCII bytes have been read as text."""
+    return value.encode("ascii") if isinstance(value, str) and value.isascii() else value
+
+
+def _fits(data: bytes | Span, nbytes: int) -> bool:
     if isinstance(data, Span):
         # In UTF-8, a Latin-1 character takes one or two bytes; the count comes with the reading.
         return data.length == nbytes or (data.latin1 and nbytes <= data.length <= 2 * nbytes)
-    return type(data) is bytes and len(data) == nbytes
+    return len(data) == nbytes
 
 
 def _reconstruct(arguments: Arguments) -> object:
@@ -74,6 +86,14 @@ def _reconstruct(arguments: Arguments) -> object:
     if len(arguments) != 3 or arguments[0] != _NDARRAY:
         raise BadCall("for something else than numpy.ndarray")
     return PickledArray()
+
+
+def _from_buffer(arguments: Arguments) -> object:
+    """_frombuffer(bytes, dtype, shape, "C" or "F"): what arrays are in protocol 5"""
+    if len(arguments) != 4 or arguments[3] not in ("C", "F"):
+        raise BadCall("with odd arguments")
+    data, element, shape, order = arguments
+    return PickledArray(_contents(shape, element, order == "F", data))
 
 
 def _dtype(arguments: Arguments) -> object:
@@ -92,6 +112,7 @@ def _scalar(arguments: Arguments) -> object:
     element, raw = arguments if len(arguments) == 2 else (None, None)
     if not isinstance(element, ElementType):
         raise BadCall("with something else than a dtype and bytes")
+    raw = _binary(raw)
     if type(raw) is not bytes or len(raw) != itemsize(element.tag):
         raise BadCall("with another number of bytes than its dtype has")
     try:
@@ -103,6 +124,7 @@ def _scalar(arguments: Arguments) -> object:
 NUMPY_CALLS: Mapping[str, Call] = MappingProxyType(
     {"numpy.dtype": _dtype}
     | {f"numpy.{core}.multiarray._reconstruct": _reconstruct for core in ("core", "_core")}
+    | {f"numpy.{core}.numeric._frombuffer": _from_buffer for core in ("core", "_core")}
     | {f"numpy.{core}.multiarray.scalar": _scalar for core in ("core", "_core")}
 )
 NUMPY_NAMES = frozenset({_NDARRAY.name})

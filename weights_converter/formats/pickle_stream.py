@@ -94,6 +94,24 @@ def _string(length_code: str, text: bool) -> Literal:
     return read
 
 
+def _python2_string(length_code: str) -> Literal:
+    """Python 2 had one type for text and bytes: ASCII is read as text here, the rest as bytes."""
+    parser = struct.Struct(length_code)
+
+    def read(stream: Stream) -> object:
+        length = stream.number(parser)
+        if length < 0:
+            raise stream.source.damaged(
+                f"the string at byte {stream.position} has a length below 0"
+            )
+        if length > INLINE:
+            return Span(stream.skip(length), length, text=False)
+        raw = stream.take(length)
+        return raw.decode("ascii") if raw.isascii() else raw
+
+    return read
+
+
 def _long(stream: Stream) -> int:
     return int.from_bytes(stream.take(stream.take(1)[0]), "little", signed=True)
 
@@ -114,6 +132,9 @@ LITERALS: Mapping[int, Literal] = MappingProxyType(
         ord("C"): _string("<B", text=False),
         ord("B"): _string("<I", text=False),
         0x8E: _string("<Q", text=False),
+        0x96: _string("<Q", text=False),  # a bytearray
+        ord("U"): _python2_string("<B"),
+        ord("T"): _python2_string("<i"),
         ord(")"): _constant(()),
         ord("]"): lambda stream: [],
         ord("}"): lambda stream: {},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class BadCall(Exception):
@@ -38,11 +38,16 @@ class Buildable:
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
+@dataclass
 class Inert(Buildable):
-    """An object of a known, harmless class, of which only the class is kept."""
+    """An object that is only looked at: the name of its class, and the state it was pickled with.
+
+    The state of a set is the list of its items. Items that are put into it are dropped.
+    """
 
     name: str
+    state: object = field(default=None, compare=False, repr=False)
 
     def build(self, state: object) -> None:
-        """Its state is of no interest."""
+        """Keeps the state; no class is asked what to do with it."""
+        self.state = state

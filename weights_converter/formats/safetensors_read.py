@@ -6,21 +6,24 @@ given twice, unknown fields and booleans other than 0 and 1.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import prod
 
 from weights_converter.dtypes import CARRIERS, Array, decode, is_shape, itemsize
-from weights_converter.errors import ConverterError, UsageError, legible
+from weights_converter.errors import UsageError, legible
 from weights_converter.formats import state_dict
-from weights_converter.formats.names import check_name, repeated
+from weights_converter.formats.names import check_name
+from weights_converter.formats.safetensors_json import json_object
 from weights_converter.formats.source import Source
 from weights_converter.tensor import Checkpoint, Tensor
 
 LENGTH_BYTES = 8
 LONGEST_HEADER = 100_000_000  # as in the library
 METADATA = "__metadata__"
+# `paddle.save(..., safetensors=True)` says nothing of itself; only Paddle calls a variance so.
+_PADDLE_ENDING = "._variance"
 _FIELDS = {"dtype", "shape", "data_offsets"}
 
 
@@ -42,38 +45,41 @@ def read_safetensors(source: Source, key: str | None) -> Checkpoint:
     """
     if key is not None:
         raise UsageError(f"{source.name} holds one set of arrays: there is no key to choose from")
+    tensors, metadata = arrays_in(source)
+    return assembled(source, "safetensors", tensors, metadata)
+
+
+def arrays_in(source: Source) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The arrays of one file under the names that it gives them, and its metadata."""
     length = int.from_bytes(source.read(0, LENGTH_BYTES), "little")
     if length > LONGEST_HEADER:
         raise source.damaged(f"its header would have {length} bytes")
-    header = _parsed(source, source.read(LENGTH_BYTES, length))
+    raw = source.read(LENGTH_BYTES, length)
+    header = json_object(source, raw, "header")
+    if raw[:1] != b"{":
+        raise source.damaged("its header is not a JSON object")
     metadata = _metadata(source, header.pop(METADATA, {}))
     start = LENGTH_BYTES + length
     entries = [_entry(source, name, fields, start) for name, fields in header.items()]
     _check_cover(source, entries, start)
-    names, notes = state_dict.stripped(source, [entry.name for entry in entries])
     tensors = {
-        name: Tensor(name, entry.tag, entry.shape, partial(_load, source, entry))
-        for name, entry in zip(names, entries, strict=True)
+        entry.name: Tensor(entry.name, entry.tag, entry.shape, partial(_load, source, entry))
+        for entry in entries
     }
-    return Checkpoint(source.path, "safetensors", "torch", tensors, metadata, {}, notes)
+    return tensors, metadata
 
 
-def _parsed(source: Source, raw: bytes) -> dict[str, object]:
-    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        twice = repeated(key for key, _ in pairs)
-        if twice is not None:
-            raise source.refused(f"its header has {legible(twice)} twice")
-        return dict(pairs)
-
-    try:
-        header = json.loads(raw.decode("utf-8"), object_pairs_hook=unique)
-    except ConverterError:
-        raise
-    except (ValueError, RecursionError):
-        raise source.damaged("its header is not JSON") from None
-    if type(header) is not dict or raw[:1] != b"{":
-        raise source.damaged("its header is not a JSON object")
-    return header
+def assembled(
+    source: Source, format: str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
+) -> Checkpoint:
+    """A checkpoint of arrays that no dict was around."""
+    names, notes = state_dict.stripped(source, list(tensors))
+    pairs = zip(names, tensors.values(), strict=True)
+    renamed = {name: tensor.renamed(name) for name, tensor in pairs}
+    layout = "torch"
+    if any(name.endswith(_PADDLE_ENDING) for name in names):
+        layout, notes = "paddle", (*notes, "its names are those of a Paddle model")
+    return Checkpoint(source.path, format, layout, renamed, metadata, {}, notes)
 
 
 def _metadata(source: Source, metadata: object) -> dict[str, str]:

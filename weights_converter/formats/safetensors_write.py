@@ -7,7 +7,7 @@ The library's writer (0.8.0) stores other values for an array that is not C-cont
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from weights_converter.dtypes import itemsize
@@ -17,11 +17,17 @@ from weights_converter.tensor import Tensor
 
 def write_safetensors(path: Path, tensors: list[Tensor], metadata: Mapping[str, str]) -> None:
     """The arrays in the library's order: wide elements first, so that all are aligned."""
-    ordered = sorted(tensors, key=lambda tensor: (-itemsize(tensor.dtype), tensor.name))
     with path.open("wb") as handle:
-        handle.write(_header(ordered, metadata))
-        for tensor in ordered:
-            handle.write(tensor.read().data)
+        for part in content(tensors, metadata):
+            handle.write(part)
+
+
+def content(tensors: list[Tensor], metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:
+    """The bytes of the file, of which one array is in memory at a time."""
+    ordered = sorted(tensors, key=lambda tensor: (-itemsize(tensor.dtype), tensor.name))
+    yield _header(ordered, metadata)
+    for tensor in ordered:
+        yield tensor.read().data
 
 
 def _header(tensors: list[Tensor], metadata: Mapping[str, str]) -> bytes:

@@ -41,6 +41,28 @@ class Source:
     def name(self) -> str:
         return legible(self.path.name)
 
+    def beside(self, name: str) -> Source:
+        """Another file of the same folder, which this one names or belongs to.
+
+        Raises:
+            RefusedError: the name leads out of the folder, by itself or by a link.
+            FileError: there is no readable regular file.
+        """
+        if not name.isprintable() or name in ("", ".", "..") or set(name) & set("/\\:"):
+            raise self.refused(f"it names {legible(name)}, which is not a file beside it")
+        folder = self.path.parent
+        try:
+            path = (folder / name).resolve()
+            outside = path.parent != folder.resolve()
+        except (OSError, RuntimeError) as error:  # RuntimeError: links that go round
+            raise FileError(f"cannot read {legible(name)}: {_reason(error)}") from error
+        if outside:
+            raise self.refused(
+                f"{legible(name)} beside it is a link to another folder",
+                "put copies of the files into one folder",
+            )
+        return Source.at(path)
+
     def open(self) -> BinaryIO:
         """Raises DamagedError if the file is no longer the one that was inspected."""
         try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from weights_converter.errors import DamagedError, MismatchError, UsageError, legible
 from weights_converter.formats.names import check_name
+from weights_converter.formats.pickle_values import Inert
 from weights_converter.formats.source import Source
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights")
@@ -35,7 +36,8 @@ def find(
         RefusedError: a name is unusable.
     """
     if not isinstance(content, dict):
-        raise DamagedError(f"{source.name} holds a {type(content).__name__}, not a state dict")
+        kind = content.name if isinstance(content, Inert) else type(content).__name__
+        raise DamagedError(f"{source.name} holds a {legible(kind)}, not a state dict")
     chosen = _choose(source, content, is_array, key)
     state = content if chosen is None else content[chosen]
     arrays = {check_name(source, name): v for name, v in state.items() if is_array(v)}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from types import MappingProxyType
 
-from weights_converter.dtypes import is_shape, itemsize
+from weights_converter.dtypes import CARRIERS, is_shape, itemsize
 from weights_converter.formats.pickle_calls import (
     PYTHON_CALLS,
     PYTHON_CLASSES,
@@ -17,6 +17,7 @@ from weights_converter.formats.pickle_calls import (
 )
 from weights_converter.formats.pickle_numpy import NUMPY_CALLS, NUMPY_NAMES
 from weights_converter.formats.pickle_values import BadCall, Global
+from weights_converter.formats.torch_views import Storage, View
 
 STORAGES: Mapping[str, str] = MappingProxyType(
     {
@@ -30,6 +31,8 @@ STORAGES: Mapping[str, str] = MappingProxyType(
         "CharStorage": "I8",
         "ByteStorage": "U8",
         "BoolStorage": "BOOL",
+        "ComplexFloatStorage": "C64",
+        "ComplexDoubleStorage": "C128",
     }
 )
 # Younger element types have no storage class of their own: their bytes are untyped.
@@ -41,10 +44,14 @@ DTYPES: Mapping[str, str] = MappingProxyType(
         "uint64": "U64",
         "float8_e4m3fn": "F8_E4M3",
         "float8_e5m2": "F8_E5M2",
+        "float8_e4m3fnuz": "F8_E4M3FNUZ",
+        "float8_e5m2fnuz": "F8_E5M2FNUZ",
+        "float8_e8m0fnu": "F8_E8M0",
     }
 )
 _STORAGE_NAMES: Mapping[str, str] = MappingProxyType(
     {f"torch.{name}": tag for name, tag in STORAGES.items()}
+    | {f"torch.cuda.{name}": tag for name, tag in STORAGES.items()}  # before torch 0.4
     | {f"torch.{UNTYPED}": "U8", f"torch.storage.{UNTYPED}": "U8"}
 )
 _DTYPE_NAMES = MappingProxyType({f"torch.{name}": tag for name, tag in DTYPES.items()})
@@ -64,52 +71,43 @@ _COMMON_DTYPES = frozenset(  # named beside the weights, by options and optimize
 )
 
 
-@dataclass(frozen=True)
-class Storage:
-    """The entry `data/<key>` of the archive."""
-
-    key: str
-    tag: str
-    nbytes: int
-
-
-@dataclass(frozen=True)
-class View:
-    """A tensor: elements of a storage. `offset` and `strides` count elements, as torch does."""
-
-    storage: Storage
-    tag: str
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-    @property
-    def extent(self) -> int:
-        """Elements from the first to the last one, both included."""
-        if 0 in self.shape:
-            return 0
-        steps = zip(self.shape, self.strides, strict=True)
-        return 1 + sum((size - 1) * stride for size, stride in steps)
-
-
 def storage_of(reference: object) -> Storage:
     """("storage", class, key, device, number of elements)
+
+    The legacy stream has a sixth item, None or (key of the view, offset, number of elements).
 
     Raises:
         BadCall: the reference is not of this kind.
     """
-    if type(reference) is not tuple or len(reference) != 5 or reference[0] != "storage":
+    if type(reference) is not tuple or len(reference) not in (5, 6) or reference[0] != "storage":
         raise BadCall("in an odd way")
-    _, cls, key, _, numel = reference
+    _, cls, key, _, numel = reference[:5]
     if type(cls) is not Global or cls.name not in _STORAGE_NAMES:
         raise BadCall("of an unknown class")
     if not (isinstance(key, str) and key.isalnum()) or type(numel) is not int or numel < 0:
         raise BadCall("with an odd key or length")
     tag = _STORAGE_NAMES[cls.name]
+    if tag not in CARRIERS:
+        raise BadCall(f"of {tag} elements, which are not supported")
     return Storage(key, tag, numel * itemsize(tag))
 
 
-def _view(storage: object, tag: str | None, geometry: Arguments) -> View:
+def storage_view(storage: Storage, offset: object, numel: object) -> Storage:
+    """A part of a storage that old files treat as a storage of its own.
+
+    Raises:
+        BadCall: it does not lie within the storage.
+    """
+    if type(offset) is not int or type(numel) is not int or offset < 0 or numel < 0:
+        raise BadCall("with an odd view of it")
+    size = itemsize(storage.tag)
+    if (offset + numel) * size > storage.nbytes:
+        raise BadCall(f"with a view to element {offset + numel} of {storage.nbytes // size}")
+    return replace(storage, start=storage.start + offset * size, nbytes=numel * size)
+
+
+def view_of(storage: object, tag: str | None, geometry: Arguments) -> View:
+    """Raises BadCall if the geometry (offset, shape, strides) does not fit the storage."""
     offset, shape, strides = geometry
     if type(storage) is not Storage or tag is None:
         raise BadCall("without a storage")
@@ -134,7 +132,7 @@ def _rebuild(arguments: Arguments) -> object:
         raise BadCall("with an odd number of arguments")
     _refuse_lazy_bits(arguments[6:])
     storage = arguments[0]
-    return _view(storage, getattr(storage, "tag", None), arguments[1:4])
+    return view_of(storage, getattr(storage, "tag", None), arguments[1:4])
 
 
 def _rebuild_untyped(arguments: Arguments) -> object:
@@ -142,7 +140,10 @@ def _rebuild_untyped(arguments: Arguments) -> object:
     if not 7 <= len(arguments) <= 8 or type(arguments[6]) is not Global:
         raise BadCall("with odd arguments")
     _refuse_lazy_bits(arguments[7:])
-    return _view(arguments[0], _DTYPE_NAMES.get(arguments[6].name), arguments[1:4])
+    tag = _DTYPE_NAMES.get(arguments[6].name)
+    if tag is not None and tag not in CARRIERS:
+        raise BadCall(f"for {tag} elements, which are not supported")
+    return view_of(arguments[0], tag, arguments[1:4])
 
 
 def _refuse_lazy_bits(metadata: Arguments) -> None:
@@ -168,11 +169,23 @@ _TORCH_CALLS: Mapping[str, Call] = MappingProxyType(
     }
 )
 
+# Of modules that were saved whole.
+_TORCH_CLASSES = frozenset(
+    {"torch.serialization._get_layout", "torch.nn.backends.thnn._get_thnn_function_backend"}
+)
+TENSOR_NAMES = frozenset(
+    f"{module}.{name.removesuffix('Storage')}Tensor"
+    for module in ("torch", "torch.cuda")
+    for name in STORAGES
+)
+
 TORCH = Vocabulary(
     calls=MappingProxyType({**PYTHON_CALLS, **NUMPY_CALLS, **_TORCH_CALLS}),
     names=frozenset(
         {*PYTHON_NAMES, *NUMPY_NAMES, *_STORAGE_NAMES, *_DTYPE_NAMES}
         | {f"torch.{name}" for name in _COMMON_DTYPES}
+        | TENSOR_NAMES
     ),
-    classes=PYTHON_CLASSES,
+    classes=PYTHON_CLASSES | _TORCH_CLASSES,
+    objects=True,
 )

@@ -10,18 +10,20 @@ import zlib
 from functools import partial
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
 
-from weights_converter.dtypes import CARRIERS, Array, decode, itemsize
-from weights_converter.errors import DamagedError, legible
-from weights_converter.formats import state_dict, zip_read
+from weights_converter.dtypes import Array
+from weights_converter.errors import legible
+from weights_converter.formats import zip_content, zip_read
 from weights_converter.formats.pickle_machine import Machine
 from weights_converter.formats.pickle_stream import Stream
 from weights_converter.formats.pickle_values import BadCall
-from weights_converter.formats.source import CHUNK, Source
-from weights_converter.formats.torch_calls import TORCH, Storage, View, storage_of
+from weights_converter.formats.source import Source
+from weights_converter.formats.torch_calls import TORCH, storage_of
+from weights_converter.formats.torch_checkpoint import checkpoint
+from weights_converter.formats.torch_views import Storage, View, elements
 from weights_converter.formats.zip_read import Entry
-from weights_converter.tensor import Checkpoint, Tensor
+from weights_converter.tensor import Checkpoint
 
 METADATA = "extra/metadata.json"  # `extra/` is where torch keeps a user's own files
 _LONGEST_METADATA = 1 << 20
@@ -35,15 +37,7 @@ def read_torch(source: Source, key: str | None) -> Checkpoint:
         DamagedError: something is missing.
     """
     archive = _Archive(source)
-    found = state_dict.find(source, archive.content(), lambda value: type(value) is View, key)
-    tensors = {
-        name: Tensor(name, view.tag, view.shape, partial(archive.load, name, view))
-        for name, view in found.values.items()
-        if isinstance(view, View)
-    }
-    return Checkpoint(
-        source.path, "torch", "torch", tensors, archive.metadata(), found.scalars, found.notes
-    )
+    return checkpoint(source, "torch", archive.pickle(), archive.load, key, archive.metadata())
 
 
 class _Archive:
@@ -57,34 +51,36 @@ class _Archive:
         self._big_endian = self._byte_order() == b"big"
         self._intact: set[str] = set()
 
-    def content(self) -> object:
-        """What the pickle of the archive stands for, with views of storages for tensors."""
-        entry = self._entry("data.pkl")
-        self._check_sum("data.pkl", entry)
+    def pickle(self) -> tuple[object, Machine]:
+        """What the pickle stands for, with views of storages for tensors, and who has read it."""
+        entry = self._checked("data.pkl")
         with self._source.open() as handle:
             stream = Stream(self._source, handle, entry.data, entry.data + entry.size)
-            return Machine(stream, TORCH, self._storage).run()
+            machine = Machine(stream, TORCH, self._storage)
+            return machine.run(), machine
 
     def load(self, name: str, view: View) -> Array:
-        entry_name = f"data/{view.storage.key}"
-        entry = self._entry(entry_name)
-        self._check_sum(entry_name, entry)
-        if not view.extent:
-            return np.empty(view.shape, CARRIERS[view.tag])
-        size = itemsize(view.tag)
-        raw = self._source.array(entry.data + view.offset * size, view.extent * size)
-        try:
-            flat = decode(raw, view.tag, self._big_endian)
-        except ValueError as error:
-            raise self._source.refused(f"{legible(name)} {error}") from None
-        return _gathered(flat, view)
+        key = f"data/{view.storage.key}"
+        read = partial(self._read, key)
+        return elements(self._source, name, view, self._entry(key).data, self._big_endian, read)
+
+    def _read(self, key: str, start: int, length: int) -> NDArray[np.uint8]:
+        """Bytes of an entry. What is read as a whole, as most are, is read once for both uses."""
+        entry = self._entry(key)
+        if key in self._intact or length != entry.size:
+            self._checked(key)
+            return self._source.array(start, length)
+        raw = self._source.array(start, length)
+        zip_content.compare_sum(self._source, key, entry, zlib.crc32(raw.data))
+        self._intact.add(key)
+        return raw
 
     def metadata(self) -> dict[str, str]:
         """The text that this package stored beside the state dict."""
         entry = self._entries.get(METADATA)
         if entry is None or entry.size > _LONGEST_METADATA:
             return {}
-        self._check_sum(METADATA, entry)
+        self._checked(METADATA)
         raw = self._source.read(entry.data, entry.size)
         try:
             content = json.loads(raw)
@@ -95,6 +91,8 @@ class _Archive:
         return content
 
     def _storage(self, reference: object) -> Storage:
+        if type(reference) is tuple and len(reference) > 5:
+            raise BadCall("in an odd way")  # views of storages are older than archives
         storage = storage_of(reference)
         entry = self._entry(f"data/{storage.key}")
         if entry.size != storage.nbytes:
@@ -108,6 +106,13 @@ class _Archive:
             raise self._source.damaged(f"its entry {legible(name)!r} is missing")
         return self._entries[name]
 
+    def _checked(self, name: str) -> Entry:
+        entry = self._entry(name)
+        if name not in self._intact:
+            zip_content.check_sum(self._source, name, entry)
+            self._intact.add(name)
+        return entry
+
     def _byte_order(self) -> bytes:
         entry = self._entries.get("byteorder")
         if entry is None:
@@ -116,30 +121,6 @@ class _Archive:
         if order not in (b"little", b"big"):
             raise self._source.damaged("its entry 'byteorder' is neither little nor big")
         return order
-
-    def _check_sum(self, name: str, entry: Entry) -> None:
-        """torch.load never compares checksums; a flipped bit would go unnoticed."""
-        if entry.crc == 0 or name in self._intact:
-            return  # torch.serialization.set_crc32_options(False) leaves them out
-        crc = 0
-        for start in range(0, entry.size, CHUNK):
-            length = min(CHUNK, entry.size - start)
-            crc = zlib.crc32(self._source.read(entry.data + start, length), crc)
-        if crc != entry.crc:
-            raise DamagedError(
-                f"{self._source.name}: checksum of {legible(name)!r} does not match (file damaged)",
-                "get it again from where it is from",
-            )
-        self._intact.add(name)
-
-
-def _gathered(flat: Array, view: View) -> Array:
-    """The elements that a view picks from `flat`, which starts at its first one."""
-    steps = zip(view.shape, view.strides, strict=True)
-    # The stride of an axis of size one is never used, and may be any number.
-    strides = [stride * flat.itemsize if size > 1 else 0 for size, stride in steps]
-    picked = as_strided(flat, view.shape, strides, writeable=False)
-    return np.array(picked, order="C")
 
 
 def _check_purpose(source: Source, names: set[str]) -> None:
@@ -150,12 +131,5 @@ def _check_purpose(source: Source, names: set[str]) -> None:
             "is a TorchScript archive",
             "save its weights: torch.save(torch.jit.load(path).state_dict(), ...)",
         )
-    if "model.weights.h5" in names:
-        raise source.unsupported(
-            "is a whole Keras model",
-            "save its weights alone: model.save_weights('name.weights.h5')",
-        )
-    if names and all(name.endswith(".npy") for name in names):
-        raise source.unsupported("is an .npz archive", "convert from a framework's own format")
     if "data.pkl" not in files:
         raise source.unsupported("is a zip archive that torch.save did not write")

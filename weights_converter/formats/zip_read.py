@@ -1,4 +1,4 @@
-"""Reads the directory of a zip archive, and refuses what torch.save does not write.
+"""Reads the directory and the entries of a zip archive, and refuses what no framework writes.
 
 Python's `zipfile` and torch's reader disagree about archives with duplicate names, a second
 directory or bytes before the first entry. Such a file could show one content to a scanner and
@@ -52,7 +52,7 @@ def directory(source: Source) -> list[Entry]:
 
 
 def located(source: Source, entries: list[Entry]) -> dict[str, Entry]:
-    """The entries by name without their common root folder, with `data` filled in.
+    """The entries of a torch archive by their names in its one folder, with `data` filled in.
 
     Raises:
         RefusedError: the archive is not laid out as torch.save does it.
@@ -61,18 +61,35 @@ def located(source: Source, entries: list[Entry]) -> dict[str, Entry]:
     if len(roots) != 1:
         shown = ", ".join(map(legible, sorted(roots)[:3]))
         raise source.refused(f"its archive has {len(roots)} roots: {shown}")
+    for entry in entries:
+        if "/" not in entry.name:
+            raise source.refused(f"its archive has an entry {legible(entry.name)}")
+        if entry.method != zr.STORED:
+            raise source.refused(
+                f"{legible(entry.name)} is compressed, which torch.save never does"
+            )
+    found = without_folder(source, entries)
+    return {name.partition("/")[2]: entry for name, entry in found.items()}
+
+
+def without_folder(source: Source, entries: list[Entry]) -> dict[str, Entry]:
+    """The entries by name, in their order in the file, with `data` filled in.
+
+    Raises:
+        RefusedError: an entry overlaps another, has its name twice, is encrypted or compressed by
+            anything but deflate, or has a name that steps out of a folder.
+    """
     found: dict[str, Entry] = {}
     end = 0
     for entry in sorted(entries, key=lambda entry: entry.header):
         _check_kind(source, entry)
-        name = entry.name.partition("/")[2]
-        if name in found:
+        if entry.name in found:
             raise source.refused(f"its archive has two entries {legible(entry.name)}")
-        # torch pads between entries, but the first one starts the file.
+        # Writers pad between entries, but the first one starts the file.
         if entry.header < end or (entry.header and not found):
             raise source.refused(f"{legible(entry.name)} does not start where it should")
-        found[name] = _with_data(source, entry)
-        end = found[name].data + entry.size
+        found[entry.name] = _with_data(source, entry)
+        end = found[entry.name].data + entry.stored
     return found
 
 
@@ -151,17 +168,19 @@ def _zip64_values(extra: bytes) -> Iterator[int]:
 
 def _check_kind(source: Source, entry: Entry) -> None:
     shown = legible(entry.name)
-    parts = entry.name.split("/")
     if not entry.name.isprintable() or "\\" in entry.name or _DRIVE.match(entry.name):
         raise source.refused(f"its archive has an entry {shown}")
-    if len(parts) < 2 or any(part in ("", ".", "..") for part in parts):
+    if any(part in ("", ".", "..") for part in entry.name.split("/")):
         raise source.refused(f"its archive has an entry {shown}")
     if entry.flags & zr.ENCRYPTED:
         raise source.refused(f"{shown} is encrypted")
-    if entry.flags & ~(zr.DESCRIPTOR | zr.UTF8):
+    known = zr.DESCRIPTOR | zr.UTF8 | (zr.LEVEL if entry.method == zr.DEFLATED else 0)
+    if entry.flags & ~known:
         raise source.refused(f"{shown} has the flags {entry.flags:#x}")
-    if entry.method != zr.STORED or entry.stored != entry.size:
-        raise source.refused(f"{shown} is compressed, which torch.save never does")
+    if entry.method not in (zr.STORED, zr.DEFLATED):
+        raise source.refused(f"{shown} is compressed in an unknown way")
+    if entry.method == zr.STORED and entry.stored != entry.size:
+        raise source.refused(f"{shown} is not compressed and has two sizes")
 
 
 def _with_data(source: Source, entry: Entry) -> Entry:
@@ -170,8 +189,8 @@ def _with_data(source: Source, entry: Entry) -> Entry:
     if fields[0] != zr.LOCAL_MAGIC or name != entry.name.encode() or fields[3] != entry.method:
         raise source.refused(f"{legible(entry.name)} differs between directory and content")
     data = entry.header + zr.LOCAL.size + fields[9] + fields[10]
-    if data + entry.size > source.size:
-        raise source.truncated(f"{_shown_content(entry)} ends at byte {data + entry.size}")
+    if data + entry.stored > source.size:
+        raise source.truncated(f"{_shown_content(entry)} ends at byte {data + entry.stored}")
     return replace(entry, data=data)
 
 

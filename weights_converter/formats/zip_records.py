@@ -1,6 +1,6 @@
 """The fixed parts of a zip archive, https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT.
 
-Only what torch needs of it: entries that are stored as they are, one after the other.
+Only what weights files need of it: entries one after the other, stored as they are or deflated.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ SATURATED_16 = 0xFFFF
 SATURATED_32 = 0xFFFFFFFF  # the true value is in the zip64 extra field
 
 STORED = 0
+DEFLATED = 8
 ENCRYPTED = 0x0001
+LEVEL = 0x0006  # how hard the writer tried to compress
 DESCRIPTOR = 0x0008  # sizes and checksum follow the data too
 UTF8 = 0x0800

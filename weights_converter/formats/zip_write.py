@@ -22,9 +22,12 @@ class ZipWriter:
         self._central: list[bytes] = []
         self._place = 0
 
-    def add(self, name: str, content: bytes | memoryview) -> None:
-        raw_name, crc, header = name.encode("utf-8"), zlib.crc32(content), self._place
-        size = content.nbytes if isinstance(content, memoryview) else len(content)
+    def add(self, name: str, *parts: bytes | memoryview) -> None:
+        """An entry whose content is the parts one after the other."""
+        raw_name, crc, header = name.encode("utf-8"), 0, self._place
+        for part in parts:
+            crc = zlib.crc32(part, crc)
+        size = sum(memoryview(part).nbytes for part in parts)
         wide = _wide_extra(size, size) if size >= zr.SATURATED_32 else b""
         extra = wide + self._padding(zr.LOCAL.size + len(raw_name) + len(wide))
         shown = zr.SATURATED_32 if wide else size
@@ -32,7 +35,8 @@ class ZipWriter:
         local = (version, zr.UTF8, zr.STORED, 0, _DATE, crc, shown, shown)
         self._write(zr.LOCAL.pack(zr.LOCAL_MAGIC, *local, len(raw_name), len(extra)))
         self._write(raw_name + extra)
-        self._write(content)
+        for part in parts:
+            self._write(part)
         self._central.append(_central(raw_name, crc, size, header))
 
     def close(self) -> None:

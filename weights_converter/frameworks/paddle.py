@@ -1,18 +1,21 @@
-"""The arrays of a Paddle layer."""
+"""Paddle layers: their arrays, and what their sublayers compute."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 import paddle
 from paddle import nn
 
-from odconv_spec import ConvSpec, Role
+from odconv_spec import BackboneSpec, ConvSpec, Role
 from weights_converter.dtypes import Array
 from weights_converter.layouts import PADDLE
 from weights_converter.naming import CONV, LAYER_NORM, LINEAR, NORM
+from weights_converter.outputs_names import record
 from weights_converter.slots import Slot, Variable, collect, refuse_strangers
 
 
@@ -65,3 +68,36 @@ def _variable(owner: str, role: Role, tensor: paddle.Tensor) -> Variable:
 
 def _get(tensor: paddle.Tensor) -> Array:
     return np.array(tensor.numpy())
+
+
+def build(spec: BackboneSpec) -> nn.Layer:
+    """The network, in evaluation mode."""
+    model: nn.Layer = import_module("odconv_paddle.models.factory").build_model(spec)
+    model.eval()
+    return model
+
+
+def set_temperature(model: nn.Layer, temperature: float) -> None:
+    """Of every dynamic convolution."""
+    import_module("odconv_paddle").set_temperature(model, temperature)
+
+
+@paddle.no_grad()
+def outputs(model: nn.Layer, images: Array) -> dict[str, Array]:
+    """What every layer gives, by path and in order; those that give several arrays are left out.
+
+    Args:
+        model: a network in evaluation mode.
+        images: (batch, channels, height, width).
+    """
+    found: dict[str, Array] = {}
+
+    def keep(path: str, layer: nn.Layer, inputs: Any, output: Any) -> Any:
+        if isinstance(output, paddle.Tensor):
+            record(found, path, _get(output))
+        return output
+
+    for path, layer in model.named_sublayers(include_self=True):
+        layer.register_forward_post_hook(partial(keep, path))
+    model(paddle.to_tensor(images))
+    return found

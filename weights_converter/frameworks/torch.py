@@ -1,19 +1,22 @@
-"""The arrays of a torch module."""
+"""Torch modules: their arrays, and what their layers compute."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from odconv_spec import ConvSpec, Role
+from odconv_spec import BackboneSpec, ConvSpec, Role
 from weights_converter.companions import COUNTER
 from weights_converter.dtypes import Array
 from weights_converter.layouts import TORCH
 from weights_converter.naming import CONV, LAYER_NORM, LINEAR, NORM
+from weights_converter.outputs_names import record
 from weights_converter.slots import Slot, Variable, collect, refuse_strangers
 
 
@@ -72,3 +75,34 @@ def _get(tensor: torch.Tensor) -> Array:
 def _set(tensor: torch.Tensor, array: Array) -> None:
     with torch.no_grad():
         tensor.copy_(torch.from_numpy(array))
+
+
+def build(spec: BackboneSpec) -> nn.Module:
+    """The network, in evaluation mode."""
+    model: nn.Module = import_module("odconv_torch.models.factory").build_model(spec)
+    return model.eval()
+
+
+def set_temperature(model: nn.Module, temperature: float) -> None:
+    """Of every dynamic convolution."""
+    import_module("odconv_torch").set_temperature(model, temperature)
+
+
+@torch.no_grad()
+def outputs(model: nn.Module, images: Array) -> dict[str, Array]:
+    """What every module gives, by path and in order; those that give several arrays are left out.
+
+    Args:
+        model: a network in evaluation mode.
+        images: (batch, channels, height, width).
+    """
+    found: dict[str, Array] = {}
+
+    def keep(path: str, module: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor):
+            record(found, path, np.array(output))
+
+    for path, module in model.named_modules():
+        module.register_forward_hook(partial(keep, path))
+    model(torch.from_numpy(images))
+    return found

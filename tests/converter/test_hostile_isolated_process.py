@@ -1,0 +1,341 @@
+"""Confined processes that crash, hang, eat memory, or lie, as one taken over by its file may."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from tests.converter.crafted import every_dtype
+from weights_converter.errors import DamagedError, FileError, RefusedError, UsageError
+from weights_converter.formats import isolated_process, read, write
+from weights_converter.formats.isolated import read_isolated
+from weights_converter.tensor import Tensor
+
+FORMATS = ("torch", "pdparams", "keras-h5", "safetensors")
+
+
+def stored(folder, format="keras-h5", **arrays):
+    tensors = [Tensor.of(f"{name}/vars/0", array) for name, array in arrays.items()]
+    write(folder / "x", format, tensors, {"a": "b"})
+    return folder / "x"
+
+
+def children():
+    """Processes that this one has started and that still run."""
+    task = Path(f"/proc/self/task/{os.getpid()}/children")
+    return set(task.read_text().split())
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_result_is_that_of_read(tmp_path, format):
+    path = stored(tmp_path, format, **every_dtype())
+    plain, isolated = read(path), read_isolated(path)
+    for field in ("path", "format", "layout", "metadata", "scalars", "notes"):
+        assert getattr(isolated, field) == getattr(plain, field)
+    assert list(isolated.tensors) == list(plain.tensors)
+    for name, tensor in reversed(plain.tensors.items()):
+        other = isolated.tensors[name]
+        assert (other.dtype, other.shape) == (tensor.dtype, tensor.shape)
+        array = other.read()
+        assert array.tobytes() == tensor.load().tobytes()
+        assert array.flags.writeable and other.load() is not array
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [(b"", DamagedError), (b"\x89HDF\r\n\x1a\n" + bytes(99), DamagedError), (None, FileError)],
+)
+def test_the_errors_are_those_of_read(tmp_path, content, error):
+    if content is not None:
+        (tmp_path / "x").write_bytes(content)
+    found = []
+    for reader in (read, read_isolated):
+        with pytest.raises(error) as raised:
+            reader(tmp_path / "x")
+        found.append((str(raised.value), raised.value.help))
+    assert found[0] == found[1]
+
+
+def test_refusals(tmp_path):
+    with h5py.File(tmp_path / "x", "w") as file:
+        file["a/vars/0"] = h5py.SoftLink("/b")
+    with pytest.raises(RefusedError, match="x refused: /a/vars/0 is an SoftLink"):
+        read_isolated(tmp_path / "x")
+
+
+def test_an_error_in_one_array_does_not_end_the_process(tmp_path):
+    with h5py.File(tmp_path / "x", "w") as file:
+        flags = file.create_dataset("a/vars/0", data=np.array([True, False]))
+        flags.id.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array([0, 2], "i1"), flags.id.get_type())
+        file["b/vars/0"] = np.ones(3)
+    tensors = read_isolated(tmp_path / "x").tensors
+    for _ in range(2):
+        with pytest.raises(RefusedError, match="a/vars/0 stores the boolean 2"):
+            tensors["a/vars/0"].load()
+        assert tensors["b/vars/0"].load().sum() == 3
+
+
+def test_the_key_arrives(tmp_path):
+    path = stored(tmp_path, a=np.ones(2))
+    for key in ("model", "", "-x"):
+        with pytest.raises(UsageError, match="there is no key to choose from"):
+            read_isolated(path, key)
+
+
+def test_the_process_ends_with_the_last_tensor(tmp_path):
+    before = children()
+    checkpoint = read_isolated(stored(tmp_path, a=np.ones(2)))
+    tensor = checkpoint.tensors["a/vars/0"]
+    assert len(children() - before) == 1
+    del checkpoint
+    assert tensor.load().sum() == 2
+    del tensor
+    gc.collect()
+    assert not children() - before
+
+
+def test_many_threads_may_ask(tmp_path):
+    arrays = {f"l{i}": np.full((100, 100), float(i)) for i in range(16)}
+    tensors = read_isolated(stored(tmp_path, **arrays)).tensors
+    wrong = []
+
+    def work():
+        for name, array in arrays.items():
+            if not np.array_equal(tensors[f"{name}/vars/0"].load(), array):
+                wrong.append(name)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_a_small_limit_of_memory(tmp_path):
+    path = stored(tmp_path, a=np.ones(1 << 23))  # 64 MiB
+    with pytest.raises(RefusedError, match="x refused: a/vars/0 has 67108864 bytes") as error:
+        read_isolated(path, memory=50 << 20).tensors["a/vars/0"].load()
+    assert error.value.help == "allow it more memory"
+    assert read_isolated(path, memory=160 << 20).tensors["a/vars/0"].load().sum() == 1 << 23
+
+
+def test_memory_that_runs_out_within_the_process(tmp_path):
+    """The bytes of this array have to be turned, which takes it twice."""
+    with h5py.File(tmp_path / "x", "w") as file:
+        file["a/vars/0"] = np.ones(1 << 23, ">f8")
+    tensor = read_isolated(tmp_path / "x", memory=100 << 20).tensors["a/vars/0"]
+    with pytest.raises(RefusedError, match="x refused: reading it takes more memory than"):
+        tensor.load()
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {"seconds": 0},
+        {"seconds": -1},
+        {"seconds": float("nan")},
+        {"seconds": 1e99},
+        {"memory": 0},
+        {"memory": 2**70},
+    ],
+)
+def test_limits_out_of_reason(tmp_path, limit):
+    with pytest.raises(UsageError, match="expected limits above 0"):
+        read_isolated(stored(tmp_path, a=np.ones(2)), **limit)
+
+
+def test_names_with_nul():
+    with pytest.raises(FileError, match="cannot start a process"):
+        read_isolated("a\0b")
+
+
+def test_the_process_is_confined(tmp_path, monkeypatch):
+    """It says what it may do: no environment, no files written, no other processes."""
+    monkeypatch.setenv("SECRET", "x")
+    monkeypatch.setattr(isolated_process, "_START", CONFESSING)
+    with pytest.raises(UsageError) as error:
+        read_isolated(stored(tmp_path, a=np.ones(2)), seconds=30, memory=1 << 28)
+    said = json.loads(str(error.value))
+    assert said["limits"] == {"FSIZE": 0, "CORE": 0, "NPROC": 0, "NOFILE": 64}
+    assert said["memory"] < 2 << 30 and said["cpu"] <= 32 and said["isolated"] == 1
+    assert "SECRET" not in said["environment"] and "HOME" not in said["environment"]
+    assert said["write"] == "File too large"
+
+
+CONFESSING = """
+import sys; arguments = sys.argv[5:]; sys.path[:] = arguments; del sys.argv[5:]
+import json, os, resource, signal
+from pathlib import Path
+from weights_converter.errors import UsageError
+from weights_converter.formats import isolated_child
+path = sys.argv[1]
+def read(*_):
+    names = ("FSIZE", "CORE", "NPROC", "NOFILE")
+    limits = {n: resource.getrlimit(getattr(resource, f"RLIMIT_{n}"))[0] for n in names}
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        Path(path + ".more").write_bytes(b"x")
+        written = "written"
+    except OSError as error:
+        written = error.strerror
+    raise UsageError(json.dumps({
+        "limits": limits, "write": written, "environment": list(os.environ),
+        "memory": resource.getrlimit(resource.RLIMIT_AS)[0], "isolated": sys.flags.isolated,
+        "cpu": resource.getrlimit(resource.RLIMIT_CPU)[0]}))
+isolated_child.read = read
+isolated_child.main()
+"""
+
+LYING = """
+import json, os, struct, sys, time
+def answer(content, kind=b"C"):
+    os.write(1, struct.pack("<cQ", kind, len(content)) + content)
+def index(*arrays, layout="keras", notes=(), metadata={}, scalars={}):
+    answer(json.dumps([arrays, "keras-h5", layout, notes, metadata, scalars]).encode())
+"""
+
+
+def fooled(monkeypatch, tmp_path, code, seconds=20.0, **limits):
+    """What reading every array comes to if the process runs `code`."""
+    monkeypatch.setattr(isolated_process, "_START", LYING + code)
+    tensors = read_isolated(tmp_path / "x", seconds=seconds, **limits).tensors
+    return {name: tensor.load() for name, tensor in tensors.items()}
+
+
+def test_an_honest_liar(tmp_path, monkeypatch):
+    """The stage of the tests below works."""
+    code = "index(['a', 'U8', [3]]); sys.stdin.read(1); answer(b'abc'); time.sleep(60)"
+    assert fooled(monkeypatch, tmp_path, code)["a"].tobytes() == b"abc"
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("os.kill(os.getpid(), 11)", "ended with SIGSEGV"),
+        ("os.abort()", "ended with SIGABRT"),
+        ("os._exit(3)", "ended with status 3"),
+        ("raise TypeError", "ended with status 1"),
+        ("os.write(1, b'C')", "ended with status 0"),
+        ("index(['a', 'U8', [3]]); sys.stdin.read(1); os.kill(os.getpid(), 11)", "SIGSEGV"),
+        ("index(['a', 'U8', [3]]); os.close(0); os.close(1)", "ended with status 0"),
+        ("index(['a', 'U8', [3]]); sys.stdin.read(1); answer(b'ab'); time.sleep(9)", "impossible"),
+        (
+            "index(['a', 'U8', [3]]); sys.stdin.read(1); answer(b'abcd'); time.sleep(9)",
+            "impossible",
+        ),
+        ("index(['a', 'BOOL', [1]]); sys.stdin.read(1); answer(b'x')", "impossible"),
+        ("index(['a', 'O8', [3]])", "impossible"),
+        ("index(['a', 'U8', [-3]])", "impossible"),
+        ("index(['a', 'U8', 3])", "impossible"),
+        ("index(['a\\n', 'U8', [3]])", "impossible"),
+        ("index(['', 'U8', [3]])", "impossible"),
+        ("index([7, 'U8', [3]])", "impossible"),
+        ("index(['a', 'U8'])", "impossible"),
+        ("index(['a', 'U8', [3]], ['a', 'U8', [4]])", "impossible"),
+        ("index(layout='x')", "impossible"),
+        ("index(layout=[])", "impossible"),
+        ("index(notes=[3])", "impossible"),
+        ("index(metadata={'a': 3})", "impossible"),
+        ("index(metadata=3)", "impossible"),
+        ("index(scalars={'a': [3]})", "impossible"),
+        ("answer(b'[' * 100000)", "impossible"),
+        ("answer(b'7')", "impossible"),
+        ("answer(b'\\xff')", "impossible"),
+        ("answer(b'[\"Exception\", \"x\", null]', b'E')", "impossible"),
+        ("answer(b'[\"SystemExit\", \"x\", null]', b'E')", "impossible"),
+        ("answer(b'{}', b'E')", "impossible"),
+        ("answer(b'x', b'Z')", "impossible"),
+        ("os.write(1, struct.pack('<cQ', b'C', 1 << 60)); time.sleep(9)", "impossible"),
+        ("os.write(1, struct.pack('<cQ', b'E', 1 << 60)); time.sleep(9)", "impossible"),
+    ],
+)
+def test_crashes_and_lies(tmp_path, monkeypatch, code, said):
+    start, before = time.monotonic(), children()
+    with pytest.raises(DamagedError, match=rf"x is damaged: the process that read it .*{said}"):
+        fooled(monkeypatch, tmp_path, code)
+    gc.collect()
+    assert time.monotonic() - start < 15 and not children() - before
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "time.sleep(600)",
+        "while True: pass",
+        "os.write(1, b'C'); time.sleep(600)",
+        "index(['a', 'U8', [3]]); sys.stdin.read(1); time.sleep(600)",
+        "index(['a', 'U8', [900]]); sys.stdin.read(1)\n"
+        "os.write(1, struct.pack('<cQ', b'C', 900))\nwhile True: os.write(1, b'x'); time.sleep(.1)",
+    ],
+)
+def test_delays(tmp_path, monkeypatch, code):
+    start = time.monotonic()
+    with pytest.raises(DamagedError, match="the process that read it took more than") as error:
+        fooled(monkeypatch, tmp_path, code, seconds=1.5)
+    assert time.monotonic() - start < 15
+    assert error.value.help == "if it is only large, or the disk slow, allow it more time"
+
+
+def test_all_answers_share_the_time(tmp_path, monkeypatch):
+    """A file of many arrays, each a little slow, does not take for ever."""
+    code = "index(*([str(i), 'U8', [1]] for i in range(1000)))\n"
+    code += "while sys.stdin.buffer.read(8): time.sleep(.4); answer(b'x')"
+    monkeypatch.setattr(isolated_process, "_START", LYING + code)
+    tensors = read_isolated(tmp_path / "x", seconds=4).tensors
+    time.sleep(4.5)  # the time between the questions does not count
+    start, count = time.monotonic(), 0
+    with pytest.raises(DamagedError, match="took more than 4 seconds"):
+        for count, tensor in enumerate(tensors.values()):  # noqa: B007
+            tensor.load()
+    assert 1 <= count <= 10 and time.monotonic() - start < 12
+    with pytest.raises(DamagedError, match="took more than 4 seconds"):
+        tensors["0"].load()
+
+
+def test_a_loop_is_ended_even_if_nobody_waits(tmp_path):
+    """Its own limit of processor time ends a process whose parent is gone."""
+    code = isolated_process._START.replace("main()", "_limit_time(0.5)\nwhile True: pass")
+    code = code.replace("import main", "import _limit_time")
+    arguments = [sys.executable, "-I", "-c", code, "", "", "1", "1", *filter(None, sys.path)]
+    pid = os.posix_spawn(sys.executable, arguments, {"OMP_NUM_THREADS": "1"})
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGXCPU
+
+
+def test_the_limits_of_the_user_are_kept(tmp_path, monkeypatch):
+    code = isolated_process._START.replace("import sys;", "import sys, resource;", 1)
+    limited = "resource.setrlimit(resource.RLIMIT_CPU, (5, 5)); "
+    limited += "resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32)); "
+    monkeypatch.setattr(isolated_process, "_START", code.replace("main()", f"{limited}main()"))
+    assert read_isolated(stored(tmp_path, a=np.ones(2))).tensors["a/vars/0"].load().sum() == 2
+
+
+def test_a_system_without_such_limits(tmp_path, monkeypatch):
+    code = isolated_process._START.replace("import sys;", "import sys, resource;", 1)
+    limited = "resource.RLIMIT_AS = 99; "
+    monkeypatch.setattr(isolated_process, "_START", code.replace("main()", f"{limited}main()"))
+    with pytest.raises(UsageError, match="this system cannot confine a process"):
+        read_isolated(stored(tmp_path, a=np.ones(2)))
+
+
+def test_a_larger_index_than_memory(tmp_path, monkeypatch):
+    code = f"index(['a', 'F64', [{1 << 50}]]); time.sleep(60)"
+    with pytest.raises(RefusedError, match="may use 2147483648"):
+        fooled(monkeypatch, tmp_path, code)
+
+
+def test_the_words_of_a_liar_are_one_line(tmp_path, monkeypatch):
+    code = "answer(json.dumps(['RefusedError', 'a\\nb\\x1b[2J', None]).encode(), b'E')"
+    with pytest.raises(RefusedError) as error:
+        fooled(monkeypatch, tmp_path, code)
+    assert str(error.value) == r"'a\nb\x1b[2J'"

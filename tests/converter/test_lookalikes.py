@@ -1,0 +1,188 @@
+"""Layers that only look like ours are refused, with the reason."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from odconv_spec import model_spec
+from parity_tests.reference import random_arrays
+from tests.converter.helpers import SMALL_RESNET, arrays_of
+from weights_converter import MismatchError, formats
+from weights_converter.manifest import Manifest
+from weights_converter.tensor import Tensor
+from weights_converter.weights import open_weights
+
+HELP = (
+    "such a layer cannot be converted; train the model anew with one of `odconv models`, or keep "
+    "its own code"
+)
+# Names and shapes as the code of each writes them, and the message.
+KERNEL_WAREHOUSE = (
+    {
+        "warehouse_manager.weights.0": (224, 64, 64, 1, 1),
+        "layer1.0.conv1.attention.fc1.weight": (16, 64),
+        "layer1.0.conv1.attention.norm1.weight": (16,),
+        "layer1.0.conv1.attention.fc2.weight": (2025, 16),
+        "layer1.0.conv1.attention.fc2.bias": (2025,),
+        "layer1.0.bn1.weight": (64,),
+    },
+    "KernelWarehouse, https://github.com/OSVAI/KernelWarehouse, which is not ODConv, DyConv or "
+    "CondConv: its kernels are put together from cells that many layers share, with weights that "
+    "may be negative, so that no layer has kernels of its own (it has warehouse_manager.weights.0)",
+)
+DCD = (
+    {
+        "layer1.0.conv1.conv.weight": (64, 64, 3, 3),
+        "layer1.0.conv1.q.weight": (8, 64, 1, 1),
+        "layer1.0.conv1.p.weight": (64, 8, 1, 1),
+        "layer1.0.conv1.fc_phi.weight": (64, 16),
+        "layer1.0.conv1.fc_scale.weight": (64, 16),
+    },
+    "DCD, https://github.com/liyunsheng13/dcd, which is not ODConv, DyConv or CondConv: it adds a "
+    "dynamic product of low rank to one static convolution, and mixes no kernels "
+    "(it has layer1.0.conv1.fc_phi.weight)",
+)
+WEIGHT_NET = (
+    {
+        "features.0.wn1.wn_fc1.weight": (116, 16, 1, 1),
+        "features.0.wn1.wn_fc1.bias": (116,),
+        "features.0.wn1.wn_fc2.weight": (3364, 1, 1, 1),
+    },
+    "WeightNet, https://github.com/megvii-model/WeightNet, which is not ODConv, DyConv or "
+    "CondConv: a linear layer computes its kernels, and none are stored "
+    "(it has features.0.wn1.wn_fc1.weight)",
+)
+FDCONV = (
+    {
+        "layer1.0.conv1.dft_weight": (1, 64, 33, 2),
+        "layer1.0.conv1.KSM_Global.fc.weight": (16, 64, 1, 1),
+        "layer1.0.conv1.KSM_Global.channel_fc.weight": (64, 16, 1, 1),
+        "layer1.0.conv1.KSM_Local.conv.weight": (64, 1, 5),
+    },
+    "FDConv, https://github.com/Linwei-Chen/FDConv, which is not ODConv, DyConv or CondConv: its "
+    "kernels are groups of frequencies of one weight, and its kernel attention is a sigmoid; only "
+    "the attention's names are those of ODConv (it has layer1.0.conv1.dft_weight)",
+)
+INVOLUTION = (
+    {
+        "layer1.0.conv1.weight": (64, 64, 1, 1),
+        "layer1.0.conv2.conv1.conv.weight": (16, 64, 1, 1),
+        "layer1.0.conv2.conv1.bn.weight": (16,),
+        "layer1.0.conv2.conv2.conv.weight": (196, 16, 1, 1),
+        "layer1.0.conv2.conv2.conv.bias": (196,),
+    },
+    "involution, https://github.com/d-li14/involution, which is not ODConv, DyConv or CondConv: "
+    "every pixel has a kernel of its own, computed from that pixel; none are stored "
+    "(it has layer1.0.conv2.conv1.conv.weight)",
+)
+YOLO_FORK = (
+    {
+        "model.0.conv.weight": (4, 16, 3, 3, 3),
+        "model.0.conv.fc.weight": (16, 3, 1, 1),
+        "model.0.conv.bn.weight": (16,),
+        "model.0.conv.fc_f.weight": (16, 16),
+        "model.0.conv.fc_w.weight": (4, 16),
+    },
+    "the ODConv of YOLO forks (ODConv2d_3rd), which is not ODConv, DyConv or CondConv: it mixes "
+    "biases by the kernel attention, scales input channels within each group, and leaves out the "
+    "norm for a batch of one (it has 0.conv.fc_f.weight)",
+)
+OWN_ATTENTIONS = (
+    {
+        "conv.weight": (4, 16, 8, 3, 3),
+        "conv.spatial_attention.0.weight": (1, 8, 3, 3),
+        "conv.kernel_attention.1.weight": (4, 8, 1, 1),
+    },
+    "an attention of its own for each dimension, as blogs describe ODConv, which is not ODConv, "
+    "DyConv or CondConv: ODConv computes its four attentions from one squeezed vector, by a "
+    "shared fc and norm, and weighs kernels by a softmax "
+    "(it has conv.spatial_attention.0.weight)",
+)
+NO_TRUNK = (
+    {
+        "conv.weight": (4, 16, 8, 3, 3),
+        "conv.attention.kernel_fc.weight": (4, 8, 1, 1),
+        "conv.attention.channel_fc.weight": (8, 8, 1, 1),
+    },
+    "attention heads without the layer that they share, which is not ODConv, DyConv or CondConv: "
+    "ODConv's heads read one squeezed vector, of fc and its norm "
+    "(it has conv.attention.kernel_fc.weight)",
+)
+OVER_MAPS = (
+    {
+        "conv.weight": (4, 16, 8, 3, 3),
+        "conv.attention.fc.weight": (16, 8, 1, 1),
+        "conv.attention.spatial_fc.weight": (9, 16, 3, 3),
+    },
+    "an attention that is a convolution with a kernel of (3, 3) over the map, which is not "
+    "ODConv, DyConv or CondConv: ODConv's attentions read the mean of the map, by kernels of one "
+    "tap (it has conv.attention.spatial_fc.weight)",
+)
+CASES = {
+    "KernelWarehouse": KERNEL_WAREHOUSE,
+    "DCD": DCD,
+    "WeightNet": WEIGHT_NET,
+    "FDConv": FDCONV,
+    "involution": INVOLUTION,
+    "YOLO fork": YOLO_FORK,
+    "own attentions": OWN_ATTENTIONS,
+    "no trunk": NO_TRUNK,
+    "over maps": OVER_MAPS,
+}
+
+
+def write(path, shapes):
+    tensors = [Tensor.of(name, np.zeros(shape, np.float32)) for name, shape in shapes.items()]
+    formats.write(path, "torch", tensors, {})
+    return path
+
+
+@pytest.mark.parametrize("model", [None, "od_resnet18", model_spec("od_resnet18")])
+@pytest.mark.parametrize(("shapes", "message"), CASES.values(), ids=CASES)
+def test_the_reason_is_told(tmp_path, shapes, message, model):
+    path = write(tmp_path / "x.pth", shapes)
+    with pytest.raises(MismatchError) as error:
+        open_weights(path, model)
+    assert str(error.value) == f"x.pth holds {message}"
+    assert error.value.help == HELP
+
+
+@pytest.mark.parametrize(
+    "sign", ["a.fc_phi.weight", "a.wn_fc1.weight", "a.conv1.conv.weight", "a.fc_f.weight"]
+)
+def test_a_sign_without_what_belongs_to_it_is_none(tmp_path, sign):
+    """Our own arrays beside one that is called alike are reported as what they are."""
+    spec = model_spec("od_resnet18", **SMALL_RESNET)
+    shapes = {p.name: p.shape for p in spec.parameters()} | {sign: (3, 4)}
+    with pytest.raises(MismatchError, match=rf"1 unexpected in x\.pth.*\n.*{sign}"):
+        open_weights(write(tmp_path / "x.pth", shapes), spec)
+
+
+def test_two_convolutions_with_norms_are_no_involution(tmp_path):
+    shapes = INVOLUTION[0] | {"layer1.0.conv2.conv2.bn.weight": (196,)}
+    with pytest.raises(MismatchError) as error:
+        open_weights(write(tmp_path / "x.pth", shapes), model_spec("od_resnet18"))
+    assert "involution" not in str(error.value)
+
+
+def test_layers_that_the_model_has_itself_are_no_look_alikes(tmp_path):
+    spec = model_spec("od_resnet18", **SMALL_RESNET)
+    extra = model_spec("resnet18", **SMALL_RESNET).parameters()[0].under("kernel_attention.0")
+    parameters = (*(p.under("body") for p in spec.parameters()), extra)
+    arrays = random_arrays(parameters, 0, "float32")
+    tensors = [Tensor.of(f"net.{name}", array) for name, array in arrays.items()]
+    formats.write(tmp_path / "x.pth", "torch", tensors, {})
+    weights = open_weights(tmp_path / "x.pth", Manifest("Net", parameters, {}))
+    assert weights.tensors["kernel_attention.0.conv1.weight"].load().tobytes() == (
+        arrays["kernel_attention.0.conv1.weight"].tobytes()
+    )
+
+
+@pytest.mark.parametrize("name", ["od_resnet18", "dy_resnet18", "cond_resnet18", "resnet18"])
+def test_ours_are_none(tmp_path, name):
+    spec = model_spec(name, **SMALL_RESNET)
+    arrays = {f"module.{n}": a for n, a in arrays_of(spec).items()}
+    tensors = [Tensor.of(name, array) for name, array in arrays.items()]
+    formats.write(tmp_path / "x.pth", "torch", tensors, {})
+    assert open_weights(tmp_path / "x.pth").spec == spec

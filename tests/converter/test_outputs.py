@@ -1,0 +1,150 @@
+"""Outputs of layers compared: distances, the first layer that diverges, table and JSON."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from odconv_spec import ODConvSpec, model_spec
+from tests.converter.helpers import SMALL_RESNET, arrays_of, save
+from weights_converter import MismatchError, UsageError
+from weights_converter.outputs import compare_layers, verify_outputs
+from weights_converter.outputs_names import record
+from weights_converter.outputs_runs import RUNTIMES, usual_runtime
+
+LABELS = ("a.pth in torch", "b.pdparams in paddle")
+
+
+def compared(reference, other, tolerance=1e-4):
+    return compare_layers(reference, other, "od_resnet18", LABELS, tolerance)
+
+
+def layers():
+    rng = np.random.default_rng(0)
+    shapes = {"conv1": (2, 3, 4, 5), "bn1": (2, 3, 4, 5), "fc": (2, 7), "(output)": (2, 7)}
+    return {name: rng.standard_normal(shape, np.float32) for name, shape in shapes.items()}
+
+
+def test_equal_outputs():
+    found = compared(layers(), layers(), tolerance=0)
+    assert found.equal and found.diverging is None
+    assert [row.layer for row in found.layers] == ["conv1", "bn1", "fc", "(output)"]
+    assert all((row.absolute, row.relative, row.ulp) == (0, 0, 0) for row in found.layers)
+
+
+def test_the_distances():
+    reference = {"a": np.array([[1, -4], [2, 0]], np.float32)}
+    other = {"a": np.array([[1 + 2**-22, -4 + 2**-21], [2, 0]], np.float32)}
+    row = compared(reference, other).layers[0]
+    assert row.absolute == 2**-21
+    assert row.relative == 2**-23  # of 4, the reference's largest
+    assert row.ulp == 2  # from 1, and also from -4, whose lower neighbours are 2**-22 away
+
+
+def test_ulp_across_zero_and_binades():
+    tiny = np.float32(2**-149)
+    reference, other = np.float32([tiny, 0.0]), np.float32([-tiny, -0.0])
+    row = compared({"a": reference}, {"a": other}).layers[0]
+    assert row.ulp == 2
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_what_is_no_number_diverges(wrong):
+    other = layers()
+    other["bn1"][0, 0, 0, 0] = wrong
+    found = compared(layers(), other)
+    assert found.diverging.layer == "bn1"
+    assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["layers"][1]["absolute"] is None
+    assert compared(other, layers()).diverging.layer == "bn1"
+    assert compared(other, other).equal  # the same NaN on both sides
+
+
+def test_the_first_layer_beyond_the_tolerance():
+    other = layers()
+    other["conv1"] += np.float32(1e-6)
+    other["bn1"] *= np.float32(1.01)
+    other["fc"] *= np.float32(2)
+    found = compared(layers(), other)
+    assert found.diverging.layer == "bn1"
+    assert found.diverging.relative == pytest.approx(0.01, rel=1e-3)
+    assert compared(layers(), other, tolerance=0.02).diverging.layer == "fc"
+    assert compared(layers(), other, tolerance=2).equal
+
+
+def test_layers_that_only_one_of_them_has():
+    other = layers() | {"relu": np.zeros(3, np.float32)}
+    del other["fc"]
+    found = compared(layers(), other)
+    assert found.missing == ("fc", "relu")
+    assert [row.layer for row in found.layers] == ["conv1", "bn1", "(output)"]
+
+
+def test_outputs_of_other_shapes():
+    with pytest.raises(MismatchError) as error:
+        compared(layers(), layers() | {"fc": np.zeros((7, 2), np.float32)})
+    assert str(error.value) == "fc: a.pth in torch gives (2, 7), b.pdparams in paddle gives (7, 2)"
+
+
+def test_the_table():
+    reference = {"conv1": np.float32([1, 2]), "layer1.0.bn1": np.float32([1, 4])}
+    other = {"conv1": np.float32([1, 2]), "layer1.0.bn1": np.float32([1, 5])}
+    assert str(compared(reference, other)).splitlines() == [
+        "b.pdparams in paddle against a.pth in torch: od_resnet18, 2 layers",
+        "  layer          absolute   relative          ulp",
+        "  conv1                 0          0            0",
+        "  layer1.0.bn1          1       0.25    2,097,152  <- first beyond the tolerance",
+    ]
+    assert str(compared(reference, reference)).splitlines()[-1] == (
+        "  every layer agrees to 0.0001 of its largest value"
+    )
+
+
+def test_plain_values():
+    values = compared(layers(), layers() | {"fc": layers()["fc"] * np.float32(2)}).to_dict()
+    assert json.loads(json.dumps(values)) == values
+    assert values["reference"] == LABELS[0] and values["other"] == LABELS[1]
+    assert values["first_diverging_layer"] == "fc" and values["equal"] is False
+    assert values["layers"][0] == {"layer": "conv1", "absolute": 0, "relative": 0, "ulp": 0}
+
+
+def test_calls_of_one_layer_are_numbered():
+    found = {}
+    for path in ("a", "", "a", "a"):
+        record(found, path, np.zeros(1))
+    assert list(found) == ["a", "(output)", "a #2", "a #3"]
+
+
+def test_the_usual_runtimes():
+    assert usual_runtime("torch") == "torch"
+    assert usual_runtime("paddle") == "paddle"
+    assert RUNTIMES[usual_runtime("keras")].framework == "keras"
+
+
+@pytest.mark.parametrize(
+    ("runtimes", "text"),
+    [
+        (("torch",), r"one checkpoint in one runtime \(torch\) is compared with nothing"),
+        (("torch", "mxnet"), "unknown runtime mxnet: expected torch, paddle, keras-tensorflow"),
+    ],
+)
+def test_wrong_usage(tmp_path, runtimes, text):
+    spec = model_spec("od_resnet18", **SMALL_RESNET)
+    path = save(tmp_path / "x.pth", spec, arrays_of(spec))
+    with pytest.raises(UsageError, match=text):
+        verify_outputs(path, runtimes=runtimes)
+
+
+def test_two_checkpoints_take_two_runtimes_at_most(tmp_path):
+    spec = model_spec("od_resnet18", **SMALL_RESNET)
+    path = save(tmp_path / "x.pth", spec, arrays_of(spec))
+    with pytest.raises(UsageError, match="one or two runtimes, received 3"):
+        verify_outputs(path, path, runtimes=("torch", "paddle", "torch"))
+
+
+def test_a_network_of_ones_own_cannot_be_run(tmp_path):
+    spec = ODConvSpec(in_channels=4, out_channels=6, kernel_size=3)
+    path = save(tmp_path / "x.pth", spec, arrays_of(spec))
+    with pytest.raises(UsageError, match=r"ODConv2d .* cannot be run"):
+        verify_outputs(path, path)

@@ -1,0 +1,31 @@
+"""Damaged files of Keras and TensorFlow: every one is read, or refused by an error of ours.
+
+In a process of its own: it forks, which one that holds the frameworks cannot.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("count", [400, pytest.param(4000, marks=pytest.mark.slow)])
+def test_mutated(count):
+    process = subprocess.run(
+        [sys.executable, "-m", "tests.formats.fuzz_keras", str(count), "1"],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    rows = [line.split(maxsplit=1) for line in process.stdout.splitlines()]
+    assert sum(int(number) for number, _ in rows) == count
+    assert {"keras-h5: read", "keras-h5: DamagedError"} <= {row for _, row in rows}

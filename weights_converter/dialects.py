@@ -1,0 +1,112 @@
+"""From the names that a file has to the names that the model has."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from weights_converter.dialects_prefixes import without_prefixes, without_root
+from weights_converter.dialects_rules import Dialect, Zeros
+from weights_converter.dialects_tables import DIALECTS
+from weights_converter.dtypes import CARRIERS, Array
+from weights_converter.errors import MismatchError, legible
+from weights_converter.layouts import LAYOUTS, TENSORFLOW, owner_of
+from weights_converter.lookalikes import refuse_lookalikes
+from weights_converter.tensor import Checkpoint, Tensor
+
+_MOST_SHOWN = 4
+
+
+def translated(checkpoint: Checkpoint, targets: Collection[str] | None = None) -> Checkpoint:
+    """The checkpoint with the prefixes of wrappers and the names of known dialects taken away.
+
+    Args:
+        checkpoint: with the names in the file.
+        targets: canonical names of the model, where it is known. A file that has them all is left
+            alone, and so is whatever they have themselves.
+
+    Raises:
+        MismatchError: a prefix is on some names only, two names stand for one array, arrays belong
+            to nothing that is known, or the arrays are of a layer that only looks like ours.
+    """
+    if checkpoint.format == "tensorflow":  # axes as in Keras's files, names instead of numbers
+        named = replace(checkpoint, layout=TENSORFLOW.name)
+        checkpoint = _renamed(named, *without_root(named.tensors, targets))
+    numbered = LAYOUTS[checkpoint.layout].numbered  # whose names say nothing about the code
+    if numbered or (targets is not None and checkpoint.tensors.keys() >= set(targets)):
+        return checkpoint
+    file = legible(checkpoint.path.name)
+    names, notes = without_prefixes(checkpoint.tensors, targets, file)
+    checkpoint = _renamed(checkpoint, names, notes)
+    for dialect in DIALECTS:
+        if dialect.spoken(checkpoint.tensors) and not dialect.spoken(targets or ()):
+            checkpoint = _in_canonical_names(checkpoint, dialect, set(map(owner_of, targets or ())))
+    refuse_lookalikes(checkpoint, targets or ())
+    return checkpoint
+
+
+def _in_canonical_names(
+    checkpoint: Checkpoint, dialect: Dialect, owners: Collection[str]
+) -> Checkpoint:
+    left_out = [name for name in checkpoint.tensors if dialect.leaves_out(name)]
+    kept = [name for name in checkpoint.tensors if not dialect.leaves_out(name)]
+    _check_known(checkpoint, dialect, kept)
+    notes: tuple[str, ...] = (f"its names are those of {dialect.name}",)
+    if left_out:
+        parts = sorted({name.partition(dialect.separator)[0] for name in left_out})
+        notes += (f"left out {len(left_out)} arrays of {', '.join(parts)}",)
+    names = {name: dialect.canonical(name, owners) for name in kept}
+    found = _renamed(checkpoint, names, notes)
+    added = dict(_zeros(found.tensors, dialect.zeros))
+    return replace(
+        found,
+        tensors={**found.tensors, **added},
+        layout=dialect.layout or found.layout,
+        notes=(*found.notes, *(f"{name}, which the file does not have, is 0" for name in added)),
+    )
+
+
+def _check_known(checkpoint: Checkpoint, dialect: Dialect, names: list[str]) -> None:
+    """Raises MismatchError where a detector has parts beside those that are left out."""
+    if not dialect.left_out:
+        return
+    strange = [legible(name) for name in names if dialect.canonical(name) == name]
+    if strange:
+        raise MismatchError(
+            f"{legible(checkpoint.path.name)} has the names of {dialect.name}, but {len(strange)} "
+            f"arrays are of no part that is known: {', '.join(strange[:_MOST_SHOWN])}",
+            help=f"known beside the backbone are {', '.join(dialect.left_out)}",
+        )
+
+
+def _renamed(
+    checkpoint: Checkpoint, names: Mapping[str, str], notes: tuple[str, ...]
+) -> Checkpoint:
+    """The arrays called `names`; those that are not in it are left out."""
+    twice = [name for name, count in Counter(names.values()).items() if count > 1]
+    if twice:
+        both = [legible(wild) for wild, name in names.items() if name == twice[0]]
+        raise MismatchError(
+            f"{legible(checkpoint.path.name)}: {' and '.join(both)} both stand for {twice[0]}"
+        )
+    tensors = {name: checkpoint.tensors[wild].renamed(name) for wild, name in names.items()}
+    return replace(checkpoint, tensors=tensors, notes=(*checkpoint.notes, *notes))
+
+
+def _zeros(
+    tensors: Mapping[str, Tensor], wanted: tuple[Zeros, ...]
+) -> Iterator[tuple[str, Tensor]]:
+    for zeros in wanted:
+        like = tensors.get(zeros.like)
+        if zeros.name not in tensors and like is not None and len(like.shape) > zeros.axis:
+            yield zeros.name, _zero(zeros.name, like.dtype, (like.shape[zeros.axis],))
+
+
+def _zero(name: str, dtype: str, shape: tuple[int, ...]) -> Tensor:
+    def load() -> Array:
+        return np.zeros(shape, CARRIERS[dtype])
+
+    return Tensor(name, dtype, shape, load)

@@ -1,0 +1,131 @@
+"""Writes sharded weights as Keras does: HDF5 files of a limited size, and last their index.
+
+There is no checkpoint without its index, so one that is killed half-way has left none. What it has
+left are whole files, which the next run keeps where they hold what it would write.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from weights_converter.atomic import replacing
+from weights_converter.errors import ConverterError, UsageError, legible
+from weights_converter.formats.keras_read import read_keras
+from weights_converter.formats.keras_shards import MAP
+from weights_converter.formats.keras_write import check_writable, write_keras
+from weights_converter.formats.names import repeated
+from weights_converter.formats.source import Source
+from weights_converter.tensor import Tensor
+
+INDEX_ENDING = ".weights.json"
+
+
+def write_keras_shards(
+    path: str | Path,
+    tensors: Iterable[Tensor],
+    metadata: Mapping[str, str],
+    most_bytes: int,
+    overwrite: bool = False,
+    proof: Callable[[Path], object] = lambda part: None,
+) -> tuple[Path, ...]:
+    """Writes `name_00000.weights.h5` and so on, then `name.weights.json`.
+
+    Each file appears when it is complete, the index last; a file that is there already with the
+    arrays that it should have is left alone.
+
+    Args:
+        path: The index. The other files are written beside it.
+        metadata: Text to keep with the arrays, in each file.
+        most_bytes: What the arrays of one file may take together.
+        overwrite: Replaces files with another content; the index goes first, so that it never
+            stands beside the files of another.
+        proof: Called with the index before it takes its place; what it raises prevents it.
+
+    Returns:
+        The files that hold the arrays.
+
+    Raises:
+        FileError: a file exists with another content, or cannot be written.
+        UsageError: a name is given twice or impossible, or an array larger than `most_bytes`.
+        RefusedError: Keras has no way to store an array's dtype.
+    """
+    path = Path(path)
+    listed = list(tensors)
+    _check_request(path, listed, most_bytes)
+    # By this name Keras looks for the first file, before it reads the index.
+    base = path.stem.replace(".weights", "")
+    files = {
+        path.with_name(f"{base}_{number:05}.weights.h5"): group
+        for number, group in enumerate(_groups(listed, most_bytes))
+    }
+    with replacing(path, overwrite) as part:
+        path.unlink(missing_ok=True)
+        for file, group in files.items():
+            if not _is_there(file, group, metadata):
+                with replacing(file, overwrite) as content:
+                    write_keras(content, group, metadata)
+        part.write_text(_index(files), encoding="utf-8")
+        proof(part)
+    return tuple(files)
+
+
+def _check_request(path: Path, tensors: list[Tensor], most_bytes: int) -> None:
+    if not path.name.endswith(INDEX_ENDING) or path.name == INDEX_ENDING:
+        raise UsageError(
+            f"{legible(path.name)} is no index", f"its name must end in {INDEX_ENDING}"
+        )
+    check_writable(tensors)
+    twice = repeated(tensor.name for tensor in tensors)
+    if twice is not None:
+        raise UsageError(f"two arrays are called {legible(twice)}")
+    for tensor in tensors:
+        if tensor.nbytes > most_bytes:
+            raise UsageError(
+                f"{tensor.name} takes {tensor.nbytes} bytes, a file may have {most_bytes}",
+                "allow larger files",
+            )
+
+
+def _groups(tensors: list[Tensor], most_bytes: int) -> list[list[Tensor]]:
+    """As many arrays in each as fit, in their order."""
+    groups: list[list[Tensor]] = [[]]
+    taken = 0
+    for tensor in tensors:
+        if taken + tensor.nbytes > most_bytes:
+            groups.append([])
+            taken = 0
+        groups[-1].append(tensor)
+        taken += tensor.nbytes
+    return groups
+
+
+def _is_there(file: Path, group: list[Tensor], metadata: Mapping[str, str]) -> bool:
+    """Whether the file holds just these arrays, bit for bit."""
+    if file.is_symlink() or not file.is_file():
+        return False
+    try:
+        found = read_keras(Source.at(file), None)
+    except ConverterError:
+        return False
+    if found.metadata != metadata or set(found.tensors) != {tensor.name for tensor in group}:
+        return False
+    return all(_same(tensor, found.tensors[tensor.name]) for tensor in group)
+
+
+def _same(first: Tensor, second: Tensor) -> bool:
+    if (first.dtype, first.shape) != (second.dtype, second.shape):
+        return False
+    return first.read().tobytes() == second.read().tobytes()
+
+
+def _index(files: Mapping[Path, list[Tensor]]) -> str:
+    places: dict[str, list[str]] = {}
+    for file, group in files.items():
+        for tensor in group:
+            names = places.setdefault(f"/{tensor.name}".rpartition("/")[0], [])
+            if file.name not in names:
+                names.append(file.name)
+    size = sum(tensor.nbytes for group in files.values() for tensor in group)
+    return json.dumps({"metadata": {"total_size": size}, MAP: places}, indent=4) + "\n"

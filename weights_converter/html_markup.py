@@ -1,0 +1,36 @@
+"""Elements of HTML and SVG as text, in which nothing is markup but what is made here."""
+
+from __future__ import annotations
+
+from html import escape
+
+
+class Markup(str):
+    """Text that is markup already. All other text is escaped where it becomes part of a page."""
+
+    __slots__ = ()
+
+
+def element(name: str, *children: str | float, **attributes: str | float) -> Markup:
+    """`<name attributes>children</name>`; a trailing underscore of an attribute is left out.
+
+    Other underscores in an attribute's name become hyphens: `stroke_width=2`.
+    """
+    pairs = (
+        f' {key.rstrip("_").replace("_", "-")}="{escape(_text(value))}"'
+        for key, value in attributes.items()
+    )
+    inside = "".join(map(_markup, children))
+    return Markup(f"<{name}{''.join(pairs)}>{inside}</{name}>")
+
+
+def joined(*parts: str | float) -> Markup:
+    return Markup("".join(map(_markup, parts)))
+
+
+def _markup(child: str | float) -> str:
+    return child if isinstance(child, Markup) else escape(_text(child))
+
+
+def _text(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:.6g}"

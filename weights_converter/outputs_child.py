@@ -1,0 +1,43 @@
+"""Loads a checkpoint into a model of one framework and writes what every layer gives for a probe.
+
+Started by `weights_converter.outputs_runs` in a process of its own, because one process has one
+Keras backend and the frameworks disturb each other.
+
+    python -m weights_converter.outputs_child FRAMEWORK SPEC CHECKPOINT PROBE OUTPUTS KEY
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import numpy as np
+
+from odconv_spec import from_json
+from weights_converter.dtypes import Array
+from weights_converter.loading import assign
+from weights_converter.tensor import Tensor
+from weights_converter.weights import open_weights, temperature_of
+
+
+def main(framework: str, spec: str, checkpoint: str, probe: str, outputs: str, key: str) -> None:
+    adapter = import_module(f"weights_converter.frameworks.{framework}")
+    weights = open_weights(checkpoint, from_json(spec), key=key or None)
+    model = adapter.build(weights.spec)
+    assign(model, {name: _in_float32(tensor) for name, tensor in weights.tensors.items()})
+    adapter.set_temperature(model, temperature_of(weights))
+    with np.load(probe, allow_pickle=False) as given:
+        found = adapter.outputs(model, given["probe"])
+    np.savez(outputs, **found)
+
+
+def _in_float32(tensor: Tensor) -> Array:
+    """The values in the dtype that the models are built in."""
+    array = tensor.load()
+    if tensor.dtype == "BF16":  # its bits are the upper half of a float32's
+        return (array.astype(np.uint32) << 16).view(np.float32)
+    return array.astype(np.float32, copy=False)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
