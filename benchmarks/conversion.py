@@ -1,10 +1,10 @@
 """`python -m benchmarks.conversion [MODEL [KERNEL_NUM]]`: conversions beside load and save.
 
 A checkpoint as training scripts save it (`.pth.tar`) goes to each format. The time stands beside
-that of `torch.load` and `torch.save` of the same file, which take turns with it in a process of
-their own: the converter has no framework beside it that its collector of garbage would look through.
-The memory is the peak of a process, less that of an interpreter that has imported the converter,
-beside twice the largest array and 64 MiB. That bound is the converter's promise.
+that of `torch.load` and `torch.save` of the same file, in turns and in processes of their own, as
+the converter runs where no framework is. The memory is the peak of a process, less that of an
+interpreter that has imported the converter, beside twice the largest array and 64 MiB. That bound
+is the converter's promise.
 """
 
 from __future__ import annotations

@@ -60,5 +60,6 @@ def test_mutated(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_mutants(tmp_path):
-    assert sum(map(sum, run(100_000, 12, tmp_path).values())) == 100_000
+def test_many_mutants(tmp_path):
+    """`python -m tests.formats.fuzz --count 100000` takes more."""
+    assert sum(map(sum, run(20_000, 12, tmp_path).values())) == 20_000

@@ -20,9 +20,10 @@ SMALL = {
 }
 
 
-# Networks take most of the time: by default each kind runs once, `-m slow` has the others.
+# Networks take most of the time: by default each family runs once, `-m slow` has the others.
 KINDS = ("od_resnet18", "dy_resnet50", "cond_mobilenetv2_050")
-EACH = tuple(n if n in KINDS else pytest.param(n, marks=pytest.mark.slow) for n in SMALL)
+USUAL = ("od_resnet18", "cond_mobilenetv2_050")
+EACH = tuple(n if n in USUAL else pytest.param(n, marks=pytest.mark.slow) for n in SMALL)
 
 
 def small(name, **options):

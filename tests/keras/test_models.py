@@ -103,7 +103,9 @@ def test_channels_first_equals_channels_last(name):
     assert first.forward_features(inputs).shape == (None, first.num_features, None, None)
 
 
-@pytest.mark.parametrize("name", ["cond_resnet18", "od_mobilenetv2_050"])
+@pytest.mark.parametrize(
+    "name", ["cond_resnet18", pytest.param("od_mobilenetv2_050", marks=pytest.mark.slow)]
+)
 def test_as_a_layer_of_a_functional_model_of_unknown_size(name):
     backbone = small(name)
     inputs = keras.Input((None, None, 3))
