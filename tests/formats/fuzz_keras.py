@@ -263,7 +263,7 @@ def main(count: int, seed: int) -> None:
         for _, case in zip(range(count), cases(rng), strict=False):
             try:
                 results[case.label, outcome(case)] += 1
-            except Exception:
+            except Exception:  # any, to keep the file that caused it; it is raised again
                 for name, content in case.files.items():
                     Path(tempfile.gettempdir(), f"fuzz-{name}").write_bytes(content)
                 raise
