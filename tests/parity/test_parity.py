@@ -1,7 +1,8 @@
 """Every case in every runtime, as `python -m parity_tests` runs them.
 
-Compiling takes JAX minutes; on the two Keras backends that run the same Keras code as TensorFlow,
-the deeper networks and the layers in single precision are for the slow run.
+Building the deeper networks takes Keras minutes, so they are for the slow run there, and so is what
+the backends that run the same Keras code as TensorFlow would only repeat: the layers in single
+precision, and, since JAX compiles every case, all layers that are not golden or random ones.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from parity_tests.runtimes import RUNTIMES
 from parity_tests.sweep import USUAL
 
 CASES = tuple(case.id for case in all_cases() if case.group != "sweep")
-LATER = ("keras-jax", "keras-torch")
+LATER = {"keras-jax": ("/float32", "/float64"), "keras-torch": ("/float32",)}
 SMALL = (
     "backbone/od_resnet18/",
     "backbone/od_mobilenetv2_050/",
@@ -27,7 +28,8 @@ SMALL = (
 
 def is_slow(runtime, case):
     deep = case.startswith("backbone/") and not case.startswith(SMALL)
-    return runtime in LATER and (deep or case.endswith("/float32"))
+    repeated = case.startswith("layer/") and case.endswith(LATER.get(runtime, ()))
+    return runtime.startswith("keras") and (deep or repeated)
 
 
 @cache  # one process for each runtime and kind of run, whose records serve all its tests

@@ -20,7 +20,6 @@ TORCH = """
 import torch
 from torch import nn
 from odconv_torch import CondConv2d, DyConv2d, ODConv2d, Routing
-from odconv_spec import LinearSpec
 
 class Net(nn.Module):
     def __init__(self):
@@ -29,7 +28,7 @@ class Net(nn.Module):
         self.norm = nn.BatchNorm2d(6)
         self.body = ODConv2d(6, 6, 3, kernel_num=2, groups=2)
         self.blocks = nn.ModuleList([nn.Conv2d(6, 8, 1), DyConv2d(8, 8, 3)])
-        self.routing = Routing(LinearSpec(8, 3))
+        self.routing = Routing(8, 3)
         self.mixed = CondConv2d(8, 8, 1, kernel_num=3, router="shared")
         self.tail = nn.Linear(8, 8)
 

@@ -29,7 +29,14 @@ def write(path, arrays, metadata=None):
     return path
 
 
-@pytest.mark.parametrize("runtime", [name for name in RUNTIMES if name != "torch"])
+# JAX compiles each layer's outputs, which takes most of a minute.
+LATER = {"keras-jax": [pytest.mark.slow]}
+
+
+@pytest.mark.parametrize(
+    "runtime",
+    [pytest.param(name, marks=LATER.get(name, [])) for name in RUNTIMES if name != "torch"],
+)
 def test_every_layer_agrees_with_torch(tmp_path, runtime):
     name = ("od", "dy", "cond")[list(RUNTIMES).index(runtime) % 3]
     spec = SPECS[name]
