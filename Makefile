@@ -15,7 +15,7 @@ help:
 	@echo "make vision   run the tests with torchvision and timm, in .venv-vision"
 	@echo "make lint     ruff and mypy"
 	@echo "make format   let ruff change the files"
-	@echo "make bench    measure speed"
+	@echo "make bench    measure speed and memory, in ten minutes"
 	@echo "make clean    remove .venv"
 
 install: $(INSTALLED)
@@ -56,4 +56,4 @@ bench: install
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv .venv-vision demo_output
+	rm -rf .venv .venv-vision bench_output demo_output

@@ -1,1 +1,4 @@
-"""Speed of the layers beside the framework's own static convolution: `python -m benchmarks`."""
+"""Speed and memory beside the static network and the published formulation.
+
+`python -m benchmarks` runs the short selection, `--long` the whole sweep.
+"""

@@ -1,24 +1,33 @@
-"""Ratios of times, measured in one process by alternating runs."""
+"""Times of several runs, taken in turns in one process."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from statistics import median
+from collections.abc import Callable, Mapping
 
-RUNS = 7
+Run = Callable[[], object]
 
-
-def ratio(ours: Callable[[], object], theirs: Callable[[], object]) -> tuple[float, float, float]:
-    """(median of ours in ms, median of theirs in ms, median of the ratios of neighbours)."""
-    ours(), theirs()
-    pairs = [(_seconds(ours), _seconds(theirs)) for _ in range(RUNS)]
-    first, second = zip(*pairs, strict=True)
-    quotients = [a / b for a, b in pairs]
-    return 1e3 * median(first), 1e3 * median(second), median(quotients)
+SHORTEST = 0.02  # seconds; what is faster is run several times, as the clock and the system jitter
 
 
-def _seconds(run: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+def alternate(runs: Mapping[str, Run], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each run in each round. All must have run once before, to fill the caches.
+
+    All runs are neighbours in each round, so that their ratio is of one state of the machine. Every
+    other round goes backwards, so that none always follows the same.
+    """
+    found: dict[str, list[float]] = {name: [] for name in runs}
+    for index in range(rounds):
+        for name in list(runs)[:: -1 if index % 2 else 1]:
+            found[name].append(_seconds(runs[name]))
+    return found
+
+
+def _seconds(run: Run) -> float:
+    count, start = 0, time.perf_counter()
+    while True:
+        run()
+        count += 1
+        elapsed = time.perf_counter() - start
+        if elapsed >= SHORTEST:
+            return elapsed / count

@@ -1,23 +1,59 @@
-"""Times all shapes in one framework and prints a row of a Markdown table for each."""
+"""Times the cases of one runtime and writes a JSON object a line: versions first, then records.
+
+Started by `benchmarks.runner` in a process of its own, because one process has one Keras backend
+and the frameworks' thread pools disturb each other.
+"""
 
 from __future__ import annotations
 
+import gc
+import json
 import sys
 from importlib import import_module
 
-from benchmarks.shapes import SHAPES
-from benchmarks.timing import ratio
+from benchmarks.cases import MEMORY, Case
+from benchmarks.contest import contestant, difference
+from benchmarks.frameworks.base import Framework
+from benchmarks.records import Record
+from benchmarks.selection import Selection
+from benchmarks.timing import alternate
 
 
-def main(runtime: str) -> None:
-    forward = import_module(f"benchmarks.frameworks.{runtime.partition('-')[0]}").forward
-    for shape in SHAPES:
-        ours = forward(shape.dynamic(), shape.batch, shape.size)
-        theirs = forward(shape.static(), shape.batch, shape.size)
-        mine, static, times = ratio(ours, theirs)
-        row = (runtime, str(shape), f"{static:.2f}", f"{mine:.2f}", f"{times:.2f}")
-        sys.stdout.write(f"| {' | '.join(row)} |\n")
-        sys.stdout.flush()
+def main(runtime: str, options: str) -> None:
+    """`options` are JSON: those of `Selection`, `rounds` and `strategy`."""
+    values = json.loads(options)
+    rounds, strategy = values.pop("rounds"), values.pop("strategy")
+    framework = load(runtime)
+    _say({"versions": framework.versions(), "threads": framework.threads()})
+    for case in Selection(**values).cases(runtime):
+        if case.group != MEMORY:
+            _say(measured(framework, runtime, case, rounds, strategy).to_dict())
+            gc.collect()  # the models are gone before the next are built
+
+
+def load(runtime: str) -> Framework:
+    module = import_module(f"benchmarks.frameworks.{runtime.replace('-', '_')}")
+    framework: Framework = module.FRAMEWORK
+    return framework
+
+
+def measured(framework: Framework, runtime: str, case: Case, rounds: int, strategy: str) -> Record:
+    runs = {name: contestant(framework, case, name, strategy) for name in case.variants}
+    error = difference(framework, case, {name: run() for name, run in runs.items()})
+    seconds = alternate(runs, rounds)
+    return Record.of(
+        case,
+        runtime=runtime,
+        unit="ms",
+        figures={name: [1e3 * value for value in values] for name, values in seconds.items()},
+        difference=error,
+        strategy=strategy,
+    )
+
+
+def _say(values: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(values) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

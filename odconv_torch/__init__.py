@@ -26,6 +26,7 @@ from odconv_torch.tools import (
     TemperatureScheduler,
     fuse,
     replace_convs,
+    set_strategy,
 )
 
 __all__ = [
@@ -50,5 +51,6 @@ __all__ = [
     "fuse",
     "list_models",
     "replace_convs",
+    "set_strategy",
     "set_temperature",
 ]

@@ -15,6 +15,7 @@ from odconv_spec import ODConvSpec, model_spec
 from parity_tests.reference import random_arrays
 from weights_converter import MismatchError, assign, extract, formats, load_into
 from weights_converter.layouts import LAYOUTS
+from weights_converter.opening import open_model
 from weights_converter.tensor import Tensor
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -72,7 +73,7 @@ def test_the_shipped_checkpoint_loads_into_a_live_model(build):
     model = build(DIGITS)
     path = EXAMPLES / "odconv4x_mobilenetv2_digits.pth.tar"
     load_into(model, path)
-    tensors = formats.read(path).tensors
+    tensors = open_model(path, DIGITS).tensors
     for key, array in extract(model).items():
         assert array.tobytes() == tensors[key].load().tobytes()
 

@@ -27,7 +27,7 @@ from weights_converter.diffs import diff
 from weights_converter.errors import ConverterError, FileError, UsageError, legible
 from weights_converter.html_report import html_report
 from weights_converter.inspection import inspect
-from weights_converter.outputs import verify_outputs
+from weights_converter.outputs import SIZE, TOLERANCE, verify_outputs
 from weights_converter.published import published_table
 from weights_converter.report import Report
 from weights_converter.verification import verify, verify_digests
@@ -127,6 +127,10 @@ def _write_report(options: Namespace, report: Report) -> None:
 def _verify(options: Namespace) -> int:
     if options.outputs:
         return _verify_outputs(options)
+    if options.runtime or options.tolerance is not None or options.outputs_size is not None:
+        raise UsageError(
+            "arrays are compared bit for bit, models by what they compute", help="add --outputs"
+        )
     if options.right is None:
         found = verify_digests(
             options.left, options.model, stages=options.stages, isolate=options.isolate
@@ -152,6 +156,8 @@ def _verify_outputs(options: Namespace) -> int:
         runtimes=options.runtime,
         stages=options.stages,
         key=options.key,
+        size=options.outputs_size or SIZE,
+        tolerance=TOLERANCE if options.tolerance is None else options.tolerance,
     )
     if options.json:
         _say_json([comparison.to_dict() for comparison in found])

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import (
+    ArgumentParser,
+    ArgumentTypeError,
+    BooleanOptionalAction,
+    RawDescriptionHelpFormatter,
+)
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from weights_converter.casting import DTYPES, KEEP
+from weights_converter.outputs import SIZE, TOLERANCE
 
 DESCRIPTION = """Reads, converts, compares and lists checkpoints of dynamic convolutions.
 
@@ -99,11 +105,25 @@ def _verify(command: ArgumentParser) -> None:
     command.add_argument(
         "--outputs", action="store_true", help="run the models and compare every layer's output"
     )
-    command.add_argument(
+    outputs = command.add_argument_group("options of --outputs")
+    outputs.add_argument(
         "--runtime",
         action="append",
         default=[],
         help="where to run them: torch, paddle, keras-tensorflow, keras-jax or keras-torch",
+    )
+    outputs.add_argument(
+        "--tolerance",
+        type=float,
+        metavar="X",
+        help="the largest difference that is none, over a layer's largest value "
+        f"(default: {TOLERANCE:g})",
+    )
+    outputs.add_argument(
+        "--outputs-size",
+        type=_image_size,
+        metavar="HxW",
+        help=f"height and width of the probe (default: {SIZE[0]}x{SIZE[1]})",
     )
     _json(command, quiet=True)
     _isolate(command)
@@ -142,8 +162,8 @@ def _json(command: ArgumentParser, quiet: bool = False) -> None:
 def _isolate(command: ArgumentParser) -> None:
     command.add_argument(
         "--isolate",
-        action="store_true",
-        help="parse the files in a child process with limits: for HDF5 files from strangers",
+        action=BooleanOptionalAction,
+        help="parse the files in a child process with limits (default: HDF5 files only)",
     )
 
 
@@ -171,6 +191,13 @@ def _stages(text: str) -> list[list[int]]:
         raise ArgumentTypeError(
             f"expected rows like '1,16,1,1 6,24,2,2', received {text!r}"
         ) from error
+
+
+def _image_size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if found is None:
+        raise ArgumentTypeError(f"expected a height and a width like 224x224, received {text!r}")
+    return int(found[1]), int(found[2])
 
 
 def size(text: str) -> int:

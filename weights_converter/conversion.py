@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from weights_converter.casting import KEEP, check_dtype, check_statistics
 from weights_converter.destinations import Destination
-from weights_converter.digests import FileDigest
+from weights_converter.digests import DRAFT, FileDigest
 from weights_converter.dtypes import Array
+from weights_converter.formats.kept import kept_open
+from weights_converter.formats.late_metadata import LateMetadata
 from weights_converter.inference import Stages
 from weights_converter.opening import open_model
-from weights_converter.provenance import LateMetadata, Provenance, created, release
+from weights_converter.provenance import Provenance, created, release
 from weights_converter.report import Carried, Report
 from weights_converter.survey import Survey
 from weights_converter.tensor import Tensor
@@ -44,7 +46,7 @@ def convert(
     overwrite: bool = False,
     proof: bool = True,
     dry_run: bool = False,
-    isolate: bool = False,
+    isolate: bool | None = False,
     allow_nonfinite: bool = False,
     allow_overflow: bool = False,
     allow_half_statistics: bool = False,
@@ -68,7 +70,7 @@ def convert(
         overwrite: replaces `dst` where it exists.
         proof: reads the result back, and keeps the digests of the arrays with it.
         dry_run: does all of it but the writing.
-        isolate: parses `src` in a child process with limits.
+        isolate: parses `src` in a child process with limits; None does it for HDF5 only.
         allow_nonfinite: keeps NaN and infinities.
         allow_overflow: lets numbers that are too large for `dtype` become infinite.
         allow_half_statistics: lets `dtype` round the running statistics to half precision.
@@ -80,7 +82,11 @@ def convert(
     check_dtype(dtype)
     destination = Destination.of(dst, max_shard_bytes, overwrite)
     destination.check(Path(src))
-    with FileDigest(Path(src)) as source_digest, Survey(dtype, digests=proof) as survey:
+    with (
+        FileDigest(Path(src)) as source_digest,
+        Survey(dtype, digests=proof) as survey,
+        kept_open(),
+    ):
         weights = open_model(src, model, stages, key, isolate)
         transfer = Transfer.of(weights, destination.layout, survey)
         if not allow_half_statistics:
@@ -94,7 +100,11 @@ def convert(
             if proof:
                 steps.look()
                 survey.demand(allow_nonfinite, allow_overflow)
-            return transfer.metadata(steps.provenance(source_digest.result()))
+            return transfer.metadata(steps.provenance(source_digest.result(), survey.digests()))
+
+        def draft() -> dict[str, str]:
+            digests = dict.fromkeys(transfer.carried if proof else (), DRAFT)
+            return transfer.metadata(steps.provenance(source_digest.draft(), digests))
 
         def check(part: Path) -> None:
             survey.demand(allow_nonfinite, allow_overflow)
@@ -106,8 +116,8 @@ def convert(
             steps.look()
             survey.demand(allow_nonfinite, allow_overflow)
         else:
-            files = destination.write(steps.stored(), LateMetadata(metadata), check)
-        provenance = steps.provenance(source_digest.result())
+            files = destination.write(steps.stored(), LateMetadata(metadata, draft), check)
+        provenance = steps.provenance(source_digest.result(), survey.digests())
         return steps.report(provenance, files, comparisons[0] if comparisons else None)
 
 
@@ -149,7 +159,7 @@ class _Steps:
         )
         return replace(comparison, right=self.destination.path)
 
-    def provenance(self, source_digest: str | None) -> Provenance:
+    def provenance(self, source_digest: str | None, digests: Mapping[str, str]) -> Provenance:
         transfer = self.transfer
         source = transfer.weights.source
         return Provenance(
@@ -160,7 +170,7 @@ class _Steps:
             dtype=self.dtype,
             dropped=tuple(remark.name for remark in transfer.dropped()),
             defaulted=tuple(remark.name for remark in transfer.defaulted()),
-            sha256=self.survey.digests(),
+            sha256=digests,
             created=created(),
         )
 

@@ -39,8 +39,8 @@ _SHARD_WRITERS = MappingProxyType(
     {"safetensors-index": write_shards, "keras-index": write_keras_shards}
 )
 _WITHOUT_METADATA = frozenset({"pdparams"})
-# Where metadata comes before the arrays, and so must be known before they are written.
-_METADATA_FIRST = frozenset({"torch", "safetensors", *_SHARD_WRITERS})
+# Where the metadata of each file must be known before its arrays are written.
+_METADATA_FIRST = frozenset(_SHARD_WRITERS)
 
 
 @dataclass(frozen=True)

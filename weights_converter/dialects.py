@@ -32,9 +32,8 @@ def translated(checkpoint: Checkpoint, targets: Collection[str] | None = None) -
         MismatchError: a prefix is on some names only, two names stand for one array, arrays belong
             to nothing that is known, or the arrays are of a layer that only looks like ours.
     """
-    if checkpoint.format == "tensorflow":  # axes as in Keras's files, names instead of numbers
-        named = replace(checkpoint, layout=TENSORFLOW.name)
-        checkpoint = _renamed(named, *without_root(named.tensors, targets))
+    if checkpoint.layout == TENSORFLOW.name:
+        checkpoint = _renamed(checkpoint, *without_root(checkpoint.tensors, targets))
     numbered = LAYOUTS[checkpoint.layout].numbered  # whose names say nothing about the code
     if numbered or (targets is not None and checkpoint.tensors.keys() >= set(targets)):
         return checkpoint

@@ -10,6 +10,7 @@ from typing import Any
 
 from weights_converter.distance import Distance, distance
 from weights_converter.errors import MismatchError, UsageError, legible
+from weights_converter.formats.kept import kept_open
 from weights_converter.inference import Stages, describe
 from weights_converter.opening import open_checkpoint, open_model
 from weights_converter.tensor import Tensor
@@ -105,7 +106,7 @@ def diff(
     *,
     stages: Stages | None = None,
     atol: float | None = None,
-    isolate: bool = False,
+    isolate: bool | None = False,
 ) -> Diff:
     """Compares two checkpoints of any formats, two arrays in memory at a time.
 
@@ -118,7 +119,7 @@ def diff(
         model: a name, a spec, or a JSON file with a spec; None finds it out from the first.
         stages: the stage table of a MobileNetV2 that is not the published one.
         atol: the largest absolute difference that is none; None asks for equal bits.
-        isolate: parses the files in child processes with limits.
+        isolate: parses the files in child processes with limits; None does it for HDF5 only.
 
     Raises:
         ConverterError: a file cannot be read. Differences do not raise; see `Diff.different`.
@@ -126,12 +127,13 @@ def diff(
     if atol is not None and not 0 <= atol < math.inf:
         raise UsageError(f"expected a tolerance of 0 or more, received {atol}")
     by, first, second = _matched(left, right, model, stages, isolate)
-    changes = tuple(_changes(first, second))
+    with kept_open():
+        changes = tuple(_changes(first, second))
     return Diff(Path(left), Path(right), by, atol, changes)
 
 
 def _matched(
-    left: str | Path, right: str | Path, model: Model, stages: Stages | None, isolate: bool
+    left: str | Path, right: str | Path, model: Model, stages: Stages | None, isolate: bool | None
 ) -> tuple[str, Mapping[str, Tensor], Mapping[str, Tensor]]:
     """What the names are by, and the arrays of both files."""
     try:

@@ -12,8 +12,10 @@ from types import TracebackType
 
 from weights_converter.dtypes import Array
 from weights_converter.errors import FileError, legible
+from weights_converter.formats.kept import kept_open
 from weights_converter.tensor import Tensor
 
+DRAFT = "0" * 64  # as long as every digest
 _MOST_WAITING = 24 << 20  # bytes of arrays that are kept for the other thread
 _SMALL = 1 << 18  # bytes that are hashed sooner than another thread takes them over
 _CHUNK = 1 << 22  # bytes
@@ -32,7 +34,7 @@ def _digest_of_only(holder: list[Array]) -> str:
 
 def digests_of(tensors: Iterable[Tensor]) -> dict[str, str]:
     """Name -> digest of each; loads one after the other."""
-    with Digests() as digests:
+    with Digests() as digests, kept_open():
         for tensor in tensors:
             digests.settle()
             digests.add(tensor.name, tensor.load())
@@ -95,6 +97,10 @@ class FileDigest(AbstractContextManager["FileDigest"]):
         except OSError as error:
             reason = error.strerror or str(error)
             raise FileError(f"cannot read {legible(self._path.name)}: {reason}") from error
+
+    def draft(self) -> str | None:
+        """What is as long as the result, before it is known."""
+        return DRAFT if self._path.is_file() else None
 
     def _read(self) -> str | None:
         if not self._path.is_file():  # nor is a pipe read, which would wait for its writer

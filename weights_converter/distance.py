@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from weights_converter.dtypes import CARRIERS, Array
-from weights_converter.precision import FLOATS, numbers
+from weights_converter.dtypes import CARRIERS, COMPLEX, Array
+from weights_converter.precision import FLOATS, as_reals, numbers
 
 _CHUNK = 1 << 16  # elements
 
@@ -21,7 +21,7 @@ class Distance:
     A NaN is as far from any number as can be, and not at all from another NaN.
 
     Attributes:
-        size: number of values.
+        size: number of values, of which a complex number has two.
         unequal: how many of them differ in their bits, or in value where the dtypes differ.
         absolute: |a - b|.
         relative: |a - b| / max(|a|, |b|), at most 2.
@@ -52,12 +52,20 @@ class Distance:
 
 def distance(left: Array, left_tag: str, right: Array, right_tag: str) -> Distance:
     """Between two arrays of one shape, whose dtypes the tags name."""
-    first, second = left.reshape(-1), right.reshape(-1)
+    if (left_tag in COMPLEX) != (right_tag in COMPLEX):
+        left, left_tag = _as_complex(left, left_tag)
+        right, right_tag = _as_complex(right, right_tag)
+    first, left_tag = as_reals(left.reshape(-1), left_tag)
+    second, right_tag = as_reals(right.reshape(-1), right_tag)
     total = Distance()
     for start in range(0, len(first), _CHUNK):
         piece = slice(start, start + _CHUNK)
         total += _distance(first[piece], left_tag, second[piece], right_tag)
     return total
+
+
+def _as_complex(array: Array, tag: str) -> tuple[Array, str]:
+    return numbers(array, tag).astype(CARRIERS["C128"]), "C128"
 
 
 def _distance(left: Array, left_tag: str, right: Array, right_tag: str) -> Distance:

@@ -29,12 +29,23 @@ _NATIVE = {
     "U16": "<u2",
     "U8": "|u1",
     "BOOL": "|b1",
+    "C64": "<c8",
+    "C128": "<c16",  # a name of ours: safetensors has no such type
 }
-_BITS_ONLY = {"BF16": "<u2", "F8_E4M3": "|u1", "F8_E5M2": "|u1"}
+_BITS_ONLY = {
+    "BF16": "<u2",
+    "F8_E4M3": "|u1",
+    "F8_E5M2": "|u1",
+    "F8_E4M3FNUZ": "|u1",
+    "F8_E5M2FNUZ": "|u1",
+    "F8_E8M0": "|u1",
+}
 
 CARRIERS: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {tag: np.dtype(code) for tag, code in (_NATIVE | _BITS_ONLY).items()}
 )
+FLOAT8 = frozenset(tag for tag in _BITS_ONLY if tag.startswith("F8"))
+COMPLEX = frozenset({"C64", "C128"})
 _TAGS = MappingProxyType({np.dtype(code): tag for tag, code in _NATIVE.items()})
 
 _MOST_AXES = 32  # of numpy 1

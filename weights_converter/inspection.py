@@ -9,11 +9,12 @@ from typing import Any
 
 from weights_converter.check import Form
 from weights_converter.errors import MismatchError, legible
+from weights_converter.formats.kept import kept_open
 from weights_converter.inference import Stages, describe
-from weights_converter.opening import open_checkpoint, open_model
+from weights_converter.opening import open_checkpoint
 from weights_converter.survey import Values, values_of
 from weights_converter.tensor import Checkpoint
-from weights_converter.weights import Model, Target
+from weights_converter.weights import Model, Target, weights_in
 
 SCHEMA = 1  # of `Inspection.to_dict`
 
@@ -93,7 +94,7 @@ def inspect(
     stages: Stages | None = None,
     key: str | None = None,
     statistics: bool = False,
-    isolate: bool = False,
+    isolate: bool | None = False,
 ) -> Inspection:
     """Reads a checkpoint's index and finds out its model.
 
@@ -103,16 +104,17 @@ def inspect(
         stages: the stage table of a MobileNetV2 that is not the published one.
         key: which state dict to take from a file with several.
         statistics: loads every array to tell of its values.
-        isolate: parses the file in a child process with limits.
+        isolate: parses the file in a child process with limits; None does it for HDF5 only.
 
     Raises:
         ConverterError: the file cannot be read. A file of an unknown model is not an error.
     """
     checkpoint = open_checkpoint(path, key, isolate)
     tensors = checkpoint.tensors.values() if statistics else ()
-    values = {tensor.name: values_of(tensor.load(), tensor.dtype) for tensor in tensors}
+    with kept_open():
+        values = {tensor.name: values_of(tensor.load(), tensor.dtype) for tensor in tensors}
     try:
-        spec = open_model(path, model, stages, key, isolate).spec
+        spec = weights_in(checkpoint, model, stages).spec
     except MismatchError as error:
         reason = f"{error}; {error.help}" if error.help else str(error)
         return Inspection(checkpoint, None, reason, values)

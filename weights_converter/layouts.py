@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from math import prod
 from types import MappingProxyType
 from typing import TypeVar
@@ -45,25 +46,31 @@ class Row:
 
     def joined(self, rank: int) -> tuple[tuple[int, ...], ...]:
         """The canonical axes that make up each axis of a stored array."""
-        if not self.axes:
-            return tuple((axis,) for axis in range(rank))
-        canonical, stored = self.axes.split("->")
-        numbers = self._numbers(canonical.split(), rank)
-        found: list[tuple[int, ...]] = []
-        for together, alone in _GROUPS.findall(stored):
-            axes = tuple(axis for name in (together or alone).split() for axis in numbers[name])
-            found.extend([axes] if together else [(axis,) for axis in axes])
-        return tuple(found)
+        return _joined(self.axes, rank)
 
-    @staticmethod
-    def _numbers(names: list[str], rank: int) -> dict[str, tuple[int, ...]]:
-        found: dict[str, tuple[int, ...]] = {}
-        position = 0
-        for name in names:
-            width = rank - len(names) + 1 if name == "*" else 1
-            found[name] = tuple(range(position, position + width))
-            position += width
-        return found
+
+@cache
+def _joined(axes: str, rank: int) -> tuple[tuple[int, ...], ...]:
+    if not axes:
+        return tuple((axis,) for axis in range(rank))
+    canonical, stored = axes.split("->")
+    numbers = _numbers(canonical.split(), rank)
+    found: list[tuple[int, ...]] = []
+    for together, alone in _GROUPS.findall(stored):
+        places = tuple(axis for name in (together or alone).split() for axis in numbers[name])
+        found.extend([places] if together else [(axis,) for axis in places])
+    return tuple(found)
+
+
+def _numbers(names: list[str], rank: int) -> dict[str, tuple[int, ...]]:
+    """The places of each named axis, of which `*` has as many as are left."""
+    found: dict[str, tuple[int, ...]] = {}
+    position = 0
+    for name in names:
+        width = rank - len(names) + 1 if name == "*" else 1
+        found[name] = tuple(range(position, position + width))
+        position += width
+    return found
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from weights_converter.check import Form, check
 from weights_converter.dialects import translated
 from weights_converter.dtypes import Array
 from weights_converter.errors import MismatchError, UsageError, legible
+from weights_converter.formats.kept import kept_open
 from weights_converter.layouts import KERAS, Placed
 from weights_converter.manifest import Manifest, tag_of_name, write_manifest
 from weights_converter.slots import Slot
@@ -79,7 +80,9 @@ def load_into(model: Any, path: str | Path, *, key: str | None = None) -> None:
     parameters = _parameters(model, places, checkpoint)
     what = f"{legible(checkpoint.path.name)} for {type(model).__name__}"
     tensors = canonical_tensors(checkpoint, parameters, what)
-    assign(model, {name: tensor.load() for name, tensor in tensors.items()})
+    with kept_open():
+        arrays = {name: tensor.load() for name, tensor in tensors.items()}
+    assign(model, arrays)
 
 
 def manifest(model: Any) -> Manifest:

@@ -23,7 +23,16 @@ _VERSION = 1
 _LONGEST_NAME = 1024
 _LARGEST_FILE = 1 << 26
 # NumPy has no such types; the frameworks call them by these names.
-_TAGS = MappingProxyType({"bfloat16": "BF16", "float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2"})
+_TAGS = MappingProxyType(
+    {
+        "bfloat16": "BF16",
+        "float8_e4m3fn": "F8_E4M3",
+        "float8_e5m2": "F8_E5M2",
+        "float8_e4m3fnuz": "F8_E4M3FNUZ",
+        "float8_e5m2fnuz": "F8_E5M2FNUZ",
+        "float8_e8m0fnu": "F8_E8M0",
+    }
+)
 
 _RANKS: Mapping[Role, tuple[int, ...]] = MappingProxyType(
     {

@@ -24,9 +24,10 @@ def canonical_parameters(
 ) -> dict[str, Parameter]:
     """The parameter that each stored array would be; arrays without a role are left out."""
     leaves = _leaves_by_owner(shapes, layout)
+    mixing = _with_attention_or_router(leaves)
     found: dict[str, Parameter] = {}
     for owner, names in leaves.items():
-        for role in _roles(owner, leaves, layout):
+        for role in _roles(owner, leaves, mixing, layout):
             stored = names.get(layout.file_name("", role))
             if stored is not None:
                 name = TORCH.file_name(owner, role)
@@ -48,7 +49,12 @@ def _leaves_by_owner(names: Iterable[str], layout: Layout) -> dict[str, dict[str
     return dict(found)
 
 
-def _roles(owner: str, leaves: Mapping[str, Mapping[str, str]], layout: Layout) -> tuple[Role, ...]:
+def _roles(
+    owner: str,
+    leaves: Mapping[str, Mapping[str, str]],
+    mixing: Collection[str],
+    layout: Layout,
+) -> tuple[Role, ...]:
     last = owner.rpartition(".")[2]
     if layout.file_name("", Role.NORM_VARIANCE) in leaves[owner]:
         return NORM
@@ -58,19 +64,28 @@ def _roles(owner: str, leaves: Mapping[str, Mapping[str, str]], layout: Layout) 
         return ()
     if last == "routing":
         return LINEAR
-    if _mixes(owner, leaves):
+    if owner in mixing or _routed_by_its_block(owner, leaves):
         return DYNAMIC
     if owner == "fc" or owner.startswith("classifier."):
         return LINEAR
     return CONV
 
 
-def _mixes(owner: str, paths: Collection[str]) -> bool:
-    """Whether the layer mixes kernels: it has an attention or a router, or its block has one."""
-    prefix = f"{owner}.".lstrip(".")
-    if any(path.startswith((f"{prefix}attention.", f"{prefix}routing")) for path in paths):
-        return True
+def _with_attention_or_router(paths: Iterable[str]) -> set[str]:
+    """Their owners; "" where the whole file is one layer."""
+    found = set()
+    for path in paths:
+        parts = path.split(".")
+        for index, part in enumerate(parts):
+            inner = part == "attention" and index + 1 < len(parts)
+            if inner or part == "routing":
+                found.add(".".join(parts[:index]))
+    return found
+
+
+def _routed_by_its_block(owner: str, paths: Collection[str]) -> bool:
+    """Whether a router of its block mixes the layer's kernels, as `layer1.0.routing` does."""
     parts = owner.split(".")
-    blocks = (".".join(parts[:end]) for end in range(1, len(parts)))
     # The projection of a block's shortcut is static where the block has a router.
+    blocks = (".".join(parts[:end]) for end in range(1, len(parts)))
     return "downsample" not in parts and any(f"{block}.routing" in paths for block in blocks)

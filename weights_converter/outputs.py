@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +143,8 @@ def verify_outputs(
         UsageError: a runtime is unknown or not installed, or there is nothing to compare.
         ConverterError: a file cannot be read or is not of the model, or a run failed.
     """
+    if not 0 <= tolerance < inf:
+        raise UsageError(f"expected a tolerance of 0 or more, received {tolerance}")
     first = open_weights(left, model, stages, key)
     spec = first.spec
     if not isinstance(spec, BackboneSpec):

@@ -16,6 +16,7 @@ import numpy as np
 from odconv_spec import from_json
 from weights_converter.dtypes import Array
 from weights_converter.loading import assign
+from weights_converter.precision import numbers
 from weights_converter.tensor import Tensor
 from weights_converter.weights import open_weights, temperature_of
 
@@ -33,10 +34,7 @@ def main(framework: str, spec: str, checkpoint: str, probe: str, outputs: str, k
 
 def _in_float32(tensor: Tensor) -> Array:
     """The values in the dtype that the models are built in."""
-    array = tensor.load()
-    if tensor.dtype == "BF16":  # its bits are the upper half of a float32's
-        return (array.astype(np.uint32) << 16).view(np.float32)
-    return array.astype(np.float32, copy=False)
+    return numbers(tensor.load(), tensor.dtype).astype(np.float32, copy=False)
 
 
 if __name__ == "__main__":

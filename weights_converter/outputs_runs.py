@@ -63,7 +63,7 @@ def check_runtime(name: str) -> None:
 
 def usual_runtime(layout: str) -> str:
     """The runtime whose files have this layout. Raises UsageError where none is installed."""
-    framework = layout if layout in ("paddle", "keras") else "torch"
+    framework = "keras" if layout == "tensorflow" else layout
     names = [name for name, runtime in RUNTIMES.items() if runtime.framework == framework]
     return next((name for name in names if RUNTIMES[name].installed), names[0])
 

@@ -10,11 +10,15 @@ from types import MappingProxyType
 
 import numpy as np
 
-from weights_converter.dtypes import CARRIERS, Array
+from weights_converter.dtypes import CARRIERS, COMPLEX, FLOAT8, Array
 
 # (bits of the exponent, bits of the fraction). F8_E4M3 is the kind without infinities that torch
-# calls float8_e4m3fn, https://arxiv.org/abs/2209.05433
-_FLOAT8: Mapping[str, tuple[int, int]] = MappingProxyType({"F8_E4M3": (4, 3), "F8_E5M2": (5, 2)})
+# calls float8_e4m3fn, https://arxiv.org/abs/2209.05433; those of FNUZ have neither infinities nor
+# a negative zero, whose pattern is their one NaN, https://arxiv.org/abs/2206.02915
+_FLOAT8: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {"F8_E4M3": (4, 3), "F8_E5M2": (5, 2), "F8_E4M3FNUZ": (4, 3), "F8_E5M2FNUZ": (5, 2)}
+)
+# F8_E8M0 is none of them: a power of two without a sign, by which other numbers are scaled.
 FLOATS = frozenset({"F64", "F32", "F16", "BF16", *_FLOAT8})
 LARGEST: Mapping[str, float] = MappingProxyType(
     {
@@ -35,9 +39,17 @@ def numbers(array: Array, tag: str) -> Array:
     """
     if tag == "BF16":
         return (array.astype("<u4") << 16).view("<f4")
-    if tag in _FLOAT8:
-        return _float8_values(tag)[array]
+    if tag in FLOAT8:
+        return (_scales() if tag == "F8_E8M0" else _float8_values(tag))[array]
     return array
+
+
+def as_reals(array: Array, tag: str) -> tuple[Array, str]:
+    """The flat array and its tag; of complex numbers the real and imaginary parts in turns."""
+    if tag not in COMPLEX:
+        return array, tag
+    parts = array.view(array.real.dtype)
+    return parts, f"F{8 * parts.itemsize}"
 
 
 def rounded(array: Array, tag: str, target: str) -> Array:
@@ -86,8 +98,9 @@ def _odd_float32(wide: Array) -> Array:
 def _float8_values(tag: str) -> Array:
     """The float32 that each of the 256 patterns stands for."""
     exponent_bits, fraction_bits = _FLOAT8[tag]
+    fnuz = tag.endswith("FNUZ")
     bits = np.arange(256)
-    bias = 2 ** (exponent_bits - 1) - 1
+    bias = 2 ** (exponent_bits - 1) - (0 if fnuz else 1)
     fraction = bits % 2**fraction_bits
     exponent = (bits >> fraction_bits) % 2**exponent_bits
     hidden = np.where(exponent > 0, 2**fraction_bits, 0)
@@ -95,6 +108,13 @@ def _float8_values(tag: str) -> Array:
     largest = exponent == 2**exponent_bits - 1
     if tag == "F8_E5M2":
         values = np.where(largest, np.where(fraction == 0, np.inf, np.nan), values)
-    else:
+    elif tag == "F8_E4M3":
         values = np.where(largest & (fraction == 2**fraction_bits - 1), np.nan, values)
-    return np.where(bits < 128, values, -values).astype("<f4")
+    values = np.where(bits < 128, values, -values)
+    return np.where(fnuz & (bits == 128), np.nan, values).astype("<f4")
+
+
+def _scales() -> Array:
+    """The same of F8_E8M0: 2**-127 to 2**127, and a NaN."""
+    values = np.ldexp(np.float32(1), np.arange(256) - 127)
+    return np.where(np.arange(256) == 255, np.nan, values).astype("<f4")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -77,28 +77,6 @@ class Provenance:
         """As JSON, the same for the same values."""
         fields = {name: value for name, value in asdict(self).items() if value is not None}
         return json.dumps(fields, sort_keys=True, separators=(",", ":"))
-
-
-class LateMetadata(Mapping[str, str]):
-    """Metadata that is made when a writer asks for it, which many do after the last array."""
-
-    def __init__(self, make: Callable[[], Mapping[str, str]]) -> None:
-        self._make = make
-        self._made: Mapping[str, str] | None = None
-
-    def __getitem__(self, name: str) -> str:
-        return self._metadata()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._metadata())
-
-    def __len__(self) -> int:
-        return len(self._metadata())
-
-    def _metadata(self) -> Mapping[str, str]:
-        if self._made is None:
-            self._made = self._make()
-        return self._made
 
 
 def release() -> str:

@@ -11,7 +11,7 @@ from weights_converter.casting import Loss, cast, cast_tag, loss
 from weights_converter.digests import Digests
 from weights_converter.dtypes import Array
 from weights_converter.errors import RefusedError
-from weights_converter.precision import LARGEST, numbers
+from weights_converter.precision import LARGEST, as_reals, numbers
 from weights_converter.tensor import Tensor
 
 _CHUNK = 1 << 16  # elements
@@ -131,7 +131,7 @@ class Survey:
 
 def values_of(array: Array, tag: str) -> Values:
     """The range of the array, and what in it is not finite."""
-    flat = array.reshape(-1)
+    flat, tag = as_reals(array.reshape(-1), tag)
     found = Values()
     for start in range(0, len(flat), _CHUNK):
         found = _merged(found, _values(numbers(flat[start : start + _CHUNK], tag), start))
@@ -167,7 +167,7 @@ def _merged(first: Values, second: Values) -> Values:
 
 def _histogram(array: Array, tag: str, values: Values) -> tuple[int, ...]:
     """Counts of a sample of the array, at even distances; nothing for a small one."""
-    flat = array.reshape(-1)
+    flat, tag = as_reals(array.reshape(-1), tag)
     if flat.size < _FEW:
         return ()
     with np.errstate(invalid="ignore"):  # of NaNs that signal
@@ -180,8 +180,9 @@ def _histogram(array: Array, tag: str, values: Values) -> tuple[int, ...]:
     low, high = low / scale, high / scale
     if high - low < _LEAST_RANGE:
         return ()
-    counts, _ = np.histogram(sample / scale, _BINS, (low, high))
-    return tuple(map(int, counts))
+    places = ((sample / scale - low) * (_BINS / (high - low))).astype(int)
+    # The largest value belongs to the last bin, as those do that rounding puts beyond it.
+    return tuple(map(int, np.bincount(places.clip(0, _BINS - 1), minlength=_BINS)))
 
 
 def _overflow(dtype: str, finding: Finding) -> str:

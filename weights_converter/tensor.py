@@ -70,14 +70,14 @@ class Tensor:
 class Checkpoint:
     """What a weights file holds.
 
-    `tensors` has the names in the file, without the wrapper and the prefixes that `notes` tells of;
+    `tensors` has the names in the file, without the key of the state dict that `notes` tells of;
     `layout` says which framework's axis order they have. `metadata` is text that this package
     wrote; `scalars` are the plain values beside the state dict, such as the epoch.
     """
 
     path: Path
-    format: str  # "torch", "pdparams", "keras-h5" or "safetensors"
-    layout: str  # "torch", "paddle" or "keras"
+    format: str  # a key of the readers in `formats.files`, such as "torch" or "keras-h5"
+    layout: str  # a key of `layouts.LAYOUTS`
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str] = field(default_factory=dict)
     scalars: Mapping[str, int | float | str] = field(default_factory=dict)

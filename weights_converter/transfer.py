@@ -58,12 +58,11 @@ class Transfer:
     @classmethod
     def of(cls, weights: Weights, layout: str, survey: Survey) -> Transfer:
         carried = {name: survey.surveyed(tensor) for name, tensor in weights.tensors.items()}
-        parameters = weights.spec.parameters()
         spec = weights.spec
         if isinstance(spec, Manifest):
             spec = replace(spec, dtypes={name: carried[name].dtype for name in spec.dtypes})
-        beside = companions(LAYOUTS[layout], parameters)
-        return cls(weights, spec, layout, parameters, beside, carried)
+        beside = companions(LAYOUTS[layout], weights.parameters)
+        return cls(weights, spec, layout, weights.parameters, beside, carried)
 
     @property
     def temperature(self) -> float:

@@ -9,11 +9,12 @@ from pathlib import Path
 from weights_converter.digests import digests_of
 from weights_converter.distance import distance
 from weights_converter.errors import MismatchError, UsageError, legible
+from weights_converter.formats.kept import kept_open
 from weights_converter.inference import Stages, describe
 from weights_converter.opening import open_checkpoint, open_model
 from weights_converter.provenance import Provenance
 from weights_converter.tensor import Checkpoint, Tensor
-from weights_converter.weights import Model, Weights, resolve_spec
+from weights_converter.weights import Model, Weights, resolve_spec, weights_in
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def verify(
     *,
     stages: Stages | None = None,
     key: str | None = None,
-    isolate: bool = False,
+    isolate: bool | None = False,
 ) -> Comparison:
     """Compares two checkpoints, whatever their formats, bit for bit.
 
@@ -83,16 +84,15 @@ def verify(
         model: a name, a spec, or a JSON file with a spec; None finds it out.
         stages: the stage table of a MobileNetV2 that is not the published one.
         key: which state dict to take from `left`, if it has several.
-        isolate: parses the files in child processes with limits.
+        isolate: parses the files in child processes with limits; None does it for HDF5 only.
 
     Raises:
         ConverterError: a file cannot be read or is not of the model. Differences between values do
             not raise; see `Comparison.equal`.
     """
-    checkpoints = (open_checkpoint(left, key, isolate), open_checkpoint(right, isolate=isolate))
-    spec = _spec(*checkpoints, model, stages)
-    first = open_model(left, spec, key=key, isolate=isolate)
-    return compare(first, open_model(right, first.spec, isolate=isolate))
+    one, other = open_checkpoint(left, key, isolate), open_checkpoint(right, isolate=isolate)
+    first = weights_in(one, _spec(one, other, model, stages))
+    return compare(first, weights_in(other, first.spec))
 
 
 def verify_digests(
@@ -100,7 +100,7 @@ def verify_digests(
     model: Model = None,
     *,
     stages: Stages | None = None,
-    isolate: bool = False,
+    isolate: bool | None = False,
 ) -> Comparison:
     """Compares a file that `convert` wrote with the digests that it put into it.
 
@@ -129,7 +129,8 @@ def verify_digests(
 
 def compare(left: Weights, right: Weights) -> Comparison:
     """Loads every array of both, two at a time."""
-    found = (difference(tensor, right.tensors[name]) for name, tensor in left.tensors.items())
+    with kept_open():
+        found = [difference(tensor, right.tensors[name]) for name, tensor in left.tensors.items()]
     return Comparison(
         left.source.path,
         right.source.path,

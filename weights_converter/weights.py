@@ -46,11 +46,13 @@ Model = str | Path | Target | None
 class Weights:
     """Every array of `spec`, in its order, under canonical names and in canonical axes.
 
-    `spec` is that of a backbone, or the manifest of another network. `companions` are arrays that
-    the source's framework keeps beside them, under the file's names.
+    `spec` is that of a backbone, or the manifest of another network, and `parameters` what it
+    stores. `companions` are arrays that the source's framework keeps beside them, under the file's
+    names.
     """
 
     spec: Target
+    parameters: tuple[Parameter, ...]
     tensors: Mapping[str, Tensor]
     companions: Mapping[str, Tensor]
     source: Checkpoint
@@ -58,7 +60,7 @@ class Weights:
     @property
     def dynamic(self) -> bool:
         """Whether there are layers that mix kernels, and so may have a temperature."""
-        return any(p.role is Role.EXPERT_KERNELS for p in self.spec.parameters())
+        return any(p.role is Role.EXPERT_KERNELS for p in self.parameters)
 
 
 def open_weights(
@@ -89,7 +91,8 @@ def weights_in(
     checkpoint = translated(checkpoint, [p.name for p in parameters])
     return Weights(
         spec,
-        _tensors_of(checkpoint, spec),
+        parameters,
+        _tensors_of(checkpoint, spec, parameters),
         {
             companion.name: checkpoint.tensors[companion.name]
             for companion in companions(LAYOUTS[checkpoint.layout], parameters)
@@ -99,12 +102,14 @@ def weights_in(
     )
 
 
-def _tensors_of(checkpoint: Checkpoint, spec: Target) -> dict[str, Tensor]:
+def _tensors_of(
+    checkpoint: Checkpoint, spec: Target, parameters: tuple[Parameter, ...]
+) -> dict[str, Tensor]:
     """The arrays of `spec`. Raises MismatchError, which says which option contradicts the file."""
     what = f"{legible(checkpoint.path.name)} for {describe(spec)}"
     dtypes = spec.dtypes if isinstance(spec, Manifest) else {}
     try:
-        return canonical_tensors(checkpoint, spec.parameters(), what, dtypes)
+        return canonical_tensors(checkpoint, parameters, what, dtypes)
     except MismatchError as error:
         explained = isinstance(spec, BackboneSpec) and contradiction(
             spec, canonical_shapes(checkpoint), legible(checkpoint.path.name)

@@ -1,6 +1,9 @@
 """Convolutions with one kernel for all samples or one for each. Channels are last.
 
-A kernel of each sample meets the map as a matrix product with the map's patches. Grouped
+A kernel of each sample meets the map as a matrix product with the map's patches, or, on TensorFlow
+and a CPU, in a map over the samples. There the gradient of each tap's slice is a whole map of zeros
+around it, which makes training on patches three times as long, and one convolution after the other
+as long as a static one. On JAX it is the gradients in a loop that take ten times as long. Grouped
 convolutions with samples as groups, which other frameworks take for this, are several times slower
 in XLA, and TensorFlow has none on a CPU.
 """
@@ -20,13 +23,12 @@ from odconv_keras.layers.padding import Window, pad
 
 def conv(x: Any, kernel: Any, window: Window) -> Any:
     """Convolution of x, (batch, *map, in), with a kernel (*kernel, in // groups, out)."""
-    grouped = x.shape[-1] != kernel.shape[-2]
-    dilated_steps = max(window.strides) > 1 and max(window.dilations) > 1
-    # TensorFlow has no strides beside dilations; Keras compiles its grouped convolutions anew in
-    # each eager call. XLA's depthwise convolution on a CPU takes 30 times as long as the sum here.
-    if (grouped or dilated_steps) and keras.backend.backend() != "torch":
-        return conv_per_sample(x, ops.expand_dims(kernel, 0), window)
-    return ops.conv(
+    if not _is_native(x, kernel, window):
+        return _on_taps(x, ops.expand_dims(kernel, 0), window)
+    depthwise = x.shape[-1] != kernel.shape[-2] and keras.backend.backend() == "tensorflow"
+    # Keras' depthwise kernels are (*kernel, in, multiplier).
+    kernel = ops.swapaxes(kernel, -1, -2) if depthwise else kernel
+    return (ops.depthwise_conv if depthwise else ops.conv)(
         x if window.keeps_size else pad(x, window),
         kernel,
         strides=window.strides,
@@ -34,6 +36,23 @@ def conv(x: Any, kernel: Any, window: Window) -> Any:
         data_format="channels_last",
         dilation_rate=window.dilations,
     )
+
+
+def _is_native(x: Any, kernel: Any, window: Window) -> bool:
+    """Whether the backend has this convolution, and a fast one."""
+    backend, inputs = keras.backend.backend(), x.shape[-1]
+    if backend == "torch":
+        return True
+    if max(window.strides) > 1 and max(window.dilations) > 1:  # TensorFlow has not both
+        return False
+    if inputs == kernel.shape[-2]:
+        return True
+    # Keras compiles TensorFlow's grouped convolutions anew in each eager call. XLA's depthwise
+    # convolution on a CPU takes 30 times as long as the sum here; TensorFlow's own is a tenth of
+    # it, for one or two axes of equal strides.
+    depthwise = kernel.shape[-2] == 1 and inputs == kernel.shape[-1]
+    planar = len(window.strides) < 3 and len(set(window.strides)) == 1
+    return backend == "tensorflow" and depthwise and planar
 
 
 def conv_per_sample(x: Any, kernels: Any, window: Window) -> Any:
@@ -51,6 +70,22 @@ def conv_per_sample(x: Any, kernels: Any, window: Window) -> Any:
         ValueError: the kernels do not fit into the map.
     """
     window.output_shape(x.shape, kernels.shape[-1])
+    if _is_faster_by_sample(x, kernels, window):
+        return ops.map(lambda one: conv(one[0][None], one[1], window)[0], (x, kernels))
+    return _on_taps(x, kernels, window)
+
+
+def _is_faster_by_sample(x: Any, kernels: Any, window: Window) -> bool:
+    """Whether to run one convolution after the other, which is for TensorFlow and a CPU alone."""
+    if keras.backend.backend() != "tensorflow" or keras.distribution.list_devices("gpu"):
+        return False
+    several = x.shape[0] != 0 and kernels.shape[0] != 1  # unknown ones are
+    # The patches of a pointwise kernel are the map itself.
+    return several and max(window.kernel) > 1 and _is_native(x, kernels[0], window)
+
+
+def _on_taps(x: Any, kernels: Any, window: Window) -> Any:
+    """Sums what each tap of the kernels makes of what it sees."""
     groups = x.shape[-1] // kernels.shape[-2]
     taps = list(_taps(pad(x, window), window))
     if groups == x.shape[-1] == kernels.shape[-1]:

@@ -1,6 +1,7 @@
 """Layers: the dynamic convolutions, and what they are made of."""
 
-from odconv_torch.layers.attention import Attentions, ODConvAttention
+from odconv_torch.layers.attention import ODConvAttention
+from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.build import build_conv, build_linear, build_norm
 from odconv_torch.layers.cond_conv import CondConv1d, CondConv2d, CondConv3d
 from odconv_torch.layers.dy_attention import DyConvAttention

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from math import prod
-from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 
 from odconv_spec import ODConvSpec
+from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.build_static import build_norm, build_static_conv
 from odconv_torch.layers.init import kaiming_normal_
+from odconv_torch.layers.pooling import global_mean, pointwise
 from odconv_torch.layers.temperature import Tempered, softmax
 
 HEADS = ("channel_fc", "filter_fc", "spatial_fc", "kernel_fc")
-
-
-class Attentions(NamedTuple):
-    """The four attentions of each sample; None is the constant one.
-
-    With one set for each kernel (`attention_sharing=False`), channel, filter and spatial attention
-    have a second axis: (batch, kernel_num, ...).
-    """
-
-    channel: torch.Tensor | None = None  # (batch, in, *ones)
-    filter: torch.Tensor | None = None  # (batch, out, *ones)
-    spatial: torch.Tensor | None = None  # (batch, 1, 1, *kernel)
-    kernel: torch.Tensor | None = None  # (batch, kernel_num)
 
 
 class ODConvAttention(Tempered):
@@ -39,10 +28,10 @@ class ODConvAttention(Tempered):
 
     bn: nn.Module | None
     ln: nn.Module | None
-    channel_fc: nn.Module | None
-    filter_fc: nn.Module | None
-    spatial_fc: nn.Module | None
-    kernel_fc: nn.Module | None
+    channel_fc: _ConvNd | None
+    filter_fc: _ConvNd | None
+    spatial_fc: _ConvNd | None
+    kernel_fc: _ConvNd | None
 
     def __init__(
         self,
@@ -80,25 +69,26 @@ class ODConvAttention(Tempered):
         spatial = self._logits(self.spatial_fc, hidden)
         kernel = self._logits(self.kernel_fc, hidden)
         return Attentions(
-            None if channel is None else self._per_copy(torch.sigmoid(channel)),
-            None if filters is None else self._per_copy(torch.sigmoid(filters)),
+            None if channel is None else self._per_channel(torch.sigmoid(channel)),
+            None if filters is None else self._per_channel(torch.sigmoid(filters)),
             None if spatial is None else self._over_taps(spatial),
-            None if kernel is None else softmax(kernel.flatten(1)),
+            None if kernel is None else softmax(kernel),
         )
 
     def _squeeze(self, x: torch.Tensor) -> torch.Tensor:
-        pooled = x.mean(dim=tuple(range(2, x.dim())), keepdim=True)  # (batch, in, *ones)
-        hidden = self.fc(pooled)  # (batch, hidden, *ones)
+        hidden = pointwise(self.fc, global_mean(x))  # (batch, hidden)
         for norm in (self.bn, self.ln):
-            hidden = hidden if norm is None else norm(hidden)
+            if norm is not None:
+                hidden = norm(hidden.reshape(*hidden.shape, *self._ones)).flatten(1)
         return torch.relu(hidden)
 
-    def _logits(self, head: nn.Module | None, hidden: torch.Tensor) -> torch.Tensor | None:
-        return None if head is None else head(hidden) / self.temperature
+    def _logits(self, head: _ConvNd | None, hidden: torch.Tensor) -> torch.Tensor | None:
+        return None if head is None else pointwise(head, hidden) / self.temperature
 
-    def _per_copy(self, attention: torch.Tensor) -> torch.Tensor:
+    def _per_channel(self, attention: torch.Tensor) -> torch.Tensor:
         """One after the other in memory, the attentions of each kernel get an axis of their own."""
-        return attention.unflatten(1, (*self._copies, -1))
+        width = attention.shape[1] // prod(self._copies)
+        return attention.reshape(attention.shape[0], *self._copies, width, *self._ones)
 
     def _over_taps(self, logits: torch.Tensor) -> torch.Tensor:
         kernel = self.spec.kernel
@@ -109,3 +99,7 @@ class ODConvAttention(Tempered):
     @property
     def _copies(self) -> tuple[int, ...]:
         return () if self.spec.attention_sharing else (self.spec.copies,)
+
+    @property
+    def _ones(self) -> tuple[int, ...]:
+        return (1,) * self.spec.rank

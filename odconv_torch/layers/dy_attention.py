@@ -8,6 +8,7 @@ from torch import nn
 from odconv_spec import DyConvSpec
 from odconv_torch.layers.build_static import build_static_conv
 from odconv_torch.layers.init import kaiming_normal_
+from odconv_torch.layers.pooling import global_mean, pointwise
 from odconv_torch.layers.temperature import Tempered, softmax
 
 
@@ -41,6 +42,5 @@ class DyConvAttention(Tempered):
 
         `x` is (batch, in, *map).
         """
-        pooled = x.mean(dim=tuple(range(2, x.dim())), keepdim=True)  # (batch, in, *ones)
-        logits = self.fc2(torch.relu(self.fc1(pooled)))  # (batch, kernel_num, *ones)
-        return softmax(logits.flatten(1) / self.temperature)
+        hidden = torch.relu(pointwise(self.fc1, global_mean(x)))  # (batch, hidden)
+        return softmax(pointwise(self.fc2, hidden) / self.temperature)

@@ -13,6 +13,7 @@ from odconv_spec import ConvSpec, DynamicConvSpec
 from odconv_torch.layers.from_static import from_static
 from odconv_torch.layers.init import kaiming_normal_experts_
 from odconv_torch.layers.padding import check_padding_mode, no_padding, pad
+from odconv_torch.layers.strategy import Strategy
 from odconv_torch.layers.temperature import set_temperature
 
 Size = int | tuple[int, ...]
@@ -30,9 +31,11 @@ class DynamicConv(nn.Module):
         spec: all options in their normal form.
         weight: the bank.
         bias: (kernel_num, out) where each kernel has a bias, (out,) where not, or None.
+        strategy: which form computes the convolution; see `set_strategy`.
     """
 
     rank: ClassVar[int]
+    strategy = Strategy()  # of layers that nobody has told otherwise
     spec: DynamicConvSpec
     bias: nn.Parameter | None
 
@@ -98,9 +101,8 @@ class DynamicConv(nn.Module):
         spec, padding = self.spec, self._padding
         if self.padding_mode != "zeros":
             x, padding = pad(x, padding, self.padding_mode), no_padding(spec.rank)
-        return function(
-            x, self.weight, attention, self.bias, spec.strides, padding, spec.dilations, spec.groups
-        )
+        geometry = (spec.strides, padding, spec.dilations, spec.groups)
+        return function(x, self.weight, attention, self.bias, *geometry, self.strategy)
 
     def _apply(self: Layer, fn: Callable[..., torch.Tensor], recurse: bool = True) -> Layer:
         """Lets `to(memory_format=torch.channels_last)` pass by the bank, which has five axes."""

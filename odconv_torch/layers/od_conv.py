@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 
 from odconv_spec import ODConvSpec
-from odconv_torch.layers.attention import Attentions, ODConvAttention
+from odconv_torch.layers.attention import ODConvAttention
+from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.dynamic import Device, DynamicConv, Padding, Size
 from odconv_torch.layers.functional import od_conv
 

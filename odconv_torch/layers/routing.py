@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from odconv_torch.layers.pooling import global_mean
+
 
 class Routing(nn.Linear):
     """Routing weights (batch, kernel_num) of maps (batch, in, *map). It has no temperature.
@@ -36,5 +38,4 @@ class Routing(nn.Linear):
         nn.init.zeros_(self.bias)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        pooled = input.mean(dim=tuple(range(2, input.dim())))  # (batch, in)
-        return torch.sigmoid(super().forward(pooled))
+        return torch.sigmoid(super().forward(global_mean(input)))

@@ -3,5 +3,13 @@
 from odconv_torch.tools.fuse import fuse
 from odconv_torch.tools.replace import Replaced, Replacement, replace_convs
 from odconv_torch.tools.schedule import TemperatureScheduler
+from odconv_torch.tools.strategy import set_strategy
 
-__all__ = ["Replaced", "Replacement", "TemperatureScheduler", "fuse", "replace_convs"]
+__all__ = [
+    "Replaced",
+    "Replacement",
+    "TemperatureScheduler",
+    "fuse",
+    "replace_convs",
+    "set_strategy",
+]

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
-from weights_converter import cli_options
 from weights_converter.cli import main
 
 SPEC = model_spec("od_resnet18", **SMALL_RESNET)
-EXAMPLE = Path(__file__).parents[2] / "examples" / "odconv4x_mobilenetv2_digits.pth.tar"
-DIGITS = str(Path(__file__).parents[2] / "examples" / "digits.json")
 
 
 @pytest.fixture
 def source(tmp_path):
     return save(tmp_path / "a.pth", SPEC, arrays_of(SPEC))
+
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "odconv4x_mobilenetv2_digits.pth.tar"
+
+
+DIGITS = str(Path(__file__).parents[2] / "examples" / "digits.json")
 
 
 def test_convert_verify_inspect(source, tmp_path, capsys):
@@ -113,80 +113,10 @@ def test_exit_codes(source, tmp_path, capsys):
     assert not (tmp_path / "pwned").exists()
 
 
-@pytest.mark.parametrize(
-    "words", [[], ["convert"], ["nonsense"], ["convert", "a", "b", "--stages", "x"]]
-)
-def test_wrong_usage_is_explained(words, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(words)
-    assert stop.value.code == 2
-    assert "usage: odconv" in capsys.readouterr().err
-
-
-def test_no_framework_is_needed(tmp_path):
-    """The official file, converted in a process in which importing a framework raises."""
-    code = """
-import sys
-
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "paddle", "keras", "tensorflow", "jax"}:
-            raise ImportError(f"{name} must not be imported")
-
-sys.meta_path.insert(0, Refuse())
-from weights_converter.cli import main
-for ending in ("pdparams", "weights.h5", "safetensors", "pth"):
-    assert main(["convert", sys.argv[1], f"{sys.argv[2]}/x.{ending}", "--model", sys.argv[3]]) == 0
-"""
-    run = subprocess.run(
-        [sys.executable, "-c", code, EXAMPLE, tmp_path, DIGITS],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    assert run.stderr == ""  # no progress bar where there is no terminal
-
-
-@pytest.mark.parametrize("command", ["", "inspect", "convert", "verify", "diff", "models"])
-def test_help_tells_the_exit_codes(command, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main([*command.split(), "--help"])
-    assert stop.value.code == 0
-    out = capsys.readouterr().out
-    for line in ("0  done; equal", "3  refused", "4  the file is damaged", "5  the file system"):
-        assert line in out
-
-
 def test_a_dry_run_writes_nothing(source, tmp_path, capsys):
     assert main(["convert", str(source), str(tmp_path / "b.pdparams"), "--dry-run"]) == 0
     assert "nothing was written (dry run)" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == [source]
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [
-        ("2", 2),
-        ("2B", 2),
-        ("1.5KB", 1500),
-        ("2GB", 2 * 10**9),
-        ("2GiB", 2 << 30),
-        ("3 mb", 3 * 10**6),
-    ],
-)
-def test_sizes(text, size):
-    assert cli_options.size(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "GB", "-1", "2 apples", "1e9", "0"])
-def test_sizes_that_are_none(source, tmp_path, text, capsys):
-    words = ["convert", str(source), str(tmp_path / "b.safetensors"), f"--max-shard-size={text}"]
-    try:
-        code = main(words)
-    except SystemExit as stop:
-        code = stop.code
-    assert code == 2 and "expected a size" in capsys.readouterr().err
 
 
 def test_several_files(source, tmp_path, capsys):
@@ -236,68 +166,3 @@ def test_files_are_parsed_in_a_child_process(source, tmp_path, monkeypatch):
     assert main(["diff", str(source), target, "--isolate"]) == 0
     cut = broken(tmp_path, "cut.weights.h5", Path(target).read_bytes()[:20_000])
     assert main(["inspect", str(cut), "--isolate"]) == 4
-
-
-def test_an_interrupt_is_no_traceback(source, tmp_path, monkeypatch, capsys):
-    def interrupt(*words, **options):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("weights_converter.cli.convert", interrupt)
-    assert main(["convert", str(source), str(tmp_path / "b.pdparams")]) == 130
-    assert capsys.readouterr().err == "interrupted\n"
-
-
-def test_nobody_reads_the_output(source):
-    command = [sys.executable, "-m", "weights_converter.cli", "inspect", str(source), "--arrays"]
-    read, write = os.pipe()
-    os.close(read)
-    run = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
-    os.close(write)
-    assert (run.returncode, run.stderr) == (141, b"")
-
-
-@pytest.mark.parametrize(("error", "code"), [(MemoryError(), 5), (OSError(28, "No space left"), 5)])
-def test_what_the_system_refuses(source, tmp_path, monkeypatch, capsys, error, code):
-    def refuse(*words, **options):
-        raise error
-
-    monkeypatch.setattr("weights_converter.cli.convert", refuse)
-    assert main(["convert", str(source), str(tmp_path / "b.pdparams")]) == code
-    assert capsys.readouterr().err.startswith("error: ")
-
-
-def test_names_that_the_terminal_cannot_show(tmp_path):
-    path = save(tmp_path / "modèle.pth", SPEC, arrays_of(SPEC))
-    command = [sys.executable, "-m", "weights_converter.cli", "inspect", str(path)]
-    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    run = subprocess.run(command, env=environment, capture_output=True, check=False)
-    assert run.returncode == 0 and b"mod\\xe8le.pth" in run.stdout
-
-
-def test_no_file_is_opened_but_the_named_ones(source, tmp_path):
-    """An audit hook writes down every file that is opened to be read or written."""
-    code = """
-import os, sys
-from weights_converter.cli import main
-opened = set()
-def hook(event, arguments):
-    if event == "open" and isinstance(arguments[0], (str, bytes)):
-        opened.add(os.fsdecode(arguments[0]))
-main(["inspect", sys.argv[1]])
-sys.addaudithook(hook)
-for ending in ("pdparams", "weights.h5", "safetensors", "pth"):
-    assert main(["convert", sys.argv[1], f"{sys.argv[2]}/x.{ending}", "--quiet"]) == 0
-print("|".join(sorted(opened)))
-"""
-    (tmp_path / "out").mkdir()
-    run = subprocess.run(
-        [sys.executable, "-c", code, source, tmp_path / "out"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    opened = {Path(name) for name in run.stdout.splitlines()[-1].split("|")}
-    elsewhere = {p for p in opened if p != source and tmp_path / "out" not in (p, p.parent)}
-    # The interpreter looks up modules, and the release of this package.
-    own = {p for p in elsewhere if p.suffix in (".py", ".pyc") or p.parent.name.endswith("-info")}
-    assert {p for p in elsewhere - own if not p.is_relative_to(sys.prefix)} == set()

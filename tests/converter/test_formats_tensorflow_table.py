@@ -30,7 +30,7 @@ def test_every_dtype(tmp_path, reader):
     for name, array in arrays.items():
         bundle.add(f"layer/{name}{VALUE}", array)
     checkpoint = reader(bundle.write(tmp_path))
-    assert (checkpoint.format, checkpoint.layout) == ("tensorflow", "keras")
+    assert (checkpoint.format, checkpoint.layout) == ("tensorflow", "tensorflow")
     assert sorted(checkpoint.tensors) == sorted(f"layer.{name}" for name in arrays)
     for name, expected in arrays.items():
         array = checkpoint.tensors[f"layer.{name}"].load()
@@ -39,8 +39,9 @@ def test_every_dtype(tmp_path, reader):
 
 
 @pytest.mark.parametrize(("kind", "carrier", "tag"), [
-    (14, "uint16", "BF16"), (24, "uint8", "F8_E5M2"), (25, "uint8", "F8_E4M3")])  # fmt: skip
-def test_floats_that_numpy_lacks(tmp_path, kind, carrier, tag):
+    (8, "complex64", "C64"), (14, "uint16", "BF16"), (18, "complex128", "C128"),
+    (24, "uint8", "F8_E5M2"), (25, "uint8", "F8_E4M3")])  # fmt: skip
+def test_numbers_that_keras_has_no_use_for(tmp_path, kind, carrier, tag):
     array = np.arange(5, dtype=carrier)
     tensor = read(Bundle().add("a", array, kind=kind).write(tmp_path)).tensors["a"]
     assert tensor.dtype == tag and tensor.load().tobytes() == array.tobytes()

@@ -150,7 +150,7 @@ def test_tensors_in_memory():
     loaded[:] = 0
     assert np.array_equal(tensor.load(), array)
     assert tensor.renamed("y").name == "y"
-    for odd, tag in ((np.zeros(2, "c8"), None), (np.zeros(2, "f4"), "BF16")):
+    for odd, tag in ((np.zeros(2, "V3"), None), (np.zeros(2, "f4"), "BF16")):
         with pytest.raises(MismatchError, match="does not carry"):
             Tensor.of("x", odd, tag)
 

@@ -184,13 +184,20 @@ def test_files_that_are_not_text(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "tag"),
-    [("float32", "F32"), ("bfloat16", "BF16"), ("float8_e4m3fn", "F8_E4M3"), ("int64", "I64")],
+    [
+        ("float32", "F32"),
+        ("bfloat16", "BF16"),
+        ("float8_e4m3fn", "F8_E4M3"),
+        ("float8_e5m2fnuz", "F8_E5M2FNUZ"),
+        ("int64", "I64"),
+        ("complex64", "C64"),
+    ],
 )
 def test_names_of_dtypes(name, tag):
     assert tag_of_name(name) == tag
 
 
-@pytest.mark.parametrize("name", ["complex64", "quint8"])
+@pytest.mark.parametrize("name", ["quint8", "object"])
 def test_dtypes_without_a_tag(name):
     with pytest.raises(UsageError, match=f"arrays of dtype {name} cannot be converted"):
         tag_of_name(name)

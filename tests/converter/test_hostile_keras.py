@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tracemalloc
-import zlib
 
 import h5py
 import numpy as np
@@ -145,8 +144,8 @@ CASES = {
     external_link: "refused: /a/vars/0 is an ExternalLink, not an object of the file",
     external_storage: "refused: a/vars/0 is stored in other files",
     virtual: "refused: a/vars/0 is made of other arrays",
-    soft_link: "refused: /a/vars/1 is an SoftLink, not an object of the file",
-    soft_loop: "refused: /a/vars/0 is an SoftLink, not an object of the file",
+    soft_link: "refused: /a/vars/1 is a SoftLink, not an object of the file",
+    soft_loop: "refused: /a/vars/0 is a SoftLink, not an object of the file",
     hard_cycle: "refused: the group a/b is linked twice",
     alias: "refused: the group b is linked twice",
     bomb: "refused: its arrays would take 137438953472 bytes, the file has",
@@ -202,52 +201,6 @@ def test_truncated_everywhere(tmp_path):
     for end in range(8, len(content), 97):
         with pytest.raises(DamagedError, match=r"t\.weights\.h5 is damaged: HDF5 cannot read it"):
             read(written(tmp_path, "t.weights.h5", content[:end]))
-
-
-def test_a_compressed_array_with_a_flipped_bit(tmp_path):
-    path = tmp_path / "f.weights.h5"
-    array = np.random.default_rng(0).standard_normal(500)
-    with h5py.File(path, "w") as file:
-        dataset = file.create_dataset("a/vars/0", data=array, chunks=(500,), fletcher32=True)
-        start = dataset.id.get_chunk_info(0).byte_offset
-    raw = bytearray(path.read_bytes())
-    raw[start + 77] ^= 1
-    path.write_bytes(raw)
-    with pytest.raises(DamagedError, match="HDF5 cannot read it"):
-        read(path).tensors["a/vars/0"].load()
-
-
-def chunk_replaced(path, content, **options):
-    """A file whose one chunk has this content instead of its own."""
-    with h5py.File(path, "w") as file:
-        dataset = file.create_dataset("a/vars/0", (1000,), "f4", chunks=(1000,), **options)
-        dataset.id.write_direct_chunk((0,), content)
-    return path
-
-
-def test_a_chunk_that_expands_past_its_array(tmp_path):
-    """HDF5 would inflate all of it: a file of 100 kB would take 100 MB."""
-    path = chunk_replaced(tmp_path / "c.h5", zlib.compress(bytes(100 << 20)), compression="gzip")
-    assert path.stat().st_size < 150_000
-    tensor = read(path).tensors["a/vars/0"]
-    tracemalloc.start()
-    with pytest.raises(RefusedError, match="a/vars/0 has a chunk of more than 4004 bytes"):
-        tensor.load()
-    assert tracemalloc.get_traced_memory()[1] < 32 << 20
-    tracemalloc.stop()
-
-
-@pytest.mark.parametrize("content", [zlib.compress(bytes(4000))[:-9], b"no stream", b"\0"])
-def test_a_chunk_that_does_not_expand(tmp_path, content):
-    path = chunk_replaced(tmp_path / "c.h5", content, compression="gzip")
-    with pytest.raises(DamagedError, match="HDF5 cannot read it"):
-        read(path).tensors["a/vars/0"].load()
-
-
-def test_a_chunk_that_is_as_large_as_it_may_be(tmp_path):
-    values = np.random.default_rng(0).standard_normal(1000).astype("f4")
-    path = chunk_replaced(tmp_path / "c.h5", zlib.compress(values.tobytes()), compression="gzip")
-    assert np.array_equal(read(path).tensors["a/vars/0"].load(), values)
 
 
 def test_a_list_of_texts_is_never_read(tmp_path):

@@ -138,7 +138,7 @@ def test_an_encrypted_entry(tmp_path):
 def test_bytes_around_the_archive(tmp_path):
     whole = archive(tmp_path / "m.keras").read_bytes()
     (tmp_path / "m.keras").write_bytes(whole + b"more")
-    with pytest.raises(DamagedError, match="the directory at the end of its archive is missing"):
+    with pytest.raises(DamagedError, match="the directory of its archive should follow"):
         read(tmp_path / "m.keras")
 
 

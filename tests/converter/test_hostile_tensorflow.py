@@ -64,7 +64,7 @@ LIES = {
     "many axes": (a(shape=(1,) * 40), DamagedError, "a has an impossible shape or place"),
     "another file": (a(shard=1), DamagedError, "it speaks of file 1 of 1"),
     "many files": (a(shard=2**40), DamagedError, "it speaks of file"),
-    "complex": (a(kind=8), RefusedError, "stores a as type 8, which is not supported"),
+    "quantised": (a(kind=11), RefusedError, "stores a as type 11, which is not supported"),
     "resource": (a(kind=20), RefusedError, "stores a as type 20"),
     "slices": (a(more=field(7, b"")), RefusedError, "stores variables in slices"),
     "a slice": (of_entries((b"\0a\0\x01\xff", entry(1, (2,), 0, 8, 0))), RefusedError, "in slices"),

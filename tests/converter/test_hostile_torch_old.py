@@ -84,8 +84,8 @@ STREAMS = {
         legacy(pickled(dict_(w=legacy_tensor(), x=tuple_(
             text("module"), name("posix", "system"), b"N", b"N") + b"Q)R"))), RefusedError,
         "refused: it calls posix.system"),
-    "complex": (legacy(content(storage="ComplexFloatStorage")), RefusedError,
-                               f"{STORAGE} of C64 elements"),
+    "quantised": (legacy(content(storage="QInt8Storage")), RefusedError,
+                                 f"{STORAGE} of an unknown class"),
 }  # fmt: skip
 ODD = "refused: it has a tensor or a storage"
 ARCHIVES = {

@@ -120,6 +120,7 @@ def test_the_usual_runtimes():
     assert usual_runtime("torch") == "torch"
     assert usual_runtime("paddle") == "paddle"
     assert RUNTIMES[usual_runtime("keras")].framework == "keras"
+    assert RUNTIMES[usual_runtime("tensorflow")].framework == "keras"
 
 
 @pytest.mark.parametrize(

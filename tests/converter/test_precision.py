@@ -122,5 +122,7 @@ def test_only_floats_are_cast():
         "BF16",
         "F8_E4M3",
         "F8_E5M2",
+        "F8_E4M3FNUZ",
+        "F8_E5M2FNUZ",
     }
     assert all(cast_tag(tag, "keep") == tag for tag in CARRIERS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 import sys
 from pathlib import Path
 
@@ -33,3 +34,9 @@ class Watch:
             inside = event == "open" and str(arguments[0]).startswith(self._folder)
             if not inside or set("wxa+") & set(str(arguments[1])):
                 self.deeds.append(f"{event} {arguments!r:.200}")
+
+
+def children() -> set[str]:
+    """Processes that this one has started and that still run."""
+    task = Path(f"/proc/self/task/{os.getpid()}/children")
+    return set(task.read_text().split())

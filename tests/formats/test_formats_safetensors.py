@@ -13,6 +13,7 @@ from safetensors.torch import save_file as save_torch
 from tests.converter.crafted import every_dtype, safetensors, written
 from weights_converter.errors import MismatchError, UsageError
 from weights_converter.formats import read, write
+from weights_converter.formats.late_metadata import LateMetadata
 from weights_converter.tensor import Tensor
 
 
@@ -84,12 +85,22 @@ def test_arrays_in_any_order_are_written_right(tmp_path):
     assert all(np.array_equal(loaded[name].numpy(), view) for name, view in views.items())
 
 
-def test_strips_prefixes(tmp_path):
-    save_file({"module.a": np.ones(2), "module.b": np.ones(3)}, tmp_path / "a.safetensors")
-    checkpoint = read(tmp_path / "a.safetensors")
-    assert list(checkpoint.tensors) == ["a", "b"]
-    assert checkpoint.tensors["b"].name == "b"
-    assert checkpoint.notes == ("stripped the prefix 'module.' from all names",)
+def test_metadata_that_is_known_after_the_arrays(tmp_path):
+    loaded = []
+    tensor = Tensor("w", "F32", (2,), lambda: loaded.append("w") or np.ones(2, "f4"))
+    late = LateMetadata(lambda: {"sum": str(len(loaded))}, lambda: {"sum": "?"})
+    write(tmp_path / "late.safetensors", "safetensors", [tensor], late)
+    write(tmp_path / "now.safetensors", "safetensors", [tensor], {"sum": "1"})
+    late_bytes, now_bytes = ((tmp_path / f"{n}.safetensors").read_bytes() for n in ("late", "now"))
+    assert late_bytes == now_bytes and loaded == ["w"] * 2
+
+
+def test_metadata_that_grows(tmp_path):
+    tensor = Tensor.of("w", np.ones(2, "f4"))
+    late = LateMetadata(lambda: {"sum": "1" * 9}, lambda: {"sum": "?"})
+    with pytest.raises(MismatchError, match="a header of 104 bytes, 96 were announced"):
+        write(tmp_path / "a.safetensors", "safetensors", [tensor], late)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("length", [0x280, 0x580])

@@ -18,7 +18,8 @@ from tests.formats.torch_tensors import (
     odd_tensors,
     raw_bytes,
 )
-from weights_converter.errors import DamagedError, MismatchError, UsageError
+from weights_converter.dtypes import FLOAT8
+from weights_converter.errors import DamagedError, RefusedError, UsageError
 from weights_converter.formats import read, write
 from weights_converter.tensor import Tensor
 
@@ -66,12 +67,11 @@ def test_reads_every_protocol(tmp_path, protocol):
 def test_the_example_is_read_as_torch_reads_it():
     expected = torch.load(EXAMPLE, weights_only=False)["state_dict"]
     checkpoint = read(EXAMPLE)
-    assert_same(EXAMPLE, {name.removeprefix("module."): t for name, t in expected.items()})
+    assert_same(EXAMPLE, expected)
     assert (checkpoint.format, checkpoint.layout) == ("torch", "torch")
     assert checkpoint.scalars == {"epoch": 32}
     assert checkpoint.notes == (
         "the state dict is under 'state_dict'",
-        "stripped the prefix 'module.' from all names",
         "left out: acc, best_acc, optimizer",
     )
 
@@ -142,22 +142,17 @@ def test_an_optimizer_alone_is_no_checkpoint(tmp_path):
         read(tmp_path / "o.pth")
 
 
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
-def test_strips_prefixes(tmp_path, prefix):
-    state = {prefix + name: t for name, t in torch.nn.Linear(3, 2).state_dict().items()}
-    torch.save(state, tmp_path / "p.pth")
-    assert list(read(tmp_path / "p.pth").tensors) == ["weight", "bias"]
-
-
-def test_a_prefix_alone_is_a_name(tmp_path):
-    torch.save({"module.": torch.ones(1)}, tmp_path / "p.pth")
-    assert list(read(tmp_path / "p.pth").tensors) == ["module."]
-
-
-def test_refuses_mixed_prefixes(tmp_path):
-    torch.save({"module.a": torch.ones(1), "b": torch.ones(1)}, tmp_path / "m.pth")
-    with pytest.raises(MismatchError, match=r"m\.pth: 1 of 2 names start with .module\.."):
-        read(tmp_path / "m.pth")
+@pytest.mark.parametrize(
+    "view", [torch.randn(3, dtype=torch.complex64).conj(), torch._neg_view(torch.ones(3))]
+)
+def test_views_that_torch_computes_later(tmp_path, view):
+    torch.save({"w": view}, tmp_path / "c.pth")
+    with pytest.raises(RefusedError) as error:
+        read(tmp_path / "c.pth")
+    assert str(error.value) == (
+        "c.pth holds a conjugated or negated view, which torch computes when it is used"
+    )
+    assert error.value.help == "save tensor.resolve_conj().resolve_neg() in its place"
 
 
 def test_a_file_without_checksums_is_read(tmp_path):
@@ -177,7 +172,9 @@ def written_tensors() -> list[Tensor]:
     tensors += [Tensor.of("bf16", bits, "BF16"), Tensor.of("u16", bits)]
     tensors += [Tensor.of("u32", bits.astype("uint32")), Tensor.of("u64", bits.astype("uint64"))]
     small = bits.astype("uint8")
-    return [*tensors, Tensor.of("e4", small, "F8_E4M3"), Tensor.of("e5", small, "F8_E5M2")]
+    tensors += [Tensor.of(tag, small, tag) for tag in sorted(FLOAT8)]
+    wide = np.random.default_rng(2).standard_normal((2, 3, 2))
+    return [*tensors, *(Tensor.of(f"c{n}", wide.astype(f"f{n}").view(f"c{2 * n}")) for n in (4, 8))]
 
 
 @pytest.mark.parametrize("mmap", [False, True])

@@ -64,7 +64,7 @@ def test_modules_in_a_training_file(tmp_path):
     model = nn.DataParallel(network())
     torch.save({"epoch": 3, "model": model, "args": argparse.Namespace(a=1)}, tmp_path / "m.pt")
     checkpoint = read(tmp_path / "m.pt")
-    assert_same(tmp_path / "m.pt", network().state_dict())
+    assert_same(tmp_path / "m.pt", model.state_dict())
     assert checkpoint.scalars == {"epoch": 3}
     assert "left out: args" in checkpoint.notes
 

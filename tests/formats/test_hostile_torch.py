@@ -112,12 +112,6 @@ def test_many_views_that_grow_a_little(tmp_path):
         read(path)
 
 
-def test_lazy_bits(tmp_path):
-    torch.save({"w": torch._neg_view(torch.ones(3))}, tmp_path / "n.pth")
-    with pytest.raises(RefusedError, match=r"for a conjugated or negated view; save a clone"):
-        read(tmp_path / "n.pth")
-
-
 @pytest.mark.parametrize(
     "bad",
     [
@@ -235,7 +229,7 @@ def test_archives_that_lie(tmp_path, case):
 
 
 def test_a_comment_hides_the_directory(tmp_path):
-    with pytest.raises(DamagedError, match=r"evil.pth is truncated: the directory at the end"):
+    with pytest.raises(DamagedError, match=r"evil.pth is truncated: the directory of its archive"):
         read(written(tmp_path, "evil.pth", with_comment()))
 
 

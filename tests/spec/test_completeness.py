@@ -16,6 +16,7 @@ from parity_tests.runtimes import RUNTIMES
 from parity_tests.sweep import USUAL, sweep_cases
 
 ROOT = Path(__file__).parents[2]
+FORMS = ROOT / "odconv_torch" / "layers" / "forms"
 PACKAGES = {"odconv_torch": "d", "odconv_paddle": "D", "odconv_keras": "D"}
 DYNAMIC = [kind for kind in KINDS if kind != "static"]
 
@@ -55,7 +56,17 @@ def test_packages_have_parallel_files():
             "tools/sublayers.py",
         },
         "odconv_paddle": {"layers/per_sample.py"},  # in odconv_keras it is layers/conv.py
-        "odconv_torch": {"layers/per_sample.py", "timm.py"},
+        "odconv_torch": {
+            "calibrate.py",  # the other packages have one form of the convolution
+            "layers/attentions.py",
+            "layers/costs.py",
+            "layers/pooling.py",
+            "layers/strategy.py",
+            "layers/window.py",
+            "timm.py",
+            "tools/strategy.py",
+            *(f"layers/forms/{path.name}" for path in FORMS.glob("*.py")),
+        },
     }
     files = {
         package: {str(p.relative_to(ROOT / package)) for p in (ROOT / package).rglob("*.py")}

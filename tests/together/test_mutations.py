@@ -59,9 +59,9 @@ MUTATIONS = (
     ),
     Mutation(
         "two axes of a square kernel swapped inside a layer",
-        "odconv_torch/layers/per_sample.py",
-        "kernels.flatten(0, 1),",
-        "kernels.flatten(0, 1).transpose(-1, -2),",
+        "odconv_torch/layers/functional.py",
+        "convolve(x, weight, attentions,",
+        "convolve(x, weight.transpose(-1, -2), attentions,",
         f"{PARITY} torch",
     ),
     Mutation(
@@ -96,7 +96,7 @@ MUTATIONS = (
         "three of four attentions divided by the temperature, PyTorch",
         "odconv_torch/layers/attention.py",
         "spatial = self._logits(self.spatial_fc, hidden)",
-        "spatial = None if self.spatial_fc is None else self.spatial_fc(hidden)",
+        "spatial = None if self.spatial_fc is None else pointwise(self.spatial_fc, hidden)",
         f"{PARITY} torch",
     ),
     Mutation(

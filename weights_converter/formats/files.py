@@ -10,6 +10,7 @@ from weights_converter.atomic import replacing
 from weights_converter.errors import UsageError, legible
 from weights_converter.formats.detect import detect
 from weights_converter.formats.growth import check_growth
+from weights_converter.formats.kept import kept_open
 from weights_converter.formats.keras_archive import read_archive
 from weights_converter.formats.keras_read import read_keras
 from weights_converter.formats.keras_shards import read_shards
@@ -34,6 +35,9 @@ from weights_converter.tensor import Checkpoint, Tensor
 
 # Formats whose arrays are in other files, each of which is as large as they are.
 _INDEXES = frozenset({"keras-index", "safetensors-index", "tensorflow"})
+
+# Formats that the HDF5 library reads.
+_HDF5 = frozenset({"keras-h5", "keras", "keras-index"})
 
 _READERS: Mapping[str, Callable[[Source, str | None], Checkpoint]] = MappingProxyType(
     {
@@ -76,14 +80,19 @@ def read(path: str | Path, key: str | None = None) -> Checkpoint:
         DamagedError: it is truncated, corrupt, or not a checkpoint.
         RefusedError: it holds something unsafe or unsupported.
         UsageError: `key` is needed, or names nothing.
-        MismatchError: only some names have the prefix of a wrapper.
     """
     source = Source.at(entry_point(Path(path)))
-    format = detect(source)
-    checkpoint = _READERS[format](source, key)
+    with kept_open():
+        format = detect(source)
+        checkpoint = _READERS[format](source, key)
     if format not in _INDEXES:
         check_growth(source, checkpoint.nbytes)
     return checkpoint
+
+
+def is_hdf5(path: str | Path) -> bool:
+    """Whether `read` would leave it to the HDF5 library; see `read` for the errors."""
+    return detect(Source.at(entry_point(Path(path)))) in _HDF5
 
 
 def write(

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import h5py
+import numpy as np
+from numpy.typing import NDArray
 
 from weights_converter.errors import ConverterError, legible
 from weights_converter.formats.h5_window import Positioned, Window
+from weights_converter.formats.kept import opened
 from weights_converter.formats.source import Source
 
 _ERRORS = (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError)
@@ -36,14 +39,41 @@ class Hdf5:
             DamagedError: the library cannot read it, or it has changed since it was inspected.
             RefusedError: it needs more memory than there is.
         """
-        with self.source.open() as handle:
-            try:
-                with h5py.File(self.view(handle), "r") as file:
-                    yield file
-            except ConverterError:
-                raise
-            except MemoryError as error:
-                raise self.source.refused("it needs more memory than there is") from error
-            except _ERRORS as error:
-                reason = legible(str(error).partition("\n")[0])
-                raise self.source.damaged(f"HDF5 cannot read it: {reason}") from error
+        with self._in_our_words(), opened(self, self._opened) as (handle, file):
+            self.source.check_unchanged(handle)  # it may have been open for long
+            yield file
+
+    def array(self, offset: int, length: int) -> NDArray[np.uint8]:
+        """`length` bytes of the HDF5 file, which its library has no part in reading.
+
+        Raises:
+            DamagedError: there are not as many, or the file has changed.
+        """
+        if offset + length > self.size:
+            raise self.source.truncated(f"byte {offset + length} is needed")
+        raw = np.empty(length, np.uint8)
+        with self._in_our_words(), opened(self.source, self.source.open) as handle:
+            self.source.check_unchanged(handle)
+            self.view(handle).fill(raw.data, offset)
+        return raw
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[BinaryIO, h5py.File]]:
+        with (
+            self._in_our_words(),
+            self.source.open() as handle,
+            h5py.File(self.view(handle), "r") as file,
+        ):
+            yield handle, file
+
+    @contextmanager
+    def _in_our_words(self) -> Iterator[None]:
+        try:
+            yield
+        except ConverterError:
+            raise
+        except MemoryError as error:
+            raise self.source.refused("it needs more memory than there is") from error
+        except _ERRORS as error:
+            reason = legible(str(error).partition("\n")[0])
+            raise self.source.damaged(f"HDF5 cannot read it: {reason}") from error

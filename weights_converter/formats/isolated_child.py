@@ -21,6 +21,7 @@ from weights_converter.formats.isolated_protocol import (
     pack_error,
     pack_index,
 )
+from weights_converter.formats.kept import kept_open
 from weights_converter.tensor import Tensor
 
 _OPEN_FILES = 64
@@ -84,8 +85,9 @@ def serve(answers: BinaryIO, path: Path, key: str | None, seconds: float) -> Non
     _limit_time(allowance(seconds, checkpoint.nbytes))
     _send(answers, CONTENT, pack_index(checkpoint))
     tensors = list(checkpoint.tensors.values())
-    while request := sys.stdin.buffer.read(REQUEST.size):
-        _answer(answers, tensors[REQUEST.unpack(request)[0]])
+    with kept_open():
+        while request := sys.stdin.buffer.read(REQUEST.size):
+            _answer(answers, tensors[REQUEST.unpack(request)[0]])
 
 
 def _answer(answers: BinaryIO, tensor: Tensor) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import h5py
 
+from weights_converter.dtypes import COMPLEX, FLOAT8, Array
 from weights_converter.errors import RefusedError, UsageError, legible
 from weights_converter.formats.hdf5_arrays import BF16_MARK
 from weights_converter.formats.keras_read import NAME
+from weights_converter.formats.write_behind import write_each
 from weights_converter.tensor import Tensor
 
-_UNKNOWN = {"F8_E4M3", "F8_E5M2"}
+_UNKNOWN = FLOAT8 | COMPLEX
 
 
 def write_keras(path: Path, tensors: list[Tensor], metadata: Mapping[str, str]) -> None:
@@ -24,8 +27,14 @@ def write_keras(path: Path, tensors: list[Tensor], metadata: Mapping[str, str]) 
     """
     check_writable(tensors)
     with h5py.File(path, "w") as file:
-        for tensor in tensors:
-            _write(file, tensor)
+        # Looking a long path up takes longer than most arrays do.
+        group = cache(file.require_group)
+
+        def add(tensor: Tensor, array: Array) -> None:
+            folder, _, number = tensor.name.rpartition("/")
+            _write(group(folder), number, tensor.dtype, array)
+
+        write_each(tensors, add)
         for name in sorted(metadata):
             file.attrs[name] = metadata[name]
 
@@ -42,11 +51,10 @@ def check_writable(tensors: list[Tensor]) -> None:
             raise RefusedError(f"{tensor.name}: a .weights.h5 file cannot hold {tensor.dtype}")
 
 
-def _write(file: h5py.File, tensor: Tensor) -> None:
-    array = tensor.read()
-    if tensor.dtype == "BF16":
+def _write(group: h5py.Group, number: str, dtype: str, array: Array) -> None:
+    if dtype == "BF16":
         array = array.view("V2")
     # Without times, the same arrays make the same bytes.
-    dataset = file.create_dataset(tensor.name, data=array, track_times=False)
-    if tensor.dtype == "BF16":
+    dataset = group.create_dataset(number, data=array, track_times=False)
+    if dtype == "BF16":
         dataset.attrs["dtype"] = BF16_MARK

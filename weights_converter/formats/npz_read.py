@@ -30,7 +30,7 @@ ENDING = ".npy"
 METADATA = "__metadata__"  # JSON in an array of one byte string
 DTYPES = "__dtypes__"  # the same: tags of arrays whose bits NumPy has no dtype for
 _LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
-_LONGEST_HEADER = 1 << 16
+_LONGEST_HEADER = 1 << 12  # that of 32 axes is shorter
 _LONGEST_TEXT = 1 << 26
 _HEADER = re.compile(
     rb"\{'descr': '([^'\\]{1,30})', 'fortran_order': (True|False), "

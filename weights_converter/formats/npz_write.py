@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from weights_converter.dtypes import CARRIERS, tag_of
+from weights_converter.dtypes import CARRIERS, Array, tag_of
 from weights_converter.errors import UsageError
 from weights_converter.formats.npz_read import DTYPES, ENDING, MAGIC, METADATA
+from weights_converter.formats.write_behind import write_each
 from weights_converter.formats.zip_write import ZipWriter
 from weights_converter.tensor import Tensor
 
@@ -29,9 +30,12 @@ def write_npz(path: Path, tensors: list[Tensor], metadata: Mapping[str, str]) ->
     nameless = {t.name: t.dtype for t in tensors if tag_of(CARRIERS[t.dtype]) != t.dtype}
     with path.open("wb") as handle:
         archive = ZipWriter(handle)
-        for tensor in tensors:
+
+        def add(tensor: Tensor, array: Array) -> None:
             header = _header(CARRIERS[tensor.dtype].str, tensor.shape)
-            archive.add(tensor.name + ENDING, header, tensor.read().data)
+            archive.add(tensor.name + ENDING, header, array.data)
+
+        write_each(tensors, add)
         for name, text in ((METADATA, metadata), (DTYPES, nameless)):
             if text:
                 raw = json.dumps(dict(text), sort_keys=True, ensure_ascii=True).encode()

@@ -14,7 +14,7 @@ from functools import partial
 from math import prod
 from types import MappingProxyType
 
-from weights_converter.dtypes import CARRIERS, Array, decode, is_shape, itemsize
+from weights_converter.dtypes import Array, decode, is_shape, itemsize
 from weights_converter.errors import UsageError, legible
 from weights_converter.formats.names import check_name, repeated
 from weights_converter.formats.paddle_program import (
@@ -111,7 +111,7 @@ def _entry(source: Source, place: int) -> _Entry:
         elif number == 2:
             shape += numbers(source, value)
     tag = _TYPES.get(kind)
-    if tag is None or tag not in CARRIERS:
+    if tag is None:
         raise source.unsupported(f"stores elements of Paddle's type {kind}, which is not supported")
     if not is_shape(shape):
         raise source.damaged(f"the tensor at byte {place} has an impossible shape")

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from weights_converter.dtypes import CARRIERS
+from weights_converter.dtypes import CARRIERS, FLOAT8, Array
 from weights_converter.errors import RefusedError
 from weights_converter.formats.pickle_emit import Emitter
+from weights_converter.formats.write_behind import write_each
 from weights_converter.tensor import Tensor
 
 # uint16 would come back as bfloat16, which Paddle stores that way, and float8 as int8.
-_LOST = {"U16", "U32", "U64", "F8_E4M3", "F8_E5M2"}
+_LOST = {"U16", "U32", "U64"} | FLOAT8
 
 
 def write_paddle(path: Path, tensors: list[Tensor], metadata: Mapping[str, str]) -> None:
@@ -30,12 +31,15 @@ def write_paddle(path: Path, tensors: list[Tensor], metadata: Mapping[str, str])
     emit = Emitter(protocol=4)
     emit.instruction("}(")
     with path.open("wb") as handle:
-        for tensor in tensors:
+
+        def add(tensor: Tensor, array: Array) -> None:
             emit.text(tensor.name)
             _array_header(emit, tensor)
             handle.write(emit.take())
-            handle.write(tensor.read().data)
+            handle.write(array.data)
             emit.instruction("tb")  # completes the state, and the array with it
+
+        write_each(tensors, add)
         emit.instruction("u.")
         handle.write(emit.take())
 

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from weights_converter.errors import ConverterError, legible
 from weights_converter.formats.pickle_calls import Vocabulary
 from weights_converter.formats.pickle_stream import LITERALS, Stream
-from weights_converter.formats.pickle_values import BadCall, Buildable, Global, Inert
+from weights_converter.formats.pickle_values import BadCall, Buildable, Global, Inert, Unsupported
 
 MOST_INSTRUCTIONS = 1_000_000  # a large network with its optimizer state takes 100 000
 DEEPEST = 200  # tuples in tuples
@@ -98,10 +98,15 @@ class Machine:
         return self._stream.source.damaged(f"{fact} (byte {self._at} of its pickle)")
 
     def _pop(self) -> object:
+        value = self._top()
+        del self._stack[-1]
+        return value
+
+    def _top(self) -> object:
         # What lies under a mark belongs to what is being built.
         if len(self._stack) <= (self._marks[-1] if self._marks else 0):
             raise self._damaged("an instruction lacks its operand")
-        return self._stack.pop()
+        return self._stack[-1]
 
     def _pop_to_mark(self) -> list[object]:
         if not self._marks:
@@ -110,11 +115,6 @@ class Machine:
         items = self._stack[start:]
         del self._stack[start:]
         return items
-
-    def _top(self) -> object:
-        value = self._pop()
-        self._stack.append(value)
-        return value
 
     def _mark(self) -> None:
         self._marks.append(len(self._stack))
@@ -212,6 +212,8 @@ class Machine:
             value = self._vocabulary.call(function.name, arguments)
         except BadCall as bad:
             raise self._refused(f"it calls {function.name} {bad}") from None
+        except Unsupported as lack:
+            raise self._stream.source.unsupported(str(lack), lack.help) from None
         if type(value) is tuple:
             self._push_tuple(value)
         else:

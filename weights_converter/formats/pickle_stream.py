@@ -12,48 +12,54 @@ from weights_converter.formats.source import Source
 
 INLINE = 4096  # longer strings stay in the file; names are shorter, arrays are not worth a copy
 _LONGEST_LINE = 256
+_BLOCK = 1 << 13
 
 
 class Stream:
-    """Reads forward through bytes `start` to `end` of a file."""
+    """Reads forward through bytes `start` to `end` of a file, a block of them at a time."""
 
     def __init__(self, source: Source, handle: BinaryIO, start: int, end: int) -> None:
         self.source = source
-        self._handle, self._start, self._next, self._end = handle, start, start, end
-        handle.seek(start)
+        self._handle, self._start, self._length = handle, start, end - start
+        # The block begins at byte `_base` of the pickle; its first `_used` bytes were taken.
+        self._block, self._base, self._used = b"", 0, 0
 
     @property
     def position(self) -> int:
         """Bytes from the start of the pickle to the next one."""
-        return self._next - self._start
+        return self._base + self._used
 
     @property
     def left(self) -> int:
-        return self._end - self._next
+        return self._length - self.position
 
     def take(self, length: int) -> bytes:
-        self._advance(length)
-        taken = self._handle.read(length)
-        if len(taken) != length:
-            raise self.source.truncated(f"byte {self._next} is needed")
+        end = self._used + length
+        if end > len(self._block):
+            self._refill(length)
+            end = length
+        taken = self._block[self._used : end]
+        self._used = end
         return taken
 
     def skip(self, length: int) -> int:
         """Leaves `length` bytes out and returns where in the file they are."""
-        self._advance(length)
-        self._handle.seek(self._next)
-        return self._next - length
+        self._check_left(length)
+        place = self.position
+        self._block, self._base, self._used = b"", place + length, 0
+        return self._start + place
 
     def number(self, code: struct.Struct) -> int:
         value: int = code.unpack(self.take(code.size))[0]
         return value
 
     def line(self) -> str:
-        line = self._handle.readline(min(_LONGEST_LINE, self.left))
-        self._next += len(line)
-        if not line.endswith(b"\n"):
-            raise self.source.damaged(f"the name at byte {self.position - len(line)} has no end")
-        return self.decoded(line[:-1])
+        if self._block.find(b"\n", self._used) < 0:
+            self._refill(min(_LONGEST_LINE, self.left))
+        length = self._block.find(b"\n", self._used, self._used + _LONGEST_LINE) - self._used
+        if length < 0:
+            raise self.source.damaged(f"the name at byte {self.position} has no end")
+        return self.decoded(self.take(length + 1)[:-1])
 
     def decoded(self, raw: bytes) -> str:
         try:
@@ -63,10 +69,19 @@ class Stream:
                 f"the text before byte {self.position} is not UTF-8"
             ) from None
 
-    def _advance(self, length: int) -> None:
+    def _refill(self, length: int) -> None:
+        """Makes the next `length` bytes, or more, the block."""
+        self._check_left(length)
+        self._base, self._used = self.position, 0
+        self._handle.seek(self._start + self._base)
+        self._block = self._handle.read(min(max(length, _BLOCK), self._length - self._base))
+        if len(self._block) < length:
+            raise self.source.truncated(f"byte {self._start + self._base + length} is needed")
+
+    def _check_left(self, length: int) -> None:
         if length > self.left:
-            raise self.source.truncated(f"its pickle needs byte {self._next + length}")
-        self._next += length
+            end = self._start + self.position + length
+            raise self.source.truncated(f"its pickle needs byte {end}")
 
 
 Literal: TypeAlias = Callable[[Stream], object]

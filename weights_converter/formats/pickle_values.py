@@ -9,6 +9,19 @@ class BadCall(Exception):
     """A recognised name used in a way that no checkpoint does; the text goes after the name."""
 
 
+class Unsupported(Exception):
+    """A call that checkpoints do make, for something that is not supported.
+
+    Args:
+        fact: goes after the name of the file.
+        help: what to do.
+    """
+
+    def __init__(self, fact: str, help: str) -> None:
+        super().__init__(fact)
+        self.help = help
+
+
 @dataclass(frozen=True)
 class Global:
     """The name of something in some module. It is compared with names, never looked up."""

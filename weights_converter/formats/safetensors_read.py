@@ -13,7 +13,6 @@ from math import prod
 
 from weights_converter.dtypes import CARRIERS, Array, decode, is_shape, itemsize
 from weights_converter.errors import UsageError, legible
-from weights_converter.formats import state_dict
 from weights_converter.formats.names import check_name
 from weights_converter.formats.safetensors_json import json_object
 from weights_converter.formats.source import Source
@@ -24,6 +23,7 @@ LONGEST_HEADER = 100_000_000  # as in the library
 METADATA = "__metadata__"
 # `paddle.save(..., safetensors=True)` says nothing of itself; only Paddle calls a variance so.
 _PADDLE_ENDING = "._variance"
+UNKNOWN = frozenset({"C128"})
 _FIELDS = {"dtype", "shape", "data_offsets"}
 
 
@@ -73,13 +73,11 @@ def assembled(
     source: Source, format: str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
 ) -> Checkpoint:
     """A checkpoint of arrays that no dict was around."""
-    names, notes = state_dict.stripped(source, list(tensors))
-    pairs = zip(names, tensors.values(), strict=True)
-    renamed = {name: tensor.renamed(name) for name, tensor in pairs}
     layout = "torch"
-    if any(name.endswith(_PADDLE_ENDING) for name in names):
-        layout, notes = "paddle", (*notes, "its names are those of a Paddle model")
-    return Checkpoint(source.path, format, layout, renamed, metadata, {}, notes)
+    notes: tuple[str, ...] = ()
+    if any(name.endswith(_PADDLE_ENDING) for name in tensors):
+        layout, notes = "paddle", ("its names are those of a Paddle model",)
+    return Checkpoint(source.path, format, layout, tensors, metadata, {}, notes)
 
 
 def _metadata(source: Source, metadata: object) -> dict[str, str]:
@@ -93,7 +91,7 @@ def _entry(source: Source, name: str, fields: object, start: int) -> _Entry:
     if type(fields) is not dict or set(fields) != _FIELDS:
         raise source.refused(f"{shown} is not described by {', '.join(sorted(_FIELDS))}")
     tag, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
-    if not isinstance(tag, str) or tag not in CARRIERS:
+    if not isinstance(tag, str) or tag not in CARRIERS.keys() - UNKNOWN:
         raise source.unsupported(f"stores {shown} as {legible(str(tag))}, which is not supported")
     if type(shape) is not list or not is_shape(shape):
         raise source.damaged(f"{shown} has an impossible shape")

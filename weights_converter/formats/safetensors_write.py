@@ -11,23 +11,44 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from weights_converter.dtypes import itemsize
-from weights_converter.formats.safetensors_read import LENGTH_BYTES, METADATA
+from weights_converter.errors import MismatchError, RefusedError
+from weights_converter.formats.late_metadata import LateMetadata
+from weights_converter.formats.safetensors_read import LENGTH_BYTES, METADATA, UNKNOWN
+from weights_converter.formats.write_behind import write_each
 from weights_converter.tensor import Tensor
 
 
 def write_safetensors(path: Path, tensors: list[Tensor], metadata: Mapping[str, str]) -> None:
-    """The arrays in the library's order: wide elements first, so that all are aligned."""
+    """The arrays in the library's order: wide elements first, so that all are aligned.
+
+    Raises:
+        RefusedError: the format has no such dtype as an array's.
+        MismatchError: `metadata` has another length than its draft.
+    """
+    ordered = _ordered(tensors)
     with path.open("wb") as handle:
-        for part in content(tensors, metadata):
-            handle.write(part)
+        start = handle.seek(len(_header(ordered, LateMetadata.draft_of(metadata))))
+        write_each(ordered, lambda tensor, array: handle.write(array.data))
+        header = _header(ordered, metadata)
+        if len(header) != start:
+            raise MismatchError(f"a header of {len(header)} bytes, {start} were announced")
+        handle.seek(0)
+        handle.write(header)
 
 
 def content(tensors: list[Tensor], metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:
-    """The bytes of the file, of which one array is in memory at a time."""
-    ordered = sorted(tensors, key=lambda tensor: (-itemsize(tensor.dtype), tensor.name))
+    """The bytes of the file from the first to the last, one array in memory at a time."""
+    ordered = _ordered(tensors)
     yield _header(ordered, metadata)
     for tensor in ordered:
         yield tensor.read().data
+
+
+def _ordered(tensors: list[Tensor]) -> list[Tensor]:
+    for tensor in tensors:
+        if tensor.dtype in UNKNOWN:
+            raise RefusedError(f"{tensor.name}: safetensors cannot hold {tensor.dtype}")
+    return sorted(tensors, key=lambda tensor: (-itemsize(tensor.dtype), tensor.name))
 
 
 def _header(tensors: list[Tensor], metadata: Mapping[str, str]) -> bytes:

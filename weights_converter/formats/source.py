@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weights_converter.errors import DamagedError, FileError, RefusedError, legible
+from weights_converter.formats.kept import opened
 
 CHUNK = 1 << 20
 
@@ -59,7 +60,8 @@ class Source:
         if outside:
             raise self.refused(
                 f"{legible(name)} beside it is a link to another folder",
-                "put copies of the files into one folder",
+                "put copies of the files into one folder: cp -rL FOLDER COPY, or for those of "
+                "Hugging Face's cache, hf download --local-dir FOLDER REPOSITORY",
             )
         return Source.at(path)
 
@@ -69,10 +71,17 @@ class Source:
             handle = self.path.open("rb")
         except OSError as error:
             raise FileError(f"cannot read {self.name}: {_reason(error)}") from error
-        if _stamp(os.fstat(handle.fileno())) != self.stamp:
+        try:
+            self.check_unchanged(handle)
+        except DamagedError:
             handle.close()
-            raise DamagedError(f"{self.name} has changed while it was being read", "start again")
+            raise
         return handle
+
+    def check_unchanged(self, handle: BinaryIO) -> None:
+        """Raises DamagedError if the file is no longer the one that was inspected."""
+        if _stamp(os.fstat(handle.fileno())) != self.stamp:
+            raise DamagedError(f"{self.name} has changed while it was being read", "start again")
 
     def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes, or DamagedError."""
@@ -83,7 +92,8 @@ class Source:
         if offset + length > self.size:
             raise self.truncated(f"byte {offset + length} is needed")
         raw = np.empty(length, np.uint8)
-        with self.open() as handle:
+        with opened(self, self.open) as handle:
+            self.check_unchanged(handle)  # it may have been open for long
             handle.seek(offset)
             if handle.readinto(raw.data) != length:  # type: ignore[attr-defined]
                 raise self.truncated(f"byte {offset + length} could not be read")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from weights_converter.errors import DamagedError, MismatchError, UsageError, legible
+from weights_converter.errors import DamagedError, UsageError, legible
 from weights_converter.formats.names import check_name
 from weights_converter.formats.pickle_values import Inert
 from weights_converter.formats.source import Source
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights")
-_PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and of torch.compile
 _MOST_SHOWN = 8
 
 
@@ -31,7 +30,6 @@ def find(
 
     Raises:
         UsageError: several state dicts are there and `key` does not choose, or `key` is wrong.
-        MismatchError: a wrapper's prefix is on some names only.
         DamagedError: there is no state dict.
         RefusedError: a name is unusable.
     """
@@ -41,16 +39,14 @@ def find(
     chosen = _choose(source, content, is_array, key)
     state = content if chosen is None else content[chosen]
     arrays = {check_name(source, name): v for name, v in state.items() if is_array(v)}
-    names, notes = stripped(source, list(arrays))
-    if chosen is not None:
-        notes = (f"the state dict is under {legible(chosen)!r}", *notes)
+    notes = () if chosen is None else (f"the state dict is under {legible(chosen)!r}",)
     scalars = _scalars(content)
     beside = [] if chosen is None else [name for name in content if name != chosen]
     others = beside + [name for name, value in state.items() if not is_array(value)]
     left_out = [name for name in others if name not in scalars]
     if left_out:
         notes = (*notes, f"left out: {_listed(left_out)}")
-    return Found(dict(zip(names, arrays.values(), strict=True)), scalars, notes)
+    return Found(arrays, scalars, notes)
 
 
 def _choose(
@@ -95,32 +91,6 @@ def _asked_for(source: Source, inside: Mapping[str, int], key: str) -> str:
 
 def _is_wrapper(name: str) -> bool:
     return name in _WRAPPERS or name.endswith("_ema") or name.startswith("ema")
-
-
-def stripped(source: Source, names: list[str]) -> tuple[list[str], tuple[str, ...]]:
-    """`names` without the prefixes that all of them have, and a note for each prefix.
-
-    Raises:
-        MismatchError: a prefix is on some names only.
-    """
-    notes: tuple[str, ...] = ()
-    while prefix := _common_prefix(source, names):
-        names = [name.removeprefix(prefix) for name in names]
-        notes = (*notes, f"stripped the prefix {prefix!r} from all names")
-    return names, notes
-
-
-def _common_prefix(source: Source, names: list[str]) -> str | None:
-    for prefix in _PREFIXES:
-        count = sum(name.startswith(prefix) and name != prefix for name in names)
-        if names and count == len(names):
-            return prefix
-        if count:
-            raise MismatchError(
-                f"{source.name}: {count} of {len(names)} names start with {prefix!r}",
-                "a wrapper puts its prefix on all names; were two state dicts merged?",
-            )
-    return None
 
 
 def _scalars(content: dict[object, object]) -> dict[str, int | float | str]:

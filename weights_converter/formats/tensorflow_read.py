@@ -55,7 +55,7 @@ def read_tensorflow(source: Source, key: str | None) -> Checkpoint:
     notes: tuple[str, ...] = ()
     if len(names) < len(variables):
         notes = (f"left out {len(variables) - len(names)} variables of the training or repeated",)
-    return Checkpoint(source.path, FORMAT, "keras", tensors, {}, {}, notes)
+    return Checkpoint(source.path, FORMAT, "tensorflow", tensors, {}, {}, notes)
 
 
 def _shards(source: Source, bundle: Bundle) -> dict[int, Source]:

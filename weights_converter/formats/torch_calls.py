@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from weights_converter.dtypes import CARRIERS, is_shape, itemsize
+from weights_converter.dtypes import is_shape, itemsize
 from weights_converter.formats.pickle_calls import (
     PYTHON_CALLS,
     PYTHON_CLASSES,
@@ -16,7 +16,7 @@ from weights_converter.formats.pickle_calls import (
     Vocabulary,
 )
 from weights_converter.formats.pickle_numpy import NUMPY_CALLS, NUMPY_NAMES
-from weights_converter.formats.pickle_values import BadCall, Global
+from weights_converter.formats.pickle_values import BadCall, Global, Unsupported
 from weights_converter.formats.torch_views import Storage, View
 
 STORAGES: Mapping[str, str] = MappingProxyType(
@@ -87,8 +87,6 @@ def storage_of(reference: object) -> Storage:
     if not (isinstance(key, str) and key.isalnum()) or type(numel) is not int or numel < 0:
         raise BadCall("with an odd key or length")
     tag = _STORAGE_NAMES[cls.name]
-    if tag not in CARRIERS:
-        raise BadCall(f"of {tag} elements, which are not supported")
     return Storage(key, tag, numel * itemsize(tag))
 
 
@@ -140,16 +138,16 @@ def _rebuild_untyped(arguments: Arguments) -> object:
     if not 7 <= len(arguments) <= 8 or type(arguments[6]) is not Global:
         raise BadCall("with odd arguments")
     _refuse_lazy_bits(arguments[7:])
-    tag = _DTYPE_NAMES.get(arguments[6].name)
-    if tag is not None and tag not in CARRIERS:
-        raise BadCall(f"for {tag} elements, which are not supported")
-    return view_of(arguments[0], tag, arguments[1:4])
+    return view_of(arguments[0], _DTYPE_NAMES.get(arguments[6].name), arguments[1:4])
 
 
 def _refuse_lazy_bits(metadata: Arguments) -> None:
     """torch marks a conjugated or negated view instead of computing it."""
     if metadata and metadata[0]:
-        raise BadCall("for a conjugated or negated view; save a clone of it")
+        raise Unsupported(
+            "holds a conjugated or negated view, which torch computes when it is used",
+            "save tensor.resolve_conj().resolve_neg() in its place",
+        )
 
 
 def _rebuild_parameter(arguments: Arguments) -> object:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 
 from weights_converter.formats.pickle_emit import Emitter
 from weights_converter.formats.torch_calls import DTYPES, STORAGES, UNTYPED
 from weights_converter.formats.torch_read import METADATA
+from weights_converter.formats.write_behind import write_each
 from weights_converter.formats.zip_write import ZipWriter
 from weights_converter.tensor import Tensor
 
@@ -30,11 +32,11 @@ def write_torch(path: Path, tensors: list[Tensor], metadata: Mapping[str, str]) 
         archive = ZipWriter(handle)
         archive.add(f"{_ROOT}/data.pkl", _pickle(tensors))
         archive.add(f"{_ROOT}/byteorder", b"little")
-        if metadata:
+        keys = count()
+        write_each(tensors, lambda _, array: archive.add(f"{_ROOT}/data/{next(keys)}", array.data))
+        if metadata:  # last, as it may tell of the arrays
             text = json.dumps(dict(metadata), sort_keys=True, ensure_ascii=True)
             archive.add(f"{_ROOT}/{METADATA}", text.encode())
-        for index, tensor in enumerate(tensors):
-            archive.add(f"{_ROOT}/data/{index}", tensor.read().data)
         archive.add(f"{_ROOT}/version", b"3\n")
         archive.close()
 

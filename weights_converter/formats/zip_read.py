@@ -97,12 +97,12 @@ def _directory_span(source: Source) -> tuple[int, int, int]:
     """(number of entries, start of the directory, its end)"""
     place = source.size - zr.END.size
     if place < 0:
-        raise source.truncated("the directory at the end of its archive is missing")
+        raise source.truncated("the directory of its archive should follow")
     magic, disk, start_disk, here, count, size, start, comment = zr.END.unpack(
         source.read(place, zr.END.size)
     )
     if magic != zr.END_MAGIC or comment:
-        raise source.truncated("the directory at the end of its archive is missing")
+        raise source.truncated("the directory of its archive should follow")
     if disk or start_disk or here != count:
         raise source.refused("its archive has several parts")
     locator = place - zr.LOCATOR64.size
@@ -184,11 +184,13 @@ def _check_kind(source: Source, entry: Entry) -> None:
 
 
 def _with_data(source: Source, entry: Entry) -> Entry:
-    fields = zr.LOCAL.unpack(source.read(entry.header, zr.LOCAL.size))
-    name = source.read(entry.header + zr.LOCAL.size, fields[9])
-    if fields[0] != zr.LOCAL_MAGIC or name != entry.name.encode() or fields[3] != entry.method:
+    name = entry.name.encode()
+    header = source.read(entry.header, zr.LOCAL.size + len(name))
+    fields = zr.LOCAL.unpack_from(header)
+    named = fields[9] == len(name) and header[zr.LOCAL.size :] == name
+    if fields[0] != zr.LOCAL_MAGIC or not named or fields[3] != entry.method:
         raise source.refused(f"{legible(entry.name)} differs between directory and content")
-    data = entry.header + zr.LOCAL.size + fields[9] + fields[10]
+    data = entry.header + len(header) + fields[10]
     if data + entry.stored > source.size:
         raise source.truncated(f"{_shown_content(entry)} ends at byte {data + entry.stored}")
     return replace(entry, data=data)

@@ -1,0 +1,94 @@
+"""What is measured: a layer or a network, one kind of convolution, one mode, one batch size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from odconv_spec import BackboneSpec, ConvChoice, ConvSpec, model_spec
+
+STATIC, PUBLISHED, OURS = VARIANTS = ("static", "published", "ours")
+INFERENCE, TRAINING = MODES = ("inference", "training")
+LAYERS, NETWORKS, MEMORY, SCALING = GROUPS = ("layers", "networks", "memory", "scaling")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution of a backbone; `size` is the height and the width of its input."""
+
+    in_channels: int
+    out_channels: int
+    size: int
+    kernel: int = 3
+    stride: int = 1
+    depthwise: bool = False
+
+    def spec(self, kind: str, **options: Any) -> ConvSpec:
+        return ConvChoice.of(kind, **options)(
+            in_channels=self.in_channels,
+            out_channels=self.out_channels,
+            kernel_size=self.kernel,
+            stride=self.stride,
+            padding=self.kernel // 2,
+            groups=self.in_channels if self.depthwise else 1,
+        )
+
+    def __str__(self) -> str:
+        """Such as "64-64-56-3x3": channels in and out, size of the map, kernel."""
+        name = f"{self.in_channels}-{self.out_channels}-{self.size}-{self.kernel}x{self.kernel}"
+        step = f"-stride{self.stride}" if self.stride > 1 else ""
+        return f"{name}{'-depthwise' if self.depthwise else ''}{step}"
+
+
+@dataclass(frozen=True)
+class Network:
+    """A backbone by the name of its static form."""
+
+    name: str
+    size: int = 224
+    in_channels: int = 3
+
+    def spec(self, kind: str, **options: Any) -> BackboneSpec:
+        return model_spec(self.name if kind == "static" else f"{kind}_{self.name}", **options)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison of up to three variants of the same thing.
+
+    Attributes:
+        group: one of `GROUPS`.
+        subject: what is run.
+        kind: "od", "dy" or "cond".
+        kernel_num: kernels that are mixed.
+        mode: one of `MODES`.
+        batch: samples in a run.
+        variants: some of `VARIANTS`; where time is short the published one is left out.
+    """
+
+    group: str
+    subject: Layer | Network
+    kind: str
+    kernel_num: int
+    mode: str
+    batch: int
+    variants: tuple[str, ...] = VARIANTS
+
+    @property
+    def id(self) -> str:
+        conv = f"{self.kind}-{self.kernel_num}x"
+        return f"{self.group}/{self.subject}/{conv}/{self.mode}/batch-{self.batch}"
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(batch, in, height, width)"""
+        subject = self.subject
+        return (self.batch, subject.in_channels, subject.size, subject.size)
+
+    def spec(self, variant: str) -> ConvSpec | BackboneSpec:
+        if variant == STATIC:
+            return self.subject.spec("static")
+        return self.subject.spec(self.kind, kernel_num=self.kernel_num)

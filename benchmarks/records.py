@@ -1,0 +1,93 @@
+"""What was measured of a case, and the ratios that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median, quantiles
+from typing import Any, NamedTuple
+
+from benchmarks.cases import Case
+
+
+class Spread(NamedTuple):
+    """The median and the quartiles around it."""
+
+    low: float
+    median: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        if len(values) == 1:
+            return cls(values[0], values[0], values[0])
+        low, _, high = quantiles(values, n=4, method="inclusive")
+        return cls(low, median(values), high)
+
+
+@dataclass(frozen=True)
+class Record:
+    """The figures of one case in one runtime.
+
+    Attributes:
+        runtime: such as "keras-jax".
+        case: `Case.id`.
+        group: one of `benchmarks.cases.GROUPS`.
+        subject: the layer or network.
+        kind: "od", "dy" or "cond".
+        kernel_num: kernels that are mixed.
+        mode: "inference" or "training".
+        batch: samples in a run.
+        unit: "ms" of a run, or "MiB" at the peak.
+        figures: variant -> one figure a round.
+        difference: largest difference of ours and the published over the largest value, if both
+            were run.
+        strategy: the one that ours was forced to, or "auto".
+    """
+
+    runtime: str
+    case: str
+    group: str
+    subject: str
+    kind: str
+    kernel_num: int
+    mode: str
+    batch: int
+    unit: str
+    figures: Mapping[str, Sequence[float]]
+    difference: float | None
+    strategy: str
+
+    @classmethod
+    def of(cls, case: Case, **measured: Any) -> Record:
+        return cls(
+            case=case.id,
+            group=case.group,
+            subject=str(case.subject),
+            kind=case.kind,
+            kernel_num=case.kernel_num,
+            mode=case.mode,
+            batch=case.batch,
+            **measured,
+        )
+
+    def spread(self, variant: str) -> Spread | None:
+        """None if the variant was not run."""
+        return Spread.of(self.figures[variant]) if variant in self.figures else None
+
+    def ratio(self, variant: str, over: str) -> Spread | None:
+        """Of neighbouring runs; None if one of the two was not run."""
+        if not {variant, over} <= self.figures.keys():
+            return None
+        pairs = zip(self.figures[variant], self.figures[over], strict=True)
+        return Spread.of([a / b for a, b in pairs])
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON, with the medians and ratios beside the figures that they come from."""
+        medians = {name: Spread.of(values).median for name, values in self.figures.items()}
+        ratios = {}
+        for variant, over in (("ours", "static"), ("published", "static"), ("published", "ours")):
+            found = self.ratio(variant, over)
+            if found is not None:
+                ratios[f"{variant} / {over}"] = found._asdict()
+        return asdict(self) | {"medians": medians, "ratios": ratios}

@@ -1,0 +1,144 @@
+"""Which cases are measured: a few in minutes, or all of them in hours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from itertools import product
+
+from benchmarks.cases import (
+    GROUPS,
+    INFERENCE,
+    LAYERS,
+    MEMORY,
+    MODES,
+    NETWORKS,
+    OURS,
+    SCALING,
+    STATIC,
+    TRAINING,
+    Case,
+    Layer,
+    Network,
+)
+
+CONVS = (("od", 1), ("od", 4), ("dy", 4), ("cond", 8))
+BATCHES = (1, 8, 32)
+RESNET18 = Network("resnet18")
+RESNET50 = Network("resnet50")
+MOBILENETV2 = Network("mobilenetv2_100")
+
+OF_EACH_DEPTH = (Layer(64, 64, 56), Layer(128, 128, 28), Layer(256, 256, 14), Layer(512, 512, 7))
+WIDENING = (Layer(256, 64, 56, kernel=1), Layer(512, 2048, 7, kernel=1))
+SHAPES = (
+    *OF_EACH_DEPTH,
+    Layer(64, 128, 56, stride=2),
+    Layer(256, 512, 14, stride=2),
+    *WIDENING,
+    Layer(64, 256, 56, kernel=1),
+    Layer(1024, 256, 14, kernel=1),
+    Layer(2048, 512, 7, kernel=1),
+    Layer(16, 96, 112, kernel=1),
+    Layer(144, 24, 56, kernel=1),
+    Layer(32, 192, 28, kernel=1),
+    Layer(384, 64, 14, kernel=1),
+    Layer(960, 160, 7, kernel=1),
+    Layer(32, 32, 112, depthwise=True),
+    Layer(96, 96, 112, stride=2, depthwise=True),
+    Layer(144, 144, 56, depthwise=True),
+    Layer(192, 192, 28, depthwise=True),
+    Layer(384, 384, 14, depthwise=True),
+    Layer(960, 960, 7, depthwise=True),
+)
+SHORT_SHAPES = (
+    *OF_EACH_DEPTH,
+    *WIDENING,
+    Layer(16, 96, 112, kernel=1),
+    Layer(960, 160, 7, kernel=1),
+    Layer(144, 144, 56, depthwise=True),
+    Layer(960, 960, 7, depthwise=True),
+)
+FEW_SHAPES = (
+    Layer(256, 256, 14),
+    Layer(512, 512, 7),
+    Layer(256, 64, 56, kernel=1),
+    Layer(960, 960, 7, depthwise=True),
+)
+_PLAIN = (STATIC, OURS)  # the published formulation takes most of the time, so few networks show it
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The cases of the short or the long run, of some groups, whose id fits one of the patterns."""
+
+    long: bool = False
+    groups: Sequence[str] = GROUPS
+    patterns: Sequence[str] = ("*",)
+
+    def cases(self, runtime: str) -> Iterator[Case]:
+        every = _long() if self.long else _short_torch() if runtime == "torch" else _short_other()
+        for case in every:
+            fits = any(fnmatch(case.id, pattern) for pattern in self.patterns)
+            if fits and case.group in self.groups:
+                yield replace(case, variants=_PLAIN) if _takes_minutes(case, runtime) else case
+
+
+def _takes_minutes(case: Case, runtime: str) -> bool:
+    """XLA computes gradients of depthwise convolutions, one a sample, in seconds for each layer."""
+    subject = case.subject
+    depthwise = subject.depthwise if isinstance(subject, Layer) else subject == MOBILENETV2
+    return runtime == "keras-jax" and case.mode == TRAINING and depthwise
+
+
+def _short_torch() -> Iterator[Case]:
+    for mode, shape in product(MODES, SHORT_SHAPES):
+        yield Case(LAYERS, shape, "od", 1, mode, 8)
+        yield Case(LAYERS, shape, "od", 4, mode, 8)
+    for shape, (kind, kernel_num) in product(FEW_SHAPES, CONVS[2:]):
+        yield Case(LAYERS, shape, kind, kernel_num, TRAINING, 8)
+    yield Case(LAYERS, Layer(512, 512, 7), "od", 4, INFERENCE, 32)
+    for network in (RESNET18, RESNET50, MOBILENETV2):
+        yield Case(NETWORKS, network, "od", 1, INFERENCE, 8, _PLAIN)
+        yield Case(NETWORKS, network, "od", 4, INFERENCE, 1, _PLAIN)
+        yield Case(NETWORKS, network, "od", 4, INFERENCE, 8)
+    for kind, kernel_num in CONVS[2:]:
+        yield Case(NETWORKS, RESNET18, kind, kernel_num, INFERENCE, 8, _PLAIN)
+    yield Case(NETWORKS, RESNET18, "od", 1, TRAINING, 32, _PLAIN)
+    yield Case(NETWORKS, RESNET18, "od", 4, TRAINING, 32)
+    yield Case(NETWORKS, RESNET50, "od", 4, TRAINING, 8, _PLAIN)
+    yield Case(NETWORKS, MOBILENETV2, "od", 4, TRAINING, 32, _PLAIN)
+    yield from _scaling((1, 4, 16, 64), (1, 2, 4, 8), (INFERENCE,), _PLAIN)
+    yield Case(MEMORY, RESNET18, "od", 4, TRAINING, 32)
+
+
+def _short_other() -> Iterator[Case]:
+    for mode, shape in product(MODES, FEW_SHAPES):
+        yield Case(LAYERS, shape, "od", 4, mode, 8)
+    yield Case(NETWORKS, RESNET18, "od", 4, INFERENCE, 8, _PLAIN)
+    yield Case(NETWORKS, RESNET18, "od", 4, TRAINING, 8, _PLAIN)
+
+
+def _long() -> Iterator[Case]:
+    for shape, (kind, kernel_num), mode, batch in product(SHAPES, CONVS, MODES, BATCHES):
+        yield Case(LAYERS, shape, kind, kernel_num, mode, batch)
+    networks = (RESNET18, RESNET50, MOBILENETV2)
+    for network, (kind, kernel_num), mode, batch in product(networks, CONVS, MODES, BATCHES):
+        yield Case(NETWORKS, network, kind, kernel_num, mode, batch)
+    yield from _scaling((1, 2, 4, 8, 16, 32, 64), tuple(range(1, 9)), MODES)
+    for network in networks:
+        yield Case(MEMORY, network, "od", 4, TRAINING, 32)
+
+
+def _scaling(
+    batches: Sequence[int],
+    kernel_nums: Sequence[int],
+    modes: Sequence[str],
+    variants: tuple[str, ...] = Case.variants,
+) -> Iterator[Case]:
+    """One layer of each depth of ResNet18, over batch sizes and over numbers of kernels."""
+    for shape, mode in product(OF_EACH_DEPTH, modes):
+        for batch in sorted({*batches, 8}):
+            yield Case(SCALING, shape, "od", 4, mode, batch, variants)
+        for kernel_num in sorted({*kernel_nums} - {4}):
+            yield Case(SCALING, shape, "od", kernel_num, mode, 8, variants)

@@ -1,0 +1,130 @@
+"""Which formulation of a dynamic convolution takes the least time, by plain arithmetic.
+
+No formulation is the best everywhere. Where maps are large, the kernels of each sample cost little
+and arithmetic decides; where they are small and channels many, making and reading those kernels
+takes longer than using them. The time of each formulation is a sum of amounts of work times what a
+unit of it costs in a framework on a machine. Those few constants are measured; each framework's
+package has its own, and a command that measures them anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from odconv_spec.geometry import one_of
+
+AUTO = "auto"
+FORMS = ("grouped", "samples", "shared", "tiled", "patches")
+STRATEGIES = (AUTO, *FORMS)
+
+
+def check_strategy(strategy: object) -> str:
+    """`strategy` if there is such a one; otherwise raises ValueError."""
+    return one_of("strategy", strategy, STRATEGIES)
+
+
+@dataclass(frozen=True)
+class Work:
+    """One call of a layer.
+
+    Attributes:
+        batch: number of samples.
+        kernel_size: elements of one kernel, out * in // groups * taps.
+        columns: elements of one sample's patches, in * taps * positions; 0 where the map itself
+            is its patches, as for a pointwise kernel.
+        outputs: elements of one sample's output.
+        depth: elements of a kernel that one output sees, in // groups * taps.
+        kernel_num: number of kernels.
+        spatial: whether taps have an attention.
+    """
+
+    batch: int
+    kernel_size: int
+    columns: int
+    outputs: int
+    depth: int
+    kernel_num: int
+    spatial: bool
+
+    @property
+    def multiply_adds(self) -> int:
+        return self.batch * self.outputs * self.depth
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Nanoseconds for a unit of each kind of work.
+
+    Attributes:
+        conv: a multiply-add of a convolution with one kernel for all samples.
+        grouped: a multiply-add of a convolution with samples as groups.
+        sample: a multiply-add of a convolution of one sample.
+        product: a multiply-add of a batched matrix product.
+        kernel: an element of a kernel that is made for a sample.
+        mixing: an element of a kernel that is mixed into one.
+        tile: an element of a kernel that is made for a sample, and stays in the cache.
+        column: an element of the patches.
+        output: an element of the output of one kernel.
+        call: a call of the framework.
+    """
+
+    conv: float
+    grouped: float
+    sample: float
+    product: float
+    kernel: float
+    mixing: float
+    tile: float
+    column: float
+    output: float
+    call: float
+
+
+def amounts(form: str, work: Work) -> Mapping[str, float]:
+    """How many units of each kind of work a formulation takes; names are those of `Costs`."""
+    kernels = work.batch * work.kernel_size
+    mixed = kernels * (work.kernel_num if work.kernel_num > 1 else 0)
+    columns = work.batch * work.columns
+    if form == "grouped":
+        rate = "conv" if work.batch == 1 else "grouped"
+        return {rate: work.multiply_adds, "kernel": kernels, "mixing": mixed, "call": 1}
+    if form == "samples":
+        return {
+            "sample": work.multiply_adds,
+            "kernel": kernels,
+            "mixing": mixed,
+            "call": work.batch,
+        }
+    if form == "shared":
+        return {
+            "conv": work.multiply_adds * work.kernel_num,
+            "column": columns if work.spatial else 0,
+            "output": work.batch * work.outputs * work.kernel_num,
+            "call": 1,
+        }
+    if form == "tiled":
+        return {
+            "product": work.multiply_adds,
+            "tile": kernels + mixed,
+            "column": columns,
+            "call": 1,
+        }
+    return {
+        "product": work.multiply_adds,
+        "kernel": kernels,
+        "mixing": mixed,
+        "column": columns,
+        "call": 1,
+    }
+
+
+def seconds(form: str, work: Work, costs: Costs) -> float:
+    """What the formulation takes, by the model."""
+    units: Mapping[str, float] = asdict(costs)
+    return 1e-9 * sum(units[kind] * amount for kind, amount in amounts(form, work).items())
+
+
+def cheapest(forms: tuple[str, ...], work: Work, costs: Costs) -> str:
+    """The one of `forms` that takes the least time, by the model."""
+    return min(forms, key=lambda form: seconds(form, work, costs))

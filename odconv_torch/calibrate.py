@@ -1,0 +1,160 @@
+"""`python -m odconv_torch.calibrate [FILE]`: what work costs on this machine.
+
+Times every form of the dynamic convolution on layers of different shapes, and finds the constants
+of the model of costs that explain the times best. Takes a few minutes; nothing else should run.
+Writes them as JSON to FILE or to standard output. `set_strategy(model, **load_costs(FILE))` uses
+them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, fields
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import torch
+
+from odconv_spec.cost import FORMS, Costs, Work, amounts
+from odconv_torch.layers.od_conv import ODConv2d
+from odconv_torch.layers.strategy import work_of
+from odconv_torch.layers.window import Window
+from odconv_torch.tools.strategy import set_strategy
+
+_RUNS = 5
+_STEPS = 2000  # of the search for constants
+_MOST_SECONDS = 1.0  # a form that takes longer is out of the question, and is not timed again
+
+
+class Shape(NamedTuple):
+    """A layer and its input."""
+
+    batch: int
+    in_channels: int
+    out_channels: int
+    size: int
+    kernel_size: int
+    kernel_num: int
+
+
+_SHAPES = tuple(
+    Shape(batch, *shape, kernel_num)
+    for batch in (1, 8, 32)
+    for shape in (
+        (64, 64, 56, 3),
+        (128, 128, 28, 3),
+        (256, 256, 14, 3),
+        (512, 512, 7, 3),
+        (64, 256, 56, 1),
+        (1024, 256, 14, 1),
+        (512, 2048, 7, 1),
+    )
+    for kernel_num in (1, 4)
+)
+
+
+def main(arguments: list[str]) -> int:
+    found = {"inference": calibrate(False), "training": calibrate(True)}
+    text = json.dumps({name: asdict(costs) for name, costs in found.items()}, indent=2)
+    if arguments:
+        Path(arguments[0]).write_text(text + "\n", encoding="utf-8")
+    else:
+        sys.stdout.write(text + "\n")
+    return 0
+
+
+def load_costs(path: str | Path) -> dict[str, Costs]:
+    """The constants that this command has written, as `set_strategy` takes them.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        return {name: Costs(**content[name]) for name in ("inference", "training")}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: expected the output of python -m odconv_torch.calibrate, found {error!r}"
+        ) from error
+
+
+def calibrate(training: bool, shapes: Iterable[Shape] = _SHAPES) -> Costs:
+    """The constants that explain the times of this machine."""
+    return fit(list(_measured(training, shapes)))
+
+
+def _measured(training: bool, shapes: Iterable[Shape]) -> Iterator[tuple[str, Work, float]]:
+    """(form, work, seconds) of each form and shape."""
+    for shape in shapes:
+        layer = ODConv2d(
+            shape.in_channels,
+            shape.out_channels,
+            shape.kernel_size,
+            padding=shape.kernel_size // 2,
+            kernel_num=shape.kernel_num,
+        ).train(training)
+        x = torch.randn(shape.batch, shape.in_channels, shape.size, shape.size)
+        x.requires_grad_(training)
+        for form in FORMS:
+            set_strategy(layer, form)
+            yield form, _work(layer, x), _seconds(layer, x, training)
+
+
+def _work(layer: ODConv2d, x: torch.Tensor) -> Work:
+    spec = layer.spec
+    window = Window(spec.strides, spec.pads, spec.dilations, spec.groups)
+    return work_of(x, layer.weight, spatial=spec.kernel != (1, 1), window=window)
+
+
+def _seconds(layer: ODConv2d, x: torch.Tensor, training: bool) -> float:
+    times = [_once(layer, x, training)]
+    while len(times) <= _RUNS and times[0] < _MOST_SECONDS:
+        times.append(_once(layer, x, training))
+    return median(times[1:] or times)
+
+
+def _once(layer: ODConv2d, x: torch.Tensor, training: bool) -> float:
+    start = time.perf_counter()
+    with torch.set_grad_enabled(training):
+        y = layer(x)
+        if training:
+            torch.autograd.backward(y, torch.ones_like(y))
+    return time.perf_counter() - start
+
+
+def fit(measured: list[tuple[str, Work, float]]) -> Costs:
+    """The constants, none below 0, with the least squares of relative errors."""
+    kinds = [field.name for field in fields(Costs)]
+    rows = []
+    for form, work, seconds in measured:
+        units = amounts(form, work)
+        rows.append([units.get(kind, 0) * 1e-9 / seconds for kind in kinds])
+    matrix = torch.tensor(rows, dtype=torch.float64)
+    scale = matrix.amax(0).clamp(min=1e-30)
+    found = _non_negative(matrix / scale) / scale
+    return Costs(**dict(zip(kinds, found.tolist(), strict=True)))
+
+
+def _non_negative(matrix: torch.Tensor) -> torch.Tensor:
+    """The x of which none is below 0 and for which matrix @ x is closest to ones.
+
+    One coordinate after the other is set to its best value.
+    """
+    found = torch.zeros(matrix.shape[1], dtype=matrix.dtype)
+    rest = torch.ones(len(matrix), dtype=matrix.dtype)
+    squares = matrix.square().sum(0).clamp(min=1e-30)
+    for step in range(_STEPS):
+        index = step % len(found)
+        column = matrix[:, index]
+        best = (found[index] + column @ rest / squares[index]).clamp(min=0)
+        rest -= column * (best - found[index])
+        found[index] = best
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

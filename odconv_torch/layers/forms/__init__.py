@@ -1,0 +1,1 @@
+"""The formulations of a dynamic convolution, which agree to rounding and differ in speed."""

@@ -1,0 +1,41 @@
+"""The samples as groups of one convolution.
+
+Side by side, as channels, all samples pass through one convolution of batch * groups groups. This
+is what the published code does with its kernels. It is one call, which suits depthwise layers and
+accelerators; the number of groups, and with it the batch size, is a constant of a recorded graph
+(https://github.com/pytorch/pytorch/issues/114354).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+from odconv_torch.layers.attentions import Attentions
+from odconv_torch.layers.forms.scaled import scaled
+from odconv_torch.layers.window import Window
+
+CONVS = (F.conv1d, F.conv2d, F.conv3d)  # by rank - 1
+
+
+def grouped(
+    x: torch.Tensor, weight: torch.Tensor, attentions: Attentions, window: Window
+) -> torch.Tensor:
+    x, kernels, after = scaled(x, weight, attentions, window)
+    y = conv_in_groups(x, kernels, window)
+    return y if after is None else y * after
+
+
+def conv_in_groups(x: torch.Tensor, kernels: torch.Tensor, window: Window) -> torch.Tensor:
+    """x (batch, in, *map) with kernels (batch, out, in // groups, *kernel)."""
+    x, window = window.symmetric(x)
+    y = CONVS[x.dim() - 3](
+        x.reshape(1, -1, *x.shape[2:]),  # `reshape`, because x may be channels_last
+        kernels.flatten(0, 1),
+        None,
+        window.stride,
+        window.sides,
+        window.dilation,
+        window.groups * x.shape[0],
+    )  # (1, batch * out, *map)
+    return y.reshape(x.shape[0], -1, *y.shape[2:])

@@ -1,0 +1,69 @@
+"""The patches of the map times the kernels, as one batched matrix product.
+
+It takes more memory, kernel positions times the input, but its graph holds for any batch size; so
+it is what a traced, compiled or exported graph holds.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import torch
+from torch.nn import functional as F
+
+from odconv_torch.layers.attentions import Attentions
+from odconv_torch.layers.forms.scaled import aggregate, aggregate_scaled
+from odconv_torch.layers.padding import pad
+from odconv_torch.layers.window import Window
+
+
+def patches(
+    x: torch.Tensor, weight: torch.Tensor, attentions: Attentions, window: Window
+) -> torch.Tensor:
+    """Scales the maps, whatever their size: a comparison would tie the graph to some sizes."""
+    if attentions.one_set_per_kernel(x.dim() - 2):
+        kernels = aggregate_scaled(weight, attentions, window.groups)
+        return _product(x, kernels.to(x.dtype), window)
+    if attentions.channel is not None:
+        x = x * attentions.channel
+    kernels = aggregate(weight, attentions.kernel)
+    if attentions.spatial is not None:
+        kernels = kernels * attentions.spatial
+    y = _product(x, kernels.expand(x.shape[0], *weight.shape[1:]).to(x.dtype), window)
+    return y if attentions.filter is None else y * attentions.filter
+
+
+def _product(x: torch.Tensor, kernels: torch.Tensor, window: Window) -> torch.Tensor:
+    taps = kernels.shape[3:]
+    columns = kernels.shape[2] * prod(taps)  # in // groups * kernel positions
+    views = _views(x, taps, window)
+    size = views.shape[2 + len(taps) :]
+    # `reshape` would compare strides, which ties an exported graph to some sizes of the map.
+    views = views.clone(memory_format=torch.contiguous_format)
+    views = views.view(x.shape[0], window.groups, columns, prod(size))
+    rows = kernels.reshape(x.shape[0], window.groups, kernels.shape[1] // window.groups, columns)
+    return (rows @ views).reshape(x.shape[0], kernels.shape[1], *size)
+
+
+def patches_of(x: torch.Tensor, taps: torch.Size, window: Window) -> torch.Tensor:
+    """What each tap of each group sees: (batch, groups, in // groups, taps, positions)."""
+    shape = (x.shape[0], window.groups, x.shape[1] // window.groups, prod(taps), -1)
+    if window.is_pointwise(taps):
+        return x.reshape(shape)
+    if x.dim() == 4:  # torch has a faster way for two axes
+        x, window = window.symmetric(x)
+        stride, dilation = window.stride, window.dilation
+        return F.unfold(x, tuple(taps), dilation, window.sides, stride).view(shape)
+    return _views(x, taps, window).reshape(shape)
+
+
+def _views(x: torch.Tensor, taps: torch.Size, window: Window) -> torch.Tensor:
+    """The same as a view of the padded map: (batch, in, *kernel, *map after convolution)."""
+    x, rank = pad(x, window.padding), len(taps)
+    for axis, (count, step, reach) in enumerate(
+        zip(taps, window.stride, window.dilation, strict=True), start=2
+    ):
+        x = x.unfold(axis, reach * (count - 1) + 1, step)[..., ::reach]
+    # `unfold` leaves the taps behind the map: (batch, in, *map, *kernel).
+    order = (*range(2 + rank, 2 + 2 * rank), *range(2, 2 + rank))
+    return x.permute(0, 1, *order)

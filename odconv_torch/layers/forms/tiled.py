@@ -1,0 +1,107 @@
+"""Some rows of the kernels of some samples at a time: made, used and forgotten in the cache.
+
+The kernels of all samples of a wide layer take more memory than the maps, and writing and reading
+them more time than the arithmetic. Here a tile of them is mixed, meets the patches of its samples,
+and its place is used for the next one. The derivative mixes the tiles again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from odconv_torch.layers.attentions import Attentions
+from odconv_torch.layers.forms.patches import patches_of
+from odconv_torch.layers.window import Window
+
+_SAMPLES = 8  # of one tile
+_TILE = 1 << 20  # its elements, about; 4 MiB of float32 stay in the caches of most processors
+
+
+def tiled(
+    x: torch.Tensor, weight: torch.Tensor, attentions: Attentions, window: Window
+) -> torch.Tensor:
+    """Mixes kernels that share their attentions."""
+    if attentions.channel is not None:
+        x = x * attentions.channel
+    size = window.output_size(x, weight.shape[3:])
+    columns = patches_of(x, weight.shape[3:], window)  # (batch, groups, in // groups, taps, places)
+    if attentions.spatial is not None:
+        columns = columns * attentions.spatial.reshape(x.shape[0], 1, 1, -1, 1)
+    columns = columns.to(x.dtype).flatten(2, 3)  # (batch, groups, in // groups * taps, places)
+    # (kernel_num, groups, out // groups, in // groups * taps)
+    bank = weight.to(x.dtype).unflatten(1, (window.groups, -1)).flatten(3)
+    mixing = attentions.kernel
+    if mixing is None:
+        mixing = x.new_ones(x.shape[0], 1)
+    y: torch.Tensor = _MixedProduct.apply(columns, bank, mixing.to(x.dtype))
+    y = y.reshape(x.shape[0], weight.shape[1], *size)
+    return y if attentions.filter is None else y * attentions.filter
+
+
+class _MixedProduct(torch.autograd.Function):
+    """(sum_k mixing[b, k] * bank[k]) @ columns[b] of each sample b, (batch, groups, rows, places).
+
+    Takes columns (batch, groups, depth, places), bank (kernel_num, groups, rows, depth) and mixing
+    (batch, kernel_num).
+    """
+
+    @staticmethod
+    def forward(columns: torch.Tensor, bank: torch.Tensor, mixing: torch.Tensor) -> torch.Tensor:
+        y = columns.new_empty(len(columns), *bank.shape[1:3], columns.shape[3])
+        for rows, tile in _tiles(bank):
+            for part in _parts(columns):
+                kernels = _kernels(mixing[part], tile)
+                y[part, :, rows] = kernels @ columns[part]
+        return y
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        columns, bank, mixing = ctx.saved_tensors
+        if torch.is_grad_enabled():  # somebody differentiates the derivative
+            y = torch.einsum("bk,kgrd,bgdp->bgrp", mixing, bank, columns)
+            return torch.autograd.grad(y, ctx.saved_tensors, grad, create_graph=True)
+        return _gradients(grad, columns, bank, mixing)
+
+
+def _gradients(
+    grad: torch.Tensor, columns: torch.Tensor, bank: torch.Tensor, mixing: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    to_columns, to_mixing = torch.zeros_like(columns), torch.zeros_like(mixing)
+    to_bank = torch.empty_like(bank, memory_format=torch.contiguous_format)
+    transposed = columns.transpose(2, 3)
+    for rows, tile in _tiles(bank):
+        flat = tile.flatten(1)
+        to_tile = torch.zeros_like(flat)
+        for part in _parts(columns):
+            kernels, slope = _kernels(mixing[part], tile), grad[part, :, rows]
+            to_columns[part] += kernels.transpose(2, 3) @ slope
+            to_kernels = (slope @ transposed[part]).flatten(1)
+            to_tile.addmm_(mixing[part].t(), to_kernels)
+            to_mixing[part] += to_kernels @ flat.t()
+        to_bank[:, :, rows] = to_tile.view_as(tile)
+    return to_columns, to_bank, to_mixing
+
+
+def _tiles(bank: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Which rows, and those of all kernels, (kernel_num, groups, rows of the tile, depth)."""
+    count = max(1, _TILE // (_SAMPLES * bank.shape[1] * bank.shape[3]))
+    for start in range(0, bank.shape[2], count):
+        rows = slice(start, start + count)
+        yield rows, bank[:, :, rows].contiguous()
+
+
+def _parts(columns: torch.Tensor) -> Iterator[slice]:
+    for start in range(0, len(columns), _SAMPLES):
+        yield slice(start, start + _SAMPLES)
+
+
+def _kernels(mixing: torch.Tensor, tile: torch.Tensor) -> torch.Tensor:
+    """Those rows of the kernels of some samples, (samples, groups, rows of the tile, depth)."""
+    return (mixing @ tile.flatten(1)).unflatten(1, tile.shape[1:])

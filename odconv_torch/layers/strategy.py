@@ -1,0 +1,110 @@
+"""Chooses the form of a dynamic convolution by its shapes, or takes the one that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import prod
+from types import MappingProxyType
+from typing import NamedTuple
+
+import torch
+
+from odconv_spec.cost import AUTO, Costs, Work, cheapest
+from odconv_torch.layers.attentions import Attentions
+from odconv_torch.layers.costs import INFERENCE, TRAINING
+from odconv_torch.layers.forms.grouped import grouped
+from odconv_torch.layers.forms.patches import patches
+from odconv_torch.layers.forms.samples import samples
+from odconv_torch.layers.forms.shared import shared
+from odconv_torch.layers.forms.tiled import tiled
+from odconv_torch.layers.window import Window
+
+Form = Callable[[torch.Tensor, torch.Tensor, Attentions, Window], torch.Tensor]
+_FORMS: Mapping[str, Form] = MappingProxyType(
+    {
+        "grouped": grouped,
+        "samples": samples,
+        "shared": shared,
+        "tiled": tiled,
+        "patches": patches,
+    }
+)
+_ANY_BATCH = ("shared", "patches")  # whose graphs hold for any batch size
+_OWN_ATTENTIONS = ("grouped", "samples", "patches")  # that take attentions of each kernel
+
+
+class Strategy(NamedTuple):
+    """How a layer chooses the form that computes it.
+
+    Attributes:
+        name: "auto" for what takes the least time by the constants, or a form's name.
+        inference: constants without gradients.
+        training: constants with gradients.
+    """
+
+    name: str = AUTO
+    inference: Costs = INFERENCE
+    training: Costs = TRAINING
+
+
+def convolve(
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    attentions: Attentions,
+    window: Window,
+    strategy: Strategy,
+) -> torch.Tensor:
+    """The dynamic convolution without its bias, in the form that suits; all agree to rounding."""
+    x = _autocast(x)
+    return _FORMS[_chosen(x, weight, attentions, window, strategy)](x, weight, attentions, window)
+
+
+def _autocast(x: torch.Tensor) -> torch.Tensor:
+    """What torch's own convolutions do under autocast, as not all forms are made of them."""
+    device = x.device.type
+    if x.dtype == torch.float32 and torch.is_autocast_enabled(device):
+        return x.to(torch.get_autocast_dtype(device))
+    return x
+
+
+def _chosen(
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    attentions: Attentions,
+    window: Window,
+    strategy: Strategy,
+) -> str:
+    own = attentions.one_set_per_kernel(x.dim() - 2)
+    possible = _OWN_ATTENTIONS if own else tuple(_FORMS)
+    if _batch_may_change() or x.shape[0] == 0:
+        one_kernel = weight.shape[0] == 1 and not own  # then sharing it is free
+        preferred = strategy.name if strategy.name != AUTO or not one_kernel else "shared"
+        return preferred if preferred in _ANY_BATCH and preferred in possible else "patches"
+    if strategy.name != AUTO:
+        return strategy.name if strategy.name in possible else "grouped"
+    depthwise = weight.shape[2] == 1 < window.groups
+    if depthwise or x.device.type != "cpu":  # one call suits accelerators
+        return "grouped"
+    trains = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
+    work = work_of(x, weight, attentions.spatial is not None, window)
+    return cheapest(possible, work, strategy.training if trains else strategy.inference)
+
+
+def _batch_may_change() -> bool:
+    """Whether a graph is being recorded that may be run with another batch size."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+
+
+def work_of(x: torch.Tensor, weight: torch.Tensor, spatial: bool, window: Window) -> Work:
+    """What a convolution of x with a bank of kernels has to do, in the terms of the model."""
+    taps = weight.shape[3:]
+    positions = prod(window.output_size(x, taps))
+    return Work(
+        batch=x.shape[0],
+        kernel_size=weight[0].numel(),
+        columns=0 if window.is_pointwise(taps) else x.shape[1] * prod(taps) * positions,
+        outputs=weight.shape[1] * positions,
+        depth=weight[0, 0].numel(),
+        kernel_num=weight.shape[0],
+        spatial=spatial,
+    )

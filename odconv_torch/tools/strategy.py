@@ -1,0 +1,49 @@
+"""Which form computes the dynamic convolutions of a network."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from odconv_spec.cost import AUTO, Costs, check_strategy
+from odconv_torch.layers.dynamic import DynamicConv
+from odconv_torch.layers.strategy import Strategy
+
+
+def set_strategy(
+    module: nn.Module,
+    strategy: str = AUTO,
+    inference: Costs | None = None,
+    training: Costs | None = None,
+) -> None:
+    """Sets the form of every dynamic convolution inside `module` (or of `module` itself).
+
+    All forms agree to rounding and differ in speed and memory:
+
+    * "auto": the one that takes the least time by a model of costs; "grouped" on accelerators.
+    * "grouped": the samples as groups of one convolution.
+    * "samples": one convolution after the other, each of one sample.
+    * "shared": the kernels as they are stored, `kernel_num` times the arithmetic.
+    * "tiled": a few rows of the kernels at a time, on the patches of the map.
+    * "patches": one batched matrix product on the patches of the map.
+
+    A recorded graph (`torch.compile`, `torch.export`) must hold for any batch size, so it has
+    "shared" or "patches", whatever is asked for. Layers whose kernels have attentions of their own
+    (`attention_sharing=False`) take "grouped" in place of "shared" and "tiled".
+
+    Args:
+        module: a layer or a network.
+        strategy: one of the names above.
+        inference: constants of the model of costs without gradients, such as
+            `python -m odconv_torch.calibrate` measures on a machine.
+        training: the same with gradients.
+
+    Raises:
+        ValueError: there is no such strategy.
+    """
+    default = Strategy()
+    chosen = Strategy(
+        check_strategy(strategy), inference or default.inference, training or default.training
+    )
+    for child in module.modules():
+        if isinstance(child, DynamicConv):
+            child.strategy = chosen

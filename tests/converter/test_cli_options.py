@@ -1,0 +1,135 @@
+"""The command line's options: what they take, and what they say of anything else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from odconv_spec import model_spec
+from tests.converter.helpers import SMALL_RESNET, arrays_of, save
+from weights_converter import cli_options
+from weights_converter.cli import main
+from weights_converter.formats import read
+
+SPEC = model_spec("od_resnet18", **SMALL_RESNET)
+
+
+@pytest.fixture
+def source(tmp_path):
+    return save(tmp_path / "a.pth", SPEC, arrays_of(SPEC))
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["convert"], ["nonsense"], ["convert", "a", "b", "--stages", "x"]]
+)
+def test_wrong_usage_is_explained(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+    assert "usage: odconv" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["", "inspect", "convert", "verify", "diff", "models"])
+def test_help_tells_the_exit_codes(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([*command.split(), "--help"])
+    assert stop.value.code == 0
+    out = capsys.readouterr().out
+    for line in ("0  done; equal", "3  refused", "4  the file is damaged", "5  the file system"):
+        assert line in out
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("2", 2),
+        ("2B", 2),
+        ("1.5KB", 1500),
+        ("2GB", 2 * 10**9),
+        ("2GiB", 2 << 30),
+        ("3 mb", 3 * 10**6),
+    ],
+)
+def test_sizes(text, size):
+    assert cli_options.size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "GB", "-1", "2 apples", "1e9", "0"])
+def test_sizes_that_are_none(source, tmp_path, text, capsys):
+    words = ["convert", str(source), str(tmp_path / "b.safetensors"), f"--max-shard-size={text}"]
+    try:
+        code = main(words)
+    except SystemExit as stop:
+        code = stop.code
+    assert code == 2 and "expected a size" in capsys.readouterr().err
+
+
+@pytest.fixture
+def outputs(monkeypatch):
+    """Runs no framework; what a file's model gives is its first array, and is kept."""
+    probes = []
+
+    def give(path, spec, runtime, probe, key):
+        probes.append((path.name, runtime, probe.shape))
+        return {"conv1": next(iter(read(path).tensors.values())).load()}
+
+    monkeypatch.setattr("weights_converter.outputs.layer_outputs", give)
+    return probes
+
+
+def test_outputs(source, tmp_path, outputs, capsys):
+    arrays = arrays_of(SPEC)
+    first = next(iter(arrays))
+    other = save(tmp_path / "b.pth", SPEC, arrays | {first: arrays[first] * np.float32(1.01)})
+    words = ["verify", str(source), str(other), "--outputs", "--runtime", "torch"]
+    assert main(words) == 1
+    assert "conv1" in capsys.readouterr().out.splitlines()[-1]
+    assert main([*words, "--tolerance", "0.02", "--outputs-size", "96x72"]) == 0
+    assert "every layer agrees to 0.02" in capsys.readouterr().out
+    names = (("a.pth", "torch"), ("b.pth", "torch"))
+    assert outputs == [(*n, (2, 3, *size)) for size in ((64, 48), (96, 72)) for n in names]
+    assert main([*words, "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)[0]["first_diverging_layer"] == "conv1"
+
+
+@pytest.mark.parametrize("size", ["224", "0x3", "-1x5", "axb", "64 x 48", "100000x3"])
+def test_sizes_of_no_image(source, size, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["verify", str(source), "--outputs", f"--outputs-size={size}"])
+    assert stop.value.code == 2
+    assert "expected a height and a width like 224x224" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("tolerance", ["-1", "nan", "inf"])
+def test_tolerances_that_are_none(source, tolerance, outputs, capsys):
+    words = ["verify", str(source), str(source), "--outputs", f"--tolerance={tolerance}"]
+    assert main(words) == 2 and not outputs
+    assert "expected a tolerance of 0 or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--tolerance=0.1", "--outputs-size=8x8", "--runtime=torch"])
+def test_options_of_outputs_alone(source, option, capsys):
+    assert main(["verify", str(source), str(source), option]) == 2
+    assert "help: add --outputs" in capsys.readouterr().err
+
+
+def test_hdf5_is_isolated_unless_forbidden(source, tmp_path, monkeypatch):
+    isolated = []
+
+    def noted(path, key=None):
+        isolated.append(path.name if isinstance(path, Path) else Path(path).name)
+        return read(path, key)
+
+    monkeypatch.setattr("weights_converter.opening.read_isolated", noted)
+    target = str(tmp_path / "b.weights.h5")
+    assert main(["convert", str(source), target, "--quiet"]) == 0 and not isolated
+    assert main(["inspect", target]) == 0
+    assert main(["verify", str(source), target, "--quiet"]) == 0
+    assert main(["diff", target, str(source), "--quiet"]) == 0
+    assert main(["convert", target, str(tmp_path / "c.pth"), "--quiet"]) == 0
+    assert isolated == ["b.weights.h5"] * 4
+    assert main(["inspect", target, "--no-isolate"]) == 0 and len(isolated) == 4
+    assert main(["inspect", str(source), "--isolate"]) == 0 and isolated[4:] == ["a.pth"]

@@ -1,0 +1,29 @@
+"""Every form of PyTorch's layers, in place of the one that a layer would choose."""
+
+from __future__ import annotations
+
+import pytest
+
+from odconv_spec.cost import FORMS
+from odconv_torch.layers import DynamicConv
+from odconv_torch.layers.strategy import Strategy
+from parity_tests.adapters.torch import ADAPTER
+from parity_tests.cases import all_cases
+from parity_tests.comparison import compare
+from parity_tests.sweep import Sweep
+from parity_tests.worker import solve
+
+CASES = tuple(
+    case
+    for case in all_cases(Sweep(count=60))
+    if not case.id.startswith("backbone/") and not case.id.endswith("/float32")
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMS)
+def test_torch_agrees_with_the_reference_in_every_form(form, monkeypatch):
+    monkeypatch.setattr(DynamicConv, "strategy", Strategy(form))
+    records = [r for case in CASES for r in compare(case, solve(ADAPTER, case), case.expected())]
+    assert len({record.case for record in records}) == len(CASES)
+    assert not [str(record) for record in records if not record.ok]

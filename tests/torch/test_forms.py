@@ -1,0 +1,163 @@
+"""The forms of a dynamic convolution agree, in value and in derivative, whatever the shapes."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+import torch
+from helpers import ABLATIONS, KINDS, LAYERS, close, loop, random_map, randomised
+
+from odconv_spec.cost import FORMS, STRATEGIES
+from odconv_torch import ODConv2d, create_model, set_strategy
+from odconv_torch.layers import strategy as chosen
+from odconv_torch.layers.forms import tiled
+
+GEOMETRIES = (
+    {"kernel_size": 3, "padding": 1},
+    {"kernel_size": 1},
+    {"kernel_size": 1, "stride": 2, "groups": 2, "bias": True},
+    {"kernel_size": 2, "groups": 2, "stride": 2, "padding": 1, "kernel_num": 1},
+    {"kernel_size": 3, "groups": 4, "dilation": 2, "padding": 2},
+    {"kernel_size": 2, "padding": "same", "kernel_num": 2},
+)
+
+
+def gradients(layer, x, slope):
+    arrays = [x, *layer.parameters()]
+    return torch.autograd.grad((layer(x) * slope).sum(), arrays)
+
+
+def make(kind, rank, **options):
+    layer = LAYERS[kind][rank - 1](4, 8, dtype=torch.float64, **options)
+    return randomised(layer, rank).eval()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_each_form_follows_the_equation(form, kind, rank, geometry):
+    layer = make(kind, rank, **geometry)
+    x = random_map(rank, 4, 3, requires_grad=True)
+    expected = loop(layer, x)
+    slope = torch.randn_like(expected)
+    exact = torch.autograd.grad((expected * slope).sum(), [x, *layer.parameters()])
+    set_strategy(layer, form)
+    close(layer(x), expected)
+    for found, gradient in zip(gradients(layer, x, slope), exact, strict=True):
+        close(found, gradient)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("options", ABLATIONS)
+@pytest.mark.parametrize("groups", [1, 2])
+def test_ablations(form, options, groups):
+    layer = make("od", 2, kernel_size=(3, 2), groups=groups, **options)
+    set_strategy(layer, form)
+    x = random_map(2, 4, 3)
+    close(layer(x), loop(layer, x))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("size", [(2, 2), (9, 11)])  # attentions scale maps, or kernels
+@pytest.mark.parametrize("batch", [1, 3])
+def test_small_and_large_maps(form, size, batch):
+    layer = make("od", 2, kernel_size=3, padding=1, groups=2)
+    set_strategy(layer, form)
+    x = torch.randn(batch, 4, *size, dtype=torch.float64)
+    close(layer(x), loop(layer, x))
+
+
+@pytest.mark.parametrize("form", ["samples", "tiled"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_derivatives_of_derivatives(form, kind):
+    layer = LAYERS[kind][1](2, 2, 2, groups=2, kernel_num=2, dtype=torch.float64)
+    set_strategy(randomised(layer, 2).eval(), form)
+    x = torch.randn(2, 2, 3, 4, dtype=torch.float64, requires_grad=True)
+    names, arrays = zip(*layer.named_parameters(), strict=True)
+
+    def run(x, *arrays):
+        return torch.func.functional_call(layer, dict(zip(names, arrays, strict=True)), x)
+
+    assert torch.autograd.gradcheck(run, (x, *arrays), fast_mode=True)
+    assert torch.autograd.gradgradcheck(run, (x, *arrays), fast_mode=True)
+
+
+def test_tiles_that_do_not_divide_rows_and_samples(monkeypatch):
+    monkeypatch.setattr(tiled, "_SAMPLES", 2)
+    monkeypatch.setattr(tiled, "_TILE", 3 * 2 * 4 * 9)  # three rows of two samples
+    layer = make("od", 2, kernel_size=3)
+    set_strategy(layer, "tiled")
+    x = random_map(2, 4, 3, requires_grad=True)
+    y = layer(x)
+    slope = torch.randn_like(y)
+    found = gradients(layer, x, slope)
+    set_strategy(layer, "grouped")
+    close(y, layer(x))
+    for one, other in zip(found, gradients(layer, x, slope), strict=True):
+        close(one, other)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_only_what_is_asked_for_gets_a_gradient(form):
+    layer = make("od", 2, kernel_size=3)
+    set_strategy(layer, form)
+    layer.weight.requires_grad_(False)
+    x = random_map(2, 4, 2)
+    y = layer(x)
+    y.sum().backward()
+    assert layer.weight.grad is None
+    assert layer.attention.fc.weight.grad is not None
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_channels_last(form):
+    layer = make("od", 2, kernel_size=3, groups=2)
+    x = random_map(2, 4, 3)
+    expected = loop(layer, x)
+    set_strategy(layer, form)
+    close(layer(x.to(memory_format=torch.channels_last)), expected)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_mixed_precision(form):
+    layer = ODConv2d(8, 8, 3, padding=1)
+    set_strategy(layer, form)
+    x = torch.randn(3, 8, 5, 6)
+    expected = layer(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = layer(x)
+        y.sum().backward()
+    torch.testing.assert_close(y.float(), expected, atol=0.1, rtol=0.1)
+    assert layer.weight.grad.dtype == torch.float32
+
+
+def test_a_whole_network_is_told():
+    model = create_model("od_mobilenetv2_050")
+    set_strategy(model, "samples")
+    found = {m.strategy.name for m in model.modules() if hasattr(m, "strategy")}
+    assert found == {"samples"}
+    for same in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert same.features[1].conv[0][0].strategy.name == "samples"
+
+
+def test_an_unknown_strategy():
+    with pytest.raises(ValueError, match=r"strategy: expected .*received 'fast'"):
+        set_strategy(ODConv2d(4, 4, 3), "fast")
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_what_is_asked_for_is_what_runs(strategy, monkeypatch):
+    ran = []
+    forms = {
+        name: lambda *a, name=name, form=form: (ran.append(name), form(*a))[1]
+        for name, form in chosen._FORMS.items()
+    }
+    monkeypatch.setattr(chosen, "_FORMS", forms)
+    layer = ODConv2d(4, 4, 3)
+    set_strategy(layer, strategy)
+    layer(torch.randn(2, 4, 5, 6))
+    assert len(ran) == 1
+    assert strategy in ("auto", *ran)
