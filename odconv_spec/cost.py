@@ -10,7 +10,8 @@ package has its own, and a command that measures them anew.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import lru_cache
 
 from odconv_spec.geometry import one_of
 
@@ -66,7 +67,8 @@ class Costs:
         tile: an element of a kernel that is made for a sample, and stays in the cache.
         column: an element of the patches.
         output: an element of the output of one kernel.
-        call: a call of the framework.
+        call: a sample's own convolution, whatever its size.
+        layer: a layer, whatever its size and form.
     """
 
     conv: float
@@ -79,52 +81,40 @@ class Costs:
     column: float
     output: float
     call: float
+    layer: float
 
 
 def amounts(form: str, work: Work) -> Mapping[str, float]:
     """How many units of each kind of work a formulation takes; names are those of `Costs`."""
-    kernels = work.batch * work.kernel_size
-    mixed = kernels * (work.kernel_num if work.kernel_num > 1 else 0)
+    own = work.batch * work.kernel_size
+    kernels = {"kernel": own, "mixing": own * (work.kernel_num if work.kernel_num > 1 else 0)}
     columns = work.batch * work.columns
     if form == "grouped":
         rate = "conv" if work.batch == 1 else "grouped"
-        return {rate: work.multiply_adds, "kernel": kernels, "mixing": mixed, "call": 1}
-    if form == "samples":
-        return {
-            "sample": work.multiply_adds,
-            "kernel": kernels,
-            "mixing": mixed,
-            "call": work.batch,
-        }
-    if form == "shared":
-        return {
+        found = {rate: work.multiply_adds, **kernels}
+    elif form == "samples":
+        found = {"sample": work.multiply_adds, **kernels, "call": work.batch}
+    elif form == "shared":
+        found = {
             "conv": work.multiply_adds * work.kernel_num,
             "column": columns if work.spatial else 0,
             "output": work.batch * work.outputs * work.kernel_num,
-            "call": 1,
         }
-    if form == "tiled":
-        return {
-            "product": work.multiply_adds,
-            "tile": kernels + mixed,
-            "column": columns,
-            "call": 1,
-        }
-    return {
-        "product": work.multiply_adds,
-        "kernel": kernels,
-        "mixing": mixed,
-        "column": columns,
-        "call": 1,
-    }
+    elif form == "tiled":
+        tiles = kernels["kernel"] + kernels["mixing"]
+        found = {"product": work.multiply_adds, "tile": tiles, "column": columns}
+    else:
+        found = {"product": work.multiply_adds, **kernels, "column": columns}
+    return {**found, "layer": 1}
 
 
 def seconds(form: str, work: Work, costs: Costs) -> float:
     """What the formulation takes, by the model."""
-    units: Mapping[str, float] = asdict(costs)
-    return 1e-9 * sum(units[kind] * amount for kind, amount in amounts(form, work).items())
+    units = vars(costs)
+    return float(1e-9 * sum(units[kind] * amount for kind, amount in amounts(form, work).items()))
 
 
+@lru_cache(maxsize=1 << 12)  # layers meet the same shapes again and again
 def cheapest(forms: tuple[str, ...], work: Work, costs: Costs) -> str:
     """The one of `forms` that takes the least time, by the model."""
     return min(forms, key=lambda form: seconds(form, work, costs))
