@@ -10,9 +10,9 @@ from torch.nn.modules.conv import _ConvNd
 
 from odconv_spec import ODConvSpec
 from odconv_torch.layers.attentions import Attentions
-from odconv_torch.layers.build_static import build_norm, build_static_conv
+from odconv_torch.layers.build_static import build_norm, build_pointwise
 from odconv_torch.layers.init import kaiming_normal_
-from odconv_torch.layers.pooling import global_mean, pointwise
+from odconv_torch.layers.pooling import global_mean
 from odconv_torch.layers.temperature import Tempered, softmax
 
 HEADS = ("channel_fc", "filter_fc", "spatial_fc", "kernel_fc")
@@ -41,14 +41,14 @@ class ODConvAttention(Tempered):
     ) -> None:
         super().__init__(device, dtype)
         self.spec = spec
-        self.fc = build_static_conv(spec.trunk(), device, dtype)
+        self.fc = build_pointwise(spec.trunk(), device, dtype)
         named = spec.trunk_norm()
         norm = build_norm(named[1], spec.rank, device, dtype) if named else None
         self.bn = norm if spec.norm == "batch" else None
         self.ln = norm if spec.norm == "layer" else None
         for name in HEADS:
             exists = name in spec.heads()
-            head = build_static_conv(spec.head(name), device, dtype) if exists else None
+            head = build_pointwise(spec.head(name), device, dtype) if exists else None
             self.add_module(name, head)
         self.reset_parameters()
 
@@ -72,23 +72,22 @@ class ODConvAttention(Tempered):
             None if channel is None else self._per_channel(torch.sigmoid(channel)),
             None if filters is None else self._per_channel(torch.sigmoid(filters)),
             None if spatial is None else self._over_taps(spatial),
-            None if kernel is None else softmax(kernel),
+            None if kernel is None else softmax(kernel.flatten(1)),
         )
 
     def _squeeze(self, x: torch.Tensor) -> torch.Tensor:
-        hidden = pointwise(self.fc, global_mean(x))  # (batch, hidden)
+        hidden = self.fc(global_mean(x))  # (batch, hidden, *ones)
         for norm in (self.bn, self.ln):
-            if norm is not None:
-                hidden = norm(hidden.reshape(*hidden.shape, *self._ones)).flatten(1)
+            hidden = hidden if norm is None else norm(hidden)
         return torch.relu(hidden)
 
     def _logits(self, head: _ConvNd | None, hidden: torch.Tensor) -> torch.Tensor | None:
-        return None if head is None else pointwise(head, hidden) / self.temperature
+        return None if head is None else head(hidden) / self.temperature
 
     def _per_channel(self, attention: torch.Tensor) -> torch.Tensor:
         """One after the other in memory, the attentions of each kernel get an axis of their own."""
         width = attention.shape[1] // prod(self._copies)
-        return attention.reshape(attention.shape[0], *self._copies, width, *self._ones)
+        return attention.reshape(attention.shape[0], *self._copies, width, *attention.shape[2:])
 
     def _over_taps(self, logits: torch.Tensor) -> torch.Tensor:
         kernel = self.spec.kernel
@@ -99,7 +98,3 @@ class ODConvAttention(Tempered):
     @property
     def _copies(self) -> tuple[int, ...]:
         return () if self.spec.attention_sharing else (self.spec.copies,)
-
-    @property
-    def _ones(self) -> tuple[int, ...]:
-        return (1,) * self.spec.rank

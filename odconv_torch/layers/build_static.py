@@ -11,6 +11,7 @@ from torch.nn.modules.conv import _ConvNd
 from odconv_spec import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
 from odconv_torch.layers.init import kaiming_normal_
 from odconv_torch.layers.norm import BATCH_NORMS, LayerNorm
+from odconv_torch.layers.pooling import POINTWISE
 
 _CONVS: tuple[Callable[..., _ConvNd], ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # by rank - 1
 
@@ -21,7 +22,25 @@ def build_static_conv(
     dtype: torch.dtype | None = None,
 ) -> _ConvNd:
     """A convolution of `torch.nn` with symmetric padding and Kaiming normal start."""
-    conv = _CONVS[spec.rank - 1](
+    return _built(_CONVS[spec.rank - 1], spec, device, dtype)
+
+
+def build_pointwise(
+    spec: ConvSpec,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> _ConvNd:
+    """A layer of an attention, which sees maps of one position."""
+    return _built(POINTWISE[spec.rank - 1], spec, device, dtype)
+
+
+def _built(
+    layer: Callable[..., _ConvNd],
+    spec: ConvSpec,
+    device: torch.device | str | None,
+    dtype: torch.dtype | None,
+) -> _ConvNd:
+    conv = layer(
         spec.in_channels,
         spec.out_channels,
         spec.kernel,

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from odconv_spec import DyConvSpec
-from odconv_torch.layers.build_static import build_static_conv
+from odconv_torch.layers.build_static import build_pointwise
 from odconv_torch.layers.init import kaiming_normal_
-from odconv_torch.layers.pooling import global_mean, pointwise
+from odconv_torch.layers.pooling import global_mean
 from odconv_torch.layers.temperature import Tempered, softmax
 
 
@@ -23,8 +23,8 @@ class DyConvAttention(Tempered):
     ) -> None:
         super().__init__(device, dtype)
         self.spec = spec
-        self.fc1 = build_static_conv(spec.fc1(), device, dtype)
-        self.fc2 = build_static_conv(spec.fc2(), device, dtype)
+        self.fc1 = build_pointwise(spec.fc1(), device, dtype)
+        self.fc2 = build_pointwise(spec.fc2(), device, dtype)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -42,5 +42,5 @@ class DyConvAttention(Tempered):
 
         `x` is (batch, in, *map).
         """
-        hidden = torch.relu(pointwise(self.fc1, global_mean(x)))  # (batch, hidden)
-        return softmax(pointwise(self.fc2, hidden) / self.temperature)
+        hidden = torch.relu(self.fc1(global_mean(x)))  # (batch, hidden, *ones)
+        return softmax(self.fc2(hidden).flatten(1) / self.temperature)

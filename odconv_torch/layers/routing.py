@@ -38,4 +38,4 @@ class Routing(nn.Linear):
         nn.init.zeros_(self.bias)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        return torch.sigmoid(super().forward(global_mean(input)))
+        return torch.sigmoid(super().forward(global_mean(input).flatten(1)))

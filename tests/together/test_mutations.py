@@ -96,7 +96,7 @@ MUTATIONS = (
         "three of four attentions divided by the temperature, PyTorch",
         "odconv_torch/layers/attention.py",
         "spatial = self._logits(self.spatial_fc, hidden)",
-        "spatial = None if self.spatial_fc is None else pointwise(self.spatial_fc, hidden)",
+        "spatial = None if self.spatial_fc is None else self.spatial_fc(hidden)",
         f"{PARITY} torch",
     ),
     Mutation(
