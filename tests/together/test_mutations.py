@@ -130,13 +130,13 @@ MUTATIONS = (
     Mutation(
         "the routing weights of CondConv made to add up to one",
         "odconv_torch/layers/routing.py",
-        "return torch.sigmoid(super().forward(pooled))",
-        "return torch.softmax(super().forward(pooled), dim=1)",
+        "return torch.sigmoid(super().forward(",
+        "return torch.softmax(dim=1, input=super().forward(",
         f"{PARITY} torch",
     ),
     Mutation(
         "attentions of one kernel given to another",
-        "odconv_torch/layers/functional.py",
+        "odconv_torch/layers/forms/scaled.py",
         "kernels = kernels * attentions.filter[:, :, :, None]",
         "kernels = kernels * attentions.filter.flip(1)[:, :, :, None]",
         "-m parity_tests --cases sweep/* --count 60 --runtime torch",
