@@ -15,8 +15,9 @@ from weights_converter.distance import distance
 from weights_converter.dtypes import Array, tag_of
 from weights_converter.errors import MismatchError, UsageError, legible
 from weights_converter.inference import Stages, describe
+from weights_converter.opening import open_model
 from weights_converter.outputs_runs import RUNTIMES, check_runtime, layer_outputs, usual_runtime
-from weights_converter.weights import Model, Weights, open_weights
+from weights_converter.weights import Model, Weights
 
 TOLERANCE = 1e-4
 SIZE = (64, 48)  # height and width; not equal, so that swapped axes show
@@ -145,14 +146,14 @@ def verify_outputs(
     """
     if not 0 <= tolerance < inf:
         raise UsageError(f"expected a tolerance of 0 or more, received {tolerance}")
-    first = open_weights(left, model, stages, key)
+    first = open_model(left, model, stages, key)
     spec = first.spec
     if not isinstance(spec, BackboneSpec):
         raise UsageError(
             f"{describe(spec)} cannot be run: its code is not part of odconv",
             help="load both files with load_into() and compare outputs where the model is built",
         )
-    files = [first] if right is None else [first, open_weights(right, spec, key=key)]
+    files = [first] if right is None else [first, open_model(right, spec, key=key)]
     runs = list(_runs(files, runtimes))
     for _, runtime in runs:
         check_runtime(runtime)

@@ -16,14 +16,15 @@ import numpy as np
 from odconv_spec import from_json
 from weights_converter.dtypes import Array
 from weights_converter.loading import assign
+from weights_converter.opening import open_model
 from weights_converter.precision import numbers
 from weights_converter.tensor import Tensor
-from weights_converter.weights import open_weights, temperature_of
+from weights_converter.weights import temperature_of
 
 
 def main(framework: str, spec: str, checkpoint: str, probe: str, outputs: str, key: str) -> None:
     adapter = import_module(f"weights_converter.frameworks.{framework}")
-    weights = open_weights(checkpoint, from_json(spec), key=key or None)
+    weights = open_model(checkpoint, from_json(spec), key=key or None)
     model = adapter.build(weights.spec)
     assign(model, {name: _in_float32(tensor) for name, tensor in weights.tensors.items()})
     adapter.set_temperature(model, temperature_of(weights))

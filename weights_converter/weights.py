@@ -18,7 +18,6 @@ from odconv_spec import (
     list_models,
     to_json,
 )
-from weights_converter import formats
 from weights_converter.check import Form, check
 from weights_converter.companions import companions
 from weights_converter.contradictions import contradiction
@@ -63,29 +62,21 @@ class Weights:
         return any(p.role is Role.EXPERT_KERNELS for p in self.parameters)
 
 
-def open_weights(
-    path: str | Path, model: Model = None, stages: Stages | None = None, key: str | None = None
-) -> Weights:
-    """Reads a checkpoint's index, finds its model, and checks names and shapes. Loads no array.
-
-    Args:
-        path: the file.
-        model: a name, a spec, the manifest of another network, or a JSON file with a spec or a
-            manifest; None finds it out.
-        stages: the stage table of a MobileNetV2 that is not the published one.
-        key: which state dict to take from a file with several.
-
-    Raises:
-        MismatchError: the arrays are not those of the model.
-        ConverterError: the file cannot be read; see `weights_converter.errors`.
-    """
-    return weights_in(formats.read(path, key), model, stages)
-
-
 def weights_in(
     checkpoint: Checkpoint, model: Model = None, stages: Stages | None = None
 ) -> Weights:
-    """The same for a checkpoint that is read already."""
+    """Finds the model of a checkpoint, and checks names and shapes. Loads no array.
+
+    Args:
+        checkpoint: with the names in the file.
+        model: a name, a spec, the manifest of another network, or a JSON file with a spec or a
+            manifest; None finds it out.
+        stages: the stage table of a MobileNetV2 that is not the published one.
+
+    Raises:
+        MismatchError: the arrays are not those of the model.
+        ConverterError: see `weights_converter.errors`.
+    """
     spec = resolve_spec(checkpoint, model, stages)
     parameters = spec.parameters()
     checkpoint = translated(checkpoint, [p.name for p in parameters])

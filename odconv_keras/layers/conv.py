@@ -2,10 +2,10 @@
 
 A kernel of each sample meets the map as a matrix product with the map's patches, or, on TensorFlow
 and a CPU, in a map over the samples. There the gradient of each tap's slice is a whole map of zeros
-around it, which makes training on patches three times as long, and one convolution after the other
-as long as a static one. On JAX it is the gradients in a loop that take ten times as long. Grouped
-convolutions with samples as groups, which other frameworks take for this, are several times slower
-in XLA, and TensorFlow has none on a CPU.
+around it, which makes training on patches slow, while one convolution after the other takes hardly
+longer than a static one. On JAX it is the gradients in a loop that are slow. Grouped convolutions
+with samples as groups, which other frameworks take for this, are several times slower in XLA, and
+TensorFlow has none on a CPU.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def _is_native(x: Any, kernel: Any, window: Window) -> bool:
         return False
     if inputs == kernel.shape[-2]:
         return True
-    # Keras compiles TensorFlow's grouped convolutions anew in each eager call. XLA's depthwise
-    # convolution on a CPU takes 30 times as long as the sum here; TensorFlow's own is a tenth of
-    # it, for one or two axes of equal strides.
+    # Keras compiles TensorFlow's grouped convolutions anew in each eager call. On a CPU, XLA's
+    # depthwise convolution is much slower than the sum here, and TensorFlow's own, which there is
+    # for one or two axes of equal strides, much faster.
     depthwise = kernel.shape[-2] == 1 and inputs == kernel.shape[-1]
     planar = len(window.strides) < 3 and len(set(window.strides)) == 1
     return backend == "tensorflow" and depthwise and planar

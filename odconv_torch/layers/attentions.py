@@ -23,7 +23,3 @@ class Attentions(NamedTuple):
         """Whether the kernels do not share their attentions, for maps of `rank` axes."""
         shared = ((self.channel, rank + 2), (self.filter, rank + 2), (self.spatial, rank + 3))
         return any(a is not None and a.dim() > axes for a, axes in shared)
-
-    @property
-    def are_constant(self) -> bool:
-        return all(attention is None for attention in self)

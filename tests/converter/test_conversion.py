@@ -21,8 +21,8 @@ from weights_converter import (
     transfer,
     verify,
 )
+from weights_converter.opening import open_model
 from weights_converter.tensor import Tensor
-from weights_converter.weights import open_weights
 
 SPEC = model_spec("od_resnet18", kernel_num=2, **SMALL_RESNET)
 EXAMPLE = Path(__file__).parents[2] / "examples" / "odconv4x_mobilenetv2_digits.pth.tar"
@@ -49,7 +49,7 @@ def test_every_pair_of_formats_keeps_every_bit(tmp_path, first, second):
     assert convert(source, there, allow_nonfinite=True).proof.equal
     assert convert(there, back, allow_nonfinite=True).proof.equal
     assert verify(source, back).equal
-    found = open_weights(back).tensors
+    found = open_model(back).tensors
     assert list(found) == [p.name for p in SPEC.parameters()]
     for name, array in arrays.items():
         assert found[name].load().tobytes() == array.tobytes()
@@ -90,7 +90,7 @@ def test_spec_and_temperature_travel_where_the_format_has_a_place(tmp_path):
         checkpoint = formats.read(tmp_path / f"b{ending}")
         assert checkpoint.metadata["odconv.spec"] == to_json(spec)
         assert checkpoint.metadata["odconv.temperature"] == "1.0"
-        assert open_weights(tmp_path / f"b{ending}").spec == spec  # although it stores no strides
+        assert open_model(tmp_path / f"b{ending}").spec == spec  # although it stores no strides
 
 
 def test_a_temperature_of_keras_reaches_the_metadata_and_comes_back(tmp_path):

@@ -12,7 +12,7 @@ from tests.converter.wild import assert_same, indexed, loaded, write
 from weights_converter import MismatchError, convert
 from weights_converter.dialects_tables import D_LI14, DIALECTS, MMDETECTION, TIMM
 from weights_converter.manifest import Manifest
-from weights_converter.weights import open_weights
+from weights_converter.opening import open_model
 
 COND = model_spec("cond_mobilenetv2_100", kernel_num=3, num_classes=7)
 
@@ -67,7 +67,7 @@ def test_a_whole_network_of_d_li14(tmp_path):
     arrays = arrays_of(COND)
     del arrays["classifier.1.bias"]  # the code has none
     path = write(tmp_path / "x.pth", {D_LI14.wild(n): a for n, a in arrays.items()})
-    weights = open_weights(path)
+    weights = open_model(path)
     assert weights.spec == COND
     assert_same(loaded(weights), arrays | {"classifier.1.bias": np.zeros(7, np.float32)})
     assert weights.source.notes == (
@@ -75,7 +75,7 @@ def test_a_whole_network_of_d_li14(tmp_path):
         "classifier.1.bias, which the file does not have, is 0",
     )
     convert(path, tmp_path / "y.weights.h5")
-    assert_same(loaded(open_weights(tmp_path / "y.weights.h5")), loaded(weights))
+    assert_same(loaded(open_model(tmp_path / "y.weights.h5")), loaded(weights))
 
 
 @pytest.mark.parametrize("shared", ["route", "routing"])
@@ -86,7 +86,7 @@ def test_layers_of_d_li14_in_a_network_of_ones_own(tmp_path, shared):
     arrays = random_arrays(parameters, 0, "float32")
     wild = {n.replace(f".{shared}.", ".route.fc."): a for n, a in arrays.items()}
     path = write(tmp_path / "x.pth", wild)
-    weights = open_weights(path, Manifest("Net", tuple(parameters), {}))
+    weights = open_model(path, Manifest("Net", tuple(parameters), {}))
     assert_same(loaded(weights), arrays)
 
 
@@ -95,7 +95,7 @@ def test_prefixes_of_wrappers(tmp_path, prefix):
     spec = model_spec("od_resnet18", **SMALL_RESNET)
     arrays = arrays_of(spec)
     path = write(tmp_path / "x.pth", {f"{prefix}{n}": a for n, a in arrays.items()})
-    weights = open_weights(path)
+    weights = open_model(path)
     assert weights.spec == spec
     assert_same(loaded(weights), arrays)
     assert all(any(part in note for note in weights.source.notes) for part in prefix.split("."))
@@ -106,7 +106,7 @@ def test_a_prefix_on_some_names_only(tmp_path, model):
     arrays = arrays_of(model_spec("od_resnet18", **SMALL_RESNET))
     wild = {f"net.{n}": a for n, a in arrays.items()} | {"criterion.weight": indexed((5,))}
     with pytest.raises(MismatchError) as error:
-        open_weights(write(tmp_path / "x.pth", wild), model)
+        open_model(write(tmp_path / "x.pth", wild), model)
     count = len(arrays)
     assert str(error.value) == (
         f"x.pth: {count} of {count + 1} names start with 'net.' (a module around the model, such "
@@ -120,9 +120,9 @@ def test_an_attribute_that_is_called_like_a_prefix(tmp_path):
     parameters = tuple(p.under("net.0") for p in spec.parameters())
     arrays = random_arrays(parameters, 0, "float32")
     manifest = Manifest("Net", parameters, {})
-    assert_same(loaded(open_weights(write(tmp_path / "a.pth", arrays), manifest)), arrays)
+    assert_same(loaded(open_model(write(tmp_path / "a.pth", arrays), manifest)), arrays)
     wrapped = {f"model.{name}": array for name, array in arrays.items()}
-    assert_same(loaded(open_weights(write(tmp_path / "b.pth", wrapped), manifest)), arrays)
+    assert_same(loaded(open_model(write(tmp_path / "b.pth", wrapped), manifest)), arrays)
 
 
 def test_the_backbone_of_a_detector(tmp_path):
@@ -133,7 +133,7 @@ def test_the_backbone_of_a_detector(tmp_path):
         "rpn_head.rpn_conv.bias": indexed((2,)),
         "roi_head.bbox_head.fc_cls.weight": indexed((3, 4)),
     }
-    weights = open_weights(write(tmp_path / "x.pth", wild))
+    weights = open_model(write(tmp_path / "x.pth", wild))
     assert weights.spec == spec
     assert_same(loaded(weights), arrays)
     assert weights.source.notes[-1] == "left out 3 arrays of neck, roi_head, rpn_head"
@@ -144,13 +144,13 @@ def test_a_detector_of_ones_own_keeps_its_names(tmp_path):
     parameters = (*(p.under(part) for part in ("backbone", "neck") for p in spec.parameters()),)
     arrays = random_arrays(parameters, 0, "float32")
     path = write(tmp_path / "x.pth", {f"net.{name}": array for name, array in arrays.items()})
-    assert_same(loaded(open_weights(path, Manifest("Detector", parameters, {}))), arrays)
+    assert_same(loaded(open_model(path, Manifest("Detector", parameters, {}))), arrays)
 
 
 def test_a_detector_with_parts_that_are_not_known(tmp_path):
     wild = {"backbone.conv1.weight": indexed((8, 3, 7, 7)), "semantic.weight": indexed((2,))}
     with pytest.raises(MismatchError, match=r"1 arrays are of no part.*semantic\.weight") as error:
-        open_weights(write(tmp_path / "x.pth", wild))
+        open_model(write(tmp_path / "x.pth", wild))
     assert "neck, rpn_head" in error.value.help
 
 
@@ -161,4 +161,4 @@ def test_two_names_for_one_array(tmp_path):
         "classifier.weight": indexed((2, 7, 4, 1, 1)),
     }
     with pytest.raises(MismatchError, match=r"a\.route\.fc\.weight and a\.routing\.weight both"):
-        open_weights(write(tmp_path / "x.pth", wild))
+        open_model(write(tmp_path / "x.pth", wild))

@@ -13,8 +13,9 @@ from weights_converter.companions import companions
 from weights_converter.dialects_tables import TENSORFLOW_TPU
 from weights_converter.layouts import LAYOUTS, TENSORFLOW, TORCH
 from weights_converter.manifest import Manifest
+from weights_converter.opening import open_model
 from weights_converter.tensor import Checkpoint, Tensor
-from weights_converter.weights import open_weights, temperature_of, weights_in
+from weights_converter.weights import temperature_of, weights_in
 
 # No two axes are equal but those of the depthwise bank, whose second axis is one.
 BANKS = {
@@ -61,7 +62,7 @@ def test_flattened_kernels_of_timm(tmp_path, spec):
     arrays = {p.name: indexed(p.shape, 1000 * i) for i, p in enumerate(parameters)}
     flat = TORCH.to_flat(parameters[0], arrays["block.conv.weight"])
     path = write(tmp_path / "x.pth", arrays | {"block.conv.weight": flat})
-    assert_same(loaded(open_weights(path, Manifest("Net", parameters, {}))), arrays)
+    assert_same(loaded(open_model(path, Manifest("Net", parameters, {}))), arrays)
 
 
 @pytest.mark.parametrize("leaf", ["condconv_kernel", "depthwise_condconv_kernel"])
@@ -77,7 +78,7 @@ def test_flattened_kernels_of_tensorflow(tmp_path, spec, leaf):
     del wild["block/conv/kernel"]
     wild["block/conv/condconv_bias"] = wild.pop("block/conv/bias")
     wild[f"block/conv/{leaf}"] = layout.to_flat(parameters[0], arrays["block.conv.weight"])
-    weights = open_weights(write(tmp_path / "x.pth", wild), Manifest("Net", parameters, {}))
+    weights = open_model(write(tmp_path / "x.pth", wild), Manifest("Net", parameters, {}))
     assert_same(loaded(weights), arrays)
     assert weights.source.notes[-1] == f"its names are those of {TENSORFLOW_TPU.name}"
 
@@ -106,5 +107,5 @@ def test_flattened_kernels_of_another_size(tmp_path):
     parameters = block(BANKS["2d"])
     arrays = {p.name: indexed(p.shape) for p in parameters} | {"block.conv.weight": indexed((3, 7))}
     with pytest.raises(MismatchError) as error:
-        open_weights(write(tmp_path / "x.pth", arrays), Manifest("Net", parameters, {}))
+        open_model(write(tmp_path / "x.pth", arrays), Manifest("Net", parameters, {}))
     assert "block.conv.weight  expected (3, 240), found (3, 7)" in str(error.value)

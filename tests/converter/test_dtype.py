@@ -9,10 +9,10 @@ from odconv_spec import model_spec
 from tests.converter.helpers import ENDINGS, SMALL_RESNET, arrays_of, save
 from weights_converter import RefusedError, UsageError, convert, formats, verify
 from weights_converter.casting import DTYPES
+from weights_converter.opening import open_model
 from weights_converter.precision import numbers, rounded
 from weights_converter.survey import Values, values_of
 from weights_converter.tensor import Tensor
-from weights_converter.weights import open_weights
 
 SPEC = model_spec("od_resnet18", kernel_num=2, **SMALL_RESNET)
 HALF = {"allow_half_statistics": True}
@@ -31,7 +31,7 @@ def test_floats_are_cast_and_the_file_is_proven(tmp_path, dtype, ending):
     source = save(tmp_path / "a.pth", SPEC, arrays)
     report = convert(source, tmp_path / f"b{ending}", dtype=dtype, **HALF)
     assert report.proof.equal and report.provenance.dtype == dtype
-    found = open_weights(tmp_path / f"b{ending}").tensors
+    found = open_model(tmp_path / f"b{ending}").tensors
     for name, array in arrays.items():
         assert found[name].dtype == DTYPES[dtype]
         expected = rounded(array, "F32", DTYPES[dtype])

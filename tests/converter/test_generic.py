@@ -21,8 +21,8 @@ from weights_converter.manifest import (
     tag_of_name,
     write_manifest,
 )
+from weights_converter.opening import open_model
 from weights_converter.tensor import Tensor
-from weights_converter.weights import open_weights
 
 CONV = ODConvSpec(in_channels=6, out_channels=8, kernel_size=(3, 5), groups=2)
 STEM = ConvSpec(in_channels=3, out_channels=6, kernel_size=3, bias=True, rank=1)
@@ -73,12 +73,12 @@ def test_through_every_pair_of_formats(tmp_path, source, target):
 @pytest.mark.parametrize("ending", [".pth", ".weights.h5", ".safetensors"])
 def test_a_converted_file_knows_its_network(tmp_path, ending):
     convert(save(tmp_path / "a.pth", indexed(), ".pth"), tmp_path / f"b{ending}", NET)
-    assert open_weights(tmp_path / f"b{ending}").spec == NET
+    assert open_model(tmp_path / f"b{ending}").spec == NET
 
 
 def test_without_a_manifest_the_advice_is_to_save_one(tmp_path):
     with pytest.raises(MismatchError, match="belong to none of the backbones") as error:
-        open_weights(save(tmp_path / "a.pth", indexed(), ".pth"))
+        open_model(save(tmp_path / "a.pth", indexed(), ".pth"))
     assert "save_manifest(model, 'net.json')" in error.value.help
 
 
@@ -89,7 +89,7 @@ def test_names_shapes_and_dtypes_are_exact(tmp_path):
     del arrays["stem.bias"]
     path = save(tmp_path / "a.pth", arrays, ".pth")
     with pytest.raises(MismatchError) as error:
-        open_weights(path, NET)
+        open_model(path, NET)
     assert str(error.value) == (
         "1 missing, 1 of wrong shape, 1 of wrong dtype in a.pth for Net (22 arrays)\n"
         "  missing     stem.bias  expected (6,) F32\n"
@@ -123,7 +123,7 @@ def test_paths_of_a_keras_model(tmp_path):
     convert(save(tmp_path / "a.pth", arrays, ".pth"), tmp_path / "b.weights.h5", manifest)
     names = set(formats.read(tmp_path / "b.weights.h5").tensors)
     assert names == {p.path for p in parameters} | {"layers/body/0/conv/attention/vars/0"}
-    weights = open_weights(tmp_path / "b.weights.h5", manifest)
+    weights = open_model(tmp_path / "b.weights.h5", manifest)
     assert list(weights.companions) == ["layers/body/0/conv/attention/vars/0"]
     for name, array in arrays.items():
         assert weights.tensors[name].load().tobytes() == array.tobytes()
@@ -171,7 +171,7 @@ def test_a_file_that_is_no_manifest(tmp_path, text):
     with pytest.raises(UsageError):
         read_manifest(tmp_path / "net.json")
     with pytest.raises(UsageError):
-        open_weights(save(tmp_path / "a.pth", indexed(), ".pth"), tmp_path / "net.json")
+        open_model(save(tmp_path / "a.pth", indexed(), ".pth"), tmp_path / "net.json")
 
 
 def test_files_that_are_not_text(tmp_path):

@@ -14,7 +14,7 @@ from tests.converter.helpers import ENDINGS, arrays_of, save
 from weights_converter import MismatchError
 from weights_converter.layer_inference import infer_layer
 from weights_converter.manifest import Manifest
-from weights_converter.weights import open_weights
+from weights_converter.opening import open_model
 
 LAYERS = [
     ODConvSpec(in_channels=8, out_channels=6, kernel_size=(3, 5), groups=2, bias=True),
@@ -30,7 +30,7 @@ LAYERS = [
 @pytest.mark.parametrize("spec", LAYERS, ids=lambda spec: f"{type(spec).__name__}{spec.rank}d")
 def test_a_lone_layer(tmp_path, spec, ending):
     arrays = arrays_of(spec)
-    weights = open_weights(save(tmp_path / f"x{ending}", spec, arrays, ending))
+    weights = open_model(save(tmp_path / f"x{ending}", spec, arrays, ending))
     assert weights.spec == Manifest.of_layer(spec)
     assert weights.spec.trainable_count() == sum(
         np.prod(p.shape) for p in spec.parameters() if p.role.trainable

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from odconv_spec import model_spec
 from tests.converter.helpers import save
 from weights_converter import convert
-from weights_converter.weights import open_weights
+from weights_converter.opening import open_model
 
 ENDINGS = (".pth", ".safetensors", ".pdparams", ".weights.h5", ".npz")
 DTYPES = ("float16", "float32", "float64")
@@ -75,7 +75,7 @@ def test_every_bit_comes_back(tmp_path_factory, spec, dtype, seed, path):
         convert(first, there, spec, allow_nonfinite=True)
         convert(there, back, spec, allow_nonfinite=True)
         for file in (there, back):
-            found = open_weights(file, spec).tensors
+            found = open_model(file, spec).tensors
             for name, array in arrays.items():
                 assert found[name].load().tobytes() == array.tobytes(), (name, file.name)
         first = there

@@ -14,8 +14,8 @@ from odconv_spec import model_spec
 from parity_tests.reference import random_arrays
 from parity_tests.runtimes import RUNTIMES
 from weights_converter import convert, formats, verify
+from weights_converter.opening import open_model
 from weights_converter.tensor import Tensor
-from weights_converter.weights import open_weights
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SOURCE = EXAMPLES / "odconv4x_mobilenetv2_digits.pth.tar"
@@ -75,5 +75,5 @@ def test_od_resnet18_with_four_kernels_goes_around_the_circle(tmp_path):
     comparison = verify(start, previous)
     assert comparison.equal
     assert comparison.model == "od_resnet18 (kernel_num=4, 1000 classes)"
-    found = open_weights(previous).tensors
+    found = open_model(previous).tensors
     assert all(found[n].load().tobytes() == array.tobytes() for n, array in arrays.items())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from weights_converter.formats.h5_window import Memory, Window
 from weights_converter.formats.hdf5_file import Hdf5
-from weights_converter.formats.keras_read import read_hdf5, refuse_key
+from weights_converter.formats.keras_read import read_hdf5
 from weights_converter.formats.source import Source
 from weights_converter.formats.zip_content import check_sum, content
 from weights_converter.formats.zip_read import Entry, directory, without_folder
@@ -25,7 +25,7 @@ def read_archive(source: Source, key: str | None) -> Checkpoint:
         RefusedError: the archive is not as Keras writes it, or its weights are refused.
         DamagedError: the archive or the weights are damaged.
     """
-    refuse_key(source, key)
+    source.refuse_key(key)
     entry = without_folder(source, directory(source)).get(WEIGHTS)
     if entry is None:
         raise source.unsupported(

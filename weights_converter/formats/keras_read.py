@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from weights_converter.errors import UsageError, legible
+from weights_converter.errors import legible
 from weights_converter.formats.h5_text import text_attributes
 from weights_converter.formats.hdf5_arrays import tensors
 from weights_converter.formats.hdf5_file import Hdf5
@@ -29,14 +29,8 @@ def read_keras(source: Source, key: str | None) -> Checkpoint:
         RefusedError: the file links to something, or has objects that Keras does not write.
         DamagedError: HDF5 cannot read it.
     """
-    refuse_key(source, key)
+    source.refuse_key(key)
     return read_hdf5(Hdf5.whole(source), "keras-h5")
-
-
-def refuse_key(source: Source, key: str | None) -> None:
-    """Raises UsageError where a key is given to choose among one."""
-    if key is not None:
-        raise UsageError(f"{source.name} holds one set of arrays: there is no key to choose from")
 
 
 def read_hdf5(hdf5: Hdf5, format: str) -> Checkpoint:

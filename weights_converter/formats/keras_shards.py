@@ -13,7 +13,7 @@ from weights_converter.formats.growth import check_growth
 from weights_converter.formats.h5_text import text_attributes
 from weights_converter.formats.hdf5_arrays import tensors
 from weights_converter.formats.hdf5_file import Hdf5
-from weights_converter.formats.keras_read import layers_only, refuse_key
+from weights_converter.formats.keras_read import layers_only
 from weights_converter.formats.safetensors_json import json_object
 from weights_converter.formats.source import Source
 from weights_converter.tensor import Checkpoint, Tensor
@@ -31,7 +31,7 @@ def read_shards(source: Source, key: str | None) -> Checkpoint:
         RefusedError: the index and the files contradict each other, or a file is refused.
         DamagedError: the index is not what Keras writes, or a file is damaged.
     """
-    refuse_key(source, key)
+    source.refuse_key(key)
     places = _places(source)
     files: dict[str, set[str]] = defaultdict(set)
     for group, names in places.items():

@@ -15,7 +15,7 @@ from weights_converter.errors import ConverterError, UsageError, legible
 from weights_converter.formats.keras_read import read_keras
 from weights_converter.formats.keras_shards import MAP
 from weights_converter.formats.keras_write import check_writable, write_keras
-from weights_converter.formats.names import repeated
+from weights_converter.formats.shard_groups import shard_groups
 from weights_converter.formats.source import Source
 from weights_converter.tensor import Tensor
 
@@ -53,12 +53,17 @@ def write_keras_shards(
     """
     path = Path(path)
     listed = list(tensors)
-    _check_request(path, listed, most_bytes)
+    if not path.name.endswith(INDEX_ENDING) or path.name == INDEX_ENDING:
+        raise UsageError(
+            f"{legible(path.name)} is no index", f"its name must end in {INDEX_ENDING}"
+        )
+    check_writable(listed)
+    groups = shard_groups(listed, most_bytes)
     # By this name Keras looks for the first file, before it reads the index.
     base = path.stem.replace(".weights", "")
     files = {
         path.with_name(f"{base}_{number:05}.weights.h5"): group
-        for number, group in enumerate(_groups(listed, most_bytes))
+        for number, group in enumerate(groups)
     }
     with replacing(path, overwrite) as part:
         path.unlink(missing_ok=True)
@@ -69,36 +74,6 @@ def write_keras_shards(
         part.write_text(_index(files), encoding="utf-8")
         proof(part)
     return tuple(files)
-
-
-def _check_request(path: Path, tensors: list[Tensor], most_bytes: int) -> None:
-    if not path.name.endswith(INDEX_ENDING) or path.name == INDEX_ENDING:
-        raise UsageError(
-            f"{legible(path.name)} is no index", f"its name must end in {INDEX_ENDING}"
-        )
-    check_writable(tensors)
-    twice = repeated(tensor.name for tensor in tensors)
-    if twice is not None:
-        raise UsageError(f"two arrays are called {legible(twice)}")
-    for tensor in tensors:
-        if tensor.nbytes > most_bytes:
-            raise UsageError(
-                f"{tensor.name} takes {tensor.nbytes} bytes, a file may have {most_bytes}",
-                "allow larger files",
-            )
-
-
-def _groups(tensors: list[Tensor], most_bytes: int) -> list[list[Tensor]]:
-    """As many arrays in each as fit, in their order."""
-    groups: list[list[Tensor]] = [[]]
-    taken = 0
-    for tensor in tensors:
-        if taken + tensor.nbytes > most_bytes:
-            groups.append([])
-            taken = 0
-        groups[-1].append(tensor)
-        taken += tensor.nbytes
-    return groups
 
 
 def _is_there(file: Path, group: list[Tensor], metadata: Mapping[str, str]) -> bool:

@@ -16,7 +16,7 @@ from math import prod
 import numpy as np
 
 from weights_converter.dtypes import CARRIERS, Array, decode, is_shape, itemsize, tag_of
-from weights_converter.errors import UsageError, legible
+from weights_converter.errors import legible
 from weights_converter.formats import zip_content, zip_read
 from weights_converter.formats.names import check_name
 from weights_converter.formats.safetensors_json import json_object
@@ -54,8 +54,7 @@ def read_npz(source: Source, key: str | None) -> Checkpoint:
         RefusedError: an array needs pickle, or a header lies about the data.
         DamagedError: the archive or a header is not what the format asks for.
     """
-    if key is not None:
-        raise UsageError(f"{source.name} holds one set of arrays: there is no key to choose from")
+    source.refuse_key(key)
     entries = zip_read.without_folder(source, zip_read.directory(source))
     named = {name.removesuffix(ENDING): entry for name, entry in entries.items()}
     metadata, tags = (_text(source, named.pop(name, None)) for name in (METADATA, DTYPES))

@@ -15,7 +15,7 @@ from math import prod
 from types import MappingProxyType
 
 from weights_converter.dtypes import Array, decode, is_shape, itemsize
-from weights_converter.errors import UsageError, legible
+from weights_converter.errors import legible
 from weights_converter.formats.names import check_name, repeated
 from weights_converter.formats.paddle_program import (
     PROGRAMS,
@@ -72,8 +72,7 @@ def read_binary(source: Source, key: str | None) -> Checkpoint:
         RefusedError: there are several and no program beside them that names them.
         DamagedError: the file is truncated, or a description makes no sense.
     """
-    if key is not None:
-        raise UsageError(f"{source.name} holds one set of arrays: there is no key to choose from")
+    source.refuse_key(key)
     entries = _entries(source)
     names, notes = _names(source, entries)
     tensors = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from weights_converter.errors import UsageError, legible
+from weights_converter.errors import legible
 from weights_converter.formats.names import check_name
 from weights_converter.formats.safetensors_json import json_object
 from weights_converter.formats.safetensors_read import arrays_in, assembled
@@ -26,8 +26,7 @@ def read_index(source: Source, key: str | None) -> Checkpoint:
         DamagedError: the index or a file is not what the format asks for.
         FileError: a file is missing.
     """
-    if key is not None:
-        raise UsageError(f"{source.name} holds one set of arrays: there is no key to choose from")
+    source.refuse_key(key)
     index = json_object(source, source.read(0, source.size), "index")
     weight_map = index.get("weight_map")
     if set(index) - _FIELDS or type(weight_map) is not dict:

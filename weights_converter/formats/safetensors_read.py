@@ -12,7 +12,7 @@ from functools import partial
 from math import prod
 
 from weights_converter.dtypes import CARRIERS, Array, decode, is_shape, itemsize
-from weights_converter.errors import UsageError, legible
+from weights_converter.errors import legible
 from weights_converter.formats.names import check_name
 from weights_converter.formats.safetensors_json import json_object
 from weights_converter.formats.source import Source
@@ -43,8 +43,7 @@ def read_safetensors(source: Source, key: str | None) -> Checkpoint:
         RefusedError: the header is valid JSON and lies about the data.
         DamagedError: the file is truncated, or its header is not what the format asks for.
     """
-    if key is not None:
-        raise UsageError(f"{source.name} holds one set of arrays: there is no key to choose from")
+    source.refuse_key(key)
     tensors, metadata = arrays_in(source)
     return assembled(source, "safetensors", tensors, metadata)
 

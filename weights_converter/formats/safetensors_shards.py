@@ -8,8 +8,8 @@ from pathlib import Path
 
 from weights_converter.atomic import replacing
 from weights_converter.errors import FileError, UsageError, legible
-from weights_converter.formats.names import repeated
 from weights_converter.formats.safetensors_write import content
+from weights_converter.formats.shard_groups import shard_groups
 from weights_converter.tensor import Tensor
 
 INDEX_ENDING = ".safetensors.index.json"
@@ -49,32 +49,12 @@ def write_shards(
         raise UsageError(
             f"{legible(path.name)} is no index", f"its name must end in {INDEX_ENDING}"
         )
-    twice = repeated(tensor.name for tensor in listed)
-    if twice is not None:
-        raise UsageError(f"two arrays are called {legible(twice)}")
-    groups = _groups(listed, most_bytes)
+    groups = shard_groups(listed, most_bytes)
     with replacing(path, overwrite) as part:
         files = _write_groups(path, groups, metadata, overwrite)
         part.write_bytes(_index(files, metadata))
         proof(part)
     return tuple(files)
-
-
-def _groups(tensors: list[Tensor], most_bytes: int) -> list[list[Tensor]]:
-    groups: list[list[Tensor]] = [[]]
-    taken = 0
-    for tensor in tensors:
-        if tensor.nbytes > most_bytes:
-            raise UsageError(
-                f"{legible(tensor.name)} takes {tensor.nbytes} bytes, a file may have {most_bytes}",
-                "allow larger files",
-            )
-        if taken + tensor.nbytes > most_bytes:
-            groups.append([])
-            taken = 0
-        groups[-1].append(tensor)
-        taken += tensor.nbytes
-    return groups
 
 
 def _write_groups(

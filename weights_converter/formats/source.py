@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from weights_converter.errors import DamagedError, FileError, RefusedError, legible
+from weights_converter.errors import DamagedError, FileError, RefusedError, UsageError, legible
 from weights_converter.formats.kept import opened
 
 CHUNK = 1 << 20
@@ -98,6 +98,11 @@ class Source:
             if handle.readinto(raw.data) != length:  # type: ignore[attr-defined]
                 raise self.truncated(f"byte {offset + length} could not be read")
         return raw
+
+    def refuse_key(self, key: str | None) -> None:
+        """Raises UsageError where a key is given to choose among one set of arrays."""
+        if key is not None:
+            raise UsageError(f"{self.name} holds one set of arrays: there is no key to choose from")
 
     def refused(self, fact: str, help: str | None = None) -> RefusedError:
         return RefusedError(f"{self.name} refused: {fact}", help)

@@ -12,7 +12,6 @@ import numpy as np
 
 from weights_converter.dtypes import Array, decode
 from weights_converter.errors import ConverterError, DamagedError, legible
-from weights_converter.formats.keras_read import refuse_key
 from weights_converter.formats.names import check_name, repeated
 from weights_converter.formats.source import Source
 from weights_converter.formats.tensorflow_bundle import STRING, TAGS, Bundle, Entry, read_bundle
@@ -38,7 +37,7 @@ def read_tensorflow(source: Source, key: str | None) -> Checkpoint:
         RefusedError: variables are in slices, share bytes, or have types that are not supported.
         DamagedError: a file is truncated, or a checksum does not match.
     """
-    refuse_key(source, key)
+    source.refuse_key(key)
     bundle = read_bundle(source)
     shards = _shards(source, bundle)
     for entry in bundle.entries:
