@@ -20,9 +20,10 @@ from benchmarks.contest import AUTO
 from benchmarks.machine import machine
 from benchmarks.plots import plot
 from benchmarks.records import Record
-from benchmarks.runner import Plan, WorkerError, run
+from benchmarks.runner import Plan, run
 from benchmarks.selection import Selection
 from benchmarks.table import line, table
+from parity_tests.processes import WorkerError
 
 RUNTIMES = ("torch", "paddle", "keras-tensorflow", "keras-jax")
 SHORT_ROUNDS, LONG_ROUNDS = 5, 7

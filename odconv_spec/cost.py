@@ -3,8 +3,8 @@
 No formulation is the best everywhere. Where maps are large, the kernels of each sample cost little
 and arithmetic decides; where they are small and channels many, making and reading those kernels
 takes longer than using them. The time of each formulation is a sum of amounts of work times what a
-unit of it costs in a framework on a machine. Those few constants are measured; each framework's
-package has its own, and a command that measures them anew.
+unit of it costs in a framework on a machine. Those few constants are measured; the package of a
+framework with several formulations has them, and a command that measures them anew.
 """
 
 from __future__ import annotations

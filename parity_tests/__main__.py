@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from parity_tests.comparison import Record
-from parity_tests.runner import Result, WorkerError, run
+from parity_tests.processes import WorkerError
+from parity_tests.runner import Result, run
 from parity_tests.runtimes import RUNTIMES
 from parity_tests.sweep import Sweep
 from parity_tests.table import table

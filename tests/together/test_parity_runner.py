@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from parity_tests.__main__ import main
-from parity_tests.runner import WorkerError, run
+from parity_tests.processes import WorkerError
+from parity_tests.runner import run
 
 
 def test_a_runtime_that_cannot_be_imported_is_an_error(monkeypatch, tmp_path):
