@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from odconv_spec.geometry import one_of
 
@@ -114,7 +113,6 @@ def seconds(form: str, work: Work, costs: Costs) -> float:
     return float(1e-9 * sum(units[kind] * amount for kind, amount in amounts(form, work).items()))
 
 
-@lru_cache(maxsize=1 << 12)  # layers meet the same shapes again and again
 def cheapest(forms: tuple[str, ...], work: Work, costs: Costs) -> str:
     """The one of `forms` that takes the least time, by the model."""
     return min(forms, key=lambda form: seconds(form, work, costs))

@@ -107,7 +107,7 @@ def _measured(training: bool, shapes: Iterable[Shape]) -> Iterator[tuple[str, Wo
 def _work(layer: ODConv2d, x: torch.Tensor) -> Work:
     spec = layer.spec
     window = Window(spec.strides, spec.pads, spec.dilations, spec.groups)
-    return work_of(x, layer.weight, spatial=spec.kernel != (1, 1), window=window)
+    return work_of(x.shape, layer.weight.shape, spatial=spec.kernel != (1, 1), window=window)
 
 
 def _seconds(layer: ODConv2d, x: torch.Tensor, training: bool) -> float:

@@ -12,6 +12,7 @@ from odconv_spec import ODConvSpec
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.build_static import build_norm, build_pointwise
 from odconv_torch.layers.init import kaiming_normal_
+from odconv_torch.layers.pointwise import side_by_side
 from odconv_torch.layers.pooling import global_mean
 from odconv_torch.layers.temperature import Tempered, softmax
 
@@ -46,8 +47,9 @@ class ODConvAttention(Tempered):
         norm = build_norm(named[1], spec.rank, device, dtype) if named else None
         self.bn = norm if spec.norm == "batch" else None
         self.ln = norm if spec.norm == "layer" else None
+        self._present = tuple(name for name in HEADS if name in spec.heads())
         for name in HEADS:
-            exists = name in spec.heads()
+            exists = name in self._present
             head = build_pointwise(spec.head(name), device, dtype) if exists else None
             self.add_module(name, head)
         self.reset_parameters()
@@ -63,16 +65,14 @@ class ODConvAttention(Tempered):
             nn.init.zeros_(head.get_parameter("bias"))
 
     def forward(self, x: torch.Tensor) -> Attentions:
-        hidden = self._squeeze(x)
-        channel = self._logits(self.channel_fc, hidden)
-        filters = self._logits(self.filter_fc, hidden)
-        spatial = self._logits(self.spatial_fc, hidden)
-        kernel = self._logits(self.kernel_fc, hidden)
+        logits = self._logits(self._squeeze(x))
+        channel, filters = logits.get("channel_fc"), logits.get("filter_fc")
+        spatial, kernel = logits.get("spatial_fc"), logits.get("kernel_fc")
         return Attentions(
             None if channel is None else self._per_channel(torch.sigmoid(channel)),
             None if filters is None else self._per_channel(torch.sigmoid(filters)),
             None if spatial is None else self._over_taps(spatial),
-            None if kernel is None else softmax(kernel.flatten(1)),
+            None if kernel is None else softmax(kernel),
         )
 
     def _squeeze(self, x: torch.Tensor) -> torch.Tensor:
@@ -81,13 +81,18 @@ class ODConvAttention(Tempered):
             hidden = hidden if norm is None else norm(hidden)
         return torch.relu(hidden)
 
-    def _logits(self, head: _ConvNd | None, hidden: torch.Tensor) -> torch.Tensor | None:
-        return None if head is None else head(hidden) / self.temperature
+    def _logits(self, hidden: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Of each head, (batch, its channels), divided by the temperature."""
+        heads = {name: getattr(self, name) for name in self._present}
+        logits = side_by_side(tuple(heads.values()), hidden) / self.temperature
+        widths = [head.out_channels for head in heads.values()]
+        return dict(zip(heads, logits.split(widths, dim=1), strict=True))
 
     def _per_channel(self, attention: torch.Tensor) -> torch.Tensor:
         """One after the other in memory, the attentions of each kernel get an axis of their own."""
-        width = attention.shape[1] // prod(self._copies)
-        return attention.reshape(attention.shape[0], *self._copies, width, *attention.shape[2:])
+        copies, ones = self._copies, (1,) * self.spec.rank
+        width = attention.shape[1] // prod(copies)
+        return attention.reshape(attention.shape[0], *copies, width, *ones)
 
     def _over_taps(self, logits: torch.Tensor) -> torch.Tensor:
         kernel = self.spec.kernel

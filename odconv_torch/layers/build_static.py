@@ -11,7 +11,7 @@ from torch.nn.modules.conv import _ConvNd
 from odconv_spec import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
 from odconv_torch.layers.init import kaiming_normal_
 from odconv_torch.layers.norm import BATCH_NORMS, LayerNorm
-from odconv_torch.layers.pooling import POINTWISE
+from odconv_torch.layers.pointwise import POINTWISE
 
 _CONVS: tuple[Callable[..., _ConvNd], ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # by rank - 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from math import prod
 from types import MappingProxyType
 from typing import NamedTuple
@@ -86,8 +87,20 @@ def _chosen(
     if depthwise or x.device.type != "cpu":  # one call suits accelerators
         return "grouped"
     trains = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
-    work = work_of(x, weight, attentions.spatial is not None, window)
-    return cheapest(possible, work, strategy.training if trains else strategy.inference)
+    costs = strategy.training if trains else strategy.inference
+    return _cheapest(possible, x.shape, weight.shape, attentions.spatial is not None, window, costs)
+
+
+@lru_cache(maxsize=1 << 12)  # layers meet the same shapes again and again
+def _cheapest(
+    forms: tuple[str, ...],
+    x: torch.Size,
+    weight: torch.Size,
+    spatial: bool,
+    window: Window,
+    costs: Costs,
+) -> str:
+    return cheapest(forms, work_of(x, weight, spatial, window), costs)
 
 
 def _batch_may_change() -> bool:
@@ -95,16 +108,23 @@ def _batch_may_change() -> bool:
     return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
-def work_of(x: torch.Tensor, weight: torch.Tensor, spatial: bool, window: Window) -> Work:
-    """What a convolution of x with a bank of kernels has to do, in the terms of the model."""
-    taps = weight.shape[3:]
+def work_of(x: torch.Size, weight: torch.Size, spatial: bool, window: Window) -> Work:
+    """What a convolution has to do, in the terms of the model of costs.
+
+    Args:
+        x: (batch, in, *map).
+        weight: (kernel_num, out, in // groups, *kernel).
+        spatial: whether taps have an attention.
+        window: how the kernels move.
+    """
+    taps = weight[3:]
     positions = prod(window.output_size(x, taps))
     return Work(
-        batch=x.shape[0],
-        kernel_size=weight[0].numel(),
-        columns=0 if window.is_pointwise(taps) else x.shape[1] * prod(taps) * positions,
-        outputs=weight.shape[1] * positions,
-        depth=weight[0, 0].numel(),
-        kernel_num=weight.shape[0],
+        batch=x[0],
+        kernel_size=prod(weight[1:]),
+        columns=0 if window.is_pointwise(taps) else x[1] * prod(taps) * positions,
+        outputs=weight[1] * positions,
+        depth=prod(weight[2:]),
+        kernel_num=weight[0],
         spatial=spatial,
     )

@@ -30,9 +30,9 @@ class Window(NamedTuple):
             return x, self
         return pad(x, self.padding), self._replace(padding=no_padding(len(self.padding)))
 
-    def output_size(self, x: torch.Tensor, taps: torch.Size) -> tuple[int, ...]:
-        """Size of the map after the convolution of x, (batch, in, *map), with kernels of `taps`."""
-        axes = zip(x.shape[2:], taps, self.stride, self.padding, self.dilation, strict=True)
+    def output_size(self, shape: torch.Size, taps: torch.Size) -> tuple[int, ...]:
+        """Size of a map (batch, in, *map) after its convolution with kernels of `taps`."""
+        axes = zip(shape[2:], taps, self.stride, self.padding, self.dilation, strict=True)
         return tuple(
             (size + sum(pads) - (count - 1) * reach - 1) // step + 1
             for size, count, step, pads, reach in axes

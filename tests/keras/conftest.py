@@ -1,4 +1,4 @@
-"""One backend per process, named by KERAS_BACKEND; see tests/run.py."""
+"""One backend per process, named by KERAS_BACKEND, see tests/run.py; data from fixed seeds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.update({**RUNTIMES[f"keras-{os.environ['KERAS_BACKEND']}"], **os.environ})
 
 import keras
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture

@@ -53,4 +53,4 @@ def test_golden_training(name):
     for key, grad in after.grads.items():
         np.testing.assert_allclose(before[key] - found[key], grad, rtol=1e-9, atol=1e-11)
     for key, expected in after.statistics.items():
-        np.testing.assert_allclose(found[key], expected, rtol=1e-9)
+        np.testing.assert_allclose(found[key], expected, rtol=1e-9, atol=1e-12)

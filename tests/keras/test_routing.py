@@ -38,7 +38,7 @@ def test_shared_routing_weights(rank):
     layer = CLASSES[rank - 1](6, 3, kernel_num=3, router="shared", dtype="float64")
     layer.build(x.shape)
     expected = dynamic_conv(fill(layer), x, routing=weights)
-    np.testing.assert_allclose(numpy(layer(x, weights)), expected, rtol=1e-9)
+    np.testing.assert_allclose(numpy(layer(x, weights)), expected, rtol=1e-9, atol=1e-12)
     assert [weight.name for weight in layer.weights] == ["kernel", "bias"]
 
 
@@ -74,7 +74,7 @@ def test_a_chain_hands_the_weights_to_those_that_take_them():
     first, second = getattr(fill(chain), "1"), getattr(chain, "2")
     hidden = dynamic_conv(getattr(first, "0"), np.maximum(x, 0), routing=weights)
     expected = dynamic_conv(second, np.maximum(hidden, 0), routing=weights)
-    np.testing.assert_allclose(numpy(chain(x, weights)), expected, rtol=1e-9)
+    np.testing.assert_allclose(numpy(chain(x, weights)), expected, rtol=1e-9, atol=1e-12)
     assert chain.takes_routing
     assert not Chain([ODConv2D(3, 3)]).takes_routing
 

@@ -60,6 +60,7 @@ def test_packages_have_parallel_files():
             "calibrate.py",  # the other packages have one form of the convolution
             "layers/attentions.py",
             "layers/costs.py",
+            "layers/pointwise.py",
             "layers/pooling.py",
             "layers/strategy.py",
             "layers/window.py",

@@ -95,8 +95,8 @@ MUTATIONS = (
     Mutation(
         "three of four attentions divided by the temperature, PyTorch",
         "odconv_torch/layers/attention.py",
-        "spatial = self._logits(self.spatial_fc, hidden)",
-        "spatial = None if self.spatial_fc is None else self.spatial_fc(hidden)",
+        "taps = logits.reshape(",
+        "taps = (logits * self.temperature).reshape(",
         f"{PARITY} torch",
     ),
     Mutation(

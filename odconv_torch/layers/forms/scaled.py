@@ -39,7 +39,7 @@ def scaled(
         x = x * factors.channel
         factors = factors._replace(channel=None)
     after = None
-    positions = prod(window.output_size(x, weight.shape[3:]))
+    positions = prod(window.output_size(x.shape, weight.shape[3:]))
     if factors.filter is not None and weight.shape[1] * positions <= kernel_size:
         after, factors = factors.filter, factors._replace(filter=None)
     kernels = _times(kernels, factors, window.groups)

@@ -33,7 +33,7 @@ def _all_outputs(
 ) -> torch.Tensor:
     """What every kernel makes, (batch, groups, kernel_num, out // groups, *map)."""
     groups, taps = window.groups, weight.shape[3:]
-    size = window.output_size(x, taps)
+    size = window.output_size(x.shape, taps)
     bank = weight.unflatten(1, (groups, -1)).transpose(0, 1)  # the groups come first
     conv = CONVS[x.dim() - 3]
     if spatial is None:

@@ -26,7 +26,7 @@ def tiled(
     """Mixes kernels that share their attentions."""
     if attentions.channel is not None:
         x = x * attentions.channel
-    size = window.output_size(x, weight.shape[3:])
+    size = window.output_size(x.shape, weight.shape[3:])
     columns = patches_of(x, weight.shape[3:], window)  # (batch, groups, in // groups, taps, places)
     if attentions.spatial is not None:
         columns = columns * attentions.spatial.reshape(x.shape[0], 1, 1, -1, 1)
