@@ -43,13 +43,11 @@ def od_conv(
     channel, filters, spatial, kernel = attentions
     if _each_kernel_has_its_own(x, weight, channel, filters, spatial):
         kernels = aggregate_scaled(weight, Attentions(channel, filters, spatial, kernel), groups)
-        return _plus(conv_per_sample(x, kernels, stride, padding, dilation, groups), bias)
+        return _plus(conv_per_sample(x, kernels, None, stride, padding, dilation, groups), bias)
     if channel is not None:
         x = x * channel.astype(x.dtype)
     kernels = aggregate(weight, kernel)
-    if spatial is not None:
-        kernels = kernels * spatial.astype(kernels.dtype)
-    y = conv_per_sample(x, kernels, stride, padding, dilation, groups)
+    y = conv_per_sample(x, kernels, spatial, stride, padding, dilation, groups)
     if filters is not None:
         y = y * filters.astype(y.dtype)
     return _plus(y, bias)
@@ -84,7 +82,7 @@ def mixed_conv(
         (batch, out, *map after convolution).
     """
     kernels = aggregate(weight, mixing)
-    y = conv_per_sample(x, kernels, stride, padding, dilation, groups)
+    y = conv_per_sample(x, kernels, None, stride, padding, dilation, groups)
     if bias is not None and bias.ndim == 2:
         bias = paddle.matmul(mixing.astype(bias.dtype), bias)  # (batch, out)
     return _plus(y, bias)

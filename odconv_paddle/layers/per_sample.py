@@ -1,4 +1,10 @@
-"""A convolution with one kernel for each sample, or with one for all."""
+"""A convolution with one kernel for each sample, or with one for all, and its spatial attention.
+
+The attention scales the kernels or the patches of the map, whichever are fewer: of a layer with
+wide kernels on a small map, the kernels of all samples are many times the map. Large maps meet
+their kernels in one convolution with the samples as groups, which costs what a static convolution
+costs; small ones, and all in a static graph, in a product with their patches.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +21,7 @@ _CONVS = (F.conv1d, F.conv2d, F.conv3d)  # by rank - 1
 def conv_per_sample(
     x: paddle.Tensor,
     kernels: paddle.Tensor,
+    spatial: paddle.Tensor | None,
     stride: Sequence[int],
     padding: Sequence[tuple[int, int]],
     dilation: Sequence[int],
@@ -25,24 +32,65 @@ def conv_per_sample(
     Args:
         x: (batch, in, *map).
         kernels: (batch or 1, out, in // groups, *kernel).
+        spatial: what scales the taps of each sample, (batch, 1, 1, *kernel), or None.
         stride: step along each axis of the map.
         padding: zeros (before, after) each axis of the map.
         dilation: distance of neighbouring taps along each axis.
         groups: number of groups of channels.
     """
     kernels = kernels.astype(x.dtype)
-    if kernels.shape[0] == 1:
-        pads = [side for pair in padding for side in pair]
-        conv = _CONVS[x.ndim - 3]
-        return conv(x, kernels[0], None, list(stride), pads, list(dilation), groups)
-    # A batched product, because a static graph cannot turn a batch of unknown size into groups of
-    # a convolution. In the new shapes 0 keeps a size and -1 infers it.
+    sizes = _sizes_after(x, kernels.shape[3:], stride, padding, dilation)
+    if spatial is not None and not _maps_are_smaller(sizes, kernels.shape[1]):
+        kernels, spatial = kernels * spatial.astype(x.dtype), None
+    if spatial is None and (kernels.shape[0] == 1 or _is_known(x.shape[0])):
+        return _convolved(x, kernels, stride, padding, dilation, groups)
+    # In the new shapes 0 keeps a size and -1 infers it.
     out, taps = kernels.shape[1], prod(kernels.shape[2:])  # the taps of all input channels
-    kernel = kernels.shape[3:]
-    patches = _patches(x, kernel, stride, padding, dilation).reshape([0, groups, taps, -1])
-    y = paddle.matmul(kernels.reshape([0, groups, out // groups, taps]), patches)
-    sizes = _sizes_after(x, kernel, stride, padding, dilation)
+    columns = _patches(x, kernels.shape[3:], stride, padding, dilation)
+    if spatial is not None:
+        columns = _scaled(columns, spatial.astype(x.dtype), x.shape[1])
+    columns = columns.reshape([0, groups, taps, -1])
+    y = paddle.matmul(kernels.reshape([0, groups, out // groups, taps]), columns)
     return y.reshape([0, out, *sizes[:-1], -1])
+
+
+def _maps_are_smaller(sizes: Sequence[int | paddle.Tensor], out: int) -> bool:
+    """Whether a map has fewer positions than a kernel has outputs; no, where that is unknown."""
+    return all(isinstance(size, int) for size in sizes) and prod(sizes) < out
+
+
+def _is_known(batch: int) -> bool:
+    """Whether samples can be groups, whose number is a constant of a static graph."""
+    return paddle.in_dynamic_mode() and batch > 0
+
+
+def _convolved(
+    x: paddle.Tensor,
+    kernels: paddle.Tensor,
+    stride: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    dilation: Sequence[int],
+    groups: int,
+) -> paddle.Tensor:
+    """A convolution of Paddle: of all samples, or with each as a group of its own."""
+    pads = [side for pair in padding for side in pair]
+    conv, steps = _CONVS[x.ndim - 3], (list(stride), pads, list(dilation))
+    if kernels.shape[0] == 1:
+        return conv(x, kernels[0], None, *steps, groups)
+    batch, out = kernels.shape[:2]
+    y = conv(x.reshape([1, -1, *x.shape[2:]]), kernels.flatten(0, 1), None, *steps, groups * batch)
+    return y.reshape([batch, out, *y.shape[2:]])
+
+
+def _scaled(columns: paddle.Tensor, spatial: paddle.Tensor, channels: int) -> paddle.Tensor:
+    """Patches, (batch, in, taps, positions) with some axes merged, by the attention of each tap.
+
+    A product with a diagonal matrix: Paddle's broadcasting takes several times longer on a CPU.
+    """
+    taps = prod(spatial.shape[3:])
+    # (batch, 1, taps, taps); paddle.diag_embed would have no gradient.
+    diagonal = spatial.reshape([0, 1, taps, 1]) * paddle.eye(taps, dtype=spatial.dtype)
+    return paddle.matmul(diagonal, columns.reshape([0, channels, taps, -1]))
 
 
 def _patches(
