@@ -56,7 +56,8 @@ def conv_per_sample(
 
 def _maps_are_smaller(sizes: Sequence[int | paddle.Tensor], out: int) -> bool:
     """Whether a map has fewer positions than a kernel has outputs; no, where that is unknown."""
-    return all(isinstance(size, int) for size in sizes) and prod(sizes) < out
+    known = [size for size in sizes if isinstance(size, int)]
+    return len(known) == len(sizes) and prod(known) < out
 
 
 def _is_known(batch: int) -> bool:
