@@ -101,15 +101,15 @@ def _short_torch() -> Iterator[Case]:
     for network in (RESNET18, RESNET50, MOBILENETV2):
         yield Case(NETWORKS, network, "od", 1, INFERENCE, 8, _PLAIN)
         yield Case(NETWORKS, network, "od", 4, INFERENCE, 1, _PLAIN)
-        yield Case(NETWORKS, network, "od", 4, INFERENCE, 8)
+        yield Case(NETWORKS, network, "od", 4, INFERENCE, 8, _PLAIN)
     for kind, kernel_num in CONVS[2:]:
         yield Case(NETWORKS, RESNET18, kind, kernel_num, INFERENCE, 8, _PLAIN)
-    yield Case(NETWORKS, RESNET18, "od", 1, TRAINING, 32, _PLAIN)
-    yield Case(NETWORKS, RESNET18, "od", 4, TRAINING, 32)
+    yield Case(NETWORKS, RESNET18, "od", 1, TRAINING, 8, _PLAIN)
+    yield Case(NETWORKS, RESNET18, "od", 4, TRAINING, 8)
     yield Case(NETWORKS, RESNET50, "od", 4, TRAINING, 8, _PLAIN)
-    yield Case(NETWORKS, MOBILENETV2, "od", 4, TRAINING, 32, _PLAIN)
+    yield Case(NETWORKS, MOBILENETV2, "od", 4, TRAINING, 8, _PLAIN)
     yield from _scaling((1, 4, 16, 64), (1, 2, 4, 8), (INFERENCE,), _PLAIN)
-    yield Case(MEMORY, RESNET18, "od", 4, TRAINING, 32)
+    yield Case(MEMORY, RESNET18, "od", 4, TRAINING, 8)
 
 
 def _short_other() -> Iterator[Case]:
@@ -126,8 +126,8 @@ def _long() -> Iterator[Case]:
     for network, (kind, kernel_num), mode, batch in product(networks, CONVS, MODES, BATCHES):
         yield Case(NETWORKS, network, kind, kernel_num, mode, batch)
     yield from _scaling((1, 2, 4, 8, 16, 32, 64), tuple(range(1, 9)), MODES)
-    for network in networks:
-        yield Case(MEMORY, network, "od", 4, TRAINING, 32)
+    for network, batch in product(networks, (8, 32)):
+        yield Case(MEMORY, network, "od", 4, TRAINING, batch)
 
 
 def _scaling(

@@ -33,6 +33,7 @@ class Work:
         kernel_size: elements of one kernel, out * in // groups * taps.
         columns: elements of one sample's patches, in * taps * positions; 0 where the map itself
             is its patches, as for a pointwise kernel.
+        inputs: elements of one sample's map.
         outputs: elements of one sample's output.
         depth: elements of a kernel that one output sees, in // groups * taps.
         kernel_num: number of kernels.
@@ -42,6 +43,7 @@ class Work:
     batch: int
     kernel_size: int
     columns: int
+    inputs: int
     outputs: int
     depth: int
     kernel_num: int
@@ -66,6 +68,7 @@ class Costs:
         tile: an element of a kernel that is made for a sample, and stays in the cache.
         column: an element of the patches.
         output: an element of the output of one kernel.
+        scale: an element of a map that an attention scales.
         call: a sample's own convolution, whatever its size.
         layer: a layer, whatever its size and form.
     """
@@ -79,6 +82,7 @@ class Costs:
     tile: float
     column: float
     output: float
+    scale: float
     call: float
     layer: float
 
@@ -88,11 +92,15 @@ def amounts(form: str, work: Work) -> Mapping[str, float]:
     own = work.batch * work.kernel_size
     kernels = {"kernel": own, "mixing": own * (work.kernel_num if work.kernel_num > 1 else 0)}
     columns = work.batch * work.columns
+    maps = (work.inputs, work.outputs)
+    # Attentions scale the kernels instead of maps that are larger.
+    smaller = work.batch * sum(size for size in maps if size <= work.kernel_size)
     if form == "grouped":
         rate = "conv" if work.batch == 1 else "grouped"
-        found = {rate: work.multiply_adds, **kernels}
+        found = {rate: work.multiply_adds, **kernels, "scale": smaller}
     elif form == "samples":
-        found = {"sample": work.multiply_adds, **kernels, "call": work.batch}
+        calls = {"sample": work.multiply_adds, "call": work.batch}
+        found = {**calls, **kernels, "scale": smaller}
     elif form == "shared":
         found = {
             "conv": work.multiply_adds * work.kernel_num,
@@ -104,7 +112,7 @@ def amounts(form: str, work: Work) -> Mapping[str, float]:
         found = {"product": work.multiply_adds, "tile": tiles, "column": columns}
     else:
         found = {"product": work.multiply_adds, **kernels, "column": columns}
-    return {**found, "layer": 1}
+    return {"scale": work.batch * sum(maps), **found, "layer": 1}
 
 
 def seconds(form: str, work: Work, costs: Costs) -> float:

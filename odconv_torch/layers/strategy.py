@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import torch
 
-from odconv_spec.cost import AUTO, Costs, Work, cheapest
+from odconv_spec.cost import AUTO, FORMS, Costs, Work, cheapest
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.costs import INFERENCE, TRAINING
 from odconv_torch.layers.forms.grouped import grouped
+from odconv_torch.layers.forms.opaque import opaque
 from odconv_torch.layers.forms.patches import patches
 from odconv_torch.layers.forms.samples import samples
 from odconv_torch.layers.forms.shared import shared
@@ -28,6 +29,7 @@ _FORMS: Mapping[str, Form] = MappingProxyType(
         "shared": shared,
         "tiled": tiled,
         "patches": patches,
+        "opaque": opaque,
     }
 )
 _ANY_BATCH = ("shared", "patches")  # whose graphs hold for any batch size
@@ -76,11 +78,11 @@ def _chosen(
     strategy: Strategy,
 ) -> str:
     own = attentions.one_set_per_kernel(x.dim() - 2)
-    possible = _OWN_ATTENTIONS if own else tuple(_FORMS)
+    possible = _OWN_ATTENTIONS if own else FORMS
     if _batch_may_change() or x.shape[0] == 0:
-        one_kernel = weight.shape[0] == 1 and not own  # then sharing it is free
-        preferred = strategy.name if strategy.name != AUTO or not one_kernel else "shared"
-        return preferred if preferred in _ANY_BATCH and preferred in possible else "patches"
+        if strategy.name in _ANY_BATCH and strategy.name in possible:
+            return strategy.name
+        return _for_any_batch(x.shape, weight.shape, own, window)
     if strategy.name != AUTO:
         return strategy.name if strategy.name in possible else "grouped"
     depthwise = weight.shape[2] == 1 < window.groups
@@ -103,6 +105,21 @@ def _cheapest(
     return cheapest(forms, work_of(x, weight, spatial, window), costs)
 
 
+def _for_any_batch(x: torch.Size, weight: torch.Size, own: bool, window: Window) -> str:
+    """What suits a graph: the kernels of large maps are few beside their patches."""
+    taps = weight[3:]
+    small = window.is_pointwise(taps) or prod(window.output_size(x, taps)) < weight[1]
+    if _compiles_for_here() and not small:
+        return "opaque"
+    return "shared" if weight[0] == 1 and not own else "patches"  # sharing one kernel is free
+
+
+def _compiles_for_here() -> bool:
+    """Whether what is compiled will run beside this package. Older torch does not tell."""
+    exports = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
+    return torch.compiler.is_compiling() and not exports()
+
+
 def _batch_may_change() -> bool:
     """Whether a graph is being recorded that may be run with another batch size."""
     return torch.compiler.is_compiling() or torch.jit.is_tracing()
@@ -123,6 +140,7 @@ def work_of(x: torch.Size, weight: torch.Size, spatial: bool, window: Window) ->
         batch=x[0],
         kernel_size=prod(weight[1:]),
         columns=0 if window.is_pointwise(taps) else x[1] * prod(taps) * positions,
+        inputs=prod(x[1:]),
         outputs=weight[1] * positions,
         depth=prod(weight[2:]),
         kernel_num=weight[0],

@@ -39,3 +39,17 @@ def conv_in_groups(x: torch.Tensor, kernels: torch.Tensor, window: Window) -> to
         window.groups * x.shape[0],
     )  # (1, batch * out, *map)
     return y.reshape(x.shape[0], -1, *y.shape[2:])
+
+
+def gradients_in_groups(
+    grad: torch.Tensor, x: torch.Tensor, kernels: torch.Tensor, window: Window
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Those of `conv_in_groups` to x and to the kernels, for a window that is symmetric."""
+    to_x, to_kernels, _ = torch.ops.aten.convolution_backward(
+        grad.reshape(1, -1, *grad.shape[2:]),
+        x.reshape(1, -1, *x.shape[2:]),
+        kernels.flatten(0, 1),
+        *(None, window.stride, window.sides, window.dilation),
+        *(False, (0,) * len(window.stride), window.groups * x.shape[0], (True, True, False)),
+    )
+    return to_x.reshape(x.shape), to_kernels.reshape(kernels.shape)

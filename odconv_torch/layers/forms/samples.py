@@ -33,10 +33,7 @@ class _ConvOfEach(torch.autograd.Function):
 
     @staticmethod
     def forward(x: torch.Tensor, kernels: torch.Tensor, window: Window) -> torch.Tensor:
-        stride, _, dilation, groups = window
-        conv, sides = CONVS[x.dim() - 3], window.sides
-        pairs = zip(x.split(1), kernels.unbind(), strict=True)
-        return torch.cat([conv(a, k, None, stride, sides, dilation, groups) for a, k in pairs])
+        return conv_of_each(x, kernels, window)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
@@ -52,16 +49,25 @@ class _ConvOfEach(torch.autograd.Function):
             inputs = [a for a, needed in zip((x, kernels), wanted, strict=True) if needed]
             found = iter(torch.autograd.grad(y, inputs, grad, create_graph=True))
             return (*(next(found) if needed else None for needed in wanted), None)
-        return (*_gradients(grad, x, kernels, ctx.window, wanted), None)
+        return (*gradients_of_each(grad, x, kernels, ctx.window, wanted), None)
 
 
-def _gradients(
+def conv_of_each(x: torch.Tensor, kernels: torch.Tensor, window: Window) -> torch.Tensor:
+    """x (batch, in, *map) with kernels (batch, out, in // groups, *kernel), padded evenly."""
+    stride, _, dilation, groups = window
+    conv, sides = CONVS[x.dim() - 3], window.sides
+    pairs = zip(x.split(1), kernels.unbind(), strict=True)
+    return torch.cat([conv(a, k, None, stride, sides, dilation, groups) for a, k in pairs])
+
+
+def gradients_of_each(
     grad: torch.Tensor,
     x: torch.Tensor,
     kernels: torch.Tensor,
     window: Window,
-    wanted: tuple[bool, bool],
+    wanted: tuple[bool, bool] = (True, True),
 ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """Those of `conv_of_each` to x and to the kernels, as far as they are wanted."""
     stride, _, dilation, groups = window
     grad_x = []
     grad_kernels = torch.empty_like(kernels, memory_format=torch.contiguous_format)
