@@ -104,7 +104,8 @@ def amounts(form: str, work: Work) -> Mapping[str, float]:
     elif form == "shared":
         found = {
             "conv": work.multiply_adds * work.kernel_num,
-            "column": columns if work.spatial else 0,
+            # Many outputs of each position take patches, whoever makes them.
+            "column": columns if work.spatial or work.kernel_num > 1 else 0,
             "output": work.batch * work.outputs * work.kernel_num,
         }
     elif form == "tiled":

@@ -133,7 +133,11 @@ def _verify(options: Namespace) -> int:
         )
     if options.right is None:
         found = verify_digests(
-            options.left, options.model, stages=options.stages, isolate=options.isolate
+            options.left,
+            options.model,
+            stages=options.stages,
+            key=options.key,
+            isolate=options.isolate,
         )
     else:
         found = verify(
@@ -158,6 +162,7 @@ def _verify_outputs(options: Namespace) -> int:
         key=options.key,
         size=options.outputs_size or SIZE,
         tolerance=TOLERANCE if options.tolerance is None else options.tolerance,
+        isolate=options.isolate,
     )
     if options.json:
         _say_json([comparison.to_dict() for comparison in found])

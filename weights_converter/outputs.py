@@ -119,6 +119,7 @@ def verify_outputs(
     key: str | None = None,
     size: tuple[int, int] = SIZE,
     tolerance: float = TOLERANCE,
+    isolate: bool | None = False,
 ) -> tuple[OutputsComparison, ...]:
     """Runs models on a fixed random probe and compares the output of every layer.
 
@@ -133,9 +134,10 @@ def verify_outputs(
             checkpoints, one for both or one for each; the default is that of the file's layout. For
             one checkpoint, the first is the reference; the default is all that are installed.
         stages: the stage table of a MobileNetV2 that is not the published one.
-        key: which state dict to take from a file with several.
+        key: which state dict to take from `left`, if it has several.
         size: height and width of the probe.
         tolerance: largest difference of a layer, over the reference's largest value.
+        isolate: parses the files in child processes with limits; None does it for HDF5 only.
 
     Returns:
         One comparison for each run after the first.
@@ -146,19 +148,24 @@ def verify_outputs(
     """
     if not 0 <= tolerance < inf:
         raise UsageError(f"expected a tolerance of 0 or more, received {tolerance}")
-    first = open_model(left, model, stages, key)
+    first = open_model(left, model, stages, key, isolate)
     spec = first.spec
     if not isinstance(spec, BackboneSpec):
         raise UsageError(
             f"{describe(spec)} cannot be run: its code is not part of odconv",
             help="load both files with load_into() and compare outputs where the model is built",
         )
-    files = [first] if right is None else [first, open_model(right, spec, key=key)]
+    files = [first]
+    if right is not None:
+        files.append(open_model(right, spec, isolate=isolate))
     runs = list(_runs(files, runtimes))
     for _, runtime in runs:
         check_runtime(runtime)
     probe = _probe(spec, size)
-    found = [layer_outputs(w.source.path, spec, runtime, probe, key) for w, runtime in runs]
+    found = [
+        layer_outputs(w.source.path, spec, runtime, probe, key if w is first else None, isolate)
+        for w, runtime in runs
+    ]
     labels = [f"{legible(w.source.path.name)} in {runtime}" for w, runtime in runs]
     return tuple(
         compare_layers(found[0], found[i], describe(spec), (labels[0], labels[i]), tolerance)

@@ -3,11 +3,12 @@
 Started by `weights_converter.outputs_runs` in a process of its own, because one process has one
 Keras backend and the frameworks disturb each other.
 
-    python -m weights_converter.outputs_child FRAMEWORK SPEC CHECKPOINT PROBE OUTPUTS KEY
+    python -m weights_converter.outputs_child FRAMEWORK SPEC CHECKPOINT PROBE OUTPUTS KEY ISOLATE
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib import import_module
 
@@ -22,9 +23,11 @@ from weights_converter.tensor import Tensor
 from weights_converter.weights import temperature_of
 
 
-def main(framework: str, spec: str, checkpoint: str, probe: str, outputs: str, key: str) -> None:
+def main(
+    framework: str, spec: str, checkpoint: str, probe: str, outputs: str, key: str, isolate: str
+) -> None:
     adapter = import_module(f"weights_converter.frameworks.{framework}")
-    weights = open_model(checkpoint, from_json(spec), key=key or None)
+    weights = open_model(checkpoint, from_json(spec), key=key or None, isolate=json.loads(isolate))
     model = adapter.build(weights.spec)
     assign(model, {name: _in_float32(tensor) for name, tensor in weights.tensors.items()})
     adapter.set_temperature(model, temperature_of(weights))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -69,7 +70,12 @@ def usual_runtime(layout: str) -> str:
 
 
 def layer_outputs(
-    checkpoint: Path, spec: BackboneSpec, runtime: str, probe: Array, key: str | None = None
+    checkpoint: Path,
+    spec: BackboneSpec,
+    runtime: str,
+    probe: Array,
+    key: str | None = None,
+    isolate: bool | None = False,
 ) -> dict[str, Array]:
     """Attribute path -> what the layer gives for the probe, channels first, in order of execution.
 
@@ -79,6 +85,7 @@ def layer_outputs(
         runtime: one of `RUNTIMES`.
         probe: images (batch, channels, height, width).
         key: which state dict to take from a file with several.
+        isolate: parses the file in one more process; see `opening.open_checkpoint`.
 
     Raises:
         UsageError: the runtime is unknown or not installed.
@@ -90,7 +97,8 @@ def layer_outputs(
         np.savez(given, probe=probe)
         command = [sys.executable, "-m", "weights_converter.outputs_child"]
         files = [str(checkpoint), str(given), str(found)]
-        _run(runtime, [*command, RUNTIMES[runtime].framework, to_json(spec), *files, key or ""])
+        options = [key or "", json.dumps(isolate)]
+        _run(runtime, [*command, RUNTIMES[runtime].framework, to_json(spec), *files, *options])
         with np.load(found, allow_pickle=False) as outputs:
             return {name: outputs[name] for name in outputs.files}
 

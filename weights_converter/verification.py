@@ -100,15 +100,18 @@ def verify_digests(
     model: Model = None,
     *,
     stages: Stages | None = None,
+    key: str | None = None,
     isolate: bool | None = False,
 ) -> Comparison:
     """Compares a file that `convert` wrote with the digests that it put into it.
+
+    The arguments are those of `verify`. A `key` that the file has no use for is an error.
 
     Raises:
         UsageError: there are no digests in the file.
         ConverterError: it cannot be read or is not of the model.
     """
-    weights = open_model(path, model, stages, isolate=isolate)
+    weights = open_model(path, model, stages, key, isolate)
     told = Provenance.told_by(weights.source)
     if told is None or not told.sha256:
         raise UsageError(

@@ -9,7 +9,8 @@ import pytest
 
 from odconv_spec import ODConvSpec, model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
-from weights_converter import MismatchError, UsageError
+from weights_converter import MismatchError, UsageError, outputs
+from weights_converter.opening import open_model
 from weights_converter.outputs import compare_layers, verify_outputs
 from weights_converter.outputs_names import record
 from weights_converter.outputs_runs import RUNTIMES, usual_runtime
@@ -149,3 +150,26 @@ def test_a_network_of_ones_own_cannot_be_run(tmp_path):
     path = save(tmp_path / "x.pth", spec, arrays_of(spec))
     with pytest.raises(UsageError, match=r"ODConv2d .* cannot be run"):
         verify_outputs(path, path)
+
+
+def test_how_each_file_is_opened(tmp_path, monkeypatch):
+    """The key is for the first file alone, the limits are for both, in every process."""
+    spec = model_spec("od_resnet18", **SMALL_RESNET)
+    arrays, opened = arrays_of(spec), []
+    first = save(tmp_path / "a.pth", spec, arrays, ".pth")
+    second = save(tmp_path / "b.safetensors", spec, arrays, ".safetensors")
+
+    def opens(path, model=None, stages=None, key=None, isolate=False):
+        opened.append((path.name, key, isolate))
+        return open_model(path, model, stages)
+
+    def runs(path, spec, runtime, probe, key, isolate):
+        opened.append((path.name, key, isolate))
+        return layers()
+
+    monkeypatch.setattr(outputs, "open_model", opens)
+    monkeypatch.setattr(outputs, "layer_outputs", runs)
+    monkeypatch.setattr(outputs, "check_runtime", lambda runtime: None)
+    [found] = verify_outputs(first, second, spec, key="model", isolate=True)
+    assert found.equal
+    assert opened == 2 * [("a.pth", "model", True), ("b.safetensors", None, True)]

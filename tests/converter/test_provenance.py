@@ -87,6 +87,12 @@ def test_a_file_is_checked_against_its_own_digests(source, tmp_path, ending):
     assert "is not what the converter wrote" in str(comparison)
 
 
+def test_a_key_that_chooses_nothing(source, tmp_path):
+    convert(source, tmp_path / "b.safetensors")
+    with pytest.raises(UsageError, match="no key to choose from"):
+        verify_digests(tmp_path / "b.safetensors", key="ema")
+
+
 def test_files_without_digests(source, tmp_path):
     with pytest.raises(UsageError, match=r"a\.pth has no digests of its arrays"):
         verify_digests(source)
