@@ -109,7 +109,7 @@ def _for_any_batch(x: torch.Size, weight: torch.Size, own: bool, window: Window)
     """What suits a graph: the kernels of large maps are few beside their patches."""
     taps = weight[3:]
     small = window.is_pointwise(taps) or prod(window.output_size(x, taps)) < weight[1]
-    if _compiles_for_here() and not small:
+    if _compiles_for_here() and not small and x[0] > 0:
         return "opaque"
     return "shared" if weight[0] == 1 and not own else "patches"  # sharing one kernel is free
 

@@ -121,6 +121,24 @@ def test_one_compiled_program(kind, rank, options):
             torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("batch", [0, 1])
+def test_a_compiled_program_of_few_samples(batch):
+    torch.compiler.reset()
+    layer = built("od", 2, GEOMETRY)
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    x = images(batch)
+    torch.testing.assert_close(compiled(x), layer(x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_the_operation_of_compiled_programs(groups):
+    """Its schema, its shapes without values, its gradient: what torch asks of an operation."""
+    x = images(3).requires_grad_()
+    kernels = torch.randn(3, 8, 4 // groups, 3, 2, dtype=torch.float64, requires_grad=True)
+    arguments = (x, kernels, (2, 1), (1, 0), (1, 1), groups)
+    torch.library.opcheck(torch.ops.odconv.conv_of_each.default, arguments)
+
+
 def test_a_compiled_program_sees_the_temperature_change():
     torch.compiler.reset()
     layer = built("od", 2, {})

@@ -42,7 +42,7 @@ def _conv_of_each(
 ) -> torch.Tensor:
     """x (batch, in, *map) with kernels (batch, out, in // groups, *kernel)."""
     window = _window(stride, sides, dilation, groups)
-    conv = conv_in_groups if _is_depthwise(kernels, groups) else conv_of_each
+    conv = conv_in_groups if _suits_one_call(kernels, groups) else conv_of_each
     return conv(x, kernels, window).contiguous()
 
 
@@ -71,7 +71,7 @@ def _backward(
 ) -> Pair:
     """The gradients to x and to the kernels."""
     window = _window(stride, sides, dilation, groups)
-    gradients = gradients_in_groups if _is_depthwise(kernels, groups) else gradients_of_each
+    gradients = gradients_in_groups if _suits_one_call(kernels, groups) else gradients_of_each
     to_x, to_kernels = gradients(grad, x, kernels, window)
     if to_x is None or to_kernels is None:
         raise RuntimeError("a convolution has a gradient to its input and to its kernels")
@@ -104,9 +104,9 @@ def _differentiate(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, .
 _conv_of_each.register_autograd(_differentiate, setup_context=_setup_context)
 
 
-def _is_depthwise(kernels: torch.Tensor, groups: int) -> bool:
-    """Whether one call for all samples is faster than one for each."""
-    return kernels.shape[2] == 1 < groups
+def _suits_one_call(kernels: torch.Tensor, groups: int) -> bool:
+    """Whether one call for all samples is faster than one for each: as where nothing compiles."""
+    return kernels.shape[2] == 1 < groups or kernels.device.type != "cpu"
 
 
 def _window(
