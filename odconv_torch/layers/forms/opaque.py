@@ -47,15 +47,8 @@ def _conv_of_each(
 
 
 @_conv_of_each.register_fake
-def _(
-    x: torch.Tensor,
-    kernels: torch.Tensor,
-    stride: Sequence[int],
-    sides: Sequence[int],
-    dilation: Sequence[int],
-    groups: int,
-) -> torch.Tensor:
-    size = _window(stride, sides, dilation, groups).output_size(x.shape, kernels.shape[3:])
+def _(x: torch.Tensor, kernels: torch.Tensor, *steps: Any) -> torch.Tensor:
+    size = _window(*steps).output_size(x.shape, kernels.shape[3:])
     return x.new_empty(x.shape[0], kernels.shape[1], *size)
 
 
@@ -79,15 +72,7 @@ def _backward(
 
 
 @_backward.register_fake
-def _(
-    grad: torch.Tensor,
-    x: torch.Tensor,
-    kernels: torch.Tensor,
-    stride: Sequence[int],
-    sides: Sequence[int],
-    dilation: Sequence[int],
-    groups: int,
-) -> Pair:
+def _(grad: torch.Tensor, x: torch.Tensor, kernels: torch.Tensor, *steps: Any) -> Pair:
     return x.new_empty(x.shape), kernels.new_empty(kernels.shape)
 
 
