@@ -57,7 +57,7 @@ def test_packages_have_parallel_files():
         },
         "odconv_paddle": {"layers/per_sample.py"},  # in odconv_keras it is layers/conv.py
         "odconv_torch": {
-            "calibrate.py",  # the other packages have one form of the convolution
+            "calibrate.py",  # the other packages choose a form by a fixed rule
             "layers/attentions.py",
             "layers/costs.py",
             "layers/pointwise.py",
