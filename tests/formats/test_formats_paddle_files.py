@@ -10,7 +10,7 @@ import paddle
 import pytest
 
 from tests.converter.crafted import every_dtype, varint
-from weights_converter.errors import RefusedError
+from weights_converter.errors import DamagedError, RefusedError
 from weights_converter.formats import read
 
 PROTOCOLS = (2, 3, 4)
@@ -163,6 +163,15 @@ def test_arrays_without_names_are_refused(program, tmp_path):
     with pytest.raises(RefusedError, match=r"net.pdiparams holds 8 arrays without names") as error:
         read(path)
     assert ".json or .pdmodel" in error.value.help
+
+
+def test_a_program_is_utf_8(program, tmp_path):
+    """Python's json would guess a codec from the first bytes, and import it."""
+    path, _ = copied(program, tmp_path, ".pdiparams", ".json")
+    text = (tmp_path / "net.json").read_text()
+    (tmp_path / "net.json").write_bytes(text.encode("utf-16-be"))
+    with pytest.raises(DamagedError, match="it is not a program by Paddle"):
+        read(path)
 
 
 def test_another_program_is_noticed(program, tmp_path):

@@ -262,7 +262,10 @@ def test_unknown_byte_order(tmp_path, order):
         read(written(tmp_path, "evil.pth", torch_zip(GOOD, order=order)))
 
 
-@pytest.mark.parametrize("raw", [b"{", b"[]", b'{"a": 1}', b"[" * 10_000, b"\xff\xfe"])
+NO_METADATA = (b"{", b"[]", b'{"a": 1}', b"[" * 10_000, b"\xff\xfe", "{}".encode("utf-16-be"))
+
+
+@pytest.mark.parametrize("raw", NO_METADATA)
 def test_metadata_that_is_none(tmp_path, raw):
     content = torch_zip(GOOD, extra=(("archive/extra/metadata.json", raw),))
     with pytest.raises(DamagedError, match=r"its entry extra/metadata.json"):

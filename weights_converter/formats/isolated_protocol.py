@@ -105,7 +105,7 @@ def unpack_index(raw: bytes) -> Index:
 
 def _parsed(raw: bytes, length: int) -> list[Any]:
     try:
-        parsed = json.loads(raw)
+        parsed = json.loads(raw.decode("utf-8"))
     except RecursionError:
         raise ValueError("nested too deeply") from None
     _demand(isinstance(parsed, list) and len(parsed) == length)

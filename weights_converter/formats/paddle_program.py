@@ -86,7 +86,8 @@ def _from_state(content: Mapping[object, object]) -> Iterator[tuple[str, str]]:
 def _from_json(program: Source, raw: bytes) -> Iterator[Variable]:
     """Operations "p" of the first block define the parameters: their name and their type."""
     try:
-        content = json.loads(raw)
+        # JSON is UTF-8; given bytes, json would guess a codec and import it.
+        content = json.loads(raw.decode("utf-8"))
         operations = content["program"]["regions"][0]["blocks"][0]["ops"]
         parameters = [operation for operation in operations if operation["#"] == "p"]
         names = [[part for part in p["A"] if isinstance(part, str)] for p in parameters]

@@ -83,7 +83,8 @@ class _Archive:
         self._checked(METADATA)
         raw = self._source.read(entry.data, entry.size)
         try:
-            content = json.loads(raw)
+            # Given bytes, json would guess a codec and import it.
+            content = json.loads(raw.decode("utf-8"))
         except (ValueError, RecursionError):
             raise self._source.damaged(f"its entry {METADATA} is not JSON") from None
         if type(content) is not dict or not all(type(text) is str for text in content.values()):
