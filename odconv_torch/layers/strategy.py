@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from odconv_spec.cost import AUTO, FORMS, Costs, Work, cheapest
 from odconv_torch.layers.attentions import Attentions
@@ -43,11 +44,14 @@ class Strategy(NamedTuple):
         name: "auto" for what takes the least time by the constants, or a form's name.
         inference: constants without gradients.
         training: constants with gradients.
+        recompute: whether to keep nothing but the arguments for the gradients, and to mix the
+            kernels once more for them.
     """
 
     name: str = AUTO
     inference: Costs = INFERENCE
     training: Costs = TRAINING
+    recompute: bool = False
 
 
 def convolve(
@@ -59,7 +63,12 @@ def convolve(
 ) -> torch.Tensor:
     """The dynamic convolution without its bias, in the form that suits; all agree to rounding."""
     x = _autocast(x)
-    return _FORMS[_chosen(x, weight, attentions, window, strategy)](x, weight, attentions, window)
+    form = _FORMS[_chosen(x, weight, attentions, window, strategy)]
+    if strategy.recompute and not _batch_may_change():  # compilers choose what they keep
+        return checkpoint(
+            form, x, weight, attentions, window, use_reentrant=False, preserve_rng_state=False
+        )
+    return form(x, weight, attentions, window)
 
 
 def _autocast(x: torch.Tensor) -> torch.Tensor:

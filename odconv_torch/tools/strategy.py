@@ -14,6 +14,8 @@ def set_strategy(
     strategy: str = AUTO,
     inference: Costs | None = None,
     training: Costs | None = None,
+    *,
+    recompute: bool = False,
 ) -> None:
     """Sets the form of every dynamic convolution inside `module` (or of `module` itself).
 
@@ -36,13 +38,18 @@ def set_strategy(
         inference: constants of the model of costs without gradients, such as
             `python -m odconv_torch.calibrate` measures on a machine.
         training: the same with gradients.
+        recompute: keeps no mixed kernels and no patches for the gradients, but computes them again:
+            less memory in training, for the time of a second forward pass of the convolutions.
 
     Raises:
         ValueError: there is no such strategy.
     """
     default = Strategy()
     chosen = Strategy(
-        check_strategy(strategy), inference or default.inference, training or default.training
+        check_strategy(strategy),
+        inference or default.inference,
+        training or default.training,
+        recompute,
     )
     for child in module.modules():
         if isinstance(child, DynamicConv):

@@ -161,3 +161,42 @@ def test_what_is_asked_for_is_what_runs(strategy, monkeypatch):
     layer(torch.randn(2, 4, 5, 6))
     assert len(ran) == 1
     assert strategy in ("auto", *ran)
+
+
+def kept_bytes(layer, x):
+    """What one pass keeps for the gradients, parameters and input aside."""
+    own = {array.data_ptr() for array in [x, *layer.parameters()]}
+    kept = {}
+
+    def pack(array):
+        if array.data_ptr() not in own:
+            kept[array.data_ptr()] = array.nbytes
+        return array
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda array: array):
+        output = layer(x)
+    del output
+    return sum(kept.values())
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_recomputing_changes_no_gradient(form, kind):
+    layer = make(kind, 2, kernel_size=3, padding=1).train()
+    x = random_map(2, 4, 3, requires_grad=True)
+    slope = torch.randn_like(layer(x))
+    set_strategy(layer, form)
+    expected = gradients(layer, x, slope)
+    set_strategy(layer, form, recompute=True)
+    for found, gradient in zip(gradients(layer, x, slope), expected, strict=True):
+        close(found, gradient)
+
+
+def test_recomputing_keeps_no_kernels():
+    layer = ODConv2d(32, 64, 3, padding=1, kernel_num=4)
+    x = torch.randn(8, 32, 7, 5, requires_grad=True)
+    set_strategy(layer, "grouped")
+    before = kept_bytes(layer, x)
+    set_strategy(layer, "grouped", recompute=True)
+    mixed = 8 * 64 * 32 * 9 * 4  # bytes of the kernels of all samples
+    assert kept_bytes(layer, x) < before - mixed
