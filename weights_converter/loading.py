@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 
 from odconv_spec import Parameter
-from weights_converter import formats
+from weights_converter import casting, formats
 from weights_converter.check import Form, check
 from weights_converter.dialects import translated
 from weights_converter.dtypes import Array
-from weights_converter.errors import MismatchError, UsageError, legible
+from weights_converter.errors import MismatchError, RefusedError, UsageError, legible
 from weights_converter.formats.kept import kept_open
 from weights_converter.layouts import KERAS, Placed
 from weights_converter.manifest import Manifest, tag_of_name, write_manifest
+from weights_converter.precision import FLOATS
 from weights_converter.slots import Slot
-from weights_converter.tensor import Checkpoint
+from weights_converter.tensor import Checkpoint, Tensor
 from weights_converter.weights import canonical_tensors
 
 # Keras comes first: its models are torch modules on the torch backend.
@@ -63,16 +64,18 @@ def assign(model: Any, arrays: Mapping[str, Array]) -> None:
         )
 
 
-def load_into(model: Any, path: str | Path, *, key: str | None = None) -> None:
+def load_into(model: Any, path: str | Path, *, key: str | None = None, cast: bool = False) -> None:
     """Loads a checkpoint of any format into a model of any framework.
 
     Args:
         model: our backbone, a lone layer, or a network with our layers in it.
         path: a checkpoint whose arrays are exactly those of the model.
         key: which state dict to take from a file with several.
+        cast: rounds floats to the dtype that the model has; without it another dtype is an error.
 
     Raises:
         MismatchError: the arrays are not those of the model, which is then unchanged.
+        RefusedError: a number would become infinite by the cast.
         ConverterError: the file cannot be read.
     """
     places = slots(model)
@@ -81,7 +84,10 @@ def load_into(model: Any, path: str | Path, *, key: str | None = None) -> None:
     what = f"{legible(checkpoint.path.name)} for {type(model).__name__}"
     tensors = canonical_tensors(checkpoint, parameters, what)
     with kept_open():
-        arrays = {name: tensor.load() for name, tensor in tensors.items()}
+        arrays = {
+            name: _cast(tensor, tag_of_name(places[name].dtype)) if cast else tensor.load()
+            for name, tensor in tensors.items()
+        }
     assign(model, arrays)
 
 
@@ -117,6 +123,21 @@ def slots(model: Any) -> dict[str, Slot]:
     """Canonical name -> place of every array in the model."""
     found: dict[str, Slot] = _adapter(model).slots(model)
     return found
+
+
+def _cast(tensor: Tensor, tag: str) -> Array:
+    """The values as the model holds them, if both are floats."""
+    array = tensor.load()
+    if not {tensor.dtype, tag} <= FLOATS:
+        return array
+    result = casting.cast(array, tensor.dtype, tag)
+    lost = casting.loss(array, tensor.dtype, result, tag)
+    if lost.overflowed:
+        raise RefusedError(
+            f"{tensor.name}: {lost.overflowed} values are too large for the model's {tag}",
+            help="give the model another dtype",
+        )
+    return result
 
 
 def _adapter(model: Any) -> ModuleType:

@@ -17,7 +17,7 @@ from tests.loading import (  # noqa: F401  # pytest finds them here
     test_everything_wrong_is_reported_together_and_nothing_is_assigned,
     test_the_shipped_checkpoint_loads_into_a_live_model,
 )
-from weights_converter import MismatchError, UsageError, extract
+from weights_converter import MismatchError, RefusedError, UsageError, extract, load_into
 
 
 @pytest.fixture
@@ -45,3 +45,31 @@ def test_what_is_no_model():
         UsageError, match="expected a torch module, a Paddle layer or a Keras layer"
     ):
         extract(torch.zeros(3).numpy())
+
+
+def saved(tmp_path, dtype, scale=1.0):
+    """A lone layer in a file, and the layer."""
+    layer = ODConv2d(4, 8, (3, 2), dtype=dtype)
+    nn.init.normal_(layer.weight, std=scale)
+    torch.save(layer.state_dict(), tmp_path / "x.pth")
+    return layer, tmp_path / "x.pth"
+
+
+def test_another_precision_is_loaded_on_demand_only(tmp_path):
+    exact, path = saved(tmp_path, torch.float64)
+    layer = ODConv2d(4, 8, (3, 2))
+    with pytest.raises(MismatchError, match="expected float32, found float64"):
+        load_into(layer, path)
+    load_into(layer, path, cast=True)
+    assert layer.weight.dtype == torch.float32
+    assert torch.equal(layer.weight, exact.weight.float())
+    back = ODConv2d(4, 8, (3, 2), dtype=torch.float64)
+    torch.save(layer.state_dict(), path)
+    load_into(back, path, cast=True)
+    assert torch.equal(back.weight, layer.weight.double())
+
+
+def test_a_cast_makes_nothing_infinite(tmp_path):
+    _, path = saved(tmp_path, torch.float64, scale=1e300)
+    with pytest.raises(RefusedError, match=r"weight: 768 values are too large for the model's F32"):
+        load_into(ODConv2d(4, 8, (3, 2)), path, cast=True)
