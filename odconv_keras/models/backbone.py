@@ -139,9 +139,12 @@ class Backbone(keras.Model):
 
 
 def build_head(spec: LinearSpec | CondConvSpec, **options: Any) -> keras.layers.Layer:
-    """The classifier; that of CondConv is a convolution of the pooled map."""
-    build: Any = build_linear if isinstance(spec, LinearSpec) else build_conv
-    return build(spec, **options)
+    """The classifier; that of CondConv is a 1x1 convolution that starts as a linear one does."""
+    if isinstance(spec, LinearSpec):
+        return build_linear(spec, **options)
+    # The fan-out of a classifier is the number of classes: of ten, logits would be huge.
+    start = keras.initializers.RandomNormal(stddev=0.01)
+    return build_conv(spec, kernel_initializer=start, **options)
 
 
 def build_router(routing: LinearSpec | None, conv: ConvSpec, policy: Any) -> Any:

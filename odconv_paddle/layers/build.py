@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from paddle import nn
+from paddle.nn.initializer import Initializer, Normal
 
 from odconv_paddle.layers.build_static import build_linear, build_norm, build_static_conv
 from odconv_paddle.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
@@ -25,15 +26,19 @@ DYNAMIC: Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]] = MappingProxyTy
 )
 
 
-def build_conv(spec: ConvSpec) -> nn.Layer:
-    """The convolution that `spec` describes, static or dynamic."""
+def build_conv(spec: ConvSpec, initializer: Initializer | None = None) -> nn.Layer:
+    """The convolution that `spec` describes, static or dynamic; None starts at Kaiming normal."""
     if type(spec) is ConvSpec:
-        return build_static_conv(spec)
+        return build_static_conv(spec, initializer)
     options = spec.options()
     bias = options.pop("bias")
-    return DYNAMIC[type(spec)][spec.rank - 1](**options, bias_attr=bias)
+    layer = DYNAMIC[type(spec)][spec.rank - 1]
+    return layer(**options, weight_attr=initializer, bias_attr=bias)
 
 
 def build_classifier(spec: LinearSpec | ConvSpec) -> nn.Layer:
-    """The classifier of a backbone: linear, or a 1x1 convolution of the pooled map."""
-    return build_linear(spec) if isinstance(spec, LinearSpec) else build_conv(spec)
+    """The classifier of a backbone: linear, or a 1x1 convolution that starts as that does."""
+    if isinstance(spec, LinearSpec):
+        return build_linear(spec)
+    # The fan-out of a classifier is the number of classes: of ten, logits would be huge.
+    return build_conv(spec, Normal(0.0, 0.01))

@@ -81,10 +81,14 @@ class Backbone(nn.Module):
 
 
 def build_head(spec: BackboneSpec, device: Device, dtype: torch.dtype | None) -> nn.Module:
-    """The classifier; that of CondConv is a 1x1 convolution."""
+    """The classifier; that of CondConv is a 1x1 convolution that starts as a linear one does."""
     head = spec.head
-    build = build_linear if isinstance(head, LinearSpec) else build_conv
-    return build(head, device, dtype)  # type: ignore[arg-type]  # each takes its own
+    if isinstance(head, LinearSpec):
+        return build_linear(head, device, dtype)
+    conv = build_conv(head, device, dtype)
+    # The fan-out of a classifier is the number of classes: of ten, logits would be huge.
+    nn.init.normal_(conv.get_parameter("weight"), std=0.01)
+    return conv
 
 
 def build_router(

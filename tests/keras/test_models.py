@@ -155,6 +155,13 @@ def test_initial_classifier():
     assert numpy(model.conv1.kernel).std() == pytest.approx(expected, rel=0.1)
 
 
+def test_the_convolution_that_classifies_starts_like_a_linear_layer():
+    keras.utils.set_random_seed(0)
+    model = create_model("cond_mobilenetv2_050", stages=((1, 16, 1, 1),), num_classes=10)
+    head = getattr(model.classifier, "1")
+    assert numpy(head.kernel).std() == pytest.approx(0.01, rel=0.03)
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_a_batch_of_one_trains(name):
     model = small(name, **published(name))

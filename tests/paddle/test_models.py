@@ -54,6 +54,16 @@ def test_starting_values():
     assert not model.fc.bias.any()
 
 
+@pytest.mark.parametrize("name", ["mobilenetv2_050", "cond_mobilenetv2_050", "cond_resnet18"])
+def test_classifiers_start_small(name):
+    """Ten logits of Kaiming normal kernels over the fan-out would be about 20."""
+    paddle.seed(0)
+    model = create_model(name, num_classes=10)
+    head = model.fc if "resnet" in name else model.classifier[1]
+    assert head.weight.numpy().std() == pytest.approx(0.01, rel=0.03)
+    assert not head.bias.any()
+
+
 @pytest.mark.parametrize("name", list_models())
 def test_every_model_stores_what_its_spec_says(name):
     with paddle.LazyGuard():

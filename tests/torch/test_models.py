@@ -194,3 +194,13 @@ def test_unknown_models_and_options():
         create_model("od_resnet19")
     with pytest.raises(ValueError, match="resnet18 has the options"):
         create_model("resnet18", kernel_num=4)
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2_050", "cond_mobilenetv2_050", "cond_resnet18"])
+def test_classifiers_start_small(name):
+    """Ten logits of Kaiming normal kernels over the fan-out would be about 20."""
+    torch.manual_seed(0)
+    model = create_model(name, num_classes=10)
+    head = model.fc if "resnet" in name else model.classifier[1]
+    assert head.weight.detach().std() == pytest.approx(0.01, rel=0.03)
+    assert not head.bias.any()
