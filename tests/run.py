@@ -56,7 +56,7 @@ def suites() -> Iterable[Suite]:
             yield Suite(runtime, ("tests/keras",), RUNTIMES[runtime])
     yield Suite("together", ("tests/together",))
     yield Suite("paddle", ("tests/paddle",), RUNTIMES["paddle"])
-    for name in ("torch", "converter", "formats", "reference", "spec"):
+    for name in ("torch", "converter", "formats", "training", "reference", "spec"):
         yield Suite(name, (f"tests/{name}",))
 
 

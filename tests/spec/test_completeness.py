@@ -54,8 +54,17 @@ def test_packages_have_parallel_files():
             "layers/spec_config.py",
             "layers/static_conv.py",
             "tools/sublayers.py",
+            "train/images.py",  # the others' frameworks bring transforms of images
+            "train/optimizer.py",  # Keras and Paddle have no SGD by PyTorch's rule
+            "train/precision.py",
+            "train/processes_jax.py",
+            "train/processes_tensorflow.py",
         },
-        "odconv_paddle": {"layers/per_sample.py"},  # in odconv_keras it is layers/conv.py
+        "odconv_paddle": {
+            "layers/per_sample.py",  # in odconv_keras it is layers/conv.py
+            "train/optimizer.py",
+            "train/sync_norm.py",  # in odconv_keras each kind of processes has its own
+        },
         "odconv_torch": {
             "calibrate.py",  # the other packages choose a form by a fixed rule
             "layers/attentions.py",
@@ -66,6 +75,7 @@ def test_packages_have_parallel_files():
             "layers/window.py",
             "timm.py",
             "tools/strategy.py",
+            "train/sync_norm.py",
             *(f"layers/forms/{path.name}" for path in FORMS.glob("*.py")),
         },
     }

@@ -16,6 +16,7 @@ OURS = (
     "odconv_torch",
     "odconv_paddle",
     "odconv_keras",
+    "odconv_training",
     "weights_converter",
     "parity_tests",
 )
@@ -29,7 +30,65 @@ ALLOWED = {
     "odconv_torch/timm.py": {"odconv_torch", "odconv_spec", "torch", "timm"},
     "odconv_paddle": {"odconv_paddle", "odconv_spec", "paddle"},
     "odconv_keras": {"odconv_keras", "odconv_spec", "keras"},
+    "odconv_training": {
+        "odconv_training",
+        "odconv_spec",
+        "weights_converter",
+        "numpy",
+        "PIL",
+        "sklearn",
+        "tensorboardX",
+        "tqdm",
+    },
+    "odconv_torch/train": {
+        "odconv_torch",
+        "odconv_spec",
+        "odconv_training",
+        "weights_converter",
+        "numpy",
+        "torch",
+        "torchvision",
+    },
+    "odconv_paddle/train": {
+        "odconv_paddle",
+        "odconv_spec",
+        "odconv_training",
+        "weights_converter",
+        "numpy",
+        "paddle",
+    },
+    "odconv_keras/train": {
+        "odconv_keras",
+        "odconv_spec",
+        "odconv_training",
+        "weights_converter",
+        "numpy",
+        "keras",
+    },
+    "odconv_keras/train/images.py": {"odconv_keras", "odconv_training", "numpy", "keras", "PIL"},
+    "odconv_keras/train/processes_jax.py": {
+        "odconv_keras",
+        "odconv_training",
+        "weights_converter",
+        "numpy",
+        "keras",
+        "jax",
+    },
+    "odconv_keras/train/processes_tensorflow.py": {
+        "odconv_keras",
+        "odconv_training",
+        "numpy",
+        "keras",
+        "tensorflow",
+    },
     "weights_converter": {"weights_converter", "odconv_spec", "numpy", "h5py", "tqdm"},
+    "weights_converter/evaluation.py": {
+        "weights_converter",
+        "odconv_spec",
+        "odconv_training",
+        "numpy",
+    },
+    "weights_converter/evaluation_picture.py": {"weights_converter", "numpy", "matplotlib"},
     "weights_converter/frameworks/torch.py": {"weights_converter", "odconv_spec", "numpy", "torch"},
     "weights_converter/frameworks/paddle.py": {
         "weights_converter",
@@ -86,7 +145,9 @@ def imported(tree):
             yield node.module
 
 
-@pytest.mark.parametrize("package", ["odconv_spec", "weights_converter", "weights_converter.cli"])
+@pytest.mark.parametrize(
+    "package", ["odconv_spec", "odconv_training", "weights_converter", "weights_converter.cli"]
+)
 def test_no_framework_is_loaded(package):
     code = f"import sys, {package}; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

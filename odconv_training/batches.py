@@ -1,0 +1,64 @@
+"""Which samples a step sees: the same on any number of processes, and after any interruption."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from odconv_training.errors import TrainingError
+
+IntArray = npt.NDArray[np.int64]
+
+SMALLEST = 8  # of a last batch: batch statistics of less are noise, and each process needs a share
+_STEP, _SAMPLE = 1, 2  # two streams of seeds that never meet
+
+
+def steps_per_epoch(count: int, batch_size: int) -> int:
+    """Number of batches of `count` samples; see `batch_indices`."""
+    full, rest = divmod(count, batch_size)
+    return max(1, full + (rest >= SMALLEST))
+
+
+def batch_indices(count: int, batch_size: int, seed: int, epoch: int) -> list[IntArray]:
+    """The global batches of one epoch, every sample once, in an order of seed and epoch.
+
+    The last batch holds the rest; a rest smaller than `SMALLEST` joins the batch before.
+    """
+    order = np.random.Generator(np.random.PCG64((seed, epoch))).permutation(count)
+    ends = batch_size * np.arange(1, steps_per_epoch(count, batch_size))
+    return [batch.astype(np.int64) for batch in np.split(order, ends)]
+
+
+def share(batch: IntArray, rank: int, world: int) -> IntArray:
+    """The part of a global batch that process `rank` of `world` computes.
+
+    Parts are contiguous and differ in size by one at most.
+
+    Raises:
+        TrainingError: there are more processes than samples.
+    """
+    if len(batch) < world:
+        raise TrainingError(
+            f"expected a batch of at least {world} samples for {world} processes, received "
+            f"{len(batch)}; raise --batch-size or start fewer processes"
+        )
+    return np.array_split(batch, world)[rank]
+
+
+def shards(count: int, rank: int, world: int) -> IntArray:
+    """The samples that process `rank` of `world` scores; every sample has one process."""
+    return np.array_split(np.arange(count, dtype=np.int64), world)[rank]
+
+
+def step_seed(seed: int, step: int, rank: int = 0) -> int:
+    """A seed below 2**31 for what a step draws, so that a resumed training draws the same."""
+    return _mixed(seed, _STEP, step, rank)
+
+
+def sample_seed(seed: int, epoch: int, index: int) -> int:
+    """A seed below 2**31 for what is drawn for one sample, whichever process loads it."""
+    return _mixed(seed, _SAMPLE, epoch, index)
+
+
+def _mixed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0]) >> 1

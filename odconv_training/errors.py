@@ -1,0 +1,14 @@
+"""What can go wrong with a training that is its user's to mend."""
+
+from __future__ import annotations
+
+
+class TrainingError(ValueError):
+    """Options, data or a checkpoint are not what a training needs.
+
+    The message says what was expected, what was received and what to do.
+    """
+
+
+class CorruptImageError(TrainingError):
+    """A file cannot be decoded as an image; the message names it."""

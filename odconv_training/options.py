@@ -1,0 +1,196 @@
+"""The options of a training, the same in every framework."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from math import inf, nan
+from pathlib import Path
+from typing import Any
+
+from odconv_spec import BackboneSpec, from_json, model_spec
+from odconv_training import digits
+from odconv_training.errors import TrainingError
+from odconv_training.recipes import DROPOUTS, RECIPES, SCHEDULES, Recipe
+from odconv_training.samples import DIGITS
+
+PRECISIONS = ("float32", "float64", "bfloat16", "float16")
+_FOLDER_WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Options:
+    """One training; `parse` says what each option means."""
+
+    spec: BackboneSpec
+    data: str
+    recipe: Recipe
+    output: Path
+    resume: bool = False
+    start: Path | None = None
+    evaluate: bool = False
+    precision: str = "float32"
+    clip_norm: float | None = None
+    seed: int = 0
+    steps: int | None = None
+    checkpoint_steps: int | None = None
+    workers: int = 0
+    skip_corrupt: bool = False
+    sync_norm: bool = False
+    image_size: int = 224
+    device: str | None = None
+    quiet: bool = False
+
+
+def parse(arguments: Sequence[str] | None, framework: str) -> Options:
+    """The options of a command line; argparse ends the process where they cannot be read.
+
+    Raises:
+        ValueError: the model, one of its options or the recipe is refused.
+        OSError: the file of `--spec` cannot be read.
+    """
+    found = _parser(framework).parse_args(arguments)
+    spec = _spec(found)
+    recipe = _recipe(found, spec)
+    workers = found.workers
+    if workers is None:
+        workers = 0 if found.data == DIGITS else _FOLDER_WORKERS
+    output = Path("runs") / spec.name if found.output is None else found.output
+    plain = {f.name for f in fields(Options)} - {"spec", "recipe", "workers", "output"}
+    chosen = {name: getattr(found, name) for name in plain}
+    return Options(spec=spec, recipe=recipe, workers=workers, output=output, **chosen)
+
+
+def _spec(found: Namespace) -> BackboneSpec:
+    if found.spec is not None:
+        if found.option or found.model:
+            raise TrainingError("expected --spec alone, received --model or --option beside it")
+        return _read_spec(found.spec)
+    options = dict(found.option)
+    if found.model is None:
+        if found.data != DIGITS or options:
+            raise TrainingError("expected --model NAME or --spec FILE.json, received neither")
+        return digits.spec()
+    if found.data == DIGITS:
+        options = {"num_classes": len(digits.CLASSES)} | options
+    if _recipe_name(found, model_spec(found.model)) != "digits":
+        options = {"dropout": DROPOUTS.get(found.model, 0.0)} | options
+    return model_spec(found.model, **options)
+
+
+def _read_spec(path: Path) -> BackboneSpec:
+    try:
+        return from_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise TrainingError(f"expected a network's spec in {path}, received: {error}") from error
+
+
+def _recipe_name(found: Namespace, spec: BackboneSpec) -> str:
+    if found.recipe is not None:
+        return str(found.recipe)
+    return "digits" if found.data == DIGITS else spec.family
+
+
+def _recipe(found: Namespace, spec: BackboneSpec) -> Recipe:
+    """The named recipe with what the command line lays over it."""
+    values = {f.name: getattr(found, f.name) for f in fields(Recipe)}
+    given = {name: value for name, value in values.items() if value is not None}
+    return replace(RECIPES[_recipe_name(found, spec)], **given)
+
+
+def _parser(framework: str) -> ArgumentParser:
+    parser = ArgumentParser(
+        prog=f"python -m odconv_{framework}.train",
+        description="Trains a network; with no options, ODConv on scikit-learn's digits.",
+    )
+    _add_model(parser)
+    _add_recipe(parser)
+    _add_run(parser)
+    _add_machine(parser)
+    return parser
+
+
+def _add_model(parser: ArgumentParser) -> None:
+    add = parser.add_argument_group("network and data").add_argument
+    add("--model", metavar="NAME", help="such as od_resnet18; `odconv models` lists them")
+    add(
+        "--option",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of the model, such as kernel_num=4 or num_classes=5; may be repeated",
+    )
+    add("--spec", type=Path, metavar="FILE.json", help="a network of your own, as odconv_spec's")
+    add("--data", default=DIGITS, help="a folder with train/ and val/ (default: digits)")
+    add("--image-size", type=_positive, default=224, metavar="N", help="of folders (default: 224)")
+    add("--skip-corrupt", action="store_true", help="leave out images that cannot be decoded")
+    add("--start", type=Path, metavar="CKPT", help="weights to start from, of any framework")
+
+
+def _add_recipe(parser: ArgumentParser) -> None:
+    add = parser.add_argument_group("recipe").add_argument
+    add("--recipe", choices=tuple(RECIPES), help="default: that of the data or the model's family")
+    for name in ("epochs", "batch-size", "step-epochs"):
+        add(f"--{name}", type=_positive, metavar="N")
+    for name in ("lr", "momentum", "weight-decay"):
+        add(f"--{name}", type=float, metavar="X")
+    for name in ("temperature-start", "temperature-end", "temperature-epochs"):
+        add(f"--{name}", type=float, metavar="X")
+    add("--schedule", choices=SCHEDULES, help="of the learning rate")
+    add("--clip-norm", type=_length, metavar="X", help="the longest gradient, over all arrays")
+    add("--precision", choices=PRECISIONS, default="float32", help="the last two: mixed")
+    add("--seed", type=_natural, default=0)
+
+
+def _add_run(parser: ArgumentParser) -> None:
+    add = parser.add_argument_group("run").add_argument
+    add("--output", type=Path, metavar="FOLDER", help="default: runs/MODEL")
+    add("--resume", action="store_true", help="go on from the last checkpoint, if there is one")
+    add("--evaluate", action="store_true", help="no training: score --start or the last checkpoint")
+    add("--steps", type=_positive, metavar="N", help="stop after N steps in all")
+    add("--checkpoint-steps", type=_positive, metavar="N", help="also save every N steps")
+    add("--quiet", action="store_true", help="show errors only")
+
+
+def _add_machine(parser: ArgumentParser) -> None:
+    add = parser.add_argument_group("machine").add_argument
+    add("--device", help="default: a GPU if there is one")
+    add("--workers", type=_natural, metavar="N", help="that load images (default: 2, digits 0)")
+    add("--sync-norm", action="store_true", help="batch statistics over all processes")
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    """The value is JSON where it can be read as such, else text."""
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise ArgumentTypeError(f"expected KEY=VALUE, received {text!r}")
+    try:
+        return key, json.loads(value)
+    except json.JSONDecodeError:
+        return key, value
+
+
+def _natural(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ArgumentTypeError(f"expected a whole number from 0, received {text!r}")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    number = _natural(text)
+    if number == 0:
+        raise ArgumentTypeError("expected a whole number from 1, received 0")
+    return number
+
+
+def _length(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = nan
+    if not 0 < number < inf:
+        raise ArgumentTypeError(f"expected a positive number, received {text!r}")
+    return number

@@ -1,0 +1,98 @@
+"""The recipes of the papers, and the rate and the temperature that they give each step.
+
+Those of ODConv's paper, https://openreview.net/forum?id=DmpCfq6Mg39: random resized crops and flips
+only, no label smoothing, no mixup; the temperature falls from 30 to 1 over the first ten epochs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import cos, isfinite, pi
+from types import MappingProxyType
+
+from odconv_spec import linear_temperature
+from odconv_training.errors import TrainingError
+
+SCHEDULES = ("step", "cosine", "constant")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Stochastic gradient descent with momentum, and what changes from step to step.
+
+    `schedule` is "step" (the rate is divided by 10 every `step_epochs`), "cosine" (to zero, anew
+    every step) or "constant". The temperature falls linearly over `temperature_epochs`; with none
+    it is at its end from the start.
+
+    Raises:
+        TrainingError: a value is out of range.
+    """
+
+    epochs: int
+    batch_size: int
+    lr: float
+    momentum: float
+    weight_decay: float
+    schedule: str
+    step_epochs: int = 30
+    temperature_start: float = 30.0
+    temperature_end: float = 1.0
+    temperature_epochs: float = 10
+
+    def __post_init__(self) -> None:
+        if self.schedule not in SCHEDULES:
+            raise TrainingError(f"schedule: expected one of {SCHEDULES}, received {self.schedule}")
+        for name in ("epochs", "batch_size", "step_epochs"):
+            self._check(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("lr", "temperature_start", "temperature_end"):
+            value = getattr(self, name)
+            self._check(name, isfinite(value) and value > 0, "a positive number")
+        for name in ("momentum", "weight_decay", "temperature_epochs"):
+            value = getattr(self, name)
+            self._check(name, isfinite(value) and value >= 0, "no negative number")
+
+    def _check(self, name: str, right: bool, expected: str) -> None:
+        if not right:
+            raise TrainingError(f"{name}: expected {expected}, received {getattr(self, name)}")
+
+    def learning_rate(self, step: int, steps_per_epoch: int) -> float:
+        """The rate of a step, counted from 0 over the whole training."""
+        if self.schedule == "step":
+            return self.lr / 10.0 ** (step // steps_per_epoch // self.step_epochs)
+        if self.schedule == "cosine":
+            return self.lr * (1 + cos(pi * step / (self.epochs * steps_per_epoch))) / 2
+        return self.lr
+
+    def temperature(self, step: int, steps_per_epoch: int) -> float:
+        """The temperature of a step, counted from 0 over the whole training."""
+        steps = round(self.temperature_epochs * steps_per_epoch)
+        if steps == 0:
+            return self.temperature_end
+        return linear_temperature(step, steps, self.temperature_start, self.temperature_end)
+
+    def to_json(self) -> str:
+        """The same text for equal recipes."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "resnet": Recipe(100, 256, 0.1, 0.9, 1e-4, "step"),
+        "mobilenetv2": Recipe(150, 256, 0.05, 0.9, 4e-5, "cosine"),
+        "digits": Recipe(14, 64, 0.05, 0.9, 4e-5, "cosine", temperature_epochs=8),
+    }
+)
+
+DROPOUTS: Mapping[str, float] = MappingProxyType(
+    {
+        "od_resnet18": 0.1,
+        "od_resnet50": 0.2,
+        "od_resnet101": 0.2,
+        "od_mobilenetv2_100": 0.2,
+        "od_mobilenetv2_075": 0.1,
+        "od_mobilenetv2_050": 0.0,
+    }
+)
+"""What the paper drops before the classifier of a model."""
