@@ -1,0 +1,9 @@
+"""`python -m odconv_torch.train`."""
+
+import sys
+
+from odconv_torch.train.run import train
+from odconv_training import main
+
+if __name__ == "__main__":  # workers of the data pipeline may import this file again
+    sys.exit(main("torch", train))

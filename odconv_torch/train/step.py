@@ -1,0 +1,92 @@
+"""One step of stochastic gradient descent."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from odconv_torch.layers import set_temperature
+from odconv_torch.train.processes import Processes
+from odconv_training import Options, step_seed
+
+_MIXED = MappingProxyType({"bfloat16": torch.bfloat16, "float16": torch.float16})
+
+
+def parameter_dtype(precision: str) -> torch.dtype:
+    """What the parameters are stored in; mixed precision keeps them in float32."""
+    return torch.float64 if precision == "float64" else torch.float32
+
+
+class Step:
+    """A model with its optimiser, and what takes it one batch further.
+
+    Attributes:
+        model: the network itself, whose state is to be saved.
+        optimizer: `torch.optim.SGD` over all its parameters.
+        scaler: of the loss, for float16, whose small gradients vanish; else it does nothing.
+    """
+
+    def __init__(self, model: nn.Module, options: Options, processes: Processes) -> None:
+        recipe = options.recipe
+        self.model = model
+        self.optimizer = torch.optim.SGD(
+            model.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay
+        )
+        on = options.precision == "float16"
+        self.scaler = torch.amp.GradScaler(processes.device.type, enabled=on)
+        self._options = options
+        self._processes = processes
+        self._forward = processes.wrap(model)
+
+    def __call__(
+        self,
+        step: int,
+        images: torch.Tensor,
+        labels: torch.Tensor,
+        count: int,
+        rate: float,
+        temperature: float,
+    ) -> float:
+        """Trains on this process's share of a global batch.
+
+        Args:
+            step: counted from 0 over the whole training.
+            images: (batch, channels, height, width)
+            labels: (batch,)
+            count: of the samples in the global batch.
+            rate: the learning rate.
+            temperature: of the attentions.
+
+        Returns:
+            The mean loss over the global batch, the same in all processes.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        set_temperature(self.model, temperature)
+        torch.manual_seed(step_seed(self._options.seed, step, self._processes.rank))
+        total = self._loss(images, labels)
+        self.optimizer.zero_grad()
+        # DistributedDataParallel divides by the number of processes, the recipe by the samples.
+        self.scaler.scale(total * (self._processes.world / count)).backward()
+        self._update()
+        return self._processes.total(total.detach()).item() / count
+
+    def _loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The sum of the cross-entropies of this share."""
+        device, mixed = self._processes.device, _MIXED.get(self._options.precision)
+        images = images.to(device, parameter_dtype(self._options.precision), non_blocking=True)
+        with torch.autocast(device.type, mixed, enabled=mixed is not None):
+            logits = self._forward(images)  # (batch, classes)
+        exact = torch.promote_types(logits.dtype, torch.float32)
+        labels = labels.to(device, non_blocking=True)
+        return F.cross_entropy(logits.to(exact), labels, reduction="sum")
+
+    def _update(self) -> None:
+        if self._options.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self._options.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()

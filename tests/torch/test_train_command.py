@@ -1,0 +1,137 @@
+"""The command `python -m odconv_torch.train`, and what it says to wrong input."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from train_helpers import ALONE, options, rows, run, source, spec_file
+
+from odconv_torch.train import train
+from odconv_torch.train.data import Files
+from odconv_torch.train.evaluation import load, logits
+from odconv_torch.train.processes import Processes
+from odconv_torch.train.run import Training
+from odconv_training import LAST, Samples, TrainingError, main
+from weights_converter import MismatchError, convert
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two classes of three images, in train and in val."""
+    generator = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for label in ("cat", "dog"):
+            place = tmp_path / "images" / split / label
+            place.mkdir(parents=True)
+            for index in range(3):
+                pixels = generator.integers(0, 256, (36, 40, 3), np.uint8)
+                Image.fromarray(pixels).save(place / f"{index}.png")
+    return tmp_path / "images"
+
+
+def test_a_folder_without_torchvision_names_the_remedy(tmp_path, folder, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    monkeypatch.setitem(sys.modules, "torchvision.transforms", None)
+    arguments = ["--data", folder, "--spec", spec_file(tmp_path), "--output", tmp_path / "run"]
+    assert main("torch", train, list(map(str, arguments))) == 2
+    assert "pip install torchvision" in capsys.readouterr().err
+
+
+def test_wrong_data_is_one_line(tmp_path, folder, capsys):
+    def said(*arguments):
+        plain = ["--output", tmp_path / "run", *arguments]
+        assert main("torch", train, list(map(str, plain))) == 2
+        message = capsys.readouterr().err
+        assert message.startswith("error: ")
+        assert message.count("\n") <= 2
+        return message
+
+    two, one = spec_file(tmp_path, num_classes=2), tmp_path / "one"
+    assert "val" in said("--data", folder / "train", "--spec", two)
+    assert "nowhere" in said("--data", tmp_path / "nowhere", "--spec", two)
+    one.mkdir()
+    few = spec_file(one, num_classes=1)
+    assert "at least 2 outputs" in said("--data", folder, "--spec", few)
+    assert "cuda:7" in said("--device", "cuda:7")
+    assert "received neither" in said("--evaluate")
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    run(options(tmp_path / "a"))
+    other = options(tmp_path / "b", spec={"num_classes": 7}, start=tmp_path / "a" / LAST["torch"])
+    with pytest.raises(MismatchError, match=r"classifier"):
+        Training(other, source(), ALONE)
+
+
+def test_start_from_another_frameworks_file(tmp_path):
+    first = run(options(tmp_path / "a", steps=4))
+    there = tmp_path / "a.pdparams"
+    convert(tmp_path / "a" / LAST["torch"], there, model=first.options.spec)
+    second = Training(options(tmp_path / "b", start=there), source(), ALONE)
+    assert second.progress.step == 0
+    for name, array in first.model.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            assert torch.equal(second.model.state_dict()[name], array)
+
+
+def test_evaluation_of_the_last_checkpoint(tmp_path, capsys):
+    training = run(options(tmp_path))
+    Training(options(tmp_path, evaluate=True), source(), ALONE).evaluate()
+    text = capsys.readouterr().out.splitlines()[-1]
+    expected = rows(tmp_path / "validation.csv")
+    assert text.startswith(f"top-1 {expected['top1'][-1]:.2f} %")
+    assert f"loss {expected['loss'][-1]:.4f}, 11 images" in text
+    assert training.top1 == expected["top1"][-1]
+
+
+def test_logits_for_the_evaluate_command(tmp_path):
+    training = run(options(tmp_path, steps=2))
+    model = load(training.options.spec, tmp_path / LAST["torch"])
+    samples = source().validation
+    found = list(logits(model, samples, batch_size=4))
+    assert [len(labels) for _, labels in found] == [4, 4, 3]
+    labels = np.concatenate([part for _, part in found])
+    assert np.array_equal(labels, samples.labels)
+    with torch.no_grad():
+        expected = model(torch.from_numpy(samples.images)).numpy()
+    np.testing.assert_allclose(np.concatenate([part for part, _ in found]), expected, atol=1e-5)
+
+
+def test_every_sample_is_seen_once_an_epoch(tmp_path):
+    seen = []
+    training = Training(options(tmp_path), source(), ALONE)
+    step = training.step
+
+    class Watching:
+        model, optimizer, scaler = step.model, step.optimizer, step.scaler
+
+        def __call__(self, number, images, labels, *rest):
+            seen.append(images)
+            return step(number, images, labels, *rest)
+
+    training.step = Watching()
+    training.run()
+    everything = torch.from_numpy(source().train.images).reshape(44, -1).sum(1).sort().values
+    orders = [torch.cat(seen[at : at + 5]).reshape(44, -1).sum(1) for at in (0, 5)]
+    for order in orders:
+        torch.testing.assert_close(order.sort().values, everything)
+    assert not torch.equal(orders[0], orders[1])
+
+
+def test_a_batch_needs_a_sample_for_each_process(tmp_path):
+    many = Training(options(tmp_path), source(), ALONE)
+    many.processes = Processes(1, 9, torch.device("cpu"))
+    with pytest.raises(TrainingError, match="9 processes"):
+        many._epoch(0)
+
+
+def test_samples_that_are_no_images_are_named(tmp_path, folder):
+    (folder / "train" / "cat" / "1.png").write_bytes(b"not a picture")
+    paths = tuple(sorted((folder / "train" / "cat").iterdir()))
+    images = Files(Samples(np.zeros(3, np.int64), paths), lambda image: torch.zeros(3, 2, 2))
+    assert images.__getitems__(np.array([0, 2]))[0].shape == (2, 3, 2, 2)
+    assert "1.png" in str(images.__getitems__(np.array([0, 1])))

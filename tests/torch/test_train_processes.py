@@ -1,0 +1,92 @@
+"""Trainings by torchrun: two processes against one, and a process that dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from train_helpers import ONE_CORE, call, command, last, rows, spec_file
+
+
+@pytest.mark.slow
+def test_twenty_steps_of_two_processes_are_those_of_one(tmp_path):
+    """Shares of 17 and 16 samples.
+
+    At this rate the training itself does not magnify rounding; at 0.05 a change of the weights by
+    1e-16 grows to 1e-9 in twenty steps of one process.
+    """
+    common = ("--batch-size", 33, "--epochs", 2, "--seed", 3, "--lr", 0.01, "--steps", 20)
+    common += ("--spec", spec_file(tmp_path), "--precision", "float64")
+    call(*common, "--output", tmp_path / "one")
+    call(*common, "--output", tmp_path / "two", "--sync-norm", processes=2)
+    one, two = (rows(tmp_path / name / "train.csv")["loss"] for name in ("one", "two"))
+    assert len(one) == 20
+    assert two == pytest.approx(one, rel=1e-9, abs=1e-9)
+    arrays, others = (last(tmp_path / name)["state_dict"] for name in ("one", "two"))
+    assert arrays.keys() == others.keys()
+    for name, array in arrays.items():
+        torch.testing.assert_close(others[name], array, rtol=1e-9, atol=1e-9, msg=name)
+
+
+@pytest.mark.slow
+def test_a_killed_process_stops_the_others_and_a_resume_goes_on(tmp_path):
+    common = ("--spec", spec_file(tmp_path), "--batch-size", 64, "--epochs", 40)
+    common += ("--checkpoint-steps", 5)
+    start = command(*common, "--output", tmp_path / "run", processes=2)
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(
+        start, stderr=subprocess.PIPE, text=True, env=os.environ | ONE_CORE, cwd=root
+    ) as torchrun:
+        wait_for_steps(tmp_path / "run" / "train.csv", 12, torchrun)
+        os.kill(worker(torchrun.pid, rank=1), signal.SIGKILL)
+        _, messages = torchrun.communicate(timeout=60)
+    assert torchrun.returncode != 0
+    assert "process 0 of 2 stopped: another process of this training has ended" in messages
+    assert "--resume" in messages
+    done = last(tmp_path / "run")["step"]
+    assert done >= 10
+    call(*common, "--output", tmp_path / "run", "--resume", "--steps", done + 3, processes=2)
+    assert rows(tmp_path / "run" / "train.csv")["step"] == list(range(done + 3))
+
+
+@pytest.mark.slow
+def test_scores_are_of_every_image_once(tmp_path):
+    common = ("--spec", spec_file(tmp_path), "--output", tmp_path / "run")
+    call(*common, "--steps", 3)
+    one, three = (
+        subprocess.run(
+            [part for part in command(*common, "--evaluate", processes=n) if part != "--quiet"],
+            capture_output=True,
+            text=True,
+            env=os.environ | ONE_CORE,
+            cwd=Path(__file__).parents[2],
+            check=True,
+        ).stdout
+        for n in (None, 3)
+    )
+    assert "360 images" in one
+    assert three == one
+
+
+def wait_for_steps(path, steps, process):
+    end = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < end:
+        if path.exists() and len(path.read_text().splitlines()) > steps:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"no {steps} steps in {path}")
+
+
+def worker(parent, rank):
+    """The process of a rank among the children of torchrun."""
+    for entry in Path(f"/proc/{parent}/task").glob("*/children"):
+        for child in entry.read_text().split():
+            environment = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+            if f"RANK={rank}".encode() in environment:
+                return int(child)
+    raise AssertionError(f"{parent} has no worker of rank {rank}")

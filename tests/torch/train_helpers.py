@@ -1,0 +1,113 @@
+"""Trainings of tiny networks on random images, in this process and in others."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from odconv_spec import from_dict
+from odconv_torch.train.processes import Processes
+from odconv_torch.train.run import Training
+from odconv_training import LAST, RECIPES, Options, Samples, Source
+
+SPEC = {
+    "family": "mobilenetv2",
+    "stages": [[1, 8, 1, 2], [2, 8, 1, 2]],
+    "conv": "od",
+    "conv_options": {"kernel_num": 2},
+    "num_classes": 10,
+}
+ALONE = Processes(0, 1, torch.device("cpu"))
+ONE_CORE = {"OMP_NUM_THREADS": "1"}
+
+
+def options(output, *, recipe=None, spec=None, **values):
+    chosen = replace(RECIPES["digits"], batch_size=8, epochs=2, temperature_epochs=1)
+    return Options(
+        spec=from_dict(SPEC | (spec or {})),
+        data="digits",
+        recipe=replace(chosen, **(recipe or {})),
+        output=output,
+        quiet=True,
+        **values,
+    )
+
+
+def source(train=44, validation=11, size=(20, 16)):
+    """Random images (count, 3, height, width) of ten classes; five batches, the last of twelve."""
+    generator = np.random.default_rng(3)
+    splits = [
+        Samples(
+            generator.integers(0, 10, count),
+            images=generator.normal(size=(count, 3, *size)).astype(np.float32),
+        )
+        for count in (train, validation)
+    ]
+    return Source(tuple("0123456789"), *splits)
+
+
+def run(chosen, data=None):
+    training = Training(chosen, data or source(), ALONE)
+    training.run()
+    return training
+
+
+def last(folder):
+    return torch.load(folder / LAST["torch"], weights_only=True)
+
+
+def same_arrays(first, second):
+    """Bit for bit: weights, running statistics, momenta and temperature."""
+    one, two = first["optimizer"]["state"], second["optimizer"]["state"]
+    assert one.keys() == two.keys()
+    momenta = all(torch.equal(one[i]["momentum_buffer"], two[i]["momentum_buffer"]) for i in one)
+    return momenta and same_weights(first, second)
+
+
+def same_weights(first, second):
+    arrays, others = first["state_dict"], second["state_dict"]
+    assert arrays.keys() == others.keys()
+    return first["temperature"] == second["temperature"] and all(
+        torch.equal(array, others[name]) for name, array in arrays.items()
+    )
+
+
+def spec_file(folder, **changes):
+    path = folder / "spec.json"
+    path.write_text(json.dumps(SPEC | changes), encoding="utf-8")
+    return path
+
+
+def command(*arguments, processes=None):
+    """`python -m odconv_torch.train`, alone or by torchrun."""
+    start = [sys.executable]
+    if processes is not None:
+        start += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return [*start, "-m", "odconv_torch.train", "--quiet", *map(str, arguments)]
+
+
+def call(*arguments, processes=None, check=True):
+    run = subprocess.run(
+        command(*arguments, processes=processes),
+        capture_output=True,
+        text=True,
+        env=os.environ | ONE_CORE,
+        cwd=Path(__file__).parents[2],
+        check=False,
+    )
+    assert not check or run.returncode == 0, run.stderr
+    return run
+
+
+def rows(path):
+    """A CSV file of a log, its columns by name."""
+    header, *lines = path.read_text(encoding="utf-8").splitlines()
+    columns = zip(*(map(float, line.split(",")) for line in lines), strict=True)
+    return dict(zip(header.split(","), map(list, columns), strict=True))
