@@ -1,4 +1,4 @@
-"""The `odconv` command: inspect, convert, verify and compare checkpoints, list the models.
+"""The `odconv` command: inspect, convert, verify, compare and evaluate checkpoints, list models.
 
 Exit codes: 0 done or equal, 1 the arrays differ or are not those of the model, 2 wrong usage,
 3 refused as unsafe, unsupported or lossy, 4 damaged or no checkpoint, 5 the file system said no;
@@ -184,6 +184,20 @@ def _diff(options: Namespace) -> int:
     return 1 if found.different else 0
 
 
+def _evaluate(options: Namespace) -> int:
+    try:
+        # Of all commands only this one needs a framework and Pillow.
+        from weights_converter.evaluation_command import run
+
+        _tell(options, run(options))
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"evaluate needs {error.name}, which is not installed",
+            help=f"pip install 'odconv[{options.framework},train]'",
+        ) from error
+    return 0
+
+
 def _models(options: Namespace) -> int:
     if options.published:
         _say(published_table())
@@ -211,6 +225,7 @@ _RUNS: Mapping[str, Callable[[Namespace], int]] = MappingProxyType(
         "convert": _convert,
         "verify": _verify,
         "diff": _diff,
+        "evaluate": _evaluate,
         "models": _models,
     }
 )

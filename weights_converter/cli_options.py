@@ -41,6 +41,7 @@ def parser(runs: Mapping[str, Callable[[Any], int]]) -> ArgumentParser:
         ("convert", _convert, "convert a checkpoint and prove the result"),
         ("verify", _verify, "compare two checkpoints bit for bit, or one with its own digests"),
         ("diff", _diff, "show by how much the arrays of two checkpoints differ"),
+        ("evaluate", _evaluate, "score a checkpoint on images, in a framework"),
         ("models", _models, "list the models with their sizes"),
     ):
         command = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
@@ -144,6 +145,20 @@ def _diff(command: ArgumentParser) -> None:
     _model(command, key=False)
 
 
+def _evaluate(command: ArgumentParser) -> None:
+    add = command.add_argument
+    add("checkpoint", help="of any framework")
+    add("--data", required=True, help="a folder with val/CLASS/IMAGE, or digits")
+    add("--framework", required=True, choices=("torch", "paddle", "keras"), help="that computes")
+    add("--batch-size", type=_positive, default=64, metavar="N", help="(default: 64)")
+    add("--image-size", type=_positive, default=224, metavar="N", help="of folders (default: 224)")
+    add("--workers", type=int, default=0, metavar="N", help="that load images (default: 0)")
+    add("--picture", metavar="FILE.png", help="draw the confusion of the worst classes")
+    add("--overwrite", action="store_true", help="replace the picture")
+    _json(command, quiet=True)
+    _model(command)
+
+
 def _models(command: ArgumentParser) -> None:
     command.add_argument("--size", type=int, default=224, help="of the image, for multiply-adds")
     command.add_argument(
@@ -191,6 +206,12 @@ def _stages(text: str) -> list[list[int]]:
         raise ArgumentTypeError(
             f"expected rows like '1,16,1,1 6,24,2,2', received {text!r}"
         ) from error
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise ArgumentTypeError(f"expected a whole number from 1, received {text!r}")
+    return int(text)
 
 
 def _image_size(text: str) -> tuple[int, int]:
