@@ -34,7 +34,14 @@ def float64():
 # TensorFlow runs all files each time. The same Keras code on the other backends, where JAX compiles
 # every shape anew, is for the slow run, but for what touches the backends most.
 ALWAYS = frozenset(
-    ("test_golden.py", "test_loading.py", "test_norm.py", "test_routing.py", "test_saving.py")
+    (
+        "test_golden.py",
+        "test_loading.py",
+        "test_norm.py",
+        "test_routing.py",
+        "test_saving.py",
+        "test_train_optimizer.py",
+    )
 )
 
 

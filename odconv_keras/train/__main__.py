@@ -1,0 +1,9 @@
+"""`python -m odconv_keras.train`."""
+
+import sys
+
+from odconv_keras.train.run import train
+from odconv_training import main
+
+if __name__ == "__main__":
+    sys.exit(main("keras", train))

@@ -1,0 +1,148 @@
+"""The processes of one training, or a single one.
+
+TensorFlow's are told of each other by TF_CONFIG, JAX's by KERAS_DISTRIBUTION_JOB_ADDRESSES and
+its companions, as `keras.distribution.initialize` reads them. Each has one device.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from odconv_training import TrainingError, share
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+# (images, labels, count of the global batch) -> mean loss over the global batch
+Train = Callable[[np.ndarray, np.ndarray, int], float]
+
+
+class Processes:
+    """This process among the `world` of one training; here the only one.
+
+    Attributes:
+        rank: of this process, from 0.
+        world: number of processes.
+        draws: which of the processes' random streams this one has.
+    """
+
+    rank = 0
+    world = 1
+    draws = 0
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process is the one that writes files."""
+        return self.rank == 0
+
+    def share(self, batch: IntArray) -> IntArray:
+        """The samples of a global batch that this process computes."""
+        return share(batch, self.rank, self.world)
+
+    def synchronise(self, model: keras.Model) -> None:
+        """Makes norms in training see the global batch."""
+
+    def training(self, model: keras.Model) -> Train:
+        """What does one step of a compiled model."""
+
+        def train(images: np.ndarray, labels: np.ndarray, count: int) -> float:
+            return float(model.train_on_batch(images, labels, return_dict=True)["loss"])
+
+        return train
+
+    def total(self, array: FloatArray) -> FloatArray:
+        """The sum over all processes."""
+        return array
+
+    def average_statistics(self, model: keras.Model) -> None:
+        """Makes running statistics the mean over all processes, each of which saw its share."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """The scope of what this process computes for itself."""
+        return nullcontext()
+
+    def local(self, model: keras.Model) -> keras.Model:
+        """A model with the same weights whose calls involve no other process."""
+        return model
+
+
+@contextmanager
+def joined(device: str | None) -> Iterator[Processes]:
+    """Meets the other processes of this training, if there are any.
+
+    Raises:
+        TrainingError: the device is unknown, the backend cannot train in several processes, or
+            another process ended before its time.
+    """
+    with _meeting() as processes, _placed(device):  # JAX meets before its first array
+        yield processes
+        # Who leaves early looks as if it had died to those that are still writing.
+        processes.total(np.zeros(1))
+
+
+def lost(processes: Processes) -> TrainingError:
+    """The error of a process that another one has left alone."""
+    return TrainingError(
+        f"process {processes.rank} of {processes.world} stopped: another process of this training "
+        "has ended; start all of them again with --resume to go on from the last checkpoint"
+    )
+
+
+def _meeting() -> AbstractContextManager[Processes]:
+    backend = keras.backend.backend()
+    workers = len(_tf_config().get("cluster", {}).get("worker", ()))
+    peers = int(os.environ.get("KERAS_DISTRIBUTION_NUM_PROCESSES", 1))
+    if backend == "tensorflow" and workers > 1:
+        from odconv_keras.train import processes_tensorflow
+
+        return processes_tensorflow.joined()
+    if backend == "jax" and peers > 1:
+        from odconv_keras.train import processes_jax
+
+        return processes_jax.joined()
+    if max(workers, peers) > 1:
+        raise TrainingError(
+            "expected TF_CONFIG with KERAS_BACKEND=tensorflow, or KERAS_DISTRIBUTION_NUM_PROCESSES "
+            f"with KERAS_BACKEND=jax, received several processes with KERAS_BACKEND={backend}"
+        )
+    return nullcontext(Processes())
+
+
+def _tf_config() -> dict[str, Any]:
+    text = os.environ.get("TF_CONFIG", "{}")
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise TrainingError(f"TF_CONFIG: expected JSON, received {text[:80]!r}") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _placed(device: str | None) -> AbstractContextManager[Any]:
+    if device is None:
+        return nullcontext()
+    if not _exists(device):
+        raise TrainingError(
+            f"--device: expected a device of this machine such as cpu or gpu:0, received {device!r}"
+        )
+    scope: AbstractContextManager[Any] = keras.device(device)
+    return scope
+
+
+def _exists(device: str) -> bool:
+    if keras.backend.backend() == "tensorflow":  # it takes a CPU for a device that it has not
+        kind = device.partition(":")[0]
+        found = keras.distribution.list_devices(kind)
+        return device in found or (device == kind and bool(found))
+    try:
+        with keras.device(device):
+            keras.ops.ones(1)
+    except (RuntimeError, ValueError, AssertionError):  # PyTorch without CUDA asserts
+        return False
+    return True

@@ -1,0 +1,188 @@
+"""The command `python -m odconv_keras.train`, and what it says to wrong input."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from train_helpers import (
+    ROOT,
+    assert_close,
+    call,
+    command,
+    environment,
+    last,
+    options,
+    rows,
+    run,
+    source,
+    spec_file,
+)
+
+from odconv_keras.train import train
+from odconv_keras.train.evaluation import load, logits
+from odconv_keras.train.processes import Processes
+from odconv_keras.train.run import Training
+from odconv_training import LAST, Samples, main, open_source
+from weights_converter import MismatchError, extract
+
+sys.path.append(str(Path(__file__).parents[1] / "training"))  # what all frameworks share
+
+from folders import write_folder
+
+SLOW = ("--batch-size", 64, "--epochs", 8, "--checkpoint-steps", 3)  # 184 steps
+
+
+def test_wrong_data_is_one_line(tmp_path, capsys):
+    folder = write_folder(tmp_path / "images")
+
+    def said(*arguments):
+        plain = ["--output", tmp_path / "run", *arguments]
+        assert main("keras", train, list(map(str, plain))) == 2
+        message = capsys.readouterr().err
+        assert message.startswith("error: ")
+        assert message.count("\n") <= 2
+        return message
+
+    three, two = spec_file(tmp_path, num_classes=3), tmp_path / "two"
+    assert "val" in said("--data", folder / "train", "--spec", three)
+    assert "nowhere" in said("--data", tmp_path / "nowhere", "--spec", three)
+    two.mkdir()
+    few = spec_file(two, num_classes=2)
+    assert "at least 3 outputs" in said("--data", folder, "--spec", few)
+    assert "frob:7" in said("--device", "frob:7")
+    assert "received neither" in said("--evaluate", "--spec", spec_file(tmp_path))
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    Training(options(tmp_path), source(), Processes())._save()
+    other = options(tmp_path / "b", spec={"num_classes": 7}, start=tmp_path / LAST["keras"])
+    with pytest.raises(MismatchError, match="wrong shape"):
+        Training(other, source(), Processes())
+
+
+def test_a_training_starts_from_another_one_and_evaluates(tmp_path, capsys):
+    first = Training(options(tmp_path), source(), Processes())
+    first._save()
+    start = tmp_path / LAST["keras"]
+    second = Training(options(tmp_path / "b", start=start, seed=5), source(), Processes())
+    for name, array in extract(first.model).items():
+        np.testing.assert_array_equal(extract(second.model)[name], array)
+    second.evaluate()
+    assert "11 images" in capsys.readouterr().out
+
+
+def test_logits_of_every_sample_in_order(tmp_path):
+    training = Training(options(tmp_path), source(), Processes())
+    training._save()
+    model = load(training.options.spec, tmp_path / LAST["keras"])
+    samples = source().validation
+    found = list(logits(model, samples, batch_size=4))
+    assert [len(labels) for _, labels in found] == [4, 4, 3]
+    np.testing.assert_array_equal(np.concatenate([y for _, y in found]), samples.labels)
+    whole = model.predict_on_batch(samples.images.transpose(0, 2, 3, 1))
+    np.testing.assert_allclose(np.concatenate([x for x, _ in found]), whole, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_data_format_of_keras_changes_nothing(tmp_path):
+    run(options(tmp_path / "last", steps=2))
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_first")
+    try:
+        run(options(tmp_path / "first", steps=2))
+    finally:
+        keras.config.set_image_data_format(before)
+    one, two = (rows(tmp_path / name / "train.csv")["loss"] for name in ("last", "first"))
+    assert one == pytest.approx(two, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_an_incomplete_last_batch_counts_every_sample(tmp_path):
+    """The loss of a batch is its mean, whatever the last batch's size."""
+    training = run(options(tmp_path, recipe={"batch_size": 16, "epochs": 1}))
+    assert rows(tmp_path / "train.csv")["step"] == [0, 1]
+    assert training.progress.epoch == 1
+
+
+@pytest.mark.slow
+def test_killed_ten_times_and_resumed_ends_equal(tmp_path):
+    common = (*SLOW, "--spec", spec_file(tmp_path, dropout=0.3))
+    call(*common, "--output", tmp_path / "whole")
+    chance, done = random.Random(0), 0
+    for _ in range(10):
+        done = killed(
+            [*common, "--output", tmp_path / "parts", "--resume"],
+            tmp_path / "parts" / "train.csv",
+            done + chance.randint(1, 9),
+        )
+    call(*common, "--output", tmp_path / "parts", "--resume")
+    assert_close(last(tmp_path / "whole"), last(tmp_path / "parts"))
+    one, two = (rows(tmp_path / name / "train.csv") for name in ("whole", "parts"))
+    assert one["step"] == two["step"] == list(range(184))
+    assert one["loss"] == pytest.approx(two["loss"], rel=1e-7)
+
+
+@pytest.mark.slow
+def test_an_epoch_over_a_thousand_classes_with_flat_memory(tmp_path, monkeypatch):
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 4), ("val", 1)):
+        for label in range(1000):
+            place = tmp_path / "images" / split / f"n{label:04}"
+            place.mkdir(parents=True)
+            for index in range(count):
+                pixels = generator.integers(0, 256, (36, 40, 3), np.uint8)
+                Image.fromarray(pixels).save(place / f"{index}.png", compress_level=1)
+    used = []
+    trained = Training._train
+    monkeypatch.setattr(
+        Training, "_train", lambda self, *args: (trained(self, *args), used.append(resident()))
+    )
+    chosen = options(
+        tmp_path / "run",
+        spec={"num_classes": 1000},
+        recipe={"batch_size": 32, "epochs": 1},
+        image_size=32,
+        workers=2,
+    )
+    run(chosen, open_source(str(tmp_path / "images")))
+    assert len(used) == 125
+    quarter = len(used) // 4
+    first, final = np.mean(used[5:quarter]), np.mean(used[-quarter:])
+    sys.stdout.write(f"resident: {first:.1f} MiB in the first quarter, {final:.1f} in the last\n")
+    assert final < first + 30
+
+
+def killed(arguments, log, steps):
+    """Starts a training and kills it once it has logged `steps` steps; how many it has then."""
+    with subprocess.Popen(command(*arguments), env=environment(), cwd=ROOT) as process:
+        end = time.monotonic() + 120
+        while process.poll() is None and time.monotonic() < end:
+            if log.exists() and len(log.read_text().splitlines()) > steps:
+                process.send_signal(signal.SIGKILL)
+                break
+            time.sleep(0.005)
+    assert process.returncode == -signal.SIGKILL
+    return len(log.read_text().splitlines()) - 1
+
+
+def resident():
+    """MiB that this process holds in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 2**20
+
+
+def test_a_corrupt_image_can_be_left_out(tmp_path, capsys):
+    folder = write_folder(tmp_path)
+    (folder / "val" / "cat" / "0.png").write_bytes(b"no image")
+    found: Samples = open_source(str(folder), skip_corrupt=True).validation
+    assert len(found) == 5
+    assert "cat" in capsys.readouterr().err

@@ -1,0 +1,124 @@
+"""Trainings in several processes: two against one, and a process that dies."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import time
+from contextlib import ExitStack, closing
+
+import keras
+import pytest
+from train_helpers import ROOT, assert_close, call, command, environment, last, rows, spec_file
+
+from odconv_keras.train.processes import joined
+from odconv_training import LAST, TrainingError
+
+BACKEND = keras.backend.backend()
+SHORT = ("--batch-size", 130, "--epochs", 2, "--seed", 3)
+BOUND = 150  # seconds until a process that was left alone has stopped
+
+
+def test_a_configuration_that_is_no_json(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", "{")
+    with pytest.raises(TrainingError, match="TF_CONFIG: expected JSON"), joined(None):
+        pass
+
+
+def test_processes_of_another_backend(monkeypatch):
+    cluster = json.dumps({"cluster": {"worker": ["a:1", "b:1"]}})
+    tensorflow, jax = ("TF_CONFIG", cluster), ("KERAS_DISTRIBUTION_NUM_PROCESSES", "2")
+    monkeypatch.setenv(*(tensorflow if BACKEND == "jax" else jax))
+    with pytest.raises(TrainingError, match=f"several processes with .*={BACKEND}"), joined(None):
+        pass
+
+
+if BACKEND != "torch":  # where several processes are refused
+
+    @pytest.mark.slow
+    def test_twenty_steps_of_two_processes_are_those_of_one(tmp_path):
+        """Shares of 65 samples, and in the last batch of an epoch, its eleventh, of 69 and 68."""
+        common = (*SHORT, "--spec", spec_file(tmp_path), "--precision", "float64")
+        common += ("--steps", 20, "--clip-norm", 1.0)
+        call(*common, "--output", tmp_path / "one")
+        started = two(*common, "--output", tmp_path / "two", "--sync-norm")
+        for code, message in started:
+            assert code == 0, message
+        one, other = (rows(tmp_path / name / "train.csv")["loss"] for name in ("one", "two"))
+        assert len(one) == 20
+        assert other == pytest.approx(one, rel=1e-7, abs=1e-7)
+        assert_close(last(tmp_path / "one"), last(tmp_path / "two"))
+        scores = [rows(tmp_path / name / "validation.csv") for name in ("one", "two")]
+        assert scores[0]["top1"] == scores[1]["top1"]  # every image once
+        assert scores[0]["loss"] == pytest.approx(scores[1]["loss"], rel=1e-7)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("rank", [0, 1])
+    def test_a_killed_process_stops_the_others(tmp_path, rank):
+        common = ("--spec", spec_file(tmp_path), "--batch-size", 64, "--epochs", 400)
+        common += ("--checkpoint-steps", 5, "--output", tmp_path / "run")
+        with ExitStack() as stack:
+            started = start(stack, *common)
+            wait_for_steps(tmp_path / "run" / "train.csv", 12, started)
+            began = time.monotonic()
+            started[rank].send_signal(signal.SIGKILL)
+            _, message = started[1 - rank].communicate(timeout=BOUND)
+        assert time.monotonic() - began < BOUND
+        assert started[1 - rank].returncode != 0
+        # The process with rank 0 has the service that the others hear of each other by. When it
+        # dies, JAX and TensorFlow may end the others themselves, with their own message.
+        own = f"process {1 - rank} of 2 stopped: another process of this training has ended"
+        assert own in message or (rank == 0 and "another task died" in message), message
+        assert (tmp_path / "run" / LAST["keras"]).exists()
+
+
+def two(*arguments):
+    """Exit code and messages of two processes that train together."""
+    with ExitStack() as stack:
+        started = start(stack, *arguments)
+        return [(p.returncode, message) for p in started for _, message in [p.communicate()]]
+
+
+def start(stack, *arguments):
+    first, second = free_port(), free_port()
+    addresses = [f"localhost:{first}", f"localhost:{second}"]
+    return [
+        stack.enter_context(
+            subprocess.Popen(
+                command(*arguments),
+                env=environment(**meeting(addresses, rank)),
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=ROOT,
+            )
+        )
+        for rank in range(2)
+    ]
+
+
+def meeting(addresses, rank):
+    if BACKEND == "tensorflow":
+        task = {"type": "worker", "index": rank}
+        return {"TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": task})}
+    return {
+        "KERAS_DISTRIBUTION_JOB_ADDRESSES": addresses[0],
+        "KERAS_DISTRIBUTION_NUM_PROCESSES": str(len(addresses)),
+        "KERAS_DISTRIBUTION_PROCESS_ID": str(rank),
+    }
+
+
+def free_port():
+    with closing(socket.socket()) as found:
+        found.bind(("localhost", 0))
+        return found.getsockname()[1]
+
+
+def wait_for_steps(path, steps, processes):
+    end = time.monotonic() + 120
+    while all(p.poll() is None for p in processes) and time.monotonic() < end:
+        if path.exists() and len(path.read_text().splitlines()) > steps:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"no {steps} steps in {path}")
