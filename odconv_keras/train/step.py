@@ -74,6 +74,9 @@ class Step:
         seed = step_seed(self._seed, step, self._processes.draws)
         for index, generator in enumerate(self._generators):
             generator.state.assign(np.array([seed, index], "uint32"))
+        if self._generators and keras.backend.backend() == "torch":
+            # Keras' dropout draws from the state of PyTorch there, unless the layer has a seed.
+            keras.utils.set_random_seed(seed)
 
 
 def _seed_generators(model: keras.Model) -> list[Any]:

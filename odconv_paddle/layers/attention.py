@@ -10,6 +10,7 @@ from paddle import nn
 from paddle.nn import functional as F
 
 from odconv_paddle.layers.build_static import build_head, build_static_conv, build_trunk_norm
+from odconv_paddle.layers.pooling import global_mean
 from odconv_paddle.layers.temperature import Tempered
 from odconv_spec import ODConvSpec
 
@@ -57,7 +58,7 @@ class ODConvAttention(Tempered):
             setattr(self, name, build_head(spec.head(name), spec.head_init) if present else None)
 
     def forward(self, x: paddle.Tensor) -> Attentions:
-        pooled = x.mean(axis=list(range(2, x.ndim)), keepdim=True)  # (batch, in, *ones)
+        pooled = global_mean(x)  # (batch, in, *ones)
         hidden = self.fc(pooled)  # (batch, hidden, *ones)
         if self._norm is not None:
             hidden = getattr(self, self._norm)(hidden)

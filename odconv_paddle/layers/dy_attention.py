@@ -6,6 +6,7 @@ import paddle
 from paddle.nn import functional as F
 
 from odconv_paddle.layers.build_static import build_head, build_static_conv
+from odconv_paddle.layers.pooling import global_mean
 from odconv_paddle.layers.temperature import Tempered
 from odconv_spec import DyConvSpec
 
@@ -20,7 +21,7 @@ class DyConvAttention(Tempered):
         self.fc2 = build_head(spec.fc2(), spec.head_init)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        pooled = x.mean(axis=list(range(2, x.ndim)), keepdim=True)  # (batch, in, *ones)
+        pooled = global_mean(x)  # (batch, in, *ones)
         hidden = F.relu(self.fc1(pooled))  # (batch, hidden, *ones)
         logits = self._tempered(self.fc2(hidden).flatten(1))  # (batch, kernel_num)
         return F.softmax(logits, axis=1)

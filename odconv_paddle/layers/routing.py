@@ -7,6 +7,7 @@ from paddle import ParamAttr, nn
 from paddle.nn import functional as F
 from paddle.nn.initializer import Constant, Initializer, XavierUniform
 
+from odconv_paddle.layers.pooling import global_mean
 from odconv_paddle.layers.temperature import at_least_float32
 from odconv_spec import CondConvSpec
 
@@ -46,5 +47,5 @@ class Routing(nn.Linear):
         super().__init__(in_channels, kernel_num, ParamAttr(initializer=start), zeros)
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
-        pooled = input.mean(axis=list(range(2, input.ndim)))  # (batch, in)
+        pooled = global_mean(input, keepdim=False)  # (batch, in)
         return F.sigmoid(at_least_float32(F.linear(pooled, self.weight, self.bias)))

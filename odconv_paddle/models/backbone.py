@@ -9,6 +9,7 @@ import paddle
 from paddle import nn
 
 from odconv_paddle.layers import Routing, set_temperature
+from odconv_paddle.layers.pooling import global_mean
 from odconv_spec import BackboneSpec, CondConvSpec, ConvSpec, FeatureInfo, LinearSpec
 
 # One layer on the way from the image to the last map: the attributes that lead to it, and whether
@@ -67,7 +68,7 @@ class Backbone(nn.Layer):
 
     def _pooled(self, features: paddle.Tensor) -> paddle.Tensor:
         """The mean over the map as the classifier takes it: (batch, num_features, *ones if conv)"""
-        return features.mean(axis=[2, 3], keepdim=self._head_is_conv)
+        return global_mean(features, keepdim=self._head_is_conv)
 
 
 def shared_routing(spec: LinearSpec | None, convs: Sequence[ConvSpec]) -> Routing | None:

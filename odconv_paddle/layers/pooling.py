@@ -1,0 +1,12 @@
+"""The way from a map to a few numbers for each sample, which every attention begins with."""
+
+from __future__ import annotations
+
+import paddle
+
+
+def global_mean(x: paddle.Tensor, keepdim: bool = True) -> paddle.Tensor:
+    """The mean over the map: (batch, channels, *map) to (batch, channels, *ones)."""
+    # Over several axes at once, the gradient of Paddle's mean takes four times as long on a CPU.
+    mean = x.flatten(2).mean(2)  # (batch, channels)
+    return mean.unsqueeze(list(range(2, x.ndim))) if keepdim else mean
