@@ -56,4 +56,4 @@ bench: install
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv .venv-vision bench_output demo_output
+	rm -rf .venv .venv-vision bench_output demo_output runs

@@ -40,7 +40,7 @@ RUNTIMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
 PRECISIONS = ("float64", "float32")
 REFERENCE = ("torch", "float64")
 # A rate at which this training is stable: where it is not, rounding grows in one runtime alone.
-RECIPE = ("--lr", "0.01", "--batch-size", "128", "--schedule", "constant")
+RECIPE = ("--lr", "0.001", "--batch-size", "128", "--schedule", "constant")
 
 
 @dataclass(frozen=True)
