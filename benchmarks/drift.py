@@ -103,7 +103,7 @@ def train(runtime: str, precision: str, steps: int, folder: Path) -> None:
 
 
 def table(found: Sequence[Drift]) -> str:
-    """Markdown: the first, the middle and the worst of the losses, and the arrays at the end."""
+    """Markdown: the first and the worst of the losses, and the arrays after the last step."""
     lines = ["| runtime | precision | loss, first | loss, worst | arrays, last |", "|---" * 5 + "|"]
     lines += [
         f"| {drift.runtime} | {drift.precision} | {drift.losses[0]:.1e} | {max(drift.losses):.1e} "

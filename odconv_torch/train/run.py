@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import nullcontext
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 
 import torch
 
@@ -18,18 +16,16 @@ from odconv_torch.train.step import Step, parameter_dtype
 from odconv_torch.train.sync_norm import average_statistics, synchronised
 from odconv_training import (
     LAST,
-    Log,
     Options,
-    Progress,
+    Score,
     Source,
-    TrainingError,
-    batch_indices,
     check_classes,
     open_source,
     share,
     start,
-    steps_per_epoch,
+    training,
 )
+from odconv_training.batches import IntArray
 
 
 def train(options: Options) -> None:
@@ -43,110 +39,52 @@ def train(options: Options) -> None:
     with joined(options.device) as processes:
         source = open_source(options.data, options.skip_corrupt)
         check_classes(source, options.spec)
-        training = Training(options, source, processes)
+        found = Training(options, source, processes)
         if options.evaluate:
-            training.evaluate()
+            found.evaluate()
         else:
-            training.run()
+            found.run()
 
 
-class Training:
-    """A network on its way from `progress` to the last step."""
+class Training(training.Training):
+    """A network of PyTorch on its way from `progress` to the last step."""
+
+    step: Step
 
     def __init__(self, options: Options, source: Source, processes: Processes) -> None:
-        self.options = options
-        self.source = source
         self.processes = processes
         self.model = _network(options, processes)
         self.step = Step(self.model, options, processes)
-        self.progress = Progress.of(options, 0, 0, 0.0)
-        self.top1 = 0.0  # of the last epoch
-        self._steps_per_epoch = steps_per_epoch(len(source.train), options.recipe.batch_size)
-        steps = self._steps_per_epoch * options.recipe.epochs
-        self._end = min(steps, options.steps or steps)
-        self._log: Log | None = None
-        if options.resume or (options.evaluate and options.start is None):
-            self._restore()
-
-    def evaluate(self) -> None:
-        """Says how good the network is."""
-        found = score(self.model, self.source.validation, self.options, self.processes)
-        if self.processes.writes:
-            sys.stdout.write(
-                f"top-1 {found.top1:.2f} %, top-5 {found.top5:.2f} %, loss {found.loss:.4f}, "
-                f"{found.images} images\n"
-            )
-
-    def run(self) -> None:
-        """Trains to the end, or to `options.steps`."""
-        first = self.progress.step
-        log = Log(self.options, first, self._end) if self.processes.writes else nullcontext()
-        with log as self._log:
-            if first == 0:
-                # Nothing to lose yet, but an older run in this folder must not be resumed.
-                self._save()
-            while self.progress.step < self._end:
-                self._epoch(self.progress.epoch)
+        super().__init__(options, source, processes.writes)
 
     def _restore(self) -> None:
         path = self.options.output / LAST["torch"]
         found = state.read(path) if self.processes.writes and path.exists() else None
         content = self.processes.from_first(found)  # other machines may not have the file
-        if content is not None:
+        if content is None:
+            self._without_checkpoint(path)
+        else:
             self.progress = state.restore(self.step, content, self.options)
             self.top1 = content["acc"]
-        elif self.options.evaluate:
-            raise TrainingError(
-                f"--evaluate: expected --start CKPT or a checkpoint {path}, received neither"
-            )
 
-    def _epoch(self, epoch: int) -> None:
-        """What is left of an epoch."""
+    def _loaded(
+        self, batches: Sequence[IntArray], epoch: int
+    ) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
         options = self.options
-        samples, first = self.source.train, self.progress.step
-        begin = epoch * self._steps_per_epoch
-        batches = batch_indices(len(samples), options.recipe.batch_size, options.seed, epoch)
-        batches = batches[first - begin : self._end - begin]
         shares = [share(batch, self.processes.rank, self.processes.world) for batch in batches]
-        loaded = training_batches(
-            samples, shares, options.seed, epoch, options.image_size, options.workers
-        )
         self.model.train()
-        for step, (images, labels) in enumerate(loaded, first):
-            self._train(step, epoch, images, labels, len(batches[step - first]))
-        if self.progress.step == begin + self._steps_per_epoch:
-            self._validate(epoch)
-        else:
-            self._save()
+        return training_batches(
+            self.source.train, shares, options.seed, epoch, options.image_size, options.workers
+        )
 
-    def _train(
-        self, step: int, epoch: int, images: torch.Tensor, labels: torch.Tensor, count: int
-    ) -> None:
-        recipe, every = self.options.recipe, self.options.checkpoint_steps
-        rate = recipe.learning_rate(step, self._steps_per_epoch)
-        temperature = recipe.temperature(step, self._steps_per_epoch)
-        loss = self.step(step, images, labels, count, rate, temperature)
-        if self._log is not None:
-            self._log.train(step, epoch, rate, temperature, loss, count)
-        done = step + 1
-        self.progress = replace(self.progress, step=done)
-        saved_by_epoch = done == self._end or done % self._steps_per_epoch == 0
-        if every is not None and done % every == 0 and not saved_by_epoch:
-            self._save()
-
-    def _validate(self, epoch: int) -> None:
+    def _average_statistics(self) -> None:
         average_statistics(self.model, self.processes)
-        found = score(self.model, self.source.validation, self.options, self.processes)
-        self.top1 = found.top1
-        best = found.top1 >= self.progress.best_top1
-        best_top1 = max(found.top1, self.progress.best_top1)
-        self.progress = replace(self.progress, epoch=epoch + 1, best_top1=best_top1)
-        if self._log is not None:
-            self._log.validation(epoch, self.progress.step, found)
-        self._save(best)
+
+    def _score(self) -> Score:
+        return score(self.model, self.source.validation, self.options, self.processes)
 
     def _save(self, best: bool = False) -> None:
-        average_statistics(self.model, self.processes)
+        self._average_statistics()
         if self.processes.writes:
             content = state.checkpoint(self.step, self.progress, self.options, self.top1)
             state.save(self.options.output, content, best)
