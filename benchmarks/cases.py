@@ -8,8 +8,15 @@ from typing import Any
 from odconv_spec import BackboneSpec, ConvChoice, ConvSpec, model_spec
 
 STATIC, PUBLISHED, OURS = VARIANTS = ("static", "published", "ours")
+COMPILED = "compiled"  # ours, by the compiler of the framework
 INFERENCE, TRAINING = MODES = ("inference", "training")
-LAYERS, NETWORKS, MEMORY, SCALING = GROUPS = ("layers", "networks", "memory", "scaling")
+LAYERS, NETWORKS, MEMORY, SCALING, COMPILERS = GROUPS = (
+    "layers",
+    "networks",
+    "memory",
+    "scaling",
+    "compilers",
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison of up to three variants of the same thing.
+    """One comparison of some variants of the same thing.
 
     Attributes:
         group: one of `GROUPS`.
@@ -66,7 +73,8 @@ class Case:
         kernel_num: kernels that are mixed.
         mode: one of `MODES`.
         batch: samples in a run.
-        variants: some of `VARIANTS`; where time is short the published one is left out.
+        variants: some of `VARIANTS` or `COMPILED`; where time is short the published one is left
+            out.
     """
 
     group: str

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.cases import (
+    COMPILED,
     INFERENCE,
     LAYERS,
     NETWORKS,
@@ -45,6 +46,8 @@ def contestant(framework: Framework, case: Case, variant: str, strategy: str = A
         framework.publish(model)
     if variant == OURS and strategy != AUTO:
         framework.set_strategy(model, strategy)
+    if variant == COMPILED:
+        model = framework.compiled(model)
     generator = np.random.default_rng(SEED)
     x = generator.standard_normal(case.input_shape, dtype=np.float32)
     if case.mode == INFERENCE:
@@ -60,7 +63,7 @@ def contestant(framework: Framework, case: Case, variant: str, strategy: str = A
 def difference(
     framework: Framework, case: Case, outputs: Mapping[str, Sequence[Any]]
 ) -> float | None:
-    """Largest difference of ours and the published one over the largest value.
+    """Largest difference of ours and the others that compute the same, over the largest value.
 
     Args:
         framework: that of the outputs.
@@ -69,19 +72,24 @@ def difference(
             the gradient of its input are compared.
 
     Returns:
-        None if one of the two was not run.
+        None if there is no other.
 
     Raises:
         ValueError: the difference is more than rounding explains.
     """
-    if not {PUBLISHED, OURS} <= outputs.keys():
+    others = [name for name in (PUBLISHED, COMPILED) if name in outputs]
+    if not others:
         return None
-    found = [[framework.numpy(y) for y in outputs[name][:2]] for name in (PUBLISHED, OURS)]
-    worst = max(_relative(ours, theirs) for theirs, ours in zip(*found, strict=True))
+    found = {name: [framework.numpy(y) for y in outputs[name][:2]] for name in (OURS, *others)}
+    worst = max(
+        _relative(ours, theirs)
+        for name in others
+        for ours, theirs in zip(found[OURS], found[name], strict=True)
+    )
     group = LAYERS if isinstance(case.subject, Layer) else NETWORKS
     if not worst <= TOLERANCES[group, case.mode]:
         raise ValueError(
-            f"{case.id}: expected ours to compute what the published formulation does, received "
+            f"{case.id}: expected ours to compute what {' and '.join(others)} does, received "
             f"outputs that differ by {worst:.1e} of the largest value"
         )
     return worst

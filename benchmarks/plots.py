@@ -8,10 +8,15 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.cases import OURS, PUBLISHED, SCALING, STATIC
+from benchmarks.cases import COMPILED, OURS, PUBLISHED, SCALING, STATIC
 from benchmarks.records import Record
 
-_COLOURS = {STATIC: "tab:gray", PUBLISHED: "tab:orange", OURS: "tab:blue"}
+_COLOURS = {
+    STATIC: "tab:gray",
+    PUBLISHED: "tab:orange",
+    OURS: "tab:blue",
+    COMPILED: "tab:green",
+}
 _STYLES = {STATIC: ":", PUBLISHED: "--", OURS: "-"}
 _KERNELS, _BATCH = 4, 8  # what is held while the other changes
 
@@ -28,13 +33,13 @@ def plot(records: Sequence[Record], folder: Path) -> list[Path]:
 
 
 def _ratios(records: Sequence[Record]) -> Figure:
-    """Ours and the published formulation over the static one, a panel for each mode."""
+    """The dynamic variants over the static one, a panel for each mode."""
     panels = list(_by(records, lambda record: record.mode))
     tallest = max(len(found) for _, found in panels)
     figure = Figure(figsize=(6.5 * len(panels), 1.2 + 0.22 * tallest), layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False, sharex=True)[0]
     for axis, (mode, found) in zip(axes, panels, strict=True):
-        for variant in (PUBLISHED, OURS):
+        for variant in (PUBLISHED, OURS, COMPILED):
             _points(axis, found, variant)
         axis.axvline(1, color=_COLOURS[STATIC], linewidth=1)
         axis.set_yticks(range(len(found)), map(_label, found), fontsize=7)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from statistics import median, quantiles
 from typing import Any, NamedTuple
 
-from benchmarks.cases import Case
+from benchmarks.cases import COMPILED, OURS, PUBLISHED, STATIC, Case
 
 
 class Spread(NamedTuple):
@@ -86,7 +86,12 @@ class Record:
         """As JSON, with the medians and ratios beside the figures that they come from."""
         medians = {name: Spread.of(values).median for name, values in self.figures.items()}
         ratios = {}
-        for variant, over in (("ours", "static"), ("published", "static"), ("published", "ours")):
+        for variant, over in (
+            (OURS, STATIC),
+            (PUBLISHED, STATIC),
+            (PUBLISHED, OURS),
+            (COMPILED, OURS),
+        ):
             found = self.ratio(variant, over)
             if found is not None:
                 ratios[f"{variant} / {over}"] = found._asdict()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
-from itertools import product
+from itertools import chain, product
 
 from benchmarks.cases import (
+    COMPILED,
+    COMPILERS,
     GROUPS,
     INFERENCE,
     LAYERS,
@@ -77,11 +79,15 @@ class Selection:
     patterns: Sequence[str] = ("*",)
 
     def cases(self, runtime: str) -> Iterator[Case]:
-        every = _long() if self.long else _short_torch() if runtime == "torch" else _short_other()
-        for case in every:
+        for case in self._every(runtime):
             fits = any(fnmatch(case.id, pattern) for pattern in self.patterns)
             if fits and case.group in self.groups:
                 yield replace(case, variants=_PLAIN) if _takes_minutes(case, runtime) else case
+
+    def _every(self, runtime: str) -> Iterator[Case]:
+        if not self.long:
+            return _short_torch() if runtime == "torch" else _short_other()
+        return chain(_long(), _compiled(runtime))
 
 
 def _takes_minutes(case: Case, runtime: str) -> bool:
@@ -128,6 +134,15 @@ def _long() -> Iterator[Case]:
     yield from _scaling((1, 2, 4, 8, 16, 32, 64), tuple(range(1, 9)), MODES)
     for network, batch in product(networks, (8, 32)):
         yield Case(MEMORY, network, "od", 4, TRAINING, batch)
+
+
+def _compiled(runtime: str) -> Iterator[Case]:
+    """Ours as it is beside ours by the framework's compiler, where that is not the usual way."""
+    if runtime == "keras-jax":
+        return
+    modes = MODES if runtime == "torch" else (INFERENCE,)
+    for network, kernel_num, mode in product((RESNET18, MOBILENETV2), (1, 4), modes):
+        yield Case(COMPILERS, network, "od", kernel_num, mode, 8, (STATIC, OURS, COMPILED))
 
 
 def _scaling(

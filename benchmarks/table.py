@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.cases import GROUPS, OURS, PUBLISHED, STATIC
+from benchmarks.cases import COMPILED, COMPILERS, GROUPS, OURS, PUBLISHED, STATIC
 from benchmarks.records import Record, Spread
-
-_HEAD = ("runtime", "case", "static", "published", "ours", "ours / static", "published / ours")
 
 
 def table(records: Sequence[Record]) -> str:
@@ -27,26 +25,34 @@ def line(record: Record) -> str:
     if over_static is not None:
         shown += f"; {over_static.median:.2f} x static"
     if over_ours is not None:
-        shown += f", published {over_ours.median:.2f} x ours"
+        shown += f", {_other(record.group)} {over_ours.median:.2f} x ours"
     return shown
 
 
 def _section(group: str, records: Sequence[Record]) -> str:
     """`records` are not empty."""
     units = "MiB at the peak" if records[0].unit == "MiB" else "ms"
-    rows = [_HEAD, ("---",) * len(_HEAD), *map(_row, records)]
+    other = _other(group)
+    head = ("runtime", "case", STATIC, other, OURS, "ours / static", f"{other} / ours")
+    rows = [head, ("---",) * len(head), *map(_row, records)]
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return f"## {group.capitalize()}, {units}\n\n{lines}"
 
 
 def _row(record: Record) -> tuple[str, ...]:
     name = record.case.removeprefix(f"{record.group}/").replace("/", ", ")
-    figures = (_median(record.spread(variant)) for variant in (STATIC, PUBLISHED, OURS))
+    variants = (STATIC, _other(record.group), OURS)
+    figures = (_median(record.spread(variant)) for variant in variants)
     return (record.runtime, name, *figures, *map(_with_quartiles, _ratios(record)))
 
 
+def _other(group: str) -> str:
+    """What ours stands beside, but for the static one."""
+    return COMPILED if group == COMPILERS else PUBLISHED
+
+
 def _ratios(record: Record) -> tuple[Spread | None, Spread | None]:
-    return record.ratio(OURS, STATIC), record.ratio(PUBLISHED, OURS)
+    return record.ratio(OURS, STATIC), record.ratio(_other(record.group), OURS)
 
 
 def _median(spread: Spread | None) -> str:

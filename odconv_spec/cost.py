@@ -65,7 +65,7 @@ class Costs:
         product: a multiply-add of a batched matrix product.
         kernel: an element of a kernel that is made for a sample.
         mixing: an element of a kernel that is mixed into one.
-        tile: an element of a kernel that is made for a sample, and stays in the cache.
+        tile: an element of a kernel that is copied into the cache, or made there for a sample.
         column: an element of the patches.
         output: an element of the output of one kernel.
         scale: an element of a map that an attention scales.
@@ -109,10 +109,16 @@ def amounts(form: str, work: Work) -> Mapping[str, float]:
             "output": work.batch * work.outputs * work.kernel_num,
         }
     elif form == "tiled":
-        tiles = kernels["kernel"] + kernels["mixing"]
+        bank = work.kernel_num * work.kernel_size
+        tiles = kernels["kernel"] + kernels["mixing"] + bank
         found = {"product": work.multiply_adds, "tile": tiles, "column": columns}
     else:
-        found = {"product": work.multiply_adds, **kernels, "column": columns}
+        found = {
+            "product": work.multiply_adds,
+            **kernels,
+            "column": columns,
+            "scale": smaller,
+        }
     return {"scale": work.batch * sum(maps), **found, "layer": 1}
 
 

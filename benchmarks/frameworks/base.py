@@ -35,6 +35,9 @@ class Framework(Protocol):
     def set_strategy(self, model: Any, name: str) -> None:
         """Makes them compute in one of our ways."""
 
+    def compiled(self, model: Any) -> Any:
+        """The same network by the framework's compiler, beyond what `inference` compiles."""
+
     def inference(self, model: Any, x: Array) -> Run:
         """Forward in evaluation mode, without what gradients take."""
 

@@ -28,6 +28,8 @@ class Backend(Protocol):
 
     distribution: str
 
+    def compiled(self, model: Any) -> Any: ...
+
     def inference(self, model: Any, x: Any) -> Run: ...
 
     def backward(self, model: Any, x: Any, grad_output: Any) -> Run: ...
@@ -63,6 +65,9 @@ class KerasFramework:
 
     def set_strategy(self, model: Any, name: str) -> None:
         raise ValueError(f"strategy: odconv_keras has one way to compute, received {name!r}")
+
+    def compiled(self, model: Any) -> Any:
+        return self.backend.compiled(model)
 
     def inference(self, model: Any, x: Array) -> Run:
         return self.backend.inference(model, _tensor(x))

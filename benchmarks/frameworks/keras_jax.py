@@ -13,6 +13,9 @@ from benchmarks.frameworks.keras import KerasFramework, cross_entropy
 class Jax:
     distribution = "jax"
 
+    def compiled(self, model: Any) -> Any:
+        raise ValueError("JAX: its compiler is what every run takes, there is no other")
+
     def inference(self, model: Any, x: Any) -> Run:
         def forward(trainable: Any, state: Any, given: Any) -> Any:
             return (model.stateless_call(trainable, state, given, training=False)[0],)

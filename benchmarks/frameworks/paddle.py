@@ -34,6 +34,9 @@ class PaddleFramework:
     def set_strategy(self, model: Any, name: str) -> None:
         raise ValueError(f"strategy: odconv_paddle has one way to compute, received {name!r}")
 
+    def compiled(self, model: Any) -> Any:
+        return paddle.jit.to_static(model)
+
     def inference(self, model: Any, x: Array) -> Run:
         model.eval()
         given = paddle.to_tensor(x)

@@ -35,6 +35,9 @@ class TorchFramework:
     def set_strategy(self, model: Any, name: str) -> None:
         set_strategy(model, name)
 
+    def compiled(self, model: Any) -> Any:
+        return torch.compile(model)
+
     def inference(self, model: Any, x: Array) -> Run:
         model.eval()
         given = torch.from_numpy(x)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
-
 import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
@@ -52,6 +50,8 @@ class ODConvAttention(Tempered):
             exists = name in self._present
             head = build_pointwise(spec.head(name), device, dtype) if exists else None
             self.add_module(name, head)
+        self._widths = [spec.head(name).out_channels for name in self._present]
+        self._shapes = _shapes(spec)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -65,15 +65,12 @@ class ODConvAttention(Tempered):
             nn.init.zeros_(head.get_parameter("bias"))
 
     def forward(self, x: torch.Tensor) -> Attentions:
-        logits = self._logits(self._squeeze(x))
-        channel, filters = logits.get("channel_fc"), logits.get("filter_fc")
-        spatial, kernel = logits.get("spatial_fc"), logits.get("kernel_fc")
-        return Attentions(
-            None if channel is None else self._per_channel(torch.sigmoid(channel)),
-            None if filters is None else self._per_channel(torch.sigmoid(filters)),
-            None if spatial is None else self._over_taps(spatial),
-            None if kernel is None else softmax(kernel),
-        )
+        heads = [getattr(self, name) for name in self._present]
+        logits = side_by_side(heads, self._squeeze(x)) / self.temperature  # (batch, their channels)
+        found: dict[str, torch.Tensor] = {}
+        for name, part in zip(self._present, logits.split(self._widths, dim=1), strict=True):
+            found[name] = self._activated(name, part)
+        return Attentions(*map(found.get, HEADS))
 
     def _squeeze(self, x: torch.Tensor) -> torch.Tensor:
         hidden = self.fc(global_mean(x))  # (batch, hidden, *ones)
@@ -81,25 +78,23 @@ class ODConvAttention(Tempered):
             hidden = hidden if norm is None else norm(hidden)
         return torch.relu(hidden)
 
-    def _logits(self, hidden: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Of each head, (batch, its channels), divided by the temperature."""
-        heads = {name: getattr(self, name) for name in self._present}
-        logits = side_by_side(tuple(heads.values()), hidden) / self.temperature
-        widths = [head.out_channels for head in heads.values()]
-        return dict(zip(heads, logits.split(widths, dim=1), strict=True))
+    def _activated(self, name: str, logits: torch.Tensor) -> torch.Tensor:
+        """An attention in the shape of what it scales; those of each kernel get an axis."""
+        if name == "kernel_fc":
+            return softmax(logits)
+        shape = (logits.shape[0], *self._shapes[name])
+        if name == "spatial_fc" and self.spec.spatial_activation == "softmax":
+            copies = shape[: -2 - self.spec.rank]
+            return softmax(logits.reshape(*copies, -1)).reshape(shape)
+        return torch.sigmoid(logits).reshape(shape)
 
-    def _per_channel(self, attention: torch.Tensor) -> torch.Tensor:
-        """One after the other in memory, the attentions of each kernel get an axis of their own."""
-        copies, ones = self._copies, (1,) * self.spec.rank
-        width = attention.shape[1] // prod(copies)
-        return attention.reshape(attention.shape[0], *copies, width, *ones)
 
-    def _over_taps(self, logits: torch.Tensor) -> torch.Tensor:
-        kernel = self.spec.kernel
-        taps = logits.reshape(-1, *self._copies, 1, 1, prod(kernel))
-        activation = softmax if self.spec.spatial_activation == "softmax" else torch.sigmoid
-        return activation(taps).unflatten(-1, kernel)
-
-    @property
-    def _copies(self) -> tuple[int, ...]:
-        return () if self.spec.attention_sharing else (self.spec.copies,)
+def _shapes(spec: ODConvSpec) -> dict[str, tuple[int, ...]]:
+    """Of the attentions of a sample that scale a map or the taps of a kernel."""
+    copies = () if spec.attention_sharing else (spec.copies,)
+    ones = (1,) * spec.rank
+    return {
+        "channel_fc": (*copies, spec.in_channels, *ones),
+        "filter_fc": (*copies, spec.out_channels, *ones),
+        "spatial_fc": (*copies, 1, 1, *spec.kernel),
+    }

@@ -21,5 +21,8 @@ class Attentions(NamedTuple):
 
     def one_set_per_kernel(self, rank: int) -> bool:
         """Whether the kernels do not share their attentions, for maps of `rank` axes."""
-        shared = ((self.channel, rank + 2), (self.filter, rank + 2), (self.spatial, rank + 3))
-        return any(a is not None and a.dim() > axes for a, axes in shared)
+        channel, filters, spatial, _ = self
+        for factor in (channel, filters):
+            if factor is not None and factor.dim() > rank + 2:
+                return True
+        return spatial is not None and spatial.dim() > rank + 3

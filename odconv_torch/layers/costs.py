@@ -1,9 +1,9 @@
 """What a unit of work costs in PyTorch on a CPU, in nanoseconds.
 
-Measured by `python -m odconv_torch.calibrate` on two cores of an AMD EPYC with AVX2 and torch 2.13.
-Other machines differ most in the ratio of arithmetic to memory; the same command prints theirs.
-`scale` is younger than the others: of a few values, the one with which ResNet-18 and MobileNetV2
-ran fastest.
+Of two cores of an AMD EPYC with AVX2 and torch 2.13, for layers of ResNet and MobileNetV2 at batch
+1, 8 and 32. From a fit as `python -m odconv_torch.calibrate` makes it, then rounded and moved to
+where the forms that they choose take the least time together. Other machines differ most in the
+ratio of arithmetic to memory; the command prints theirs.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from __future__ import annotations
 from odconv_spec.cost import Costs
 
 INFERENCE = Costs(
-    conv=0.0179,
-    grouped=0.0201,
-    sample=0.0192,
-    product=0.0198,
-    kernel=0.648,
-    mixing=0.517,
-    tile=0.296,
-    column=1.55,
-    output=2.32,
-    scale=0.6,
-    call=64_600,
-    layer=969_000,
+    conv=0.0155,
+    grouped=0.0205,
+    sample=0.0195,
+    product=0.0195,
+    kernel=0.4,
+    mixing=0.32,
+    tile=0.19,
+    column=3.3,
+    output=0.45,
+    scale=1.0,
+    call=65_000,
+    layer=750_000,
 )
 TRAINING = Costs(
-    conv=0.058,
-    grouped=0.0684,
-    sample=0.0658,
-    product=0.0708,
-    kernel=4.33,
-    mixing=1.05,
-    tile=1.48,
-    column=7.87,
-    output=5.38,
-    scale=1.5,
-    call=655_000,
-    layer=4_050_000,
+    conv=0.0505,
+    grouped=0.06,
+    sample=0.06,
+    product=0.0655,
+    kernel=1.2,
+    mixing=0.92,
+    tile=0.624,
+    column=5.3,
+    output=1.6,
+    scale=3.1,
+    call=530_000,
+    layer=1_600_000,
 )

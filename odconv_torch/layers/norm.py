@@ -16,11 +16,12 @@ from torch.nn import functional as F
 class _OneValue(nn.modules.batchnorm._BatchNorm):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         # Without running statistics there is nothing to fall back on: torch's error is right.
-        if self.training and self.running_mean is not None and _one_value(input):
-            return F.batch_norm(
-                input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-            )
-        return super().forward(input)
+        if self.running_mean is None or (self.training and not _one_value(input)):
+            return super().forward(input)
+        self._check_input_dim(input)
+        return F.batch_norm(
+            input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )
 
 
 def _one_value(input: torch.Tensor) -> bool:

@@ -10,7 +10,8 @@ import torch
 def global_mean(x: torch.Tensor) -> torch.Tensor:
     """The mean over the map: (batch, channels, *map) to (batch, channels, *ones)."""
     axes = tuple(range(2, x.dim()))
-    if x.dtype in (torch.float16, torch.bfloat16):
-        return x.mean(axes, keepdim=True)  # the sum may be too large for them
+    # The sum may be too large for half precision.
+    if not torch.is_grad_enabled() or x.dtype in (torch.float16, torch.bfloat16):
+        return x.mean(axes, keepdim=True)
     # The gradient of a sum is a view, that of a mean a map: this saves writing and reading it.
     return x.sum(axes, keepdim=True) / prod(x.shape[2:])

@@ -18,6 +18,7 @@ from odconv_torch.layers.forms.grouped import grouped
 from odconv_torch.layers.forms.opaque import opaque
 from odconv_torch.layers.forms.patches import patches
 from odconv_torch.layers.forms.samples import samples
+from odconv_torch.layers.forms.scaled import records_a_graph
 from odconv_torch.layers.forms.shared import shared
 from odconv_torch.layers.forms.tiled import tiled
 from odconv_torch.layers.window import Window
@@ -35,6 +36,8 @@ _FORMS: Mapping[str, Form] = MappingProxyType(
 )
 _ANY_BATCH = ("shared", "patches")  # whose graphs hold for any batch size
 _OWN_ATTENTIONS = ("grouped", "samples", "patches")  # that take attentions of each kernel
+# A map is its own patches there, and a product takes them as they are: convolutions copy them.
+_POINTWISE = ("shared", "tiled", "patches")
 
 
 class Strategy(NamedTuple):
@@ -64,7 +67,7 @@ def convolve(
     """The dynamic convolution without its bias, in the form that suits; all agree to rounding."""
     x = _autocast(x)
     form = _FORMS[_chosen(x, weight, attentions, window, strategy)]
-    if strategy.recompute and not _batch_may_change():  # compilers choose what they keep
+    if strategy.recompute and not records_a_graph():  # compilers choose what they keep
         return checkpoint(
             form, x, weight, attentions, window, use_reentrant=False, preserve_rng_state=False
         )
@@ -87,31 +90,37 @@ def _chosen(
     strategy: Strategy,
 ) -> str:
     own = attentions.one_set_per_kernel(x.dim() - 2)
-    possible = _OWN_ATTENTIONS if own else FORMS
-    if _batch_may_change() or x.shape[0] == 0:
+    if records_a_graph() or x.shape[0] == 0:
+        possible = _OWN_ATTENTIONS if own else FORMS
         if strategy.name in _ANY_BATCH and strategy.name in possible:
             return strategy.name
         return _for_any_batch(x.shape, weight.shape, own, window)
-    if strategy.name != AUTO:
-        return strategy.name if strategy.name in possible else "grouped"
-    depthwise = weight.shape[2] == 1 < window.groups
-    if depthwise or x.device.type != "cpu":  # one call suits accelerators
-        return "grouped"
     trains = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
     costs = strategy.training if trains else strategy.inference
-    return _cheapest(possible, x.shape, weight.shape, attentions.spatial is not None, window, costs)
+    spatial, on_cpu = attentions.spatial is not None, x.device.type == "cpu"
+    return _form(strategy.name, x.shape, weight.shape, own, spatial, on_cpu, window, costs)
 
 
 @lru_cache(maxsize=1 << 12)  # layers meet the same shapes again and again
-def _cheapest(
-    forms: tuple[str, ...],
+def _form(
+    name: str,
     x: torch.Size,
     weight: torch.Size,
+    own: bool,
     spatial: bool,
+    on_cpu: bool,
     window: Window,
     costs: Costs,
 ) -> str:
-    return cheapest(forms, work_of(x, weight, spatial, window), costs)
+    possible: tuple[str, ...] = _OWN_ATTENTIONS if own else FORMS
+    if name != AUTO:
+        return name if name in possible else "grouped"
+    depthwise = weight[2] == 1 < window.groups
+    if depthwise or not on_cpu:  # one call suits accelerators
+        return "grouped"
+    if window.is_pointwise(weight[3:]):
+        possible = tuple(form for form in possible if form in _POINTWISE)
+    return cheapest(possible, work_of(x, weight, spatial, window), costs)
 
 
 def _for_any_batch(x: torch.Size, weight: torch.Size, own: bool, window: Window) -> str:
@@ -127,11 +136,6 @@ def _compiles_for_here() -> bool:
     """Whether what is compiled will run beside this package. Older torch does not tell."""
     exports = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
     return torch.compiler.is_compiling() and not exports()
-
-
-def _batch_may_change() -> bool:
-    """Whether a graph is being recorded that may be run with another batch size."""
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
 def work_of(x: torch.Size, weight: torch.Size, spatial: bool, window: Window) -> Work:

@@ -12,7 +12,16 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.cases import GROUPS, MEMORY, NETWORKS, SCALING, Case, Layer, Network
+from benchmarks.cases import (
+    COMPILERS,
+    GROUPS,
+    MEMORY,
+    NETWORKS,
+    SCALING,
+    Case,
+    Layer,
+    Network,
+)
 from benchmarks.contest import difference
 from benchmarks.memory import peak
 from benchmarks.plots import plot
@@ -121,6 +130,9 @@ def test_outputs_that_differ_stop_the_benchmark():
     assert difference(framework, case, outputs) == pytest.approx(1e-6)
     with pytest.raises(ValueError, match=r"differ by 1\.0e-03"):
         difference(framework, case, outputs | {"ours": [y * (1 + 1e-3)]})
+    compiled = {"ours": [y], "compiled": [y * 1.5]}
+    with pytest.raises(ValueError, match=r"what compiled does, .* differ by"):
+        difference(framework, case, compiled)
     with pytest.raises(ValueError, match="differ by nan"):
         difference(framework, case, outputs | {"ours": [y * np.nan]})
     assert difference(framework, case, {"static": [y], "ours": [y]}) is None
@@ -168,6 +180,13 @@ def test_ratios_are_those_of_neighbours():
     assert "| torch | resnet18, od-4x, training, batch-8 | 20.00 |  | 20.00 |" in table([found])
 
 
+def test_what_is_compiled_stands_beside_ours():
+    figures = {"static": [1.0], "ours": [2.0], "compiled": [1.5]}
+    shown = table([record(COMPILERS, Network("resnet18"), figures=figures)])
+    assert "| static | compiled | ours | ours / static | compiled / ours |" in shown
+    assert "| 1.00 | 1.50 | 2.00 | 2.00 | 0.75 |" in shown
+
+
 def test_pictures_of_every_group(tmp_path):
     of_batches = [
         Record.of(
@@ -181,10 +200,12 @@ def test_pictures_of_every_group(tmp_path):
         for kernels, batch in ((4, 1), (4, 8), (4, 64), (1, 8))
     ]
     memory = {"unit": "MiB", "figures": {"static": [100.0], "ours": [150.0]}}
+    compiled = {"figures": {"static": [1.0], "ours": [2.0], "compiled": [1.5]}}
     records = [
         record("layers", Layer(64, 64, 56)),
         record(NETWORKS, Network("resnet18")),
         record(MEMORY, Network("resnet18"), **memory),
+        record(COMPILERS, Network("resnet18"), **compiled),
         *of_batches,
     ]
     written = plot(records, tmp_path)
@@ -203,6 +224,8 @@ def test_selections(runtime):
     assert {c.group for c in published} >= (
         {"layers", NETWORKS} if runtime == "torch" else {"layers"}
     )
+    # JAX always compiles.
+    assert {c.group for c in long} == {*GROUPS} - ({COMPILERS} if runtime == "keras-jax" else set())
     assert {(c.kind, c.kernel_num) for c in long if c.group == NETWORKS} == {
         ("od", 1),
         ("od", 4),

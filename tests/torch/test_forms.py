@@ -85,6 +85,38 @@ def test_derivatives_of_derivatives(form, kind):
     assert torch.autograd.gradgradcheck(run, (x, *arrays), fast_mode=True)
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_nothing_is_changed_where_nothing_is_recorded(form, geometry):
+    layer = make("od", 2, **geometry)
+    set_strategy(layer, form)
+    x = random_map(2, 4, 3)
+    attentions = layer.attention(x)
+    given = [x, *(a for a in attentions if a is not None), *layer.state_dict().values()]
+    kept = [array.detach().clone() for array in given]
+    expected = layer(x)
+    with torch.no_grad():
+        layer.attention.forward = lambda x: attentions
+        found = layer(x)
+    close(found, expected)
+    assert all(map(torch.equal, given, kept))
+
+
+@pytest.mark.parametrize("trains", [False, True])
+@pytest.mark.parametrize("batch", [1, 8])
+def test_pointwise_kernels_take_no_convolution_of_each_sample(trains, batch, monkeypatch):
+    calls = []
+    forms = {name: lambda *a, name=name: calls.append(name) or a[0] for name in FORMS}
+    monkeypatch.setattr(chosen, "_FORMS", forms)
+    for shape in ((16, 16, 56), (64, 384, 14), (512, 2048, 7)):
+        for kernel_num in (1, 4):
+            layer = ODConv2d(*shape[:2], 1, kernel_num=kernel_num).train(trains)
+            with torch.set_grad_enabled(trains):
+                layer(torch.zeros(batch, shape[0], shape[2], shape[2]))
+    assert {*calls} <= {"shared", "tiled", "patches"}
+    assert "patches" in calls
+
+
 def test_tiles_that_do_not_divide_rows_and_samples(monkeypatch):
     monkeypatch.setattr(tiled, "_SAMPLES", 2)
     monkeypatch.setattr(tiled, "_TILE", 3 * 2 * 4 * 9)  # three rows of two samples

@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from odconv_torch.layers.attentions import Attentions
-from odconv_torch.layers.forms.scaled import scaled
+from odconv_torch.layers.forms.scaled import scaled, times
 from odconv_torch.layers.window import Window
 
 CONVS = (F.conv1d, F.conv2d, F.conv3d)  # by rank - 1
@@ -23,7 +23,7 @@ def grouped(
 ) -> torch.Tensor:
     x, kernels, after = scaled(x, weight, attentions, window)
     y = conv_in_groups(x, kernels, window)
-    return y if after is None else y * after
+    return times(y, after)
 
 
 def conv_in_groups(x: torch.Tensor, kernels: torch.Tensor, window: Window) -> torch.Tensor:

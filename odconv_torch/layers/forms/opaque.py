@@ -15,7 +15,7 @@ import torch
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.forms.grouped import conv_in_groups, gradients_in_groups
 from odconv_torch.layers.forms.samples import conv_of_each, gradients_of_each
-from odconv_torch.layers.forms.scaled import scaled
+from odconv_torch.layers.forms.scaled import scaled, times
 from odconv_torch.layers.window import Window
 
 Pair = tuple[torch.Tensor, torch.Tensor]
@@ -28,7 +28,7 @@ def opaque(
     x, window = window.symmetric(x)
     steps = (window.stride, window.sides, window.dilation, window.groups)
     y: torch.Tensor = torch.ops.odconv.conv_of_each(x, kernels, *steps)
-    return y if after is None else y * after
+    return times(y, after)
 
 
 @torch.library.custom_op("odconv::conv_of_each", mutates_args=())

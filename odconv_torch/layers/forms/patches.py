@@ -12,7 +12,13 @@ import torch
 from torch.nn import functional as F
 
 from odconv_torch.layers.attentions import Attentions
-from odconv_torch.layers.forms.scaled import aggregate, aggregate_scaled
+from odconv_torch.layers.forms.scaled import (
+    aggregate,
+    aggregate_scaled,
+    records_a_graph,
+    scaled,
+    times,
+)
 from odconv_torch.layers.padding import pad
 from odconv_torch.layers.window import Window
 
@@ -20,34 +26,50 @@ from odconv_torch.layers.window import Window
 def patches(
     x: torch.Tensor, weight: torch.Tensor, attentions: Attentions, window: Window
 ) -> torch.Tensor:
+    if records_a_graph():
+        return _of_any_size(x, weight, attentions, window)
+    size = window.output_size(x.shape, weight.shape[3:])
+    x, kernels, after = scaled(x, weight, attentions, window)
+    columns = patches_of(x, weight.shape[3:], window)
+    # (batch * groups, in // groups * taps, positions)
+    columns = columns.flatten(2, 3).flatten(0, 1)
+    rows = kernels.reshape(len(columns), kernels.shape[1] // window.groups, columns.shape[1])
+    y = torch.bmm(rows, columns)  # matmul would look for an axis to spread over, for as long again
+    return times(y.reshape(x.shape[0], weight.shape[1], *size), after)
+
+
+def _of_any_size(
+    x: torch.Tensor, weight: torch.Tensor, attentions: Attentions, window: Window
+) -> torch.Tensor:
     """Scales the maps, whatever their size: a comparison would tie the graph to some sizes."""
     if attentions.one_set_per_kernel(x.dim() - 2):
         kernels = aggregate_scaled(weight, attentions, window.groups)
-        return _product(x, kernels.to(x.dtype), window)
+        return _product_of_views(x, kernels.to(x.dtype), window)
     if attentions.channel is not None:
         x = x * attentions.channel
     kernels = aggregate(weight, attentions.kernel)
     if attentions.spatial is not None:
         kernels = kernels * attentions.spatial
-    y = _product(x, kernels.expand(x.shape[0], *weight.shape[1:]).to(x.dtype), window)
-    return y if attentions.filter is None else y * attentions.filter
+    kernels = kernels.expand(x.shape[0], *weight.shape[1:]).to(x.dtype)
+    return times(_product_of_views(x, kernels, window), attentions.filter)
 
 
-def _product(x: torch.Tensor, kernels: torch.Tensor, window: Window) -> torch.Tensor:
+def _product_of_views(x: torch.Tensor, kernels: torch.Tensor, window: Window) -> torch.Tensor:
     taps = kernels.shape[3:]
-    columns = kernels.shape[2] * prod(taps)  # in // groups * kernel positions
     views = _views(x, taps, window)
     size = views.shape[2 + len(taps) :]
     # `reshape` would compare strides, which ties an exported graph to some sizes of the map.
     views = views.clone(memory_format=torch.contiguous_format)
-    views = views.view(x.shape[0], window.groups, columns, prod(size))
-    rows = kernels.reshape(x.shape[0], window.groups, kernels.shape[1] // window.groups, columns)
-    return (rows @ views).reshape(x.shape[0], kernels.shape[1], *size)
+    depth = kernels.shape[2] * prod(taps)
+    columns = views.view(x.shape[0], window.groups, depth, prod(size))
+    rows = kernels.reshape(x.shape[0], window.groups, kernels.shape[1] // window.groups, depth)
+    return (rows @ columns).reshape(x.shape[0], kernels.shape[1], *size)
 
 
 def patches_of(x: torch.Tensor, taps: torch.Size, window: Window) -> torch.Tensor:
     """What each tap of each group sees: (batch, groups, in // groups, taps, positions)."""
-    shape = (x.shape[0], window.groups, x.shape[1] // window.groups, prod(taps), -1)
+    positions = prod(window.output_size(x.shape, taps))
+    shape = (x.shape[0], window.groups, x.shape[1] // window.groups, prod(taps), positions)
     if window.is_pointwise(taps):
         return x.reshape(shape)
     if x.dim() == 4:  # torch has a faster way for two axes

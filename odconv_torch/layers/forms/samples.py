@@ -13,7 +13,7 @@ import torch
 
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.forms.grouped import CONVS, conv_in_groups
-from odconv_torch.layers.forms.scaled import scaled
+from odconv_torch.layers.forms.scaled import scaled, times
 from odconv_torch.layers.window import Window
 
 
@@ -23,7 +23,7 @@ def samples(
     x, kernels, after = scaled(x, weight, attentions, window)
     x, window = window.symmetric(x)
     y: torch.Tensor = _ConvOfEach.apply(x, kernels, window)
-    return y if after is None else y * after
+    return times(y, after)
 
 
 class _ConvOfEach(torch.autograd.Function):

@@ -32,17 +32,15 @@ def scaled(
     """
     if attentions.one_set_per_kernel(x.dim() - 2):
         return x, aggregate_scaled(weight, attentions, window.groups).to(x.dtype), None
-    kernels = aggregate(weight, attentions.kernel)
-    kernel_size = prod(weight.shape[1:])
-    factors = attentions._replace(kernel=None)
-    if factors.channel is not None and prod(x.shape[1:]) <= kernel_size:
-        x = x * factors.channel
-        factors = factors._replace(channel=None)
-    after = None
-    positions = prod(window.output_size(x.shape, weight.shape[3:]))
-    if factors.filter is not None and weight.shape[1] * positions <= kernel_size:
-        after, factors = factors.filter, factors._replace(filter=None)
-    kernels = _times(kernels, factors, window.groups)
+    channel, filters, spatial, kernel = attentions
+    kernels, after, kernel_size = aggregate(weight, kernel), None, prod(weight.shape[1:])
+    if channel is not None and prod(x.shape[1:]) <= kernel_size:
+        x, channel = x * channel, None
+    if filters is not None:
+        positions = prod(window.output_size(x.shape, weight.shape[3:]))
+        if weight.shape[1] * positions <= kernel_size:
+            after, filters = filters, None
+    kernels = _times(kernels, channel, filters, spatial, window.groups)
     return x, kernels.expand(x.shape[0], *weight.shape[1:]).to(x.dtype), after
 
 
@@ -54,20 +52,47 @@ def aggregate(weight: torch.Tensor, kernel: torch.Tensor | None) -> torch.Tensor
     return (kernel.to(weight.dtype) @ weight.flatten(1)).unflatten(1, weight.shape[1:])
 
 
-def _times(kernels: torch.Tensor, factors: Attentions, groups: int) -> torch.Tensor:
+def times(y: torch.Tensor, factor: torch.Tensor | None) -> torch.Tensor:
+    """An output that nobody else has yet, times what is left of the attentions.
+
+    In its place where nothing is recorded: the memory of a large map is slower to get than to use.
+    """
+    if factor is None:
+        return y
+    own = not (torch.is_grad_enabled() or records_a_graph()) and y.dtype == factor.dtype
+    return y.mul_(factor) if own else y * factor
+
+
+def records_a_graph() -> bool:
+    """Whether a graph is being recorded, which may be run with another batch size."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+
+
+def _times(
+    kernels: torch.Tensor,
+    channel: torch.Tensor | None,
+    filters: torch.Tensor | None,
+    spatial: torch.Tensor | None,
+    groups: int,
+) -> torch.Tensor:
     """The factors are multiplied with each other first: those are smaller than the kernels."""
-    spatial, channel, filters = factors.spatial, factors.channel, factors.filter
+    rows = None if filters is None else filters[:, :, None]  # (batch, out, 1, *ones)
     if channel is not None:
-        ones = (1,) * (kernels.dim() - 3)
-        each = channel.reshape(channel.shape[0], groups, 1, -1, *ones)  # of each group of outputs
-        per_group = kernels.shape[1] // groups
-        each = each.expand(-1, -1, per_group, *each.shape[3:]) if groups > 1 else each
-        each = each.flatten(1, 2)  # (batch, out or 1, in // groups, *ones)
+        each = _of_each_output(channel, groups, kernels.shape[1])
+        if each.shape[1:3] == (*kernels.shape[1:2], 1) and rows is not None:  # as of depthwise
+            each, rows = each * rows, None
         spatial = each if spatial is None else each * spatial
-    if filters is not None:
-        filters = filters[:, :, None]  # (batch, out, 1, *ones)
-        kernels = kernels * filters
-    return kernels if spatial is None else kernels * spatial
+    for factor in (rows, spatial):
+        kernels = kernels if factor is None else kernels * factor
+    return kernels
+
+
+def _of_each_output(channel: torch.Tensor, groups: int, out: int) -> torch.Tensor:
+    """What scales the input channels of each output: (batch, out or 1, in // groups, *ones)."""
+    if groups == 1:
+        return channel[:, None]
+    each = channel.unflatten(1, (groups, 1, -1))
+    return each.expand(-1, -1, out // groups, *each.shape[3:]).flatten(1, 2)
 
 
 def aggregate_scaled(weight: torch.Tensor, attentions: Attentions, groups: int) -> torch.Tensor:

@@ -13,6 +13,7 @@ import torch
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.forms.grouped import CONVS
 from odconv_torch.layers.forms.patches import patches_of
+from odconv_torch.layers.forms.scaled import times
 from odconv_torch.layers.window import Window
 
 
@@ -22,10 +23,12 @@ def shared(
     """Each kernel must see the same: attentions of one kernel alone have no place here."""
     if attentions.channel is not None:
         x = x * attentions.channel
+    if len(weight) == 1 and attentions.spatial is None and attentions.kernel is None:
+        return times(_conv_of_all(x, weight[0].to(x.dtype), window), attentions.filter)
     z = _all_outputs(x, weight.to(x.dtype), attentions.spatial, window)
     y = z[:, :, 0] if attentions.kernel is None else _mixed(z, attentions.kernel)
     y = y.flatten(1, 2)  # (batch, out, *map)
-    return y if attentions.filter is None else y * attentions.filter
+    return times(y, attentions.filter)
 
 
 def _all_outputs(
@@ -35,17 +38,22 @@ def _all_outputs(
     groups, taps = window.groups, weight.shape[3:]
     size = window.output_size(x.shape, taps)
     bank = weight.unflatten(1, (groups, -1)).transpose(0, 1)  # the groups come first
-    conv = CONVS[x.dim() - 3]
     if spatial is None:
-        x, window = window.symmetric(x)
-        bank = bank.flatten(0, 2)
-        z = conv(x, bank, None, window.stride, window.sides, window.dilation, groups)
+        z = _conv_of_all(x, bank.flatten(0, 2), window)
     else:
         columns = patches_of(x, taps, window) * spatial.reshape(x.shape[0], 1, 1, -1, 1)
         ones = (1,) * len(taps)
         bank = bank.reshape(-1, weight[0, 0].numel(), *ones)  # pointwise, on all taps at once
+        conv = CONVS[x.dim() - 3]
         z = conv(columns.reshape(x.shape[0], -1, *size), bank, groups=groups)
     return z.reshape(x.shape[0], groups, len(weight), -1, *size)
+
+
+def _conv_of_all(x: torch.Tensor, kernel: torch.Tensor, window: Window) -> torch.Tensor:
+    """A convolution with one kernel for all samples."""
+    x, window = window.symmetric(x)
+    conv = CONVS[x.dim() - 3]
+    return conv(x, kernel, None, window.stride, window.sides, window.dilation, window.groups)
 
 
 def _mixed(z: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,7 @@ import torch
 
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.forms.patches import patches_of
+from odconv_torch.layers.forms.scaled import times
 from odconv_torch.layers.window import Window
 
 _SAMPLES = 8  # of one tile
@@ -38,7 +39,7 @@ def tiled(
         mixing = x.new_ones(x.shape[0], 1)
     y: torch.Tensor = _MixedProduct.apply(columns, bank, mixing.to(x.dtype))
     y = y.reshape(x.shape[0], weight.shape[1], *size)
-    return y if attentions.filter is None else y * attentions.filter
+    return times(y, attentions.filter)
 
 
 class _MixedProduct(torch.autograd.Function):
