@@ -95,8 +95,8 @@ MUTATIONS = (
     Mutation(
         "three of four attentions divided by the temperature, PyTorch",
         "odconv_torch/layers/attention.py",
-        "taps = logits.reshape(",
-        "taps = (logits * self.temperature).reshape(",
+        "= self._activated(name, part)",
+        "= self._activated(name, part * (self.temperature if name == 'spatial_fc' else 1))",
         f"{PARITY} torch",
     ),
     Mutation(
@@ -116,8 +116,10 @@ MUTATIONS = (
     Mutation(
         "height and width of the spatial attention swapped",
         "odconv_torch/layers/attention.py",
-        "return activation(taps).unflatten(-1, kernel)",
-        "return activation(taps).unflatten(-1, kernel[::-1]).transpose(-1, -2)",
+        "return torch.sigmoid(logits).reshape(shape)",
+        "y = torch.sigmoid(logits)\n        if name != 'spatial_fc':\n            "
+        "return y.reshape(shape)\n        "
+        "return y.reshape(*shape[:-2], *shape[:-3:-1]).transpose(-1, -2)",
         f"{PARITY} torch",
     ),
     Mutation(
