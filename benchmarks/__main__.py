@@ -73,7 +73,8 @@ class Report:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    selection = Selection(options.long, options.only or GROUPS, options.cases or ("*",))
+    patterns = options.cases or ("*",)
+    selection = Selection(options.long, options.only or GROUPS, patterns, options.plain)
     runtimes = options.runtime or RUNTIMES
     if not any(True for runtime in runtimes for _ in selection.cases(runtime)):
         sys.stderr.write(f"error: no case fits {options.only or ''} {options.cases or ''}\n")
@@ -99,6 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", choices=GROUPS, help="groups of cases")
     parser.add_argument(
         "--cases", nargs="+", metavar="PATTERN", help="such as '*/od-4x/*/batch-32'"
+    )
+    parser.add_argument(
+        "--plain", action="store_true", help="without the published formulation, which takes long"
     )
     parser.add_argument(
         "--strategy", default=AUTO, help="forces one of our ways to compute; auto by default"

@@ -17,6 +17,7 @@ from benchmarks.cases import (
     MODES,
     NETWORKS,
     OURS,
+    PUBLISHED,
     SCALING,
     STATIC,
     TRAINING,
@@ -61,12 +62,12 @@ SHORT_SHAPES = (
     Layer(144, 144, 56, depthwise=True),
     Layer(960, 960, 7, depthwise=True),
 )
-FEW_SHAPES = (
+QUICK_SHAPES = (
     Layer(256, 256, 14),
-    Layer(512, 512, 7),
     Layer(256, 64, 56, kernel=1),
     Layer(960, 960, 7, depthwise=True),
 )
+FEW_SHAPES = (*QUICK_SHAPES, Layer(512, 512, 7))
 _PLAIN = (STATIC, OURS)  # the published formulation takes most of the time, so few networks show it
 
 
@@ -77,17 +78,25 @@ class Selection:
     long: bool = False
     groups: Sequence[str] = GROUPS
     patterns: Sequence[str] = ("*",)
+    plain: bool = False  # leaves the published formulation out, which takes most of the time
 
     def cases(self, runtime: str) -> Iterator[Case]:
         for case in self._every(runtime):
             fits = any(fnmatch(case.id, pattern) for pattern in self.patterns)
             if fits and case.group in self.groups:
-                yield replace(case, variants=_PLAIN) if _takes_minutes(case, runtime) else case
+                yield _without_published(case) if self._is_plain(case, runtime) else case
+
+    def _is_plain(self, case: Case, runtime: str) -> bool:
+        return self.plain or _takes_minutes(case, runtime)
 
     def _every(self, runtime: str) -> Iterator[Case]:
         if not self.long:
             return _short_torch() if runtime == "torch" else _short_other()
         return chain(_long(), _compiled(runtime))
+
+
+def _without_published(case: Case) -> Case:
+    return replace(case, variants=tuple(name for name in case.variants if name != PUBLISHED))
 
 
 def _takes_minutes(case: Case, runtime: str) -> bool:
@@ -101,7 +110,7 @@ def _short_torch() -> Iterator[Case]:
     for mode, shape in product(MODES, SHORT_SHAPES):
         yield Case(LAYERS, shape, "od", 1, mode, 8)
         yield Case(LAYERS, shape, "od", 4, mode, 8)
-    for shape, (kind, kernel_num) in product(FEW_SHAPES, CONVS[2:]):
+    for shape, (kind, kernel_num) in product(QUICK_SHAPES, CONVS[2:]):
         yield Case(LAYERS, shape, kind, kernel_num, TRAINING, 8)
     yield Case(LAYERS, Layer(512, 512, 7), "od", 4, INFERENCE, 32)
     for network in (RESNET18, RESNET50, MOBILENETV2):
@@ -119,8 +128,10 @@ def _short_torch() -> Iterator[Case]:
 
 
 def _short_other() -> Iterator[Case]:
-    for mode, shape in product(MODES, FEW_SHAPES):
-        yield Case(LAYERS, shape, "od", 4, mode, 8)
+    for shape in FEW_SHAPES:
+        yield Case(LAYERS, shape, "od", 4, INFERENCE, 8)
+    for shape in QUICK_SHAPES:
+        yield Case(LAYERS, shape, "od", 4, TRAINING, 8)
     yield Case(NETWORKS, RESNET18, "od", 4, INFERENCE, 8, _PLAIN)
     yield Case(NETWORKS, RESNET18, "od", 4, TRAINING, 8, _PLAIN)
 

@@ -12,7 +12,7 @@ from odconv_spec.cost import Costs
 
 INFERENCE = Costs(
     conv=0.0155,
-    grouped=0.0205,
+    grouped=0.0185,
     sample=0.0195,
     product=0.0195,
     kernel=0.4,

@@ -218,6 +218,9 @@ def test_selections(runtime):
     short, long = (list(Selection(long=value).cases(runtime)) for value in (False, True))
     for cases in (short, long):
         assert len({case.id for case in cases}) == len(cases)
+    plain = list(Selection(long=True, plain=True).cases(runtime))
+    assert [case.id for case in plain] == [case.id for case in long]
+    assert not any("published" in case.variants for case in plain)
     # The process that measures memory looks its case up by name.
     assert {c.id for c in short if c.group == MEMORY} <= {c.id for c in long}
     published = [c for c in short if "published" in c.variants]
