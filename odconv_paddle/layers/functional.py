@@ -10,7 +10,8 @@ from operator import mul
 import paddle
 
 from odconv_paddle.layers.attention import Attentions
-from odconv_paddle.layers.per_sample import conv_per_sample
+from odconv_paddle.layers.per_sample import conv_per_sample, sizes_after
+from odconv_paddle.layers.scaled import scaled, times
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
@@ -44,13 +45,11 @@ def od_conv(
     if _each_kernel_has_its_own(x, weight, channel, filters, spatial):
         kernels = aggregate_scaled(weight, Attentions(channel, filters, spatial, kernel), groups)
         return _plus(conv_per_sample(x, kernels, None, stride, padding, dilation, groups), bias)
-    if channel is not None:
-        x = x * channel.astype(x.dtype)
     kernels = aggregate(weight, kernel)
+    sizes = sizes_after(x, weight.shape[3:], stride, padding, dilation)
+    x, kernels, filters = scaled(x, kernels, channel, filters, sizes, groups)
     y = conv_per_sample(x, kernels, spatial, stride, padding, dilation, groups)
-    if filters is not None:
-        y = y * filters.astype(y.dtype)
-    return _plus(y, bias)
+    return _plus(times(y, filters), bias)
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone

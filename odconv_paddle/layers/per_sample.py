@@ -39,10 +39,13 @@ def conv_per_sample(
         groups: number of groups of channels.
     """
     kernels = kernels.astype(x.dtype)
-    sizes = _sizes_after(x, kernels.shape[3:], stride, padding, dilation)
+    sizes = sizes_after(x, kernels.shape[3:], stride, padding, dilation)
     if spatial is not None and not _maps_are_smaller(sizes, kernels.shape[1]):
         kernels, spatial = kernels * spatial.astype(x.dtype), None
-    if spatial is None and (kernels.shape[0] == 1 or _is_known(x.shape[0])):
+    # Pointwise kernels of each sample are faster in a product than in a convolution with groups.
+    pointwise = _is_pointwise(kernels.shape[3:], stride, padding)
+    grouped = _is_known(x.shape[0]) and not pointwise
+    if spatial is None and (kernels.shape[0] == 1 or grouped):
         return _convolved(x, kernels, stride, padding, dilation, groups)
     # In the new shapes 0 keeps a size and -1 infers it.
     out, taps = kernels.shape[1], prod(kernels.shape[2:])  # the taps of all input channels
@@ -52,6 +55,14 @@ def conv_per_sample(
     columns = columns.reshape([0, groups, taps, -1])
     y = paddle.matmul(kernels.reshape([0, groups, out // groups, taps]), columns)
     return y.reshape([0, out, *sizes[:-1], -1])
+
+
+def _is_pointwise(
+    kernel: Sequence[int], stride: Sequence[int], padding: Sequence[tuple[int, int]]
+) -> bool:
+    """Whether a map is its own patches."""
+    padded = any(side for pair in padding for side in pair)
+    return prod(kernel) == 1 and {*stride} == {1} and not padded
 
 
 def _maps_are_smaller(sizes: Sequence[int | paddle.Tensor], out: int) -> bool:
@@ -105,6 +116,8 @@ def _patches(
     if x.ndim == 3:
         x, kernel, stride = x.unsqueeze(3), (*kernel, 1), (*stride, 1)
         padding, dilation = (*padding, (0, 0)), (*dilation, 1)
+    if _is_pointwise(kernel, stride, padding):
+        return x
     if x.ndim == 4 and prod(kernel) > 1:  # the faster way, but Paddle has it for two axes only
         (top, bottom), (left, right) = padding
         return F.unfold(x, list(kernel), list(stride), [top, left, bottom, right], list(dilation))
@@ -121,7 +134,7 @@ def _places(taps: int, step: int, reach: int) -> list[slice]:
     return [slice(start, start - span or None, step) for start in range(0, span + 1, reach)]
 
 
-def _sizes_after(
+def sizes_after(
     x: paddle.Tensor,
     kernel: Sequence[int],
     stride: Sequence[int],

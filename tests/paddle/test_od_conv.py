@@ -34,6 +34,14 @@ VARIANTS = [
 ]
 
 
+POINTWISE = [
+    {"kernel_size": 1},
+    {"kernel_size": 1, "kernel_num": 1},
+    {"kernel_size": 1, "groups": 2, "bias_attr": True},
+    {"kernel_size": 1, "attention_sharing": False},
+]
+
+
 def of_kernel(attention, i, k, shared):
     """What a sample's kernel has of an attention; the constant one where it does not exist."""
     if attention is None:
@@ -45,12 +53,13 @@ def of_kernel(attention, i, k, shared):
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("rank", [1, 2, 3])
-@pytest.mark.parametrize("options", VARIANTS)
-def test_each_sample_has_its_own_kernels(rank, options, batch):
-    layer = randomised(CLASSES[rank - 1](4, 8, 3, **options))
+@pytest.mark.parametrize("options", [*VARIANTS, *POINTWISE])
+@pytest.mark.parametrize("size", [(7, 5, 6), (50, 13, 6)])  # smaller and larger than a kernel
+def test_each_sample_has_its_own_kernels(rank, options, batch, size):
+    layer = randomised(CLASSES[rank - 1](4, 8, **{"kernel_size": 3} | options))
     layer.eval()
     layer.set_temperature(1.7)
-    x = paddle.randn([batch, 4, *(7, 5, 6)[:rank]])
+    x = paddle.randn([batch, 4, *size[:rank]])
     spec, shared = layer.spec, layer.spec.attention_sharing
     a = Attentions(None, None, None, None) if layer.attention is None else layer.attention(x)
     pads = [side for pair in spec.pads for side in pair]
@@ -71,6 +80,12 @@ def test_each_sample_has_its_own_kernels(rank, options, batch):
         if layer.bias is not None:
             y = y + layer.bias.reshape([-1, *[1] * rank])
         np.testing.assert_allclose(layer(x)[i], y, rtol=1e-12, atol=1e-12)
+    given = [x, *layer.state_dict().values()]
+    kept, expected = [array.numpy() for array in given], layer(x).numpy()
+    with paddle.no_grad():  # some of it computes in place
+        np.testing.assert_allclose(layer(x), expected, rtol=1e-12, atol=1e-12)
+    for array, before in zip(given, kept, strict=True):
+        np.testing.assert_array_equal(array, before)
 
 
 @pytest.mark.usefixtures("float64")

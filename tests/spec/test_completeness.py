@@ -61,6 +61,7 @@ def test_packages_have_parallel_files():
         },
         "odconv_paddle": {
             "layers/per_sample.py",  # in odconv_keras it is layers/conv.py
+            "layers/scaled.py",  # in odconv_torch it is one of the forms
             "train/optimizer.py",
             "train/sync_norm.py",  # in odconv_keras each kind of processes has its own
         },
