@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
@@ -84,8 +86,9 @@ class ODConvAttention(Tempered):
             return softmax(logits)
         shape = (logits.shape[0], *self._shapes[name])
         if name == "spatial_fc" and self.spec.spatial_activation == "softmax":
-            copies = shape[: -2 - self.spec.rank]
-            return softmax(logits.reshape(*copies, -1)).reshape(shape)
+            kernel = self.spec.kernel
+            taps = logits.reshape(*shape[: -len(kernel)], prod(kernel))
+            return softmax(taps).reshape(shape)
         return torch.sigmoid(logits).reshape(shape)
 
 

@@ -87,8 +87,19 @@ def test_one_sample_one_channel_one_pixel(kind, training, rank):
     close(y, loop(layer.eval(), x))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_empty_batch(kind):
-    y = LAYERS[kind][1](4, 6, 3).eval()(torch.randn(0, 4, 8, 9, requires_grad=True))
+SOFTMAX = {"spatial_activation": "softmax"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        *((kind, {}) for kind in KINDS),
+        ("od", SOFTMAX),
+        ("od", SOFTMAX | {"attention_sharing": False}),
+    ],
+)
+def test_an_empty_batch(kind, options):
+    layer = LAYERS[kind][1](4, 6, 3, **options).eval()
+    y = layer(torch.randn(0, 4, 8, 9, requires_grad=True))
     assert y.shape == (0, 6, 6, 7)
     y.sum().backward()
