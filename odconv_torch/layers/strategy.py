@@ -16,6 +16,7 @@ from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.costs import INFERENCE, TRAINING
 from odconv_torch.layers.forms.grouped import grouped
 from odconv_torch.layers.forms.opaque import opaque
+from odconv_torch.layers.forms.opaque_tiles import opaque_tiles
 from odconv_torch.layers.forms.patches import patches
 from odconv_torch.layers.forms.samples import samples
 from odconv_torch.layers.forms.scaled import records_a_graph
@@ -32,9 +33,11 @@ _FORMS: Mapping[str, Form] = MappingProxyType(
         "tiled": tiled,
         "patches": patches,
         "opaque": opaque,
+        "opaque_tiles": opaque_tiles,
     }
 )
 _ANY_BATCH = ("shared", "patches")  # whose graphs hold for any batch size
+_LARGE = 32  # times the map: kernels that are mixed in tiles, whatever the batch
 _OWN_ATTENTIONS = ("grouped", "samples", "patches")  # that take attentions of each kernel
 # A map is its own patches there, and a product takes them as they are: convolutions copy them.
 _POINTWISE = ("shared", "tiled", "patches")
@@ -127,8 +130,11 @@ def _for_any_batch(x: torch.Size, weight: torch.Size, own: bool, window: Window)
     """What suits a graph: the kernels of large maps are few beside their patches."""
     taps = weight[3:]
     small = window.is_pointwise(taps) or prod(window.output_size(x, taps)) < weight[1]
-    if _compiles_for_here() and not small and x[0] > 0:
-        return "opaque"
+    if _compiles_for_here() and x[0] > 0:
+        if not small:
+            return "opaque"
+        if weight[0] > 1 and not own and prod(weight[1:]) > _LARGE * prod(x[1:]):
+            return "opaque_tiles"
     return "shared" if weight[0] == 1 and not own else "patches"  # sharing one kernel is free
 
 

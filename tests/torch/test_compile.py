@@ -139,6 +139,38 @@ def test_the_operation_of_compiled_programs(groups):
     torch.library.opcheck(torch.ops.odconv.conv_of_each.default, arguments)
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+def test_the_operation_of_tiles(groups):
+    columns = torch.randn(9, groups, 6, 5, dtype=torch.float64, requires_grad=True)
+    bank = torch.randn(3, groups, 4, 6, dtype=torch.float64, requires_grad=True)
+    mixing = torch.rand(9, 3, dtype=torch.float64, requires_grad=True)
+    torch.library.opcheck(torch.ops.odconv.product_of_tiles.default, (columns, bank, mixing))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_large_kernels_are_mixed_in_tiles(kind):
+    torch.compiler.reset()
+    layer = randomised(LAYERS[kind][1](4, 24, 3, padding=1, dtype=torch.float64)).eval()
+    targets = []
+
+    def backend(graph, inputs):
+        targets.extend(str(node.target) for node in graph.graph.nodes)
+        return graph
+
+    torch.compile(layer, backend=backend, fullgraph=True)(torch.rand(2, 4, 2, 3).double())
+    assert any("product_of_tiles" in target for target in targets)
+    torch.compiler.reset()
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    compiled(any_batch(torch.rand(3, 4, 2, 3, dtype=torch.float64, requires_grad=True)))
+    with torch.compiler.set_stance("fail_on_recompile"):
+        for count in (2, 9):
+            x = torch.randn(count, 4, 2, 3, dtype=torch.float64, requires_grad=True)
+            arrays = [x, *layer.parameters()]
+            found = torch.autograd.grad(compiled(x).square().sum(), arrays)
+            expected = torch.autograd.grad(layer(x).square().sum(), arrays)
+            torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
 def test_a_compiled_program_sees_the_temperature_change():
     torch.compiler.reset()
     layer = built("od", 2, {})

@@ -7,7 +7,7 @@ and its place is used for the next one. The derivative mixes the tiles again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -17,6 +17,8 @@ from odconv_torch.layers.forms.patches import patches_of
 from odconv_torch.layers.forms.scaled import times
 from odconv_torch.layers.window import Window
 
+Product = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
 _SAMPLES = 8  # of one tile
 _TILE = 1 << 20  # its elements, about; 4 MiB of float32 stay in the caches of most processors
 
@@ -24,7 +26,17 @@ _TILE = 1 << 20  # its elements, about; 4 MiB of float32 stay in the caches of m
 def tiled(
     x: torch.Tensor, weight: torch.Tensor, attentions: Attentions, window: Window
 ) -> torch.Tensor:
-    """Mixes kernels that share their attentions."""
+    return by_tiles(_MixedProduct.apply, x, weight, attentions, window)
+
+
+def by_tiles(
+    product: Product,
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    attentions: Attentions,
+    window: Window,
+) -> torch.Tensor:
+    """Mixes kernels that share attentions; `product` is `product_of_tiles` with a gradient."""
     if attentions.channel is not None:
         x = x * attentions.channel
     size = window.output_size(x.shape, weight.shape[3:])
@@ -37,26 +49,33 @@ def tiled(
     mixing = attentions.kernel
     if mixing is None:
         mixing = x.new_ones(x.shape[0], 1)
-    y: torch.Tensor = _MixedProduct.apply(columns, bank, mixing.to(x.dtype))
+    y = product(columns, bank, mixing.to(x.dtype))
     y = y.reshape(x.shape[0], weight.shape[1], *size)
     return times(y, attentions.filter)
 
 
-class _MixedProduct(torch.autograd.Function):
+def product_of_tiles(
+    columns: torch.Tensor, bank: torch.Tensor, mixing: torch.Tensor
+) -> torch.Tensor:
     """(sum_k mixing[b, k] * bank[k]) @ columns[b] of each sample b, (batch, groups, rows, places).
 
-    Takes columns (batch, groups, depth, places), bank (kernel_num, groups, rows, depth) and mixing
-    (batch, kernel_num).
+    Args:
+        columns: (batch, groups, depth, places).
+        bank: (kernel_num, groups, rows, depth).
+        mixing: (batch, kernel_num).
     """
+    y = columns.new_empty(len(columns), *bank.shape[1:3], columns.shape[3])
+    for rows, tile in _tiles(bank):
+        for part in _parts(columns):
+            kernels = _kernels(mixing[part], tile)
+            y[part, :, rows] = kernels @ columns[part]
+    return y
 
+
+class _MixedProduct(torch.autograd.Function):
     @staticmethod
     def forward(columns: torch.Tensor, bank: torch.Tensor, mixing: torch.Tensor) -> torch.Tensor:
-        y = columns.new_empty(len(columns), *bank.shape[1:3], columns.shape[3])
-        for rows, tile in _tiles(bank):
-            for part in _parts(columns):
-                kernels = _kernels(mixing[part], tile)
-                y[part, :, rows] = kernels @ columns[part]
-        return y
+        return product_of_tiles(columns, bank, mixing)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
@@ -68,13 +87,15 @@ class _MixedProduct(torch.autograd.Function):
         if torch.is_grad_enabled():  # somebody differentiates the derivative
             y = torch.einsum("bk,kgrd,bgdp->bgrp", mixing, bank, columns)
             return torch.autograd.grad(y, ctx.saved_tensors, grad, create_graph=True)
-        return _gradients(grad, columns, bank, mixing)
+        return gradients_of_tiles(grad, columns, bank, mixing)
 
 
-def _gradients(
+def gradients_of_tiles(
     grad: torch.Tensor, columns: torch.Tensor, bank: torch.Tensor, mixing: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    to_columns, to_mixing = torch.zeros_like(columns), torch.zeros_like(mixing)
+    """Those of `product_of_tiles` to columns, bank and mixing."""
+    to_columns = torch.zeros_like(columns, memory_format=torch.contiguous_format)
+    to_mixing = torch.zeros_like(mixing, memory_format=torch.contiguous_format)
     to_bank = torch.empty_like(bank, memory_format=torch.contiguous_format)
     transposed = columns.transpose(2, 3)
     for rows, tile in _tiles(bank):
