@@ -28,9 +28,10 @@ def set_strategy(
     * "tiled": a few rows of the kernels at a time, on the patches of the map.
     * "patches": one batched matrix product on the patches of the map.
 
-    A recorded graph (`torch.compile`, `torch.export`) must hold for any batch size, so it has
-    "shared" or "patches", whatever is asked for. Layers whose kernels have attentions of their own
-    (`attention_sharing=False`) take "grouped" in place of "shared" and "tiled".
+    A recorded graph (`torch.compile`, `torch.export`) must hold for any batch size: it has "shared"
+    or "patches" where one of them is asked for, and chooses by itself otherwise. Layers whose
+    kernels have attentions of their own (`attention_sharing=False`) take "grouped" in place of
+    "shared" and "tiled".
 
     Args:
         module: a layer or a network.
