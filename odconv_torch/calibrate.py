@@ -100,7 +100,7 @@ def calibrate(training: bool, shapes: Iterable[Shape] = _SHAPES) -> Costs:
 
 
 def _measured(training: bool, shapes: Iterable[Shape]) -> Iterator[tuple[str, Work, float]]:
-    """(form, work, seconds) of each shape and each form that may be chosen for it."""
+    """(form, work, seconds) of each shape and each form that is not hopeless for it."""
     for shape in shapes:
         layer = ODConv2d(
             shape.in_channels,

@@ -1,7 +1,7 @@
 """The patches of the map times the kernels, as one batched matrix product.
 
-It takes more memory, kernel positions times the input, but its graph holds for any batch size; so
-it is what a traced, compiled or exported graph holds.
+The map itself is the patches of pointwise kernels. Others take more memory, kernel positions times
+the input, but the graph holds for any batch size; so it is what recorded graphs hold.
 """
 
 from __future__ import annotations
