@@ -37,6 +37,11 @@ class Pointwise3d(_Pointwise, nn.Conv3d):
 POINTWISE = (Pointwise1d, Pointwise2d, Pointwise3d)  # by rank - 1
 
 
+# torch has public ways to register hooks and none to ask for them.
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_HOOKS_OF_ALL_MODULES = tuple(getattr(torch_module, f"_global{name}", {}) for name in _HOOKS)
+
+
 def side_by_side(layers: Sequence[_ConvNd], x: torch.Tensor) -> torch.Tensor:
     """The outputs of layers with biases, one after the other: (batch, in, *ones) to (batch, sum).
 
@@ -51,10 +56,10 @@ def side_by_side(layers: Sequence[_ConvNd], x: torch.Tensor) -> torch.Tensor:
 
 def _is_plain(layer: nn.Module) -> bool:
     """Whether calling the layer is no more than its product, as torch's own fast paths ask."""
-    hooks = (
-        layer._forward_hooks,
-        layer._forward_pre_hooks,
-        layer._backward_hooks,
-        layer._backward_pre_hooks,
-    )
-    return type(layer) in POINTWISE and not any(hooks) and not torch_module._has_any_global_hook()
+    return type(layer) in POINTWISE and "forward" not in vars(layer) and not _is_watched(layer)
+
+
+def _is_watched(layer: nn.Module) -> bool:
+    """Whether hooks see the layer: its own, or those of all modules."""
+    own = vars(layer)
+    return any(own.get(name) for name in _HOOKS) or any(_HOOKS_OF_ALL_MODULES)

@@ -52,6 +52,31 @@ def test_a_hook_on_all_modules_sees_the_heads(layer, x):
     assert all(layer.attention.get_submodule(name) in seen for name in HEADS)
 
 
+@pytest.mark.parametrize(
+    "register",
+    [
+        nn.modules.module.register_module_forward_pre_hook,
+        nn.modules.module.register_module_full_backward_pre_hook,
+    ],
+)
+def test_other_hooks_on_all_modules_see_the_heads(layer, x, register):
+    seen = []
+    handle = register(lambda module, *values: seen.append(module))
+    try:
+        layer(x).sum().backward()
+    finally:
+        handle.remove()
+    assert all(layer.attention.get_submodule(name) in seen for name in HEADS)
+
+
+def test_a_head_with_a_forward_of_its_own(layer, x):
+    """What accelerate does to load weights when they are needed."""
+    head, plain = layer.attention.channel_fc, layer.attention(x).channel.logit()
+    forward = head.forward
+    head.forward = lambda input: 2 * forward(input)
+    close(layer.attention(x).channel.logit(), 2 * plain)
+
+
 def test_a_hook_may_change_what_a_head_makes(layer, x):
     layer.attention.kernel_fc.register_forward_hook(lambda module, inputs, output: output * 0)
     close(layer.attention(x).kernel, torch.full((2, 3), 1 / 3, dtype=torch.float64))

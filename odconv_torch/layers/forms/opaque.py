@@ -20,6 +20,11 @@ from odconv_torch.layers.window import Window
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 
+# Schemas are written out: torch before 2.7 cannot infer them from annotations that are text.
+_STEPS = "SymInt[] stride, SymInt[] sides, SymInt[] dilation, SymInt groups"
+_SCHEMA = f"(Tensor x, Tensor kernels, {_STEPS}) -> Tensor"
+_BACKWARD_SCHEMA = f"(Tensor grad, Tensor x, Tensor kernels, {_STEPS}) -> (Tensor, Tensor)"
+
 
 def opaque(
     x: torch.Tensor, weight: torch.Tensor, attentions: Attentions, window: Window
@@ -31,7 +36,7 @@ def opaque(
     return times(y, after)
 
 
-@torch.library.custom_op("odconv::conv_of_each", mutates_args=())
+@torch.library.custom_op("odconv::conv_of_each", mutates_args=(), schema=_SCHEMA)
 def _conv_of_each(
     x: torch.Tensor,
     kernels: torch.Tensor,
@@ -52,7 +57,7 @@ def _(x: torch.Tensor, kernels: torch.Tensor, *steps: Any) -> torch.Tensor:
     return x.new_empty(x.shape[0], kernels.shape[1], *size)
 
 
-@torch.library.custom_op("odconv::conv_of_each_backward", mutates_args=())
+@torch.library.custom_op("odconv::conv_of_each_backward", mutates_args=(), schema=_BACKWARD_SCHEMA)
 def _backward(
     grad: torch.Tensor,
     x: torch.Tensor,

@@ -15,6 +15,11 @@ from odconv_torch.layers.window import Window
 
 Three = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
+# Written out, as in `opaque`.
+_INPUTS = "Tensor columns, Tensor bank, Tensor mixing"
+_SCHEMA = f"({_INPUTS}) -> Tensor"
+_BACKWARD_SCHEMA = f"(Tensor grad, {_INPUTS}) -> (Tensor, Tensor, Tensor)"
+
 
 def opaque_tiles(
     x: torch.Tensor, weight: torch.Tensor, attentions: Attentions, window: Window
@@ -22,7 +27,7 @@ def opaque_tiles(
     return by_tiles(torch.ops.odconv.product_of_tiles, x, weight, attentions, window)
 
 
-@torch.library.custom_op("odconv::product_of_tiles", mutates_args=())
+@torch.library.custom_op("odconv::product_of_tiles", mutates_args=(), schema=_SCHEMA)
 def _product(columns: torch.Tensor, bank: torch.Tensor, mixing: torch.Tensor) -> torch.Tensor:
     return product_of_tiles(columns, bank, mixing)
 
@@ -32,7 +37,9 @@ def _(columns: torch.Tensor, bank: torch.Tensor, mixing: torch.Tensor) -> torch.
     return columns.new_empty(columns.shape[0], *bank.shape[1:3], columns.shape[3])
 
 
-@torch.library.custom_op("odconv::product_of_tiles_backward", mutates_args=())
+@torch.library.custom_op(
+    "odconv::product_of_tiles_backward", mutates_args=(), schema=_BACKWARD_SCHEMA
+)
 def _backward(
     grad: torch.Tensor, columns: torch.Tensor, bank: torch.Tensor, mixing: torch.Tensor
 ) -> Three:
