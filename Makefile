@@ -4,8 +4,10 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 # torchvision and timm need a torch that the other frameworks do not share an environment with.
 VISION := .venv-vision/.installed
+# The oldest versions that pyproject.toml allows.
+LOWEST := .venv-lowest/.installed
 
-.PHONY: help install demo test slow vision lint format bench clean
+.PHONY: help install demo test slow vision lowest lint format bench clean
 
 help:
 	@echo "make install  set up .venv"
@@ -13,6 +15,7 @@ help:
 	@echo "make test     run the tests"
 	@echo "make slow     run the slow sweeps"
 	@echo "make vision   run the tests with torchvision and timm, in .venv-vision"
+	@echo "make lowest   run a smoke test with the lowest versions, in .venv-lowest"
 	@echo "make lint     ruff and mypy"
 	@echo "make format   let ruff change the files"
 	@echo "make bench    measure speed and memory, in ten minutes"
@@ -43,6 +46,16 @@ $(VISION): pyproject.toml constraints-vision.txt
 vision: $(VISION)
 	.venv-vision/bin/python -m pytest tests/vision
 
+$(LOWEST): pyproject.toml constraints-lowest.txt
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --constraint constraints-lowest.txt \
+		--editable '.[torch,paddle,tensorflow,jax,train,test]'
+	@touch $@
+
+lowest: $(LOWEST)
+	.venv-lowest/bin/python -m parity_tests --cases 'golden/*'
+	.venv-lowest/bin/python -m tests.run --smoke -- -m 'not slow'
+
 lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -56,4 +69,4 @@ bench: install
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv .venv-vision bench_output demo_output runs
+	rm -rf .venv .venv-vision .venv-lowest bench_output demo_output runs

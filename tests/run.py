@@ -1,10 +1,11 @@
 """Runs the test suites, each in a process of its own, and says at the end what they did.
 
-    python -m tests.run [--slow] [--jobs N] [SUITE ...] [-- pytest options]
+    python -m tests.run [--slow | --smoke] [--jobs N] [SUITE ...] [-- pytest options]
 
-`--slow` runs the tests marked slow, of the suites that have any. One process has one Keras backend,
-and the frameworks' thread pools disturb each other, so each suite has a process of its own. Two run
-at a time, each on one core; `--jobs N` changes that.
+`--slow` runs the tests marked slow, of the suites that have any; `--smoke` a few files of each
+suite, which is what must hold with the lowest versions of the frameworks. One process has one Keras
+backend, and the frameworks' thread pools disturb each other, so each suite has a process of its
+own. Two run at a time, each on one core; `--jobs N` changes that.
 """
 
 from __future__ import annotations
@@ -16,12 +17,22 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from parity_tests.runtimes import RUNTIMES
 
 ROOT = Path(__file__).parent.parent
+# Of each folder of tests: building, computing, replacing, storing and converting.
+SMOKE = {
+    "torch": ("golden", "from_static", "layers", "loading", "models", "pointwise", "replace"),
+    "paddle": ("from_static", "golden", "layers", "loading", "models", "replace", "saving"),
+    "keras": ("from_static", "golden", "loading", "replace", "saving"),
+    "converter": ("cli", "conversion", "round_trip"),
+    "formats": ("formats_keras", "formats_npz", "formats_paddle", "formats_torch"),
+    "together": ("native_loading",),
+    "reference": ("reference_golden",),
+}
 ONE_CORE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -37,6 +48,15 @@ class Suite:
     def has_slow(self) -> bool:
         files = (ROOT / self.arguments[0]).glob("*.py")
         return any("pytest.mark.slow" in file.read_text(encoding="utf-8") for file in files)
+
+    @property
+    def smoke(self) -> Suite | None:
+        """The files of the suite that are run with the lowest versions, if it has any."""
+        folder = self.arguments[0]
+        names = SMOKE.get(Path(folder).name)
+        if names is None:
+            return None
+        return replace(self, arguments=tuple(f"{folder}/test_{name}.py" for name in names))
 
 
 @dataclass(frozen=True)
@@ -67,12 +87,16 @@ def main(arguments: Sequence[str]) -> int:
     parser = ArgumentParser(prog="python -m tests.run", description=__doc__)
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=", ".join(known))
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--slow", action="store_true", help="run the tests marked slow only")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--slow", action="store_true", help="run the tests marked slow only")
+    which.add_argument("--smoke", action="store_true", help="run a few files of each suite only")
     options = parser.parse_args(own)
     unknown = [name for name in options.suites if name not in known]
     if unknown:
         parser.error(f"expected suites among {', '.join(known)}; received {', '.join(unknown)}")
     chosen = [known[name] for name in options.suites] or list(known.values())
+    if options.smoke:
+        chosen = [smoke for suite in chosen if (smoke := suite.smoke)]
     if options.slow:
         chosen = [suite for suite in chosen if suite.has_slow]
         passed_on = [*passed_on, "-m", "slow"]
