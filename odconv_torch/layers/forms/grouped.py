@@ -42,14 +42,21 @@ def conv_in_groups(x: torch.Tensor, kernels: torch.Tensor, window: Window) -> to
 
 
 def gradients_in_groups(
-    grad: torch.Tensor, x: torch.Tensor, kernels: torch.Tensor, window: Window
-) -> tuple[torch.Tensor, torch.Tensor]:
+    grad: torch.Tensor,
+    x: torch.Tensor,
+    kernels: torch.Tensor,
+    window: Window,
+    wanted: tuple[bool, bool] = (True, True),
+) -> tuple[torch.Tensor | None, torch.Tensor | None]:
     """Those of `conv_in_groups` to x and to the kernels, for a window that is symmetric."""
     to_x, to_kernels, _ = torch.ops.aten.convolution_backward(
         grad.reshape(1, -1, *grad.shape[2:]),
         x.reshape(1, -1, *x.shape[2:]),
         kernels.flatten(0, 1),
         *(None, window.stride, window.sides, window.dilation),
-        *(False, (0,) * len(window.stride), window.groups * x.shape[0], (True, True, False)),
+        *(False, (0,) * len(window.stride), window.groups * x.shape[0], (*wanted, False)),
     )
-    return to_x.reshape(x.shape), to_kernels.reshape(kernels.shape)
+    return (
+        to_x.reshape(x.shape) if wanted[0] else None,
+        to_kernels.reshape(kernels.shape) if wanted[1] else None,
+    )

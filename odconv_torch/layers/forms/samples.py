@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from odconv_torch.layers.attentions import Attentions
-from odconv_torch.layers.forms.grouped import CONVS, conv_in_groups
+from odconv_torch.layers.forms.grouped import CONVS, gradients_in_groups
 from odconv_torch.layers.forms.scaled import scaled, times
 from odconv_torch.layers.window import Window
 
@@ -39,17 +39,22 @@ class _ConvOfEach(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
         x, kernels, ctx.window = inputs
         ctx.save_for_backward(x, kernels)
+        ctx.save_for_forward(x, kernels)
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, kernels = ctx.saved_tensors
         wanted = ctx.needs_input_grad[:2]
-        if torch.is_grad_enabled():  # somebody differentiates the derivative
-            y = conv_in_groups(x, kernels, ctx.window)
-            inputs = [a for a, needed in zip((x, kernels), wanted, strict=True) if needed]
-            found = iter(torch.autograd.grad(y, inputs, grad, create_graph=True))
-            return (*(next(found) if needed else None for needed in wanted), None)
-        return (*gradients_of_each(grad, x, kernels, ctx.window, wanted), None)
+        # Somebody may differentiate the derivative, which operations of torch allow.
+        gradients = gradients_in_groups if torch.is_grad_enabled() else gradients_of_each
+        return (*gradients(grad, x, kernels, ctx.window, wanted), None)
+
+    @staticmethod
+    def jvp(ctx: Any, x: torch.Tensor, kernels: torch.Tensor, window: None) -> torch.Tensor:
+        """What changes of both change, in forward mode."""
+        of_x, of_kernels = ctx.saved_tensors
+        found: torch.Tensor = _ConvOfEach.apply(x, of_kernels, ctx.window)
+        return found + _ConvOfEach.apply(of_x, kernels, ctx.window)
 
 
 def conv_of_each(x: torch.Tensor, kernels: torch.Tensor, window: Window) -> torch.Tensor:

@@ -60,7 +60,12 @@ def times(y: torch.Tensor, factor: torch.Tensor | None) -> torch.Tensor:
     if factor is None:
         return y
     own = not (torch.is_grad_enabled() or records_a_graph()) and y.dtype == factor.dtype
-    return y.mul_(factor) if own else y * factor
+    if not own:
+        return y * factor
+    try:
+        return y.mul_(factor)
+    except RuntimeError:  # torch.func.vmap may give the factor alone an axis, which is not in sight
+        return y * factor
 
 
 def records_a_graph() -> bool:

@@ -80,14 +80,45 @@ class _MixedProduct(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        # Somebody may differentiate the derivative, which operations of torch allow.
+        gradients = _gradients_at_once if torch.is_grad_enabled() else gradients_of_tiles
+        return gradients(grad, *ctx.saved_tensors)
+
+    @staticmethod
+    def jvp(ctx: Any, *changes: torch.Tensor) -> torch.Tensor:
+        """What changes of all three change, in forward mode."""
         columns, bank, mixing = ctx.saved_tensors
-        if torch.is_grad_enabled():  # somebody differentiates the derivative
-            y = torch.einsum("bk,kgrd,bgdp->bgrp", mixing, bank, columns)
-            return torch.autograd.grad(y, ctx.saved_tensors, grad, create_graph=True)
-        return gradients_of_tiles(grad, columns, bank, mixing)
+        found: torch.Tensor = _MixedProduct.apply(changes[0], bank, mixing)
+        found = found + _MixedProduct.apply(columns, changes[1], mixing)
+        return found + _MixedProduct.apply(columns, bank, changes[2])
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int | None, ...], *inputs: torch.Tensor
+    ) -> tuple[torch.Tensor, int]:
+        """One after the other: tiles are chosen for the memory of one."""
+        rows = (
+            [a if d is None else a.select(d, i) for a, d in zip(inputs, in_dims, strict=True)]
+            for i in range(info.batch_size)
+        )
+        return torch.stack([_MixedProduct.apply(*row) for row in rows]), 0
+
+
+def _gradients_at_once(
+    grad: torch.Tensor, columns: torch.Tensor, bank: torch.Tensor, mixing: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Those of `gradients_of_tiles`, with all kernels in memory."""
+    kernels = torch.einsum("bk,kgrd->bgrd", mixing, bank)
+    to_kernels = grad @ columns.transpose(2, 3)
+    return (
+        kernels.transpose(2, 3) @ grad,
+        torch.einsum("bk,bgrd->kgrd", mixing, to_kernels),
+        torch.einsum("bgrd,kgrd->bk", to_kernels, bank),
+    )
 
 
 def gradients_of_tiles(
