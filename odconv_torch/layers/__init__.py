@@ -10,6 +10,7 @@ from odconv_torch.layers.dynamic import DynamicConv
 from odconv_torch.layers.functional import mixed_conv, od_conv
 from odconv_torch.layers.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, LayerNorm
 from odconv_torch.layers.od_conv import ODConv1d, ODConv2d, ODConv3d
+from odconv_torch.layers.pointwise import Pointwise
 from odconv_torch.layers.routing import Routing
 from odconv_torch.layers.temperature import set_temperature
 
@@ -31,6 +32,7 @@ __all__ = [
     "ODConv2d",
     "ODConv3d",
     "ODConvAttention",
+    "Pointwise",
     "Routing",
     "build_conv",
     "build_linear",

@@ -6,13 +6,11 @@ from math import prod
 
 import torch
 from torch import nn
-from torch.nn.modules.conv import _ConvNd
 
 from odconv_spec import ODConvSpec
 from odconv_torch.layers.attentions import Attentions
-from odconv_torch.layers.build_static import build_norm, build_pointwise
-from odconv_torch.layers.init import kaiming_normal_
-from odconv_torch.layers.pointwise import side_by_side
+from odconv_torch.layers.build_static import build_norm, build_pointwise, draw_as_convs
+from odconv_torch.layers.pointwise import Pointwise, side_by_side
 from odconv_torch.layers.pooling import global_mean
 from odconv_torch.layers.temperature import Tempered, softmax
 
@@ -29,10 +27,10 @@ class ODConvAttention(Tempered):
 
     bn: nn.Module | None
     ln: nn.Module | None
-    channel_fc: _ConvNd | None
-    filter_fc: _ConvNd | None
-    spatial_fc: _ConvNd | None
-    kernel_fc: _ConvNd | None
+    channel_fc: Pointwise | None
+    filter_fc: Pointwise | None
+    spatial_fc: Pointwise | None
+    kernel_fc: Pointwise | None
 
     def __init__(
         self,
@@ -42,7 +40,8 @@ class ODConvAttention(Tempered):
     ) -> None:
         super().__init__(device, dtype)
         self.spec = spec
-        self.fc = build_pointwise(spec.trunk(), device, dtype)
+        draw_as_convs((spec.trunk(), *map(spec.head, spec.heads())), device, dtype)
+        self.fc = build_pointwise(spec.trunk(), "published", device, dtype)
         named = spec.trunk_norm()
         norm = build_norm(named[1], spec.rank, device, dtype) if named else None
         self.bn = norm if spec.norm == "batch" else None
@@ -50,21 +49,10 @@ class ODConvAttention(Tempered):
         self._present = tuple(name for name in HEADS if name in spec.heads())
         for name in HEADS:
             exists = name in self._present
-            head = build_pointwise(spec.head(name), device, dtype) if exists else None
-            self.add_module(name, head)
+            start = (spec.head_init, device, dtype)
+            self.add_module(name, build_pointwise(spec.head(name), *start) if exists else None)
         self._widths = [spec.head(name).out_channels for name in self._present]
         self._shapes = _shapes(spec)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Kaiming normal squeeze; heads of zeros, or Kaiming normal where `head_init` says so."""
-        self.temperature.fill_(1)
-        kaiming_normal_(self.fc.weight)
-        for name in self.spec.heads():
-            head = self.get_submodule(name)
-            start = kaiming_normal_ if self.spec.head_init == "published" else nn.init.zeros_
-            start(head.get_parameter("weight"))
-            nn.init.zeros_(head.get_parameter("bias"))
 
     def forward(self, x: torch.Tensor) -> Attentions:
         heads = [getattr(self, name) for name in self._present]

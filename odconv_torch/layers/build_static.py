@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import nn
@@ -11,7 +11,7 @@ from torch.nn.modules.conv import _ConvNd
 from odconv_spec import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
 from odconv_torch.layers.init import kaiming_normal_
 from odconv_torch.layers.norm import BATCH_NORMS, LayerNorm
-from odconv_torch.layers.pointwise import POINTWISE
+from odconv_torch.layers.pointwise import Pointwise
 
 _CONVS: tuple[Callable[..., _ConvNd], ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # by rank - 1
 
@@ -22,25 +22,7 @@ def build_static_conv(
     dtype: torch.dtype | None = None,
 ) -> _ConvNd:
     """A convolution of `torch.nn` with symmetric padding and Kaiming normal start."""
-    return _built(_CONVS[spec.rank - 1], spec, device, dtype)
-
-
-def build_pointwise(
-    spec: ConvSpec,
-    device: torch.device | str | None = None,
-    dtype: torch.dtype | None = None,
-) -> _ConvNd:
-    """A layer of an attention, which sees maps of one position."""
-    return _built(POINTWISE[spec.rank - 1], spec, device, dtype)
-
-
-def _built(
-    layer: Callable[..., _ConvNd],
-    spec: ConvSpec,
-    device: torch.device | str | None,
-    dtype: torch.dtype | None,
-) -> _ConvNd:
-    conv = layer(
+    conv = _CONVS[spec.rank - 1](
         spec.in_channels,
         spec.out_channels,
         spec.kernel,
@@ -56,6 +38,31 @@ def _built(
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
     return conv
+
+
+def build_pointwise(
+    spec: ConvSpec,
+    head_init: str = "published",
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> Pointwise:
+    """A layer of an attention, which sees maps of one position."""
+    widths = spec.in_channels, spec.out_channels
+    return Pointwise(*widths, spec.rank, spec.bias, head_init, device, dtype)
+
+
+def draw_as_convs(
+    specs: Iterable[ConvSpec],
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Moves the random generator on as convolutions of these specs do.
+
+    The layers of attentions were convolutions that their attention started once more. With the same
+    numbers drawn before theirs, a seed gives the network that it gave then.
+    """
+    for spec in specs:
+        build_static_conv(spec, device, dtype)
 
 
 def build_norm(

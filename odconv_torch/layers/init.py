@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from odconv_spec.dynamic import HEAD_INITS
+from odconv_spec.geometry import one_of
+
 
 def kaiming_normal_(kernel: torch.Tensor) -> None:
     """Kaiming normal over the fan-out of one kernel of shape (out, in // groups, *kernel)."""
@@ -15,3 +18,11 @@ def kaiming_normal_experts_(kernels: torch.Tensor) -> None:
     """The same for each kernel of a bank: the bank as a whole would give a wrong fan."""
     for kernel in kernels:
         kaiming_normal_(kernel)
+
+
+def start_(kernel: torch.Tensor, head_init: str) -> None:
+    """The start of a head: "published" is Kaiming normal, "zero" makes its attention constant."""
+    if one_of("head_init", head_init, HEAD_INITS) == "published":
+        kaiming_normal_(kernel)
+    else:
+        nn.init.zeros_(kernel)

@@ -11,30 +11,69 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.modules import module as torch_module
-from torch.nn.modules.conv import _ConvNd
+
+from odconv_spec import ConvSpec
+from odconv_torch.layers.init import start_
 
 
-class _Pointwise(_ConvNd):
-    """A 1x1 convolution on maps of one position: the same product, with less work around it."""
+class Pointwise(nn.Module):
+    """A 1x1 convolution of maps of one position: (batch, in, *ones) to (batch, out, *ones).
+
+    It stores what `torch.nn.Conv2d` stores and is none, nor a `torch.nn.Linear`: code that goes
+    over a network's convolutions to start, adapt, prune or quantise them shall not take an
+    attention for one. Its start is what dynamic convolutions train from.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        rank: number of axes of the map.
+        bias: adds a learnt offset.
+        head_init: "published" starts at Kaiming normal over the fan-out, "zero" at zero.
+        device: where the parameters live.
+        dtype: of the parameters.
+
+    Example:
+        >>> Pointwise(16, 4)(torch.rand(2, 16, 1, 1)).shape
+        torch.Size([2, 4, 1, 1])
+    """
+
+    bias: nn.Parameter | None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        rank: int = 2,
+        bias: bool = True,
+        head_init: str = "published",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.spec = ConvSpec(
+            in_channels=in_channels, out_channels=out_channels, kernel_size=1, bias=bias, rank=rank
+        )
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.head_init = head_init
+        self.weight = nn.Parameter(torch.empty(self.spec.kernel_shape, device=device, dtype=dtype))
+        offset = torch.empty(out_channels, device=device, dtype=dtype) if bias else None
+        self.register_parameter("bias", None if offset is None else nn.Parameter(offset))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Kaiming normal, or zeros where `head_init` says so; a bias of zeros."""
+        start_(self.weight, self.head_init)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         y = F.linear(input.flatten(1), self.weight.flatten(1), self.bias)
         return y.reshape(*y.shape, *(1,) * (input.dim() - 2))
 
-
-class Pointwise1d(_Pointwise, nn.Conv1d):
-    """`torch.nn.Conv1d` of kernel size 1 for (batch, in, 1)."""
-
-
-class Pointwise2d(_Pointwise, nn.Conv2d):
-    """`torch.nn.Conv2d` of kernel size 1 for (batch, in, 1, 1)."""
-
-
-class Pointwise3d(_Pointwise, nn.Conv3d):
-    """`torch.nn.Conv3d` of kernel size 1 for (batch, in, 1, 1, 1)."""
-
-
-POINTWISE = (Pointwise1d, Pointwise2d, Pointwise3d)  # by rank - 1
+    def extra_repr(self) -> str:
+        shown = f"{self.in_channels}, {self.out_channels}, rank={self.spec.rank}"
+        return f"{shown}, bias={self.spec.bias}, head_init={self.head_init!r}"
 
 
 # torch has public ways to register hooks and none to ask for them.
@@ -42,7 +81,7 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 _HOOKS_OF_ALL_MODULES = tuple(getattr(torch_module, f"_global{name}", {}) for name in _HOOKS)
 
 
-def side_by_side(layers: Sequence[_ConvNd], x: torch.Tensor) -> torch.Tensor:
+def side_by_side(layers: Sequence[Pointwise], x: torch.Tensor) -> torch.Tensor:
     """The outputs of layers with biases, one after the other: (batch, in, *ones) to (batch, sum).
 
     One product, unless somebody watches or has replaced one of the layers: then each is called.
@@ -56,7 +95,7 @@ def side_by_side(layers: Sequence[_ConvNd], x: torch.Tensor) -> torch.Tensor:
 
 def _is_plain(layer: nn.Module) -> bool:
     """Whether calling the layer is no more than its product, as torch's own fast paths ask."""
-    return type(layer) in POINTWISE and "forward" not in vars(layer) and not _is_watched(layer)
+    return type(layer) is Pointwise and "forward" not in vars(layer) and not _is_watched(layer)
 
 
 def _is_watched(layer: nn.Module) -> bool:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
+from odconv_spec import LinearSpec
+from odconv_spec.dynamic import HEAD_INITS
+from odconv_spec.geometry import one_of
 from odconv_torch.layers.pooling import global_mean
 
 
-class Routing(nn.Linear):
+class Routing(nn.Module):
     """Routing weights (batch, kernel_num) of maps (batch, in, *map). It has no temperature.
 
     A `CondConv2d` has its own, or the convolutions of a block share one: they are then made with
-    `router="shared"` and called as `conv(x, routing(block_input))`.
+    `router="shared"` and called as `conv(x, routing(block_input))`. As the layers of attentions it
+    is no `torch.nn.Linear`, see `Pointwise`.
 
     Args:
         in_channels: channels of the input.
@@ -28,8 +33,15 @@ class Routing(nn.Linear):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        self.head_init = head_init
-        super().__init__(in_channels, kernel_num, device=device, dtype=dtype)
+        super().__init__()
+        self.spec = LinearSpec(in_channels, kernel_num)
+        self.in_channels = in_channels
+        self.kernel_num = kernel_num
+        self.head_init = one_of("head_init", head_init, HEAD_INITS)
+        # (kernel_num, in)
+        self.weight = nn.Parameter(torch.empty(kernel_num, in_channels, device=device, dtype=dtype))
+        self.bias = nn.Parameter(torch.empty(kernel_num, device=device, dtype=dtype))
+        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Glorot uniform, or zeros where `head_init` says so; a bias of zeros."""
@@ -38,4 +50,7 @@ class Routing(nn.Linear):
         nn.init.zeros_(self.bias)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        return torch.sigmoid(super().forward(global_mean(input).flatten(1)))
+        return torch.sigmoid(F.linear(global_mean(input).flatten(1), self.weight, self.bias))
+
+    def extra_repr(self) -> str:
+        return f"{self.in_channels}, {self.kernel_num}, head_init={self.head_init!r}"

@@ -24,6 +24,10 @@ class Tempered(nn.Module):
         one = torch.ones((), device=device, dtype=dtype)
         self.register_buffer("temperature", one, persistent=False)
 
+    def reset_parameters(self) -> None:
+        """A temperature of 1; the layers inside start themselves."""
+        self.temperature.fill_(1)
+
 
 def softmax(logits: torch.Tensor) -> torch.Tensor:
     """Softmax over the last axis, in float32 where the logits have less."""

@@ -132,8 +132,8 @@ MUTATIONS = (
     Mutation(
         "the routing weights of CondConv made to add up to one",
         "odconv_torch/layers/routing.py",
-        "return torch.sigmoid(super().forward(",
-        "return torch.softmax(dim=1, input=super().forward(",
+        "return torch.sigmoid(F.linear(",
+        "return torch.softmax(dim=1, input=F.linear(",
         f"{PARITY} torch",
     ),
     Mutation(

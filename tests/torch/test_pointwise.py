@@ -63,7 +63,7 @@ def test_other_hooks_on_all_modules_see_the_heads(layer, x, register):
     seen = []
     handle = register(lambda module, *values: seen.append(module))
     try:
-        layer(x).sum().backward()
+        layer(x.requires_grad_()).sum().backward()
     finally:
         handle.remove()
     assert all(layer.attention.get_submodule(name) in seen for name in HEADS)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from odconv_spec import BackboneSpec, ConvSpec, Role
+from odconv_spec import BackboneSpec, ConvSpec, LinearSpec, Role
 from weights_converter.companions import COUNTER
 from weights_converter.dtypes import Array
 from weights_converter.layouts import TORCH
@@ -43,6 +43,8 @@ def _roles(module: nn.Module) -> Mapping[str, Role]:
     spec = getattr(module, "spec", None)
     if isinstance(spec, ConvSpec) and hasattr(module, "weight"):
         return {parameter.name: parameter.role for parameter in spec.own_parameters()}
+    if isinstance(spec, LinearSpec):  # a router
+        return {parameter.name: parameter.role for parameter in spec.parameters()}
     if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
         roles: tuple[Role, ...] = CONV
     elif isinstance(module, nn.modules.batchnorm._BatchNorm):
