@@ -56,7 +56,8 @@ class ODConvAttention(Tempered):
 
     def forward(self, x: torch.Tensor) -> Attentions:
         heads = [getattr(self, name) for name in self._present]
-        logits = side_by_side(heads, self._squeeze(x)) / self.temperature  # (batch, their channels)
+        # (batch, their channels)
+        logits = self._tempered(side_by_side(heads, self._squeeze(x)))
         found: dict[str, torch.Tensor] = {}
         for name, part in zip(self._present, logits.split(self._widths, dim=1), strict=True):
             found[name] = self._activated(name, part)

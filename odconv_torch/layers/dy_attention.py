@@ -31,4 +31,4 @@ class DyConvAttention(Tempered):
         `x` is (batch, in, *map).
         """
         hidden = torch.relu(self.fc1(global_mean(x)))  # (batch, hidden, *ones)
-        return softmax(self.fc2(hidden).flatten(1) / self.temperature)
+        return softmax(self._tempered(self.fc2(hidden).flatten(1)))

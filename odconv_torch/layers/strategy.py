@@ -80,7 +80,7 @@ def convolve(
 def _autocast(x: torch.Tensor) -> torch.Tensor:
     """What torch's own convolutions do under autocast, as not all forms are made of them."""
     device = x.device.type
-    if x.dtype == torch.float32 and torch.is_autocast_enabled(device):
+    if x.dtype == torch.float32 and device != "meta" and torch.is_autocast_enabled(device):
         return x.to(torch.get_autocast_dtype(device))
     return x
 

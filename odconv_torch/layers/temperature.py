@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import nn
+
+Module = TypeVar("Module", bound="Tempered")
 
 
 class Tempered(nn.Module):
     """A module with a temperature, 1 at the start.
 
     The temperature is a buffer, so that compiled code sees it change, and not persistent, so that
-    official checkpoints load strictly.
+    official checkpoints load strictly. As no checkpoint brings its value, it is kept whatever
+    happens to the module: on the meta device, which has no values, the temperature stays on the
+    CPU, and a number on the CPU goes with tensors of every device.
     """
 
     temperature: torch.Tensor
@@ -22,11 +28,52 @@ class Tempered(nn.Module):
     ) -> None:
         super().__init__()
         one = torch.ones((), device=device, dtype=dtype)
-        self.register_buffer("temperature", one, persistent=False)
+        self.register_buffer("temperature", _with_value(one), persistent=False)
 
     def reset_parameters(self) -> None:
         """A temperature of 1; the layers inside start themselves."""
-        self.temperature.fill_(1)
+        self.set_temperature(1.0)
+
+    def init_non_persistent_buffers(self) -> None:
+        """The same, under the name by which timm asks for what no checkpoint has."""
+        self.set_temperature(1.0)
+
+    def set_temperature(self, temperature: float) -> None:
+        """Sets the divisor of the logits."""
+        self.temperature = _with_value(self.temperature)
+        self.temperature.fill_(temperature)
+
+    def _tempered(self, logits: torch.Tensor) -> torch.Tensor:
+        """`logits` over the temperature, which is 1 where others moved it to the meta device."""
+        return logits if _is_meta(self.temperature) else logits / self.temperature
+
+    def _apply(self: Module, fn: Callable[..., torch.Tensor], recurse: bool = True) -> Module:
+        """What `to`, `half` and `to_empty` do, without losing the value."""
+        before = self.temperature
+        super()._apply(fn, recurse)
+        self.temperature = _kept(before, self.temperature)
+        return self
+
+
+def _is_meta(tensor: torch.Tensor) -> bool:
+    return tensor.device.type == "meta"
+
+
+def _with_value(temperature: torch.Tensor) -> torch.Tensor:
+    """The temperature, or one on the CPU in place of one on the meta device."""
+    if not _is_meta(temperature):
+        return temperature
+    return torch.ones((), device="cpu", dtype=temperature.dtype)
+
+
+def _kept(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+    """The temperature after a change of device or dtype, with the value that it had before."""
+    before = _with_value(before)
+    if _is_meta(after):
+        return before.to(after.dtype)
+    if after is before or type(after) is not type(before):  # others, such as fake ones, have none
+        return after
+    return after.copy_(before)  # `to_empty` leaves garbage
 
 
 def softmax(logits: torch.Tensor) -> torch.Tensor:
@@ -48,4 +95,4 @@ def set_temperature(module: nn.Module, temperature: float) -> None:
         raise ValueError(f"temperature: expected a positive number, received {temperature!r}")
     for child in module.modules():
         if isinstance(child, Tempered):
-            child.temperature.fill_(temperature)
+            child.set_temperature(temperature)
