@@ -17,6 +17,7 @@ from benchmarks.frameworks.base import Framework
 from benchmarks.records import Record
 from benchmarks.selection import Selection
 from benchmarks.timing import alternate
+from parity_tests.processes import telling_what_is_missing
 
 
 def main(runtime: str, options: str) -> None:
@@ -32,7 +33,8 @@ def main(runtime: str, options: str) -> None:
 
 
 def load(runtime: str) -> Framework:
-    module = import_module(f"benchmarks.frameworks.{runtime.replace('-', '_')}")
+    with telling_what_is_missing():
+        module = import_module(f"benchmarks.frameworks.{runtime.replace('-', '_')}")
     framework: Framework = module.FRAMEWORK
     return framework
 

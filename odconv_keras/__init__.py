@@ -1,5 +1,17 @@
 """Dynamic convolutions and the backbones built on them, for Keras 3."""
 
+from odconv_spec.extras import missing
+
+try:
+    import keras  # noqa: F401  # first, so that its lack, or its backend's, is said in one sentence
+except ModuleNotFoundError as error:
+    raise missing(
+        error,
+        "odconv_keras",
+        "'odconv[tensorflow]', or 'odconv[jax]' with KERAS_BACKEND=jax, "
+        "or 'odconv[keras,torch]' with KERAS_BACKEND=torch",
+    ) from error
+
 from odconv_keras.layers import (
     BatchNormalization,
     CondConv1D,

@@ -1,5 +1,12 @@
 """Dynamic convolutions and the backbones built on them, for PaddlePaddle."""
 
+from odconv_spec.extras import missing
+
+try:
+    import paddle  # noqa: F401  # first, so that its lack is said in one sentence
+except ModuleNotFoundError as error:
+    raise missing(error, "odconv_paddle", "'odconv[paddle]'") from error
+
 from odconv_paddle.layers import (
     BatchNorm2D,
     CondConv1D,

@@ -5,6 +5,13 @@ program for all batch sizes. TorchScript is not supported: torch deprecates it, 
 is what takes its place.
 """
 
+from odconv_spec.extras import missing
+
+try:
+    import torch  # noqa: F401  # first, so that its lack is said in one sentence
+except ModuleNotFoundError as error:
+    raise missing(error, "odconv_torch", "'odconv[torch]'") from error
+
 from odconv_torch.layers import (
     BatchNorm2d,
     CondConv1d,

@@ -4,6 +4,13 @@ No framework is imported here; `python -m odconv_torch.train`, `odconv_paddle.tr
 `odconv_keras.train` are built on it.
 """
 
+from odconv_spec.extras import missing
+
+try:
+    import PIL  # noqa: F401  # first, so that its lack is said in one sentence
+except ModuleNotFoundError as error:
+    raise missing(error, "odconv_training", "'odconv[train]'") from error
+
 from odconv_training.batches import (
     batch_indices,
     sample_seed,

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from odconv_spec import ConvChoice, MobileNetV2Spec
+from odconv_training.errors import TrainingError
 
 SIZE = 32
 CLASSES = tuple("0123456789")
@@ -55,8 +56,13 @@ def _prepared(index: Labels) -> tuple[Images, Labels]:
 
 
 def _digits() -> tuple[npt.NDArray[np.float64], Labels]:
-    from sklearn.datasets import load_digits  # takes a second, and other data do not need it
-
+    try:
+        from sklearn.datasets import load_digits  # takes a second, and other data do not need it
+    except ModuleNotFoundError as error:
+        raise TrainingError(
+            "the digits need scikit-learn, which is not installed: pip install 'odconv[train]', "
+            "or train on images of your own with --data FOLDER"
+        ) from error
     found = load_digits()
     return found.images, found.target
 

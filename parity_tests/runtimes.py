@@ -1,4 +1,4 @@
-"""The runtimes, and the environment that each needs in its own process."""
+"""The runtimes: the environment that each needs in its own process, and what to install for it."""
 
 from __future__ import annotations
 
@@ -23,5 +23,15 @@ RUNTIMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             }
         ),
         "keras-torch": MappingProxyType({"KERAS_BACKEND": "torch"}),
+    }
+)
+# As a shell takes it.
+PIP: Mapping[str, str] = MappingProxyType(
+    {
+        "torch": "'odconv[torch]'",
+        "paddle": "'odconv[paddle]'",
+        "keras-tensorflow": "'odconv[tensorflow]'",
+        "keras-jax": "'odconv[jax]'",
+        "keras-torch": "'odconv[keras,torch]'",
     }
 )

@@ -15,12 +15,15 @@ from parity_tests.adapters import Adapter
 from parity_tests.cases import all_cases
 from parity_tests.comparison import compare
 from parity_tests.problems import Case
+from parity_tests.processes import telling_what_is_missing
 from parity_tests.reference import Run, Training
 from parity_tests.sweep import Sweep
 
 
 def main(runtime: str, seed: str, count: str, *patterns: str) -> None:
-    adapter: Adapter = import_module(f"parity_tests.adapters.{runtime.replace('-', '_')}").ADAPTER
+    with telling_what_is_missing():
+        module = import_module(f"parity_tests.adapters.{runtime.replace('-', '_')}")
+    adapter: Adapter = module.ADAPTER
     _say({"runtime": runtime, "versions": adapter.versions()})
     for case in all_cases(Sweep(int(seed), int(count))):
         if any(fnmatch(case.id, pattern) for pattern in patterns):
