@@ -1,6 +1,6 @@
 """Runs the test suites, each in a process of its own, and says at the end what they did.
 
-    python -m tests.run [--slow | --smoke] [--jobs N] [SUITE ...] [-- pytest options]
+    python -m tests.run [--slow [--half K] | --smoke] [--jobs N] [SUITE ...] [-- pytest options]
 
 `--slow` runs the tests marked slow, of the suites that have any; `--smoke` a few files of each
 suite, which is what must hold with the lowest versions of the frameworks. One process has one Keras
@@ -90,6 +90,7 @@ def main(arguments: Sequence[str]) -> int:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--slow", action="store_true", help="run the tests marked slow only")
     which.add_argument("--smoke", action="store_true", help="run a few files of each suite only")
+    parser.add_argument("--half", type=int, choices=(0, 1), help="of the tests marked slow")
     options = parser.parse_args(own)
     unknown = [name for name in options.suites if name not in known]
     if unknown:
@@ -100,6 +101,9 @@ def main(arguments: Sequence[str]) -> int:
     if options.slow:
         chosen = [suite for suite in chosen if suite.has_slow]
         passed_on = [*passed_on, "-m", "slow"]
+    if options.half is not None:
+        passed_on = [*passed_on, "-p", "tests.halves", "--half", str(options.half)]
+        _say(f"half {options.half} of the tests marked slow")
     with ThreadPoolExecutor(options.jobs) as pool:
         results = list(pool.map(lambda suite: _run(suite, passed_on), chosen))
     for result in results:

@@ -32,9 +32,20 @@ def is_slow(runtime, case):
     return runtime.startswith("keras") and (deep or repeated)
 
 
-@cache  # one process for each runtime and kind of run, whose records serve all its tests
-def records(runtime, slow):
-    return run(runtime, [case for case in CASES if is_slow(runtime, case) == slow]).records
+@cache  # one process for each runtime, whose records serve all its tests
+def records(runtime, cases):
+    return run(runtime, cases).records
+
+
+@pytest.fixture
+def asked(request):
+    """The cases of a runtime that this session tests."""
+
+    def cases(runtime):
+        tests = [item.callspec.params for item in request.session.items]
+        return tuple(t["case"] for t in tests if "case" in t and t["runtime"] == runtime)
+
+    return cases
 
 
 @pytest.mark.parametrize(
@@ -45,8 +56,8 @@ def records(runtime, slow):
         for case in CASES
     ],
 )
-def test_agrees_with_the_reference(runtime, case):
-    found = [record for record in records(runtime, is_slow(runtime, case)) if record.case == case]
+def test_agrees_with_the_reference(runtime, case, asked):
+    found = [record for record in records(runtime, asked(runtime)) if record.case == case]
     assert found
     assert not [str(record) for record in found if not record.ok]
 
