@@ -85,7 +85,7 @@ STREAMS = {
             text("module"), name("posix", "system"), b"N", b"N") + b"Q)R"))), RefusedError,
         "refused: it calls posix.system"),
     "quantised": (legacy(content(storage="QInt8Storage")), RefusedError,
-                                 f"{STORAGE} of an unknown class"),
+                  "refused: it calls torch._utils._rebuild_tensor_v2 over a quantised storage"),
 }  # fmt: skip
 ODD = "refused: it has a tensor or a storage"
 ARCHIVES = {

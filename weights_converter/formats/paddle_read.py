@@ -6,15 +6,13 @@
 
 from __future__ import annotations
 
-import codecs
+from collections.abc import Collection
 from functools import partial
 from math import prod
 
 import numpy as np
-from numpy.typing import NDArray
 
-from weights_converter.dtypes import CARRIERS, Array, decode, itemsize
-from weights_converter.errors import legible
+from weights_converter.dtypes import CARRIERS, Array
 from weights_converter.formats import state_dict
 from weights_converter.formats.paddle_calls import (
     NAME_TABLE,
@@ -23,14 +21,16 @@ from weights_converter.formats.paddle_calls import (
     array_in,
     joined,
 )
+from weights_converter.formats.pickle_arrays import loaded
 from weights_converter.formats.pickle_machine import Machine
 from weights_converter.formats.pickle_numpy import Contents
 from weights_converter.formats.pickle_stream import Stream
-from weights_converter.formats.pickle_values import Span
-from weights_converter.formats.source import CHUNK, Source
+from weights_converter.formats.source import Source
 from weights_converter.tensor import Checkpoint, Tensor
 
 _DISTRIBUTED = {".distcp", ".metadata"}
+# Of batch norms, which Paddle calls otherwise.
+_LEAVES_OF_TORCH = frozenset({"running_mean", "running_var", "num_batches_tracked"})
 
 
 def read_paddle(source: Source, key: str | None) -> Checkpoint:
@@ -48,12 +48,13 @@ def read_paddle(source: Source, key: str | None) -> Checkpoint:
     with source.open() as handle:
         content = Machine(Stream(source, handle, 0, source.size), PADDLE).run()
     notes: tuple[str, ...] = ()
+    told = False  # whether something in the pickle is Paddle's alone
     if array_in(content) is not None:  # a tensor alone, which may know its name
         name = content[0] if isinstance(content, tuple) else source.path.name.partition(".")[0]
         content = {name: content}
     if isinstance(content, dict):
         if content.pop(NAME_TABLE, None) is not None:
-            notes = ("left out the table of Paddle's own parameter names",)
+            notes, told = ("left out the table of Paddle's own parameter names",), True
         content = joined(source, content)
     found = state_dict.find(source, content, lambda value: array_in(value) is not None, key)
     tensors = {
@@ -61,9 +62,16 @@ def read_paddle(source: Source, key: str | None) -> Checkpoint:
         for name, value in found.values.items()
         if (array := array_in(value)) is not None
     }
-    return Checkpoint(
-        source.path, "pdparams", "paddle", tensors, {}, found.scalars, notes + found.notes
-    )
+    layout, by = ("paddle", ()) if told else _layout(tensors)
+    notes = (*notes, *found.notes, *by)
+    return Checkpoint(source.path, "pdparams", layout, tensors, {}, found.scalars, notes)
+
+
+def _layout(names: Collection[str]) -> tuple[str, tuple[str, ...]]:
+    """Whose arrays a bare pickle of NumPy arrays has, and a note where they are not Paddle's."""
+    if {name.rpartition(".")[2] for name in names} & _LEAVES_OF_TORCH:
+        return "torch", ("a pickle of NumPy arrays with the names of a PyTorch model",)
+    return "paddle", ()
 
 
 def _tensor(source: Source, name: str, array: Contents | SplitArray) -> Tensor:
@@ -75,13 +83,7 @@ def _tensor(source: Source, name: str, array: Contents | SplitArray) -> Tensor:
 def _load(source: Source, name: str, array: Contents | SplitArray) -> Array:
     if isinstance(array, SplitArray):
         return _joined(source, name, array)
-    raw = _raw(source, array)
-    try:
-        flat = decode(raw, array.tag, array.big_endian)
-    except ValueError as error:
-        raise source.refused(f"{legible(name)} {error}") from None
-    shaped = flat.reshape(array.shape, order="F" if array.fortran else "C")
-    return shaped.copy(order="C") if array.fortran else shaped
+    return loaded(source, name, array)
 
 
 def _joined(source: Source, name: str, array: SplitArray) -> Array:
@@ -92,33 +94,3 @@ def _joined(source: Source, name: str, array: SplitArray) -> Array:
         whole[place : place + size] = _load(source, name, part).reshape(-1)
         place += size
     return whole.reshape(array.shape)
-
-
-def _raw(source: Source, array: Contents) -> NDArray[np.uint8]:
-    data = array.data
-    if isinstance(data, bytes):
-        return np.frombuffer(data, np.uint8).copy()
-    if data.latin1:
-        return _from_latin1(source, data, array)
-    return source.array(data.offset, data.length)
-
-
-def _from_latin1(source: Source, data: Span, array: Contents) -> NDArray[np.uint8]:
-    """Bytes from the text that protocol 2 makes of them, a piece at a time."""
-    raw = np.empty(prod(array.shape) * itemsize(array.tag), np.uint8)
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    count = 0
-    for begin in range(0, data.length, CHUNK):
-        length = min(CHUNK, data.length - begin)
-        text = source.read(data.offset + begin, length)
-        try:
-            piece = decoder.decode(text, begin + length == data.length).encode("latin-1")
-        except UnicodeError:
-            fact = f"the bytes of an array of shape {array.shape} are garbled"
-            raise source.damaged(fact) from None
-        fitting = piece[: max(0, raw.size - count)]
-        raw[count : count + len(fitting)] = np.frombuffer(fitting, np.uint8)
-        count += len(piece)
-    if count != raw.size:
-        raise source.damaged(f"an array of shape {array.shape} has {count} bytes")
-    return raw

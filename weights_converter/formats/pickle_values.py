@@ -23,6 +23,19 @@ class Unsupported(Exception):
 
 
 @dataclass(frozen=True)
+class Unreadable:
+    """A tensor of a legal kind that is no array of plain numbers.
+
+    Attributes:
+        kind: goes after "holds".
+        help: how to save plain numbers in its place.
+    """
+
+    kind: str
+    help: str
+
+
+@dataclass(frozen=True)
 class Global:
     """The name of something in some module. It is compared with names, never looked up."""
 

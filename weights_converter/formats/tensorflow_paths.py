@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from weights_converter.errors import ConverterError, FileError, UsageError, legible
+from weights_converter.formats.distributed import refuse_distributed
 
 _DATA = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
 _INSIDE = (
@@ -21,8 +22,10 @@ def entry_point(path: Path) -> Path:
 
     Raises:
         UsageError: the folder has several checkpoints of TensorFlow.
+        RefusedError: it is a checkpoint that processes have written in parts.
     """
     try:
+        refuse_distributed(path)
         if path.is_dir():
             return _inside(path)
         data = _DATA.fullmatch(path.name)

@@ -16,7 +16,13 @@ from weights_converter.formats.pickle_calls import (
     Vocabulary,
 )
 from weights_converter.formats.pickle_numpy import NUMPY_CALLS, NUMPY_NAMES
-from weights_converter.formats.pickle_values import BadCall, Global, Unsupported
+from weights_converter.formats.pickle_values import BadCall, Global, Unreadable, Unsupported
+from weights_converter.formats.torch_kinds import (
+    KIND_CALLS,
+    KIND_NAMES,
+    QUANTISED_STORAGES,
+    subclass_call,
+)
 from weights_converter.formats.torch_views import Storage, View
 
 STORAGES: Mapping[str, str] = MappingProxyType(
@@ -53,6 +59,7 @@ _STORAGE_NAMES: Mapping[str, str] = MappingProxyType(
     {f"torch.{name}": tag for name, tag in STORAGES.items()}
     | {f"torch.cuda.{name}": tag for name, tag in STORAGES.items()}  # before torch 0.4
     | {f"torch.{UNTYPED}": "U8", f"torch.storage.{UNTYPED}": "U8"}
+    | dict(QUANTISED_STORAGES)
 )
 _DTYPE_NAMES = MappingProxyType({f"torch.{name}": tag for name, tag in DTYPES.items()})
 _COMMON_DTYPES = frozenset(  # named beside the weights, by options and optimizers
@@ -87,7 +94,7 @@ def storage_of(reference: object) -> Storage:
     if not (isinstance(key, str) and key.isalnum()) or type(numel) is not int or numel < 0:
         raise BadCall("with an odd key or length")
     tag = _STORAGE_NAMES[cls.name]
-    return Storage(key, tag, numel * itemsize(tag))
+    return Storage(key, tag, numel * itemsize(tag), quantised=cls.name in QUANTISED_STORAGES)
 
 
 def storage_view(storage: Storage, offset: object, numel: object) -> Storage:
@@ -109,6 +116,8 @@ def view_of(storage: object, tag: str | None, geometry: Arguments) -> View:
     offset, shape, strides = geometry
     if type(storage) is not Storage or tag is None:
         raise BadCall("without a storage")
+    if storage.quantised:
+        raise BadCall("over a quantised storage")
     if type(shape) is not tuple or type(strides) is not tuple or not is_shape(shape):
         raise BadCall("with an odd shape")
     if len(strides) != len(shape) or not all(type(s) is int and s >= 0 for s in strides):
@@ -152,18 +161,25 @@ def _refuse_lazy_bits(metadata: Arguments) -> None:
 
 def _rebuild_parameter(arguments: Arguments) -> object:
     """_rebuild_parameter(tensor, requires_grad, hooks)"""
-    if not arguments or type(arguments[0]) is not View:
+    if not arguments or type(arguments[0]) not in (View, Unreadable):
         raise BadCall("without a tensor")
     return arguments[0]
 
 
-_TORCH_CALLS: Mapping[str, Call] = MappingProxyType(
+_PLAIN_CALLS: Mapping[str, Call] = MappingProxyType(
     {
         "torch._utils._rebuild_tensor": _rebuild,
         "torch._utils._rebuild_tensor_v2": _rebuild,
         "torch._utils._rebuild_tensor_v3": _rebuild_untyped,
         "torch._utils._rebuild_parameter": _rebuild_parameter,
         "torch._utils._rebuild_parameter_with_state": _rebuild_parameter,
+    }
+)
+_TORCH_CALLS: Mapping[str, Call] = MappingProxyType(
+    {
+        **_PLAIN_CALLS,
+        **KIND_CALLS,
+        "torch._tensor._rebuild_from_type_v2": subclass_call(_PLAIN_CALLS),
     }
 )
 
@@ -183,6 +199,7 @@ TORCH = Vocabulary(
         {*PYTHON_NAMES, *NUMPY_NAMES, *_STORAGE_NAMES, *_DTYPE_NAMES}
         | {f"torch.{name}" for name in _COMMON_DTYPES}
         | TENSOR_NAMES
+        | KIND_NAMES
     ),
     classes=PYTHON_CLASSES | _TORCH_CLASSES,
     objects=True,

@@ -7,7 +7,7 @@ text; what counts are the three dicts in which every module keeps its arrays and
 from __future__ import annotations
 
 from weights_converter.errors import legible
-from weights_converter.formats.pickle_values import Inert
+from weights_converter.formats.pickle_values import Inert, Unreadable
 from weights_converter.formats.source import Source
 from weights_converter.formats.torch_views import View
 
@@ -58,7 +58,11 @@ def _arrays(module: object, prefix: str) -> dict[str, object]:
     unsaved = _unsaved(module)
     kept = {name: value for name, value in buffers.items() if name not in unsaved}
     arrays = {**parameters, **kept}
-    return {f"{prefix}{name}": value for name, value in arrays.items() if type(value) is View}
+    return {
+        f"{prefix}{name}": value
+        for name, value in arrays.items()
+        if type(value) in (View, Unreadable)
+    }
 
 
 def _unsaved(module: object) -> list[object]:

@@ -17,12 +17,16 @@ from weights_converter.formats.source import CHUNK, Source
 
 @dataclass(frozen=True)
 class Storage:
-    """A piece of memory that torch saved; `start` counts bytes from where the key's data starts."""
+    """A piece of memory that torch saved; `start` counts bytes from where the key's data starts.
+
+    `quantised` says that its integers are no numbers without the scale of their tensor.
+    """
 
     key: str
     tag: str
     nbytes: int
     start: int = 0
+    quantised: bool = False
 
 
 @dataclass(frozen=True)
