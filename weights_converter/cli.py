@@ -1,7 +1,8 @@
 """The `odconv` command: inspect, convert, verify, compare and evaluate checkpoints, list models.
 
 Exit codes: 0 done or equal, 1 the arrays differ or are not those of the model, 2 wrong usage,
-3 refused as unsafe, unsupported or lossy, 4 damaged or no checkpoint, 5 the file system said no;
+3 refused as unsafe, unsupported or lossy, 4 damaged or no checkpoint, 5 the file system said no,
+70 a bug in odconv;
 130 and 141, as a shell reports them, where it was interrupted or nobody reads the output.
 """
 
@@ -14,6 +15,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from traceback import format_exception
 from types import MappingProxyType
 from typing import Any
 
@@ -32,6 +34,7 @@ from weights_converter.published import published_table
 from weights_converter.report import Report
 from weights_converter.verification import verify, verify_digests
 
+_BUG = 70  # EX_SOFTWARE of sysexits.h
 _INTERRUPTED = 130
 _NOBODY_READS = 141
 
@@ -48,8 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except ConverterError as error:
         return _complain(error)
-    except ValueError as error:  # an option that odconv_spec refuses
-        return _complain(UsageError(str(error)))
     except BrokenPipeError:
         # What is left in the buffer would fail again when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -61,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return _INTERRUPTED
+    except Exception as error:  # no error of ours: whatever it is, the user has done nothing wrong
+        return _own_up(error, options.traceback)
 
 
 def _inspect(options: Namespace) -> int:
@@ -69,6 +72,7 @@ def _inspect(options: Namespace) -> int:
         options.model,
         stages=options.stages,
         key=options.key,
+        ignore=options.ignore,
         statistics=options.stats,
         isolate=options.isolate,
     )
@@ -92,6 +96,7 @@ def _convert(options: Namespace) -> int:
             options.model,
             stages=options.stages,
             key=options.key,
+            ignore=options.ignore,
             dtype=options.dtype,
             max_shard_bytes=options.max_shard_size,
             overwrite=options.overwrite,
@@ -137,6 +142,7 @@ def _verify(options: Namespace) -> int:
             options.model,
             stages=options.stages,
             key=options.key,
+            ignore=options.ignore,
             isolate=options.isolate,
         )
     else:
@@ -146,6 +152,7 @@ def _verify(options: Namespace) -> int:
             options.model,
             stages=options.stages,
             key=options.key,
+            ignore=options.ignore,
             isolate=options.isolate,
         )
     _tell(options, found)
@@ -160,6 +167,7 @@ def _verify_outputs(options: Namespace) -> int:
         runtimes=options.runtime,
         stages=options.stages,
         key=options.key,
+        ignore=options.ignore,
         size=options.outputs_size or SIZE,
         tolerance=TOLERANCE if options.tolerance is None else options.tolerance,
         isolate=options.isolate,
@@ -178,6 +186,7 @@ def _diff(options: Namespace) -> int:
         options.model,
         stages=options.stages,
         atol=options.atol,
+        ignore=options.ignore,
         isolate=options.isolate,
     )
     _tell(options, found)
@@ -245,6 +254,15 @@ def _say_json(value: object) -> None:
 
 def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
+
+
+def _own_up(error: Exception, traceback: bool) -> int:
+    if traceback:
+        sys.stderr.write("".join(format_exception(error)))
+    told = legible(" ".join(f"{type(error).__name__}: {error}".split()))
+    advice = "please report it" if traceback else "--traceback shows where; please report it"
+    sys.stderr.write(f"error: a bug in odconv, {told} ({advice})\n")
+    return _BUG
 
 
 def _complain(error: ConverterError) -> int:

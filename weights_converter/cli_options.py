@@ -26,6 +26,7 @@ EXIT_CODES = """exit codes:
   3  refused: the file is unsafe or unsupported, or values would be lost
   4  the file is damaged, or no checkpoint
   5  the file system said no
+  70 a bug in odconv; --traceback shows where
   130 and 141: interrupted, or nobody reads the output any more"""
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?", re.IGNORECASE)
@@ -46,6 +47,9 @@ def parser(runs: Mapping[str, Callable[[Any], int]]) -> ArgumentParser:
     ):
         command = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
         _described(command).set_defaults(run=runs[name])
+        command.add_argument(
+            "--traceback", action="store_true", help="show where a bug in odconv has struck"
+        )
         add_options(command)
     return whole
 
@@ -160,7 +164,9 @@ def _evaluate(command: ArgumentParser) -> None:
 
 
 def _models(command: ArgumentParser) -> None:
-    command.add_argument("--size", type=int, default=224, help="of the image, for multiply-adds")
+    command.add_argument(
+        "--size", type=_positive, default=224, help="of the image, for multiply-adds"
+    )
     command.add_argument(
         "--published", action="store_true", help="compare with the sizes that were published"
     )
@@ -183,6 +189,13 @@ def _isolate(command: ArgumentParser) -> None:
 
 
 def _model(command: ArgumentParser, key: bool = True) -> None:
+    command.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="leave out the arrays that the pattern fits, such as 'criterion.*'; may be repeated",
+    )
     command.add_argument(
         "--model",
         help="a name, or a .json file with a spec or a manifest; found out from the arrays if "

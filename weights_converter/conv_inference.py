@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from odconv_spec import ConvChoice, DyConvSpec
@@ -23,12 +24,30 @@ def infer_conv(shapes: Shapes) -> ConvChoice:
         MismatchError: no options explain the widths.
     """
     if _ending(shapes, ".attention.fc.weight"):
-        return ConvChoice.of("od", **_od(shapes))
+        return _choice("od", **_od(shapes))
     if _ending(shapes, ".attention.fc1.weight"):
-        return ConvChoice.of("dy", **_dy(shapes))
+        return _choice("dy", **_dy(shapes))
     if routers := _ending(shapes, ".routing.weight"):
-        return ConvChoice.of("cond", kernel_num=dimension(shapes, routers[0], 0))
-    return ConvChoice.of("static")
+        return _choice("cond", kernel_num=dimension(shapes, routers[0], 0))
+    return _choice("static")
+
+
+@contextmanager
+def possible_options(what: str = "model") -> Iterator[None]:
+    """Turns what odconv_spec says of options into an error of ours, and no other ValueError.
+
+    Only the call of a spec stands in the block, so that a mistake in this package is not taken for
+    one in the file.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise MismatchError(f"the arrays are of no possible {what}: {error}") from error
+
+
+def _choice(kind: str, **options: Any) -> ConvChoice:
+    with possible_options():
+        return ConvChoice.of(kind, **options)
 
 
 def _od(shapes: Shapes) -> dict[str, Any]:
@@ -116,7 +135,8 @@ def _dy_hidden(widths: Widths, kernel_num: int) -> dict[str, Any]:
 
 def _dy_width(in_channels: int, kernel_num: int, options: Mapping[str, Any]) -> int:
     known: dict[str, Any] = {"in_channels": in_channels, "kernel_num": kernel_num, **options}
-    return DyConvSpec(out_channels=1, kernel_size=1, **known).attention_channels
+    with possible_options():
+        return DyConvSpec(out_channels=1, kernel_size=1, **known).attention_channels
 
 
 def _ratios(widths: Widths) -> Iterator[float]:

@@ -13,6 +13,7 @@ from weights_converter.digests import DRAFT, FileDigest
 from weights_converter.dtypes import Array
 from weights_converter.formats.kept import kept_open
 from weights_converter.formats.late_metadata import LateMetadata
+from weights_converter.ignoring import Patterns
 from weights_converter.inference import Stages
 from weights_converter.opening import open_model
 from weights_converter.provenance import Provenance, created, release
@@ -41,6 +42,7 @@ def convert(
     *,
     stages: Stages | None = None,
     key: str | None = None,
+    ignore: Patterns = (),
     dtype: str = KEEP,
     max_shard_bytes: int | None = None,
     overwrite: bool = False,
@@ -63,6 +65,7 @@ def convert(
         model: a name, a spec, or a JSON file with a spec; None finds it out from the arrays.
         stages: the stage table of a MobileNetV2 that is not the published one.
         key: which state dict to take from a file with several.
+        ignore: patterns of arrays to leave out, such as "criterion.*"; each must fit one.
         dtype: "keep", or "float32", "float16", "bfloat16" or "float64" for all floats.
         max_shard_bytes: writes .safetensors or .weights.h5 as several files, of which each holds
             arrays of so many bytes at most, and an index. A run that was killed is completed by
@@ -87,7 +90,7 @@ def convert(
         Survey(dtype, digests=proof) as survey,
         kept_open(),
     ):
-        weights = open_model(src, model, stages, key, isolate)
+        weights = open_model(src, model, stages, key, isolate, ignore)
         transfer = Transfer.of(weights, destination.layout, survey)
         if not allow_half_statistics:
             check_statistics(weights.tensors, transfer.parameters, dtype)

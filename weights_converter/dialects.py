@@ -8,20 +8,27 @@ from dataclasses import replace
 
 import numpy as np
 
-from weights_converter.dialects_prefixes import without_prefixes, without_root
+from weights_converter.counters import without_counters
+from weights_converter.dialects_prefixes import without_root
 from weights_converter.dialects_rules import Dialect, Zeros
 from weights_converter.dialects_tables import DIALECTS
 from weights_converter.dtypes import CARRIERS, Array
 from weights_converter.errors import MismatchError, legible
+from weights_converter.folding import folded
 from weights_converter.layouts import LAYOUTS, TENSORFLOW, owner_of
 from weights_converter.lookalikes import refuse_lookalikes
+from weights_converter.stand_ins import refuse_small_integers, refuse_stand_ins
 from weights_converter.tensor import Checkpoint, Tensor
+from weights_converter.wrappers import unwrapped_names, without_doubles
 
 _MOST_SHOWN = 4
 
 
 def translated(checkpoint: Checkpoint, targets: Collection[str] | None = None) -> Checkpoint:
-    """The checkpoint with the prefixes of wrappers and the names of known dialects taken away.
+    """The checkpoint with the names of the model, whatever wrappers and dialects made of them.
+
+    Counters that tools leave behind are taken out, and arrays that stand for another one are folded
+    into it.
 
     Args:
         checkpoint: with the names in the file.
@@ -31,20 +38,30 @@ def translated(checkpoint: Checkpoint, targets: Collection[str] | None = None) -
     Raises:
         MismatchError: a prefix is on some names only, two names stand for one array, arrays belong
             to nothing that is known, or the arrays are of a layer that only looks like ours.
+        RefusedError: arrays stand for others that cannot be had from them, as in int8.
     """
     if checkpoint.layout == TENSORFLOW.name:
         checkpoint = _renamed(checkpoint, *without_root(checkpoint.tensors, targets))
-    numbered = LAYOUTS[checkpoint.layout].numbered  # whose names say nothing about the code
-    if numbered or (targets is not None and checkpoint.tensors.keys() >= set(targets)):
+    refuse_small_integers(checkpoint)
+    if LAYOUTS[checkpoint.layout].numbered:  # whose names say nothing about the code
         return checkpoint
-    file = legible(checkpoint.path.name)
-    names, notes = without_prefixes(checkpoint.tensors, targets, file)
-    checkpoint = _renamed(checkpoint, names, notes)
+    checkpoint = without_counters(checkpoint, targets or ())
+    if targets is not None and checkpoint.tensors.keys() >= set(targets):
+        refuse_stand_ins(checkpoint, targets)
+        return checkpoint
+    checkpoint = folded(_unwrapped(checkpoint, targets or ()))
+    refuse_stand_ins(checkpoint, targets or ())
     for dialect in DIALECTS:
         if dialect.spoken(checkpoint.tensors) and not dialect.spoken(targets or ()):
             checkpoint = _in_canonical_names(checkpoint, dialect, set(map(owner_of, targets or ())))
     refuse_lookalikes(checkpoint, targets or ())
     return checkpoint
+
+
+def _unwrapped(checkpoint: Checkpoint, targets: Collection[str]) -> Checkpoint:
+    names, notes = unwrapped_names(checkpoint, targets)
+    single, doubles = without_doubles(checkpoint, names)
+    return _renamed(checkpoint, single, (*notes, *doubles))
 
 
 def _in_canonical_names(

@@ -1,16 +1,15 @@
-"""Prefixes that a wrapper of the model puts on the names of all its arrays."""
+"""Prefixes that all names of a file have in front."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
-from weights_converter.errors import MismatchError
+from weights_converter.errors import MismatchError, legible
 
-PREFIXES: Mapping[str, str] = MappingProxyType(
+# Attributes that a training script has put the model into.
+MODEL_PREFIXES: Mapping[str, str] = MappingProxyType(
     {
-        "module.": "DataParallel",
-        "_orig_mod.": "torch.compile",
         "model.": "a module around the model, such as Lightning's",
         "net.": "a module around the model, such as Lightning's",
     }
@@ -18,25 +17,25 @@ PREFIXES: Mapping[str, str] = MappingProxyType(
 
 
 def without_prefixes(
-    names: Collection[str], targets: Collection[str] | None, file: str
-) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Each name -> the name without the prefixes that all have, and a note for each prefix.
+    names: Mapping[str, str], prefixes: Iterable[str], targets: Collection[str], file: str
+) -> dict[str, str]:
+    """Each name -> the short name without the prefixes that all have.
 
     Args:
-        names: those in the file.
+        names: each name in the file -> a short one.
+        prefixes: that may go.
         targets: canonical names of the model, where it is known. A prefix that they have
             themselves is the name of an attribute, and stays.
         file: for the message.
 
     Raises:
-        MismatchError: a wrapper's prefix is on some names only.
+        MismatchError: a module's prefix is on some names only.
     """
-    found = {name: name for name in names}
-    notes: tuple[str, ...] = ()
-    while prefix := _common(found.values(), targets or (), file):
+    found = dict(names)
+    free = [p for p in prefixes if not any(target.startswith(p) for target in targets)]
+    while prefix := _common(found, free, file):
         found = {name: short.removeprefix(prefix) for name, short in found.items()}
-        notes = (*notes, f"stripped {prefix!r} from all names: {PREFIXES[prefix]}")
-    return found, notes
+    return found
 
 
 def without_root(
@@ -51,18 +50,26 @@ def without_root(
     return {name: name.removeprefix(root) for name in names}, (f"stripped {root!r}, its name",)
 
 
-def _common(names: Collection[str], targets: Collection[str], file: str) -> str | None:
-    for prefix in PREFIXES:
-        if any(target.startswith(prefix) for target in targets):
-            continue
-        without = [name for name in names if not name.startswith(prefix) or name == prefix]
-        if names and not without:
+def _common(names: Mapping[str, str], prefixes: Iterable[str], file: str) -> str | None:
+    for prefix in prefixes:
+        others = [
+            n for n, short in names.items() if not short.startswith(prefix) or short == prefix
+        ]
+        if names and not others:
             return prefix
-        if len(without) < len(names):
+        if len(others) < len(names) and prefix in MODEL_PREFIXES:
             raise MismatchError(
-                f"{file}: {len(names) - len(without)} of {len(names)} names start with {prefix!r} "
-                f"({PREFIXES[prefix]}), others do not: {', '.join(sorted(without)[:3])}",
+                f"{file}: {len(names) - len(others)} of {len(names)} names start with {prefix!r} "
+                f"({MODEL_PREFIXES[prefix]}), others do not: "
+                f"{', '.join(map(legible, sorted(others)[:3]))}",
                 help="a wrapper puts its prefix on all names; were two state dicts merged, or are "
-                "there arrays beside the model's? Save the state dict of the model alone",
+                "there arrays beside the model's? Leave those out, such as by --ignore "
+                f"{_pattern(min(others))}",
             )
     return None
+
+
+def _pattern(name: str) -> str:
+    """What leaves out the array, and all beside it that belong to the same part."""
+    part, dot, _ = name.partition(".")
+    return f"'{legible(part)}{dot}*'" if dot else legible(name)

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from weights_converter.distance import Distance, distance
-from weights_converter.errors import MismatchError, UsageError, legible
+from weights_converter.errors import MismatchError, RefusedError, UsageError, legible
 from weights_converter.formats.kept import kept_open
+from weights_converter.ignoring import Patterns, demand_used
 from weights_converter.inference import Stages, describe
-from weights_converter.opening import open_checkpoint, open_model
-from weights_converter.tensor import Tensor
-from weights_converter.weights import Model
+from weights_converter.opening import open_checkpoint
+from weights_converter.tensor import Checkpoint, Tensor
+from weights_converter.weights import Model, weights_in
 
 SCHEMA = 1  # of `Diff.to_dict`
 
@@ -106,6 +107,7 @@ def diff(
     *,
     stages: Stages | None = None,
     atol: float | None = None,
+    ignore: Patterns = (),
     isolate: bool | None = False,
 ) -> Diff:
     """Compares two checkpoints of any formats, two arrays in memory at a time.
@@ -119,6 +121,8 @@ def diff(
         model: a name, a spec, or a JSON file with a spec; None finds it out from the first.
         stages: the stage table of a MobileNetV2 that is not the published one.
         atol: the largest absolute difference that is none; None asks for equal bits.
+        ignore: patterns of arrays to leave out, such as "criterion.*"; each must fit one of either
+            file.
         isolate: parses the files in child processes with limits; None does it for HDF5 only.
 
     Raises:
@@ -126,24 +130,25 @@ def diff(
     """
     if atol is not None and not 0 <= atol < math.inf:
         raise UsageError(f"expected a tolerance of 0 or more, received {atol}")
-    by, first, second = _matched(left, right, model, stages, isolate)
+    files = [open_checkpoint(path, isolate=isolate, ignore=ignore) for path in (left, right)]
+    demand_used(ignore, *files)
+    by, first, second = _matched(files[0], files[1], model, stages)
     with kept_open():
         changes = tuple(_changes(first, second))
     return Diff(Path(left), Path(right), by, atol, changes)
 
 
 def _matched(
-    left: str | Path, right: str | Path, model: Model, stages: Stages | None, isolate: bool | None
+    left: Checkpoint, right: Checkpoint, model: Model, stages: Stages | None
 ) -> tuple[str, Mapping[str, Tensor], Mapping[str, Tensor]]:
     """What the names are by, and the arrays of both files."""
     try:
-        first = open_model(left, model, stages, isolate=isolate)
-        second = open_model(right, first.spec, isolate=isolate)
-    except MismatchError:
+        first = weights_in(left, model, stages)
+        second = weights_in(right, first.spec)
+    except (MismatchError, RefusedError):
         if model is not None or stages is not None:
             raise
-        checkpoints = [open_checkpoint(path, isolate=isolate) for path in (left, right)]
-        return "the names in the files", checkpoints[0].tensors, checkpoints[1].tensors
+        return "the names in the files", left.tensors, right.tensors
     return describe(first.spec), first.tensors, second.tensors
 
 

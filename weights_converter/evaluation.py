@@ -18,7 +18,9 @@ import numpy as np
 from odconv_spec import BackboneSpec
 from odconv_training import Score, check_classes, open_validation
 from weights_converter.errors import UsageError, legible
+from weights_converter.ignoring import Patterns
 from weights_converter.inference import Stages, describe
+from weights_converter.loading import load_into
 from weights_converter.opening import open_checkpoint
 from weights_converter.weights import Model, resolve_spec
 
@@ -100,6 +102,7 @@ def evaluate(
     *,
     stages: Stages | None = None,
     key: str | None = None,
+    ignore: Patterns = (),
     batch_size: int = 64,
     image_size: int = 224,
     workers: int = 0,
@@ -113,6 +116,7 @@ def evaluate(
         model: see `weights_in`; found out from the arrays by default.
         stages: stage table of a MobileNetV2 that is not the published one.
         key: which state dict to take from a file with several.
+        ignore: patterns of arrays to leave out, such as "criterion.*"; each must fit one.
         batch_size: images in one call of the network.
         image_size: height and width of a folder's images, in pixels.
         workers: processes that load images.
@@ -123,7 +127,7 @@ def evaluate(
         ModuleNotFoundError: the framework, or what loads the images, is not installed.
     """
     path = Path(checkpoint)
-    spec = resolve_spec(open_checkpoint(path, key), model, stages)
+    spec = resolve_spec(open_checkpoint(path, key, ignore=ignore), model, stages)
     if not isinstance(spec, BackboneSpec):
         raise UsageError(
             f"{legible(path.name)} is of a network of your own, which only you can build",
@@ -131,8 +135,9 @@ def evaluate(
         )
     source = open_validation(data)
     check_classes(source, spec)
+    network = import_module(f"odconv_{framework}.models").build_model(spec)
+    load_into(network, path, key=key, ignore=ignore, cast=True)
     runtime = import_module(f"odconv_{framework}.train.evaluation")
-    network = runtime.load(spec, path, key)
     settings = {"batch_size": batch_size, "image_size": image_size, "workers": workers}
     answers = runtime.logits(network, source.validation, **settings)
     score, speed = _scored(answers, spec.num_classes)

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from odconv_spec import BackboneSpec, MobileNetV2Spec, ResNetSpec, model_spec
-from weights_converter.conv_inference import dimension, infer_conv
-from weights_converter.errors import ConverterError, MismatchError
+from weights_converter.conv_inference import dimension, infer_conv, possible_options
+from weights_converter.errors import MismatchError
 from weights_converter.manifest import Manifest
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -26,15 +26,6 @@ def infer_spec(shapes: Shapes, stages: Stages | None = None) -> BackboneSpec:
     Raises:
         MismatchError: no backbone has such arrays.
     """
-    try:
-        return _infer(shapes, stages)
-    except ConverterError:
-        raise
-    except ValueError as error:
-        raise MismatchError(f"the arrays are of no possible model: {error}") from error
-
-
-def _infer(shapes: Shapes, stages: Stages | None) -> BackboneSpec:
     if "layer1.0.conv1.weight" in shapes:
         if stages is not None:
             raise MismatchError("the file holds a ResNet; a stage table is for MobileNetV2")
@@ -55,12 +46,15 @@ def _resnet(shapes: Shapes) -> BackboneSpec:
     while (depth := _count(shapes, f"layer{len(counts) + 1}.")) > 0:
         counts.append(depth)
     widths = [dimension(shapes, f"layer{n}.0.bn1.weight", 0) for n in range(1, len(counts) + 1)]
-    return ResNetSpec(
-        **_common(shapes, "conv1.weight", "fc.weight"),
-        block="bottleneck" if bottleneck else "basic",
-        stages=tuple(zip(widths, counts, strict=True)),
-        stem_channels=dimension(shapes, "conv1.weight", 0),
-    )
+    common = _common(shapes, "conv1.weight", "fc.weight")
+    stem = dimension(shapes, "conv1.weight", 0)
+    with possible_options():
+        return ResNetSpec(
+            **common,
+            block="bottleneck" if bottleneck else "basic",
+            stages=tuple(zip(widths, counts, strict=True)),
+            stem_channels=stem,
+        )
 
 
 def _mobilenetv2(shapes: Shapes, stages: Stages | None) -> BackboneSpec:
@@ -72,11 +66,9 @@ def _mobilenetv2(shapes: Shapes, stages: Stages | None) -> BackboneSpec:
             help="a MobileNetV2 of another width needs its spec: --model spec.json",
         )
     tables: dict[str, Any] = {} if stages is None else {"stages": stages}
-    spec = MobileNetV2Spec(
-        **_common(shapes, "features.0.0.weight", "classifier.1.weight"),
-        width=_WIDTH_BY_STEM[stem],
-        **tables,
-    )
+    common = _common(shapes, "features.0.0.weight", "classifier.1.weight")
+    with possible_options():
+        spec = MobileNetV2Spec(**common, width=_WIDTH_BY_STEM[stem], **tables)
     found = list(_block_widths(shapes))
     published = [(b.depthwise.out_channels, b.project.out_channels) for b in spec.blocks()]
     if stages is None and found != published:

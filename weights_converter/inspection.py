@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from weights_converter.check import Form
-from weights_converter.errors import MismatchError, legible
+from weights_converter.errors import MismatchError, RefusedError, legible
 from weights_converter.formats.kept import kept_open
+from weights_converter.ignoring import Patterns, demand_used
 from weights_converter.inference import Stages, describe
 from weights_converter.opening import open_checkpoint
 from weights_converter.survey import Values, values_of
@@ -93,6 +94,7 @@ def inspect(
     *,
     stages: Stages | None = None,
     key: str | None = None,
+    ignore: Patterns = (),
     statistics: bool = False,
     isolate: bool | None = False,
 ) -> Inspection:
@@ -103,19 +105,22 @@ def inspect(
         model: a name, a spec, or a JSON file with a spec; None finds it out from the arrays.
         stages: the stage table of a MobileNetV2 that is not the published one.
         key: which state dict to take from a file with several.
+        ignore: patterns of arrays to leave out, such as "criterion.*"; each must fit one.
         statistics: loads every array to tell of its values.
         isolate: parses the file in a child process with limits; None does it for HDF5 only.
 
     Raises:
         ConverterError: the file cannot be read. A file of an unknown model is not an error.
     """
-    checkpoint = open_checkpoint(path, key, isolate)
+    checkpoint = open_checkpoint(path, key, isolate, ignore)
+    demand_used(ignore, checkpoint)
     tensors = checkpoint.tensors.values() if statistics else ()
     with kept_open():
         values = {tensor.name: values_of(tensor.load(), tensor.dtype) for tensor in tensors}
     try:
-        spec = weights_in(checkpoint, model, stages).spec
-    except MismatchError as error:
+        weights = weights_in(checkpoint, model, stages)
+    except (MismatchError, RefusedError) as error:
         reason = f"{error}; {error.help}" if error.help else str(error)
         return Inspection(checkpoint, None, reason, values)
-    return Inspection(checkpoint, spec, "", values)
+    told = replace(checkpoint, notes=weights.source.notes)
+    return Inspection(told, weights.spec, "", values)

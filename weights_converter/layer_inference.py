@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from odconv_spec import CondConvSpec, DyConvSpec, DynamicConvSpec, ODConvSpec
-from weights_converter.conv_inference import dimension, infer_conv
+from weights_converter.conv_inference import dimension, infer_conv, possible_options
 from weights_converter.errors import MismatchError
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -40,7 +40,7 @@ def infer_layer(shapes: Shapes) -> DynamicConvSpec | None:
             f"weight {shapes['weight']} has {in_group} input channels in a group, but "
             f"{_SQUEEZES[conv.kind]} {shapes[_SQUEEZES[conv.kind]]} reads {channels}"
         )
-    try:
+    with possible_options("layer"):
         return _SPECS[conv.kind](
             in_channels=channels,
             out_channels=out,
@@ -50,5 +50,3 @@ def infer_layer(shapes: Shapes) -> DynamicConvSpec | None:
             rank=len(taps),
             **dict(conv.options),
         )
-    except ValueError as error:
-        raise MismatchError(f"the arrays are of no possible layer: {error}") from error

@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 
 from odconv_spec import Parameter
-from weights_converter import casting, formats
+from weights_converter import casting
 from weights_converter.check import Form, check
 from weights_converter.dialects import translated
 from weights_converter.dtypes import Array
 from weights_converter.errors import MismatchError, RefusedError, UsageError, legible
 from weights_converter.formats.kept import kept_open
+from weights_converter.ignoring import Patterns, demand_used
 from weights_converter.layouts import KERAS, Placed
 from weights_converter.manifest import Manifest, tag_of_name, write_manifest
+from weights_converter.opening import open_checkpoint
 from weights_converter.precision import FLOATS
 from weights_converter.slots import Slot
 from weights_converter.tensor import Checkpoint, Tensor
@@ -64,13 +66,21 @@ def assign(model: Any, arrays: Mapping[str, Array]) -> None:
         )
 
 
-def load_into(model: Any, path: str | Path, *, key: str | None = None, cast: bool = False) -> None:
+def load_into(
+    model: Any,
+    path: str | Path,
+    *,
+    key: str | None = None,
+    ignore: Patterns = (),
+    cast: bool = False,
+) -> None:
     """Loads a checkpoint of any format into a model of any framework.
 
     Args:
         model: our backbone, a lone layer, or a network with our layers in it.
         path: a checkpoint whose arrays are exactly those of the model.
         key: which state dict to take from a file with several.
+        ignore: patterns of arrays to leave out, such as "criterion.*"; each must fit one.
         cast: rounds floats to the dtype that the model has; without it another dtype is an error.
 
     Raises:
@@ -79,7 +89,9 @@ def load_into(model: Any, path: str | Path, *, key: str | None = None, cast: boo
         ConverterError: the file cannot be read.
     """
     places = slots(model)
-    checkpoint = translated(formats.read(path, key), list(places))
+    checkpoint = open_checkpoint(path, key, ignore=ignore)
+    demand_used(ignore, checkpoint)
+    checkpoint = translated(checkpoint, list(places))
     parameters = _parameters(model, places, checkpoint)
     what = f"{legible(checkpoint.path.name)} for {type(model).__name__}"
     tensors = canonical_tensors(checkpoint, parameters, what)

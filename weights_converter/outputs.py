@@ -14,10 +14,11 @@ from odconv_spec import BackboneSpec
 from weights_converter.distance import distance
 from weights_converter.dtypes import Array, tag_of
 from weights_converter.errors import MismatchError, UsageError, legible
+from weights_converter.ignoring import Patterns, demand_used
 from weights_converter.inference import Stages, describe
-from weights_converter.opening import open_model
+from weights_converter.opening import open_checkpoint
 from weights_converter.outputs_runs import RUNTIMES, check_runtime, layer_outputs, usual_runtime
-from weights_converter.weights import Model, Weights
+from weights_converter.weights import Model, Weights, weights_in
 
 TOLERANCE = 1e-4
 SIZE = (64, 48)  # height and width; not equal, so that swapped axes show
@@ -117,6 +118,7 @@ def verify_outputs(
     runtimes: Sequence[str] = (),
     stages: Stages | None = None,
     key: str | None = None,
+    ignore: Patterns = (),
     size: tuple[int, int] = SIZE,
     tolerance: float = TOLERANCE,
     isolate: bool | None = False,
@@ -135,6 +137,8 @@ def verify_outputs(
             one checkpoint, the first is the reference; the default is all that are installed.
         stages: the stage table of a MobileNetV2 that is not the published one.
         key: which state dict to take from `left`, if it has several.
+        ignore: patterns of arrays to leave out, such as "criterion.*"; each must fit one of either
+            file.
         size: height and width of the probe.
         tolerance: largest difference of a layer, over the reference's largest value.
         isolate: parses the files in child processes with limits; None does it for HDF5 only.
@@ -148,7 +152,10 @@ def verify_outputs(
     """
     if not 0 <= tolerance < inf:
         raise UsageError(f"expected a tolerance of 0 or more, received {tolerance}")
-    first = open_model(left, model, stages, key, isolate)
+    one = open_checkpoint(left, key, isolate, ignore)
+    other = None if right is None else open_checkpoint(right, isolate=isolate, ignore=ignore)
+    demand_used(ignore, *(file for file in (one, other) if file is not None))
+    first = weights_in(one, model, stages)
     spec = first.spec
     if not isinstance(spec, BackboneSpec):
         raise UsageError(
@@ -156,14 +163,16 @@ def verify_outputs(
             help="load both files with load_into() and compare outputs where the model is built",
         )
     files = [first]
-    if right is not None:
-        files.append(open_model(right, spec, isolate=isolate))
+    if other is not None:
+        files.append(weights_in(other, spec))
     runs = list(_runs(files, runtimes))
     for _, runtime in runs:
         check_runtime(runtime)
     probe = _probe(spec, size)
     found = [
-        layer_outputs(w.source.path, spec, runtime, probe, key if w is first else None, isolate)
+        layer_outputs(
+            w.source.path, spec, runtime, probe, key if w is first else None, isolate, ignore
+        )
         for w, runtime in runs
     ]
     labels = [f"{legible(w.source.path.name)} in {runtime}" for w, runtime in runs]

@@ -3,7 +3,8 @@
 Started by `weights_converter.outputs_runs` in a process of its own, because one process has one
 Keras backend and the frameworks disturb each other.
 
-    python -m weights_converter.outputs_child FRAMEWORK SPEC CHECKPOINT PROBE OUTPUTS KEY ISOLATE
+    python -m weights_converter.outputs_child FRAMEWORK SPEC CHECKPOINT PROBE OUTPUTS \
+        KEY ISOLATE IGNORE
 """
 
 from __future__ import annotations
@@ -17,17 +18,25 @@ import numpy as np
 from odconv_spec import from_json
 from weights_converter.dtypes import Array
 from weights_converter.loading import assign
-from weights_converter.opening import open_model
+from weights_converter.opening import open_checkpoint
 from weights_converter.precision import numbers
 from weights_converter.tensor import Tensor
-from weights_converter.weights import temperature_of
+from weights_converter.weights import temperature_of, weights_in
 
 
 def main(
-    framework: str, spec: str, checkpoint: str, probe: str, outputs: str, key: str, isolate: str
+    framework: str,
+    spec: str,
+    checkpoint: str,
+    probe: str,
+    outputs: str,
+    key: str,
+    isolate: str,
+    ignore: str,
 ) -> None:
     adapter = import_module(f"weights_converter.frameworks.{framework}")
-    weights = open_model(checkpoint, from_json(spec), key=key or None, isolate=json.loads(isolate))
+    file = open_checkpoint(checkpoint, key or None, json.loads(isolate), json.loads(ignore))
+    weights = weights_in(file, from_json(spec))
     model = adapter.build(weights.spec)
     assign(model, {name: _in_float32(tensor) for name, tensor in weights.tensors.items()})
     adapter.set_temperature(model, temperature_of(weights))

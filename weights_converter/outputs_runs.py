@@ -18,6 +18,7 @@ import numpy as np
 from odconv_spec import BackboneSpec, to_json
 from weights_converter.dtypes import Array
 from weights_converter.errors import ConverterError, UsageError, legible
+from weights_converter.ignoring import Patterns
 
 _SECONDS = 1800
 _LAST_WORDS = 1500
@@ -76,6 +77,7 @@ def layer_outputs(
     probe: Array,
     key: str | None = None,
     isolate: bool | None = False,
+    ignore: Patterns = (),
 ) -> dict[str, Array]:
     """Attribute path -> what the layer gives for the probe, channels first, in order of execution.
 
@@ -86,6 +88,7 @@ def layer_outputs(
         probe: images (batch, channels, height, width).
         key: which state dict to take from a file with several.
         isolate: parses the file in one more process; see `opening.open_checkpoint`.
+        ignore: patterns of arrays to leave out.
 
     Raises:
         UsageError: the runtime is unknown or not installed.
@@ -97,7 +100,7 @@ def layer_outputs(
         np.savez(given, probe=probe)
         command = [sys.executable, "-m", "weights_converter.outputs_child"]
         files = [str(checkpoint), str(given), str(found)]
-        options = [key or "", json.dumps(isolate)]
+        options = [key or "", json.dumps(isolate), json.dumps(ignore)]
         _run(runtime, [*command, RUNTIMES[runtime].framework, to_json(spec), *files, *options])
         with np.load(found, allow_pickle=False) as outputs:
             return {name: outputs[name] for name in outputs.files}

@@ -72,7 +72,8 @@ class Checkpoint:
 
     `tensors` has the names in the file, without the key of the state dict that `notes` tells of;
     `layout` says which framework's axis order they have. `metadata` is text that this package
-    wrote; `scalars` are the plain values beside the state dict, such as the epoch.
+    wrote; `scalars` are the plain values beside the state dict, such as the epoch. `left_out` has
+    the names of arrays that are no part of the model, each with the reason.
     """
 
     path: Path
@@ -82,8 +83,18 @@ class Checkpoint:
     metadata: Mapping[str, str] = field(default_factory=dict)
     scalars: Mapping[str, int | float | str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays together."""
         return sum(tensor.nbytes for tensor in self.tensors.values())
+
+    def without(self, reasons: Mapping[str, str], *notes: str) -> Checkpoint:
+        """The checkpoint without the arrays that `reasons` names, and with more notes."""
+        return replace(
+            self,
+            tensors={name: t for name, t in self.tensors.items() if name not in reasons},
+            notes=(*self.notes, *notes),
+            left_out={**self.left_out, **reasons},
+        )

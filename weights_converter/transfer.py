@@ -78,11 +78,13 @@ class Transfer:
             yield kept or Tensor.of(companion.name, self._default(companion))
 
     def dropped(self) -> tuple[Remark, ...]:
-        """Arrays of the source that the destination has no place for."""
-        source = self.weights.source.layout
+        """Arrays of the source that the destination has no place for, or that were left out."""
+        source = self.weights.source
         lost = self.weights.companions.keys() - self._kept().keys()
-        return tuple(
-            Remark(name, _COMPANIONS[source]) for name in self.weights.companions if name in lost
+        companions = [name for name in self.weights.companions if name in lost]
+        return (
+            *(Remark(name, reason) for name, reason in source.left_out.items()),
+            *(Remark(name, _COMPANIONS[source.layout]) for name in companions),
         )
 
     def defaulted(self) -> tuple[Remark, ...]:

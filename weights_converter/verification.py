@@ -10,6 +10,7 @@ from weights_converter.digests import digests_of
 from weights_converter.distance import distance
 from weights_converter.errors import MismatchError, UsageError, legible
 from weights_converter.formats.kept import kept_open
+from weights_converter.ignoring import Patterns, demand_used
 from weights_converter.inference import Stages, describe
 from weights_converter.opening import open_checkpoint, open_model
 from weights_converter.provenance import Provenance
@@ -74,6 +75,7 @@ def verify(
     *,
     stages: Stages | None = None,
     key: str | None = None,
+    ignore: Patterns = (),
     isolate: bool | None = False,
 ) -> Comparison:
     """Compares two checkpoints, whatever their formats, bit for bit.
@@ -84,13 +86,17 @@ def verify(
         model: a name, a spec, or a JSON file with a spec; None finds it out.
         stages: the stage table of a MobileNetV2 that is not the published one.
         key: which state dict to take from `left`, if it has several.
+        ignore: patterns of arrays to leave out, such as "criterion.*"; each must fit one of either
+            file.
         isolate: parses the files in child processes with limits; None does it for HDF5 only.
 
     Raises:
         ConverterError: a file cannot be read or is not of the model. Differences between values do
             not raise; see `Comparison.equal`.
     """
-    one, other = open_checkpoint(left, key, isolate), open_checkpoint(right, isolate=isolate)
+    one = open_checkpoint(left, key, isolate, ignore)
+    other = open_checkpoint(right, isolate=isolate, ignore=ignore)
+    demand_used(ignore, one, other)
     first = weights_in(one, _spec(one, other, model, stages))
     return compare(first, weights_in(other, first.spec))
 
@@ -101,6 +107,7 @@ def verify_digests(
     *,
     stages: Stages | None = None,
     key: str | None = None,
+    ignore: Patterns = (),
     isolate: bool | None = False,
 ) -> Comparison:
     """Compares a file that `convert` wrote with the digests that it put into it.
@@ -111,7 +118,7 @@ def verify_digests(
         UsageError: there are no digests in the file.
         ConverterError: it cannot be read or is not of the model.
     """
-    weights = open_model(path, model, stages, key, isolate)
+    weights = open_model(path, model, stages, key, isolate, ignore)
     told = Provenance.told_by(weights.source)
     if told is None or not told.sha256:
         raise UsageError(

@@ -72,7 +72,7 @@ def outputs(monkeypatch):
     """Runs no framework; what a file's model gives is its first array, and is kept."""
     probes = []
 
-    def give(path, spec, runtime, probe, key, isolate):
+    def give(path, spec, runtime, probe, *options):
         probes.append((path.name, runtime, probe.shape))
         return {"conv1": next(iter(read(path).tensors.values())).load()}
 

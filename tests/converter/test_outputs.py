@@ -9,8 +9,9 @@ import pytest
 
 from odconv_spec import ODConvSpec, model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
+from tests.converter.wild import write
 from weights_converter import MismatchError, UsageError, outputs
-from weights_converter.opening import open_model
+from weights_converter.opening import open_checkpoint
 from weights_converter.outputs import compare_layers, verify_outputs
 from weights_converter.outputs_names import record
 from weights_converter.outputs_runs import RUNTIMES, usual_runtime
@@ -156,20 +157,23 @@ def test_how_each_file_is_opened(tmp_path, monkeypatch):
     """The key is for the first file alone, the limits are for both, in every process."""
     spec = model_spec("od_resnet18", **SMALL_RESNET)
     arrays, opened = arrays_of(spec), []
-    first = save(tmp_path / "a.pth", spec, arrays, ".pth")
+    first = tmp_path / "a.pth"
     second = save(tmp_path / "b.safetensors", spec, arrays, ".safetensors")
 
-    def opens(path, model=None, stages=None, key=None, isolate=False):
-        opened.append((path.name, key, isolate))
-        return open_model(path, model, stages)
+    def opens(path, key=None, isolate=False, ignore=()):
+        opened.append((path.name, key, isolate, ignore))
+        return open_checkpoint(path, ignore=ignore)
 
-    def runs(path, spec, runtime, probe, key, isolate):
-        opened.append((path.name, key, isolate))
+    def runs(path, spec, runtime, probe, key, isolate, ignore):
+        opened.append((path.name, key, isolate, ignore))
         return layers()
 
-    monkeypatch.setattr(outputs, "open_model", opens)
+    monkeypatch.setattr(outputs, "open_checkpoint", opens)
     monkeypatch.setattr(outputs, "layer_outputs", runs)
     monkeypatch.setattr(outputs, "check_runtime", lambda runtime: None)
-    [found] = verify_outputs(first, second, spec, key="model", isolate=True)
+    counters = ["*.num_batches_tracked"]
+    first = write(first, {**arrays, "bn1.num_batches_tracked": np.zeros((), np.int64)})
+    [found] = verify_outputs(first, second, spec, key="model", isolate=True, ignore=counters)
     assert found.equal
-    assert opened == 2 * [("a.pth", "model", True), ("b.safetensors", None, True)]
+    told = [("a.pth", "model", True, counters), ("b.safetensors", None, True, counters)]
+    assert opened == 2 * told

@@ -1,0 +1,97 @@
+"""Arrays that are left out by a pattern, in everything that opens a checkpoint."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from odconv_spec import model_spec
+from tests.converter.helpers import SMALL_RESNET, arrays_of, save
+from tests.converter.wild import assert_same, indexed, loaded, write
+from weights_converter import MismatchError, UsageError, convert, diff, inspect, verify
+from weights_converter.cli import main
+from weights_converter.html_report import html_report
+from weights_converter.opening import open_model
+from weights_converter.provenance import Provenance
+from weights_converter.verification import verify_digests
+
+SPEC = model_spec("od_resnet18", **SMALL_RESNET)
+LOSS = {"criterion.weight": indexed((5,)), "criterion.inner.bias": indexed((2,))}
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A model beside its loss, as Lightning saves them."""
+    arrays = {f"model.{name}": array for name, array in arrays_of(SPEC).items()}
+    return write(tmp_path / "a.pth", arrays | LOSS)
+
+
+def test_without_it_the_file_is_refused_and_the_advice_names_it(source):
+    with pytest.raises(MismatchError, match=r"others do not: criterion\.inner\.bias") as error:
+        open_model(source)
+    assert error.value.help.endswith("Leave those out, such as by --ignore 'criterion.*'")
+
+
+@pytest.mark.parametrize("ignore", ["criterion.*", ["criterion.weight", "*.inner.bias"]])
+def test_convert(source, tmp_path, ignore):
+    report = convert(source, tmp_path / "b.pth", ignore=ignore)
+    assert_same(loaded(open_model(tmp_path / "b.pth")), arrays_of(SPEC))
+    assert {remark.name for remark in report.dropped} == set(LOSS)
+    assert all("left out by --ignore" in remark.reason for remark in report.dropped)
+    for text in (str(report), html_report(report), json.dumps(report.to_dict())):
+        assert all(name in text for name in LOSS)
+    told = Provenance.told_by(open_model(tmp_path / "b.pth").source)
+    assert set(told.dropped) == set(LOSS)
+
+
+def test_every_command(source, tmp_path, capsys):
+    plain = str(save(tmp_path / "p.pth", SPEC, arrays_of(SPEC)))
+    words = ["--ignore", "criterion.weight", "--ignore", "criterion.inner.*"]
+    for command in (
+        ["inspect", str(source)],
+        ["convert", str(source), str(tmp_path / "b.safetensors")],
+        ["verify", str(source), plain],
+        ["verify", plain, str(source)],
+        ["diff", str(source), plain],
+    ):
+        assert main([*command, *words]) == 0, command
+        out = capsys.readouterr().out
+        assert "model   not found" not in out and "by the names" not in out
+
+
+def test_every_function(source, tmp_path):
+    plain = save(tmp_path / "p.pth", SPEC, arrays_of(SPEC))
+    assert inspect(source, ignore="criterion.*").spec == SPEC
+    assert verify(source, plain, ignore="criterion.*").equal
+    assert not diff(plain, source, ignore="criterion.*").different
+    convert(plain, tmp_path / "b.npz")
+    with pytest.raises(UsageError):
+        verify_digests(tmp_path / "b.npz", ignore="criterion.*")
+
+
+def test_a_pattern_that_fits_nothing(source, tmp_path, capsys):
+    """It may have a slip of the pen, which must not look as if it had been obeyed."""
+    words = ["convert", str(source), str(tmp_path / "b.pth"), "--ignore", "criterio.*"]
+    assert main(words) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: --ignore criterio.* fits no array of a.pth\nhelp: the names are")
+    with pytest.raises(UsageError, match=r"fits no array of a\.pth and a\.pth"):
+        verify(source, source, ignore=["criterion.*", "loss.*"])
+
+
+def test_two_patterns_may_fit_one_array(source):
+    weights = open_model(source, ignore=["criterion.*", "*.inner.*"])
+    assert weights.source.left_out.keys() == LOSS.keys()
+
+
+def test_an_array_of_the_model_is_missed(source):
+    with pytest.raises(MismatchError, match=r"1 missing(?s:.*)fc\.bias"):
+        open_model(source, SPEC, ignore=["criterion.*", "model.fc.bias"])
+
+
+def test_patterns_tell_capitals_apart(tmp_path):
+    arrays = arrays_of(SPEC) | {"Loss": np.float32([1])}
+    with pytest.raises(UsageError):
+        open_model(write(tmp_path / "x.pth", arrays), SPEC, ignore="loss")
