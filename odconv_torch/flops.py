@@ -55,7 +55,7 @@ def _counted() -> tuple[type[nn.Module], ...]:
 
 
 def _for_thop(layer: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-    layer.total_ops += _of_call(layer, inputs[0])  # a buffer that thop makes
+    layer.get_buffer("total_ops").add_(_of_call(layer, inputs[0]))  # thop makes it
 
 
 def _nothing(layer: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
@@ -63,7 +63,8 @@ def _nothing(layer: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) ->
 
 
 def _for_ptflops(layer: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-    layer.__flops__ += _of_call(layer, inputs[0])  # an attribute that ptflops makes
+    found = vars(layer)["__flops__"] + _of_call(layer, inputs[0])  # ptflops makes it
+    vars(layer)["__flops__"] = found
 
 
 def _of_call(layer: nn.Module, x: torch.Tensor) -> int:
