@@ -156,7 +156,7 @@ def _evaluate(command: ArgumentParser) -> None:
     add("--framework", required=True, choices=("torch", "paddle", "keras"), help="that computes")
     add("--batch-size", type=_positive, default=64, metavar="N", help="(default: 64)")
     add("--image-size", type=_positive, default=224, metavar="N", help="of folders (default: 224)")
-    add("--workers", type=int, default=0, metavar="N", help="that load images (default: 0)")
+    add("--workers", type=_count, default=0, metavar="N", help="that load images (default: 0)")
     add("--picture", metavar="FILE.png", help="draw the confusion of the worst classes")
     add("--overwrite", action="store_true", help="replace the picture")
     _json(command, quiet=True)
@@ -222,8 +222,16 @@ def _stages(text: str) -> list[list[int]]:
 
 
 def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise ArgumentTypeError(f"expected a whole number from 1, received {text!r}")
+    return _whole_number(text, 1)
+
+
+def _count(text: str) -> int:
+    return _whole_number(text, 0)
+
+
+def _whole_number(text: str, least: int) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < least:
+        raise ArgumentTypeError(f"expected a whole number from {least}, received {text!r}")
     return int(text)
 
 

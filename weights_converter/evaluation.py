@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from odconv_spec import BackboneSpec
-from odconv_training import Score, check_classes, open_validation
+from odconv_training import Score, TrainingError, check_classes, open_validation
 from weights_converter.errors import UsageError, legible
 from weights_converter.ignoring import Patterns
 from weights_converter.inference import Stages, describe
@@ -123,7 +124,7 @@ def evaluate(
 
     Raises:
         ConverterError: the checkpoint cannot be read, or is of another model.
-        TrainingError: the data cannot be read, or have more classes than the network outputs.
+        UsageError: the data cannot be read, or have more classes than the network outputs.
         ModuleNotFoundError: the framework, or what loads the images, is not installed.
     """
     path = Path(checkpoint)
@@ -133,16 +134,27 @@ def evaluate(
             f"{legible(path.name)} is of a network of your own, which only you can build",
             help="--model takes a name or a spec; see `odconv models`",
         )
-    source = open_validation(data)
-    check_classes(source, spec)
+    with _data_of_the_user():
+        source = open_validation(data)
+        check_classes(source, spec)
+    runtime = import_module(f"odconv_{framework}.train.evaluation")
     network = import_module(f"odconv_{framework}.models").build_model(spec)
     load_into(network, path, key=key, ignore=ignore, cast=True)
-    runtime = import_module(f"odconv_{framework}.train.evaluation")
     settings = {"batch_size": batch_size, "image_size": image_size, "workers": workers}
-    answers = runtime.logits(network, source.validation, **settings)
-    score, speed = _scored(answers, spec.num_classes)
+    with _data_of_the_user():  # an image may prove to be damaged when its turn comes
+        answers = runtime.logits(network, source.validation, **settings)
+        score, speed = _scored(answers, spec.num_classes)
     names = (legible(path.name), describe(spec), framework, legible(data))
     return Evaluation(*names, source.classes, score, speed)
+
+
+@contextmanager
+def _data_of_the_user() -> Iterator[None]:
+    """Turns what odconv_training says of the data into an error of this package."""
+    try:
+        yield
+    except TrainingError as error:
+        raise UsageError(str(error)) from error
 
 
 def _scored(answers: Iterable[tuple[Any, Any]], classes: int) -> tuple[Score, float]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from odconv_training import TrainingError
-from weights_converter.errors import UsageError
 from weights_converter.evaluation import Evaluation, evaluate
 
 
@@ -14,16 +12,8 @@ def run(options: Namespace) -> Evaluation:
     """Evaluates as the options of the command line say, and draws the picture if it is wanted.
 
     Raises:
-        UsageError: the data are not what they should be.
-        ConverterError: the checkpoint is not, or a file cannot be written.
+        ConverterError: see `evaluate`, or the picture cannot be written.
     """
-    try:
-        return _run(options)
-    except TrainingError as error:
-        raise UsageError(str(error)) from error
-
-
-def _run(options: Namespace) -> Evaluation:
     picture = None if options.picture is None else Path(options.picture)
     if picture is not None:
         from weights_converter.evaluation_picture import check_picture, draw  # need matplotlib
