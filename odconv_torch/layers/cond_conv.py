@@ -7,6 +7,7 @@ import torch
 from odconv_spec import CondConvSpec
 from odconv_torch.layers.dynamic import Device, DynamicConv, Padding, Size
 from odconv_torch.layers.functional import mixed_conv
+from odconv_torch.layers.leaf import leaf
 from odconv_torch.layers.routing import Routing
 
 
@@ -52,6 +53,7 @@ class _CondConv(DynamicConv):
         own = router == "own"
         self.routing = Routing(in_channels, kernel_num, head_init, device, dtype) if own else None
 
+    @leaf
     def forward(self, x: torch.Tensor, routing: torch.Tensor | None = None) -> torch.Tensor:
         self._check_input(x)
         return self._convolve(mixed_conv, x, self._routing_weights(x, routing))

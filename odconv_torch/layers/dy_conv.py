@@ -8,6 +8,7 @@ from odconv_spec import DyConvSpec
 from odconv_torch.layers.dy_attention import DyConvAttention
 from odconv_torch.layers.dynamic import Device, DynamicConv, Padding, Size
 from odconv_torch.layers.functional import mixed_conv
+from odconv_torch.layers.leaf import leaf
 
 
 class _DyConv(DynamicConv):
@@ -56,6 +57,7 @@ class _DyConv(DynamicConv):
         super().__init__(spec, padding_mode, device, dtype)
         self.attention = DyConvAttention(spec, device, dtype)
 
+    @leaf
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self._check_input(x)
         return self._convolve(mixed_conv, x, self.attention(x))

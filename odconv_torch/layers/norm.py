@@ -12,8 +12,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from odconv_torch.layers.leaf import leaf
+
 
 class _OneValue(nn.modules.batchnorm._BatchNorm):
+    @leaf
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         # Without running statistics there is nothing to fall back on: torch's error is right.
         if self.running_mean is None or (self.training and not _one_value(input)):
@@ -43,6 +46,7 @@ class BatchNorm3d(_OneValue, nn.BatchNorm3d):
 class LayerNorm(nn.LayerNorm):
     """`torch.nn.LayerNorm` of each sample over its channels: (batch, channels, *ones)."""
 
+    @leaf
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         # Autocast gives half precision beside weights of float32.
         channels = input.flatten(1).to(self.weight.dtype)  # (batch, channels)

@@ -11,6 +11,7 @@ from odconv_torch.layers.attention import ODConvAttention
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.dynamic import Device, DynamicConv, Padding, Size
 from odconv_torch.layers.functional import od_conv
+from odconv_torch.layers.leaf import leaf
 
 _CONSTANT = Attentions()
 
@@ -64,6 +65,7 @@ class _ODConv(DynamicConv):
         super().__init__(spec, padding_mode, device, dtype)
         self.attention = ODConvAttention(spec, device, dtype) if spec.heads() else None
 
+    @leaf
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self._check_input(x)
         return self._convolve(od_conv, x, self.attention(x) if self.attention else _CONSTANT)

@@ -14,6 +14,7 @@ from torch.nn.modules import module as torch_module
 
 from odconv_spec import ConvSpec
 from odconv_torch.layers.init import start_
+from odconv_torch.layers.leaf import leaf
 
 
 class Pointwise(nn.Module):
@@ -67,6 +68,7 @@ class Pointwise(nn.Module):
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
+    @leaf
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         y = F.linear(input.flatten(1), self.weight.flatten(1), self.bias)
         return y.reshape(*y.shape, *(1,) * (input.dim() - 2))

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from odconv_spec import LinearSpec
 from odconv_spec.dynamic import HEAD_INITS
 from odconv_spec.geometry import one_of
+from odconv_torch.layers.leaf import leaf
 from odconv_torch.layers.pooling import global_mean
 
 
@@ -49,6 +50,7 @@ class Routing(nn.Module):
         start(self.weight)
         nn.init.zeros_(self.bias)
 
+    @leaf
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         return torch.sigmoid(F.linear(global_mean(input).flatten(1), self.weight, self.bias))
 

@@ -1,6 +1,7 @@
 """What the backbones have in common."""
 
-from __future__ import annotations
+# No annotations as text (`from __future__`): torch.fx puts those of `forward` into its graph, which
+# could not be pickled then.
 
 from collections.abc import Mapping, Sequence
 

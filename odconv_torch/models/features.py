@@ -1,6 +1,7 @@
 """A backbone as the body of a detector."""
 
-from __future__ import annotations
+# No annotations as text (`from __future__`): torch.fx puts those of `forward` into its graph, which
+# could not be pickled then.
 
 import copy
 from collections.abc import Sequence
