@@ -94,7 +94,7 @@ def train(runtime: str, precision: str, steps: int, folder: Path) -> None:
         [
             *(sys.executable, "-m", f"odconv_{package}.train", "--start", str(START), *RECIPE),
             *("--precision", precision, "--steps", str(steps), "--quiet"),
-            *("--output", str(_folder(folder, runtime, precision))),
+            *("--output", str(_folder(folder, runtime, precision)), "--overwrite"),
         ],
         env=os.environ | dict(RUNTIMES[runtime]),
         cwd=ROOT,

@@ -21,6 +21,7 @@ from odconv_training.batches import (
 )
 from odconv_training.checkpoints import BEST, LAST, Progress, replacing, start
 from odconv_training.command import main
+from odconv_training.earlier import check_output
 from odconv_training.errors import CorruptImageError, TrainingError
 from odconv_training.log import Log
 from odconv_training.options import Options, parse
@@ -54,6 +55,7 @@ __all__ = [
     "TrainingError",
     "batch_indices",
     "check_classes",
+    "check_output",
     "main",
     "open_source",
     "open_validation",

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
+from traceback import format_exception
 
 from odconv_training.errors import TrainingError
 from odconv_training.options import Options, parse
 from weights_converter import ConverterError, FileError
+from weights_converter.errors import legible
 
 _USAGE = 2
 _FILES = 5
+_BUG = 70  # EX_SOFTWARE of sysexits.h, as of `odconv`
 _INTERRUPTED = 130
+# Every framework has an error of its own for it, some of them without a name.
+_NO_MEMORY = re.compile(
+    r"out ?of ?memory|resource.?exhausted|can't allocate memory|not enough memory", re.IGNORECASE
+)
 
 
 def main(
@@ -19,20 +27,22 @@ def main(
 ) -> int:
     """Runs a training and returns its exit code.
 
-    0 done, 2 wrong options, data or checkpoint, 5 the file system said no, 130 interrupted. What
-    is the user's to mend is one line on standard error; anything else is a traceback.
+    0 done, 2 wrong options, data or checkpoint, 5 the file system or the memory said no, 70 a bug
+    in odconv, 130 interrupted. Each but the first is one line on standard error; `--traceback`
+    shows where a bug is.
     """
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        options = parse(arguments, framework)
-    except (ValueError, OSError) as error:  # also what odconv_spec says about a model's options
-        return _complain(error)
-    try:
-        train(options)
+        train(parse(given, framework))
     except (TrainingError, ConverterError, OSError) as error:
         return _complain(error)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; --resume goes on from the last checkpoint\n")
         return _INTERRUPTED
+    except Exception as error:  # no error of ours: whatever it is, the user has done nothing wrong
+        if isinstance(error, MemoryError) or _NO_MEMORY.search(_told(error)):
+            return _complain(FileError("there is not enough memory", "try a smaller --batch-size"))
+        return _own_up(error, "--traceback" in given)
     return 0
 
 
@@ -47,3 +57,15 @@ def _line(error: ValueError | OSError) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split())
+
+
+def _own_up(error: Exception, traceback: bool) -> int:
+    if traceback:
+        sys.stderr.write("".join(format_exception(error)))
+    advice = "please report it" if traceback else "--traceback shows where; please report it"
+    sys.stderr.write(f"error: a bug in odconv, {legible(_told(error))} ({advice})\n")
+    return _BUG
+
+
+def _told(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

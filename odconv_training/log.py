@@ -17,6 +17,7 @@ from weights_converter.atomic import replacing
 
 TRAIN = ("step", "epoch", "learning_rate", "temperature", "loss", "images_per_second")
 VALIDATION = ("epoch", "step", "loss", "top1", "top5")
+TABLES = ("train.csv", "validation.csv")
 
 
 class Log:
@@ -31,9 +32,9 @@ class Log:
         """Args: start_step: the first step to come. total: steps in all, for the bar."""
         folder = options.output
         folder.mkdir(parents=True, exist_ok=True)
-        self._train = _Table(folder / "train.csv", TRAIN, lambda step: step < start_step)
+        self._train = _Table(folder / TABLES[0], TRAIN, lambda step: step < start_step)
         self._validation = _Table(
-            folder / "validation.csv", VALIDATION, lambda step: 0 < step <= start_step
+            folder / TABLES[1], VALIDATION, lambda step: 0 < step <= start_step
         )
         self._events = _event_writer(folder / "tensorboard", start_step)
         self._quiet = options.quiet

@@ -29,6 +29,7 @@ class Options:
     recipe: Recipe
     output: Path
     resume: bool = False
+    overwrite: bool = False
     start: Path | None = None
     evaluate: bool = False
     precision: str = "float32"
@@ -48,7 +49,7 @@ def parse(arguments: Sequence[str] | None, framework: str) -> Options:
     """The options of a command line; argparse ends the process where they cannot be read.
 
     Raises:
-        ValueError: the model, one of its options or the recipe is refused.
+        TrainingError: the model, one of its options or the recipe is refused.
         OSError: the file of `--spec` cannot be read.
     """
     found = _parser(framework).parse_args(arguments)
@@ -75,9 +76,16 @@ def _spec(found: Namespace) -> BackboneSpec:
         return digits.spec()
     if found.data == DIGITS:
         options = {"num_classes": len(digits.CLASSES)} | options
-    if _recipe_name(found, model_spec(found.model)) != "digits":
+    if _recipe_name(found, _model(found.model)) != "digits":
         options = {"dropout": DROPOUTS.get(found.model, 0.0)} | options
-    return model_spec(found.model, **options)
+    return _model(found.model, **options)
+
+
+def _model(name: str, **options: Any) -> BackboneSpec:
+    try:
+        return model_spec(name, **options)
+    except ValueError as error:  # what odconv_spec says about a name or an option
+        raise TrainingError(str(error)) from error
 
 
 def _read_spec(path: Path) -> BackboneSpec:
@@ -146,13 +154,17 @@ def _add_recipe(parser: ArgumentParser) -> None:
 
 
 def _add_run(parser: ArgumentParser) -> None:
-    add = parser.add_argument_group("run").add_argument
+    run = parser.add_argument_group("run")
+    add = run.add_argument
     add("--output", type=Path, metavar="FOLDER", help="default: runs/MODEL")
-    add("--resume", action="store_true", help="go on from the last checkpoint, if there is one")
+    either = run.add_mutually_exclusive_group().add_argument
+    either("--resume", action="store_true", help="go on from the last checkpoint, if there is one")
+    either("--overwrite", action="store_true", help="replace the run that the folder holds")
     add("--evaluate", action="store_true", help="no training: score --start or the last checkpoint")
     add("--steps", type=_positive, metavar="N", help="stop after N steps in all")
     add("--checkpoint-steps", type=_positive, metavar="N", help="also save every N steps")
     add("--quiet", action="store_true", help="show errors only")
+    add("--traceback", action="store_true", help="show where a bug in odconv has struck")
 
 
 def _add_machine(parser: ArgumentParser) -> None:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from odconv_training.batches import IntArray, batch_indices, steps_per_epoch
 from odconv_training.checkpoints import Progress
+from odconv_training.earlier import remove_earlier
 from odconv_training.errors import TrainingError
 from odconv_training.log import Log
 from odconv_training.options import Options
@@ -26,6 +27,7 @@ class Training(ABC):
     for that stands before this class is initialised, as that restores a checkpoint if it is asked.
 
     Attributes:
+        framework: whose it is, as the checkpoints are named.
         options: of the command.
         source: the samples.
         progress: how far the training is.
@@ -34,6 +36,7 @@ class Training(ABC):
             labels, the samples in the global batch, rate and temperature to the loss over all.
     """
 
+    framework: ClassVar[str]
     step: Callable[[int, Any, Any, int, float, float], float]
 
     def __init__(self, options: Options, source: Source, writes: bool) -> None:
@@ -63,6 +66,8 @@ class Training(ABC):
             if first == 0:
                 # Nothing to lose yet, but an older run in this folder must not be resumed.
                 self._save()
+                if self._writes and self.options.overwrite:
+                    remove_earlier(self.options.output, self.framework)
             while self.progress.step < self._end:
                 self._epoch(self.progress.epoch)
 

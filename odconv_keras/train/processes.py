@@ -61,6 +61,10 @@ class Processes:
         """The sum over all processes."""
         return array
 
+    def from_first(self, value: bool) -> bool:
+        """What the first process calls this with; the others' values are not looked at."""
+        return bool(self.total(np.array([float(value and self.writes)]))[0])
+
     def average_statistics(self, model: keras.Model) -> None:
         """Makes running statistics the mean over all processes, each of which saw its share."""
 

@@ -22,6 +22,7 @@ from odconv_training import (
     Source,
     TrainingError,
     check_classes,
+    check_output,
     open_source,
     start,
     training,
@@ -33,11 +34,13 @@ def train(options: Options) -> None:
     """Trains, resumes or evaluates, as the options say, in this and all processes it belongs to.
 
     Raises:
-        TrainingError: the data or a checkpoint are not what the options need.
+        TrainingError: the data or a checkpoint are not what the options need, or `options.output`
+            holds a run that is neither to be resumed nor overwritten.
         ConverterError: `options.start` cannot be loaded, or a checkpoint not be written.
         OSError: the file system says no.
     """
     with computing_in(options.precision), joined(options.device) as processes:
+        check_output(options, "keras", processes.from_first)
         source = open_source(options.data, options.skip_corrupt)
         check_classes(source, options.spec)
         found = Training(options, source, processes)
@@ -50,6 +53,7 @@ def train(options: Options) -> None:
 class Training(training.Training):
     """A network of Keras on its way from `progress` to the last step."""
 
+    framework = "keras"
     step: Step
 
     def __init__(self, options: Options, source: Source, processes: Processes) -> None:

@@ -31,7 +31,7 @@ from odconv_keras.train import train
 from odconv_keras.train.evaluation import load, logits
 from odconv_keras.train.processes import Processes
 from odconv_keras.train.run import Training
-from odconv_training import LAST, Samples, main, open_source
+from odconv_training import BEST, LAST, Samples, main, open_source
 from weights_converter import MismatchError, extract
 
 sys.path.append(str(Path(__file__).parents[1] / "training"))  # what all frameworks share
@@ -60,6 +60,41 @@ def test_wrong_data_is_one_line(tmp_path, capsys):
     assert "at least 3 outputs" in said("--data", folder, "--spec", few)
     assert "frob:7" in said("--device", "frob:7")
     assert "received neither" in said("--evaluate", "--spec", spec_file(tmp_path))
+
+
+def test_a_folder_with_a_run_is_refused(tmp_path, capsys):
+    (tmp_path / BEST["keras"]).write_bytes(b"arrays")
+    assert main("keras", train, ["--output", str(tmp_path)]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"error: {tmp_path} holds a run already: give --resume ")
+    assert [path.name for path in tmp_path.iterdir()] == [BEST["keras"]]
+
+
+@pytest.mark.slow
+def test_a_run_is_not_replaced_unasked(tmp_path, capsys, monkeypatch):
+    output = tmp_path / "run"
+    common = [*map(str, ("--spec", spec_file(tmp_path), "--output", output, "--quiet"))]
+    common += ["--steps", "5", "--batch-size", "8"]  # an epoch
+    monkeypatch.setattr("odconv_keras.train.run.open_source", lambda *arguments: source())
+    assert main("keras", train, common) == 0
+    best = output / BEST["keras"]
+    assert best.exists()
+    left = {path: path.read_bytes() for path in output.iterdir() if path.is_file()}
+    capsys.readouterr()
+    with monkeypatch.context() as patched:
+        patched.setattr("odconv_keras.train.run.open_source", None)  # nothing is loaded before
+        assert main("keras", train, common) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"error: {output} holds a run already: give --resume ")
+    assert "--overwrite" in message
+    assert message.count("\n") == 1
+    assert {path: path.read_bytes() for path in left} == left
+    assert main("keras", train, [*common, "--evaluate"]) == 0
+    assert main("keras", train, [*common, "--resume"]) == 0
+    assert rows(output / "train.csv")["step"] == [0, 1, 2, 3, 4]
+    assert main("keras", train, [*common, "--overwrite", "--steps", "1"]) == 0
+    assert rows(output / "train.csv")["step"] == [0]
+    assert not best.exists()  # it was the other run's
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):

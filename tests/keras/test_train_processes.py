@@ -16,7 +16,7 @@ import pytest
 from train_helpers import ROOT, assert_close, call, command, environment, last, rows, spec_file
 
 from odconv_keras.train.processes import joined
-from odconv_training import LAST, TrainingError
+from odconv_training import BEST, LAST, TrainingError
 
 sys.path.append(str(Path(__file__).parents[1] / "training"))  # what all frameworks share
 
@@ -61,6 +61,16 @@ if BACKEND != "torch":  # where several processes are refused
         scores = [rows(tmp_path / name / "validation.csv") for name in ("one", "two")]
         assert scores[0]["top1"] == scores[1]["top1"]  # every image once
         assert scores[0]["loss"] == pytest.approx(scores[1]["loss"], rel=1e-7)
+
+    @pytest.mark.slow
+    def test_no_process_replaces_a_run(tmp_path):
+        output = tmp_path / "run"
+        output.mkdir()
+        (output / BEST["keras"]).write_bytes(b"arrays")
+        for code, message in two("--spec", spec_file(tmp_path), "--output", output):
+            assert code == 2, message
+            assert f"error: {output} holds a run already: give --resume" in message
+        assert [path.name for path in output.iterdir()] == [BEST["keras"]]
 
     @pytest.mark.slow
     @pytest.mark.parametrize("rank", [0, 1])

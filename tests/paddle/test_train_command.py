@@ -27,7 +27,7 @@ from odconv_paddle.train import train
 from odconv_paddle.train.evaluation import load, logits
 from odconv_paddle.train.processes import Processes
 from odconv_paddle.train.run import Training
-from odconv_training import LAST, TrainingError, main
+from odconv_training import BEST, LAST, TrainingError, main
 from tests.training.folders import BROKEN, write_folder
 from weights_converter import MismatchError, convert
 
@@ -79,6 +79,32 @@ def test_corrupt_images_are_left_out_when_asked(tmp_path, folder, capsys):
     assert on_folder(tmp_path, folder, "--skip-corrupt", "--epochs", 1) == 0
     assert "left out: " in capsys.readouterr().err
     assert rows(tmp_path / "run" / "train.csv")["step"] == [0]
+
+
+def test_a_run_is_not_replaced_unasked(tmp_path, capsys, monkeypatch):
+    output = tmp_path / "run"
+    common = [*map(str, ("--spec", spec_file(tmp_path), "--output", output, "--quiet"))]
+    common += ["--steps", "5", "--batch-size", "8"]  # an epoch
+    monkeypatch.setattr("odconv_paddle.train.run.open_source", lambda *arguments: source())
+    assert main("paddle", train, common) == 0
+    best = output / BEST["paddle"]
+    assert best.exists()
+    left = {path: path.read_bytes() for path in output.iterdir() if path.is_file()}
+    capsys.readouterr()
+    with monkeypatch.context() as patched:
+        patched.setattr("odconv_paddle.train.run.open_source", None)  # nothing is loaded before
+        assert main("paddle", train, common) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"error: {output} holds a run already: give --resume ")
+    assert "--overwrite" in message
+    assert message.count("\n") == 1
+    assert {path: path.read_bytes() for path in left} == left
+    assert main("paddle", train, [*common, "--evaluate"]) == 0
+    assert main("paddle", train, [*common, "--resume"]) == 0
+    assert rows(output / "train.csv")["step"] == [0, 1, 2, 3, 4]
+    assert main("paddle", train, [*common, "--overwrite", "--steps", "1"]) == 0
+    assert rows(output / "train.csv")["step"] == [0]
+    assert not best.exists()  # it was the other run's
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):

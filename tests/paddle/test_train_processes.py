@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from train_helpers import ENVIRONMENT, ROOT, call, command, last, rows, spec_file
 
+from odconv_training import BEST
+
 SHORT = ("--batch-size", 33, "--epochs", 2, "--seed", 3)
 
 
@@ -56,6 +58,20 @@ def test_a_killed_process_stops_the_others_and_a_resume_goes_on(tmp_path):
     more = ("--resume", "--steps", done + 3)
     call(*common, *more, processes=2, logs=tmp_path / "more")
     assert rows(tmp_path / "run" / "train.csv")["step"] == list(range(done + 3))
+
+
+@pytest.mark.slow
+def test_no_process_replaces_a_run(tmp_path):
+    output = tmp_path / "run"
+    output.mkdir()
+    (output / BEST["paddle"]).write_bytes(b"arrays")
+    common = ("--spec", spec_file(tmp_path), "--output", output)
+    done = call(*common, processes=2, logs=tmp_path / "logs", check=False)
+    assert done.returncode != 0
+    for rank in range(2):
+        message = (tmp_path / "logs" / f"workerlog.{rank}").read_text()
+        assert f"error: {output} holds a run already: give --resume" in message
+    assert [path.name for path in output.iterdir()] == [BEST["paddle"]]
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from odconv_torch.train.data import Files
 from odconv_torch.train.evaluation import load, logits
 from odconv_torch.train.processes import Processes
 from odconv_torch.train.run import Training
-from odconv_training import LAST, Samples, TrainingError, main
+from odconv_training import BEST, LAST, Samples, TrainingError, main
 from weights_converter import MismatchError, convert
 
 
@@ -58,6 +58,32 @@ def test_wrong_data_is_one_line(tmp_path, folder, capsys):
     assert "at least 2 outputs" in said("--data", folder, "--spec", few)
     assert "cuda:7" in said("--device", "cuda:7")
     assert "received neither" in said("--evaluate")
+
+
+def test_a_run_is_not_replaced_unasked(tmp_path, capsys, monkeypatch):
+    output = tmp_path / "run"
+    common = [*map(str, ("--spec", spec_file(tmp_path), "--output", output, "--quiet"))]
+    common += ["--steps", "5", "--batch-size", "8"]  # an epoch
+    monkeypatch.setattr("odconv_torch.train.run.open_source", lambda *arguments: source())
+    assert main("torch", train, common) == 0
+    best = output / BEST["torch"]
+    assert best.exists()
+    left = {path: path.read_bytes() for path in output.iterdir() if path.is_file()}
+    capsys.readouterr()
+    with monkeypatch.context() as patched:
+        patched.setattr("odconv_torch.train.run.open_source", None)  # nothing is loaded before
+        assert main("torch", train, common) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"error: {output} holds a run already: give --resume ")
+    assert "--overwrite" in message
+    assert message.count("\n") == 1
+    assert {path: path.read_bytes() for path in left} == left
+    assert main("torch", train, [*common, "--evaluate"]) == 0
+    assert main("torch", train, [*common, "--resume"]) == 0
+    assert rows(output / "train.csv")["step"] == [0, 1, 2, 3, 4]
+    assert main("torch", train, [*common, "--overwrite", "--steps", "1"]) == 0
+    assert rows(output / "train.csv")["step"] == [0]
+    assert not best.exists()  # it was the other run's
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):

@@ -12,6 +12,8 @@ import pytest
 import torch
 from train_helpers import ONE_CORE, call, command, last, rows, spec_file
 
+from odconv_training import BEST
+
 
 @pytest.mark.slow
 def test_twenty_steps_of_two_processes_are_those_of_one(tmp_path):
@@ -52,6 +54,36 @@ def test_a_killed_process_stops_the_others_and_a_resume_goes_on(tmp_path):
     assert done >= 10
     call(*common, "--output", tmp_path / "run", "--resume", "--steps", done + 3, processes=2)
     assert rows(tmp_path / "run" / "train.csv")["step"] == list(range(done + 3))
+
+
+@pytest.mark.slow
+def test_no_process_replaces_a_run(tmp_path):
+    """The second sees another folder, which is empty: the first decides."""
+    (tmp_path / "0").mkdir()
+    best = tmp_path / "0" / BEST["torch"]
+    best.write_bytes(b"arrays")
+    program = command("--spec", spec_file(tmp_path), "--output", ".", processes=2)
+    # Each process goes to a folder of its own before it trains.
+    started = (
+        "import os, runpy, sys; rank = os.environ['RANK']; os.makedirs(rank, exist_ok=True); "
+        "os.chdir(rank); runpy.run_module('odconv_torch.train', run_name='__main__')"
+    )
+    at = program.index("odconv_torch.train")
+    (tmp_path / "program.py").write_text(started)
+    done = subprocess.run(
+        [*program[: at - 1], str(tmp_path / "program.py"), *program[at + 1 :]],
+        capture_output=True,
+        text=True,
+        env=os.environ | ONE_CORE | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        cwd=tmp_path,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode != 0
+    assert "error: . holds a run already: give --resume" in done.stderr
+    assert "exitcode  : 2" in done.stderr
+    assert [path.name for path in (tmp_path / "0").iterdir()] == [best.name]
+    assert not list((tmp_path / "1").iterdir())
 
 
 @pytest.mark.slow
