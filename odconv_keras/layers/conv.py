@@ -19,10 +19,12 @@ import keras
 from keras import ops
 
 from odconv_keras.layers.padding import Window, pad
+from odconv_keras.layers.subsampling import at_unit_stride
 
 
 def conv(x: Any, kernel: Any, window: Window) -> Any:
     """Convolution of x, (batch, *map, in), with a kernel (*kernel, in // groups, out)."""
+    x, window = at_unit_stride(x, window)
     if not _is_native(x, kernel, window):
         return _on_taps(x, ops.expand_dims(kernel, 0), window)
     depthwise = x.shape[-1] != kernel.shape[-2] and keras.backend.backend() == "tensorflow"
@@ -70,6 +72,7 @@ def conv_per_sample(x: Any, kernels: Any, window: Window) -> Any:
         ValueError: the kernels do not fit into the map.
     """
     window.output_shape(x.shape, kernels.shape[-1])
+    x, window = at_unit_stride(x, window)
     if _is_faster_by_sample(x, kernels, window):
         return ops.map(lambda one: conv(one[0][None], one[1], window)[0], (x, kernels))
     return _on_taps(x, kernels, window)

@@ -1,0 +1,164 @@
+"""No pointwise convolution with a stride: TensorFlow's oneDNN may end the process in its gradient."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from graphs import pointwise_with_stride, strided
+from helpers import fill, numpy, run
+from plain import convolve, dynamic_conv
+from small import SMALL
+
+from odconv_keras import (
+    CondConv1D,
+    CondConv2D,
+    CondConv3D,
+    DyConv1D,
+    DyConv2D,
+    DyConv3D,
+    ODConv1D,
+    ODConv2D,
+    ODConv3D,
+    create_model,
+)
+from odconv_keras.layers import StaticConv1D, StaticConv2D, StaticConv3D
+from odconv_spec import ConvSpec
+
+LAYERS = {
+    "static": (StaticConv1D, StaticConv2D, StaticConv3D),
+    "od": (ODConv1D, ODConv2D, ODConv3D),
+    "dy": (DyConv1D, DyConv2D, DyConv3D),
+    "cond": (CondConv1D, CondConv2D, CondConv3D),
+}
+SIZES = (7, 6, 5)
+OPTIONS = [
+    {},
+    {"padding": 1},
+    {"padding": "same"},
+    {"groups": 2},
+    {"filters": 4, "groups": 4},
+]
+tensorflow = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="the graphs are TensorFlow's"
+)
+
+
+def made(kind, rank, **options):
+    strides = (2, 3, 2)[:rank]
+    options = {"filters": 8, "kernel_size": 1, "strides": strides, "use_bias": True} | options
+    return LAYERS[kind][rank - 1](**options)
+
+
+def maps(rank, batch=1):
+    return np.random.default_rng(rank).standard_normal((batch, *SIZES[:rank], 4))
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_a_static_pointwise_convolution_with_strides(rank, options):
+    layer = made("static", rank, dtype="float64", **options)
+    x = maps(rank, batch=2)
+    layer.build(x.shape)
+    fill(layer)
+    spec = ConvSpec(
+        in_channels=4,
+        out_channels=layer.filters,
+        kernel_size=1,
+        stride=layer.strides,
+        padding=0 if layer.padding == "same" else layer.padding,
+        groups=layer.groups,
+        rank=rank,
+    )
+    expected = [convolve(spec, sample, numpy(layer.kernel)) for sample in x] + numpy(layer.bias)
+    y = run(layer, x)
+    np.testing.assert_allclose(y, expected, rtol=1e-9, atol=1e-12)
+    assert layer.compute_output_shape(x.shape) == y.shape
+
+
+@pytest.mark.parametrize("kind", ["od", "dy", "cond"])
+def test_a_dynamic_pointwise_convolution_with_unequal_strides(kind):
+    layer = made(kind, 2, dtype="float64", padding=((1, 0), (0, 2)), groups=2)
+    x = maps(2, batch=3)
+    layer.build(x.shape)
+    expected = dynamic_conv(fill(layer), x)
+    np.testing.assert_allclose(run(layer, x), expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("padding", [1, "same"])
+def test_unknown_batch_and_sizes(padding):
+    layer = made("static", 2, padding=padding)
+    inputs = keras.Input((None, None, 4))
+    model = fill(keras.Model(inputs, layer(inputs)))
+    for batch, height, width in ((2, 8, 7), (1, 5, 9), (1, 1, 1)):
+        x = np.random.default_rng(0).random((batch, height, width, 4), "float32")
+        y = model.predict(x, verbose=0)
+        assert y.shape == layer.compute_output_shape(x.shape)
+        np.testing.assert_allclose(y, run(layer, x), rtol=1e-5, atol=1e-6)
+
+
+@tensorflow
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_the_graph_of_a_static_layer(rank, options):
+    assert not strided(made("static", rank, **options), (1, *SIZES[:rank], 4))
+
+
+@tensorflow
+@pytest.mark.parametrize("kind", ["od", "dy", "cond"])
+def test_the_graph_of_a_dynamic_layer(kind):
+    assert not strided(made(kind, 2, padding=1), (1, *SIZES[:2], 4))
+
+
+@tensorflow
+@pytest.mark.slow
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("known", [True, False])
+def test_the_graph_of_every_layer(kind, rank, options, known):
+    layer = made(kind, rank, **options)
+    sizes = SIZES[:rank] if known else (None,) * rank
+    assert not strided(layer, (1 if known else None, *sizes, 4))
+
+
+@tensorflow
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("od", {"kernel_num": 1, "attentions": ("channel",)}), ("od", {"attention_sharing": False})],
+)
+def test_the_graph_of_other_forms(kind, options):
+    assert not strided(made(kind, 2, **options), (1, 8, 10, 4))
+
+
+@tensorflow
+@pytest.mark.parametrize(
+    ("name", "like"),
+    [
+        pytest.param("od_resnet18", "od_resnet18", marks=pytest.mark.slow),
+        ("resnet18", "od_resnet18"),
+        pytest.param("resnet50", "dy_resnet50", marks=pytest.mark.slow),
+        pytest.param("dy_resnet50", "dy_resnet50", marks=pytest.mark.slow),
+        pytest.param("cond_resnet18", "cond_resnet18", marks=pytest.mark.slow),
+        pytest.param("od_mobilenetv2_050", "od_mobilenetv2_050", marks=pytest.mark.slow),
+        pytest.param("mobilenetv2_050", "mobilenetv2_050", marks=pytest.mark.slow),
+    ],
+)
+def test_the_graph_of_a_network(name, like):
+    options = {k: v for k, v in SMALL[like].items() if k in ("stages", "stem_channels")}
+    model = create_model(name, num_classes=5, **options)
+    assert not pointwise_with_stride(model, (1, 32, 40, 3))
+
+
+@tensorflow
+def test_the_search_finds_what_it_looks_for():
+    plain = keras.layers.Conv2D(8, 1, strides=2)
+    assert len(pointwise_with_stride(plain, (1, 8, 10, 4))) == 2  # forward and one gradient
+    assert len(strided(plain, (1, 8, 10, 4))) == 3
+    mapped = keras.layers.Lambda(
+        lambda x: keras.ops.map(
+            lambda one: keras.ops.conv(one[None], np.ones((1, 1, 4, 2), "float32"), strides=2), x
+        )
+    )
+    assert pointwise_with_stride(mapped, (3, 8, 10, 4))
+    assert not pointwise_with_stride(keras.layers.Conv2D(8, (1, 3), strides=2), (1, 8, 10, 4))
