@@ -49,7 +49,7 @@ class _CondConv(DynamicConv):
             router=router,
             mix_bias=mix_bias,
         )
-        super().__init__(spec, padding_mode, device, dtype)
+        super().__init__(spec, padding, padding_mode, device, dtype)
         own = router == "own"
         self.routing = Routing(in_channels, kernel_num, head_init, device, dtype) if own else None
 

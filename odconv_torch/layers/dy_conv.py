@@ -54,7 +54,7 @@ class _DyConv(DynamicConv):
             fc2_bias=fc2_bias,
             head_init=head_init,
         )
-        super().__init__(spec, padding_mode, device, dtype)
+        super().__init__(spec, padding, padding_mode, device, dtype)
         self.attention = DyConvAttention(spec, device, dtype)
 
     @leaf

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from odconv_spec import ConvSpec, DynamicConvSpec
+from odconv_torch.layers.attributes import ConvAttributes
 from odconv_torch.layers.from_static import from_static
 from odconv_torch.layers.init import kaiming_normal_experts_
 from odconv_torch.layers.padding import check_padding_mode, no_padding, pad
@@ -24,7 +25,7 @@ Layer = TypeVar("Layer", bound="DynamicConv")
 _MAPS = (("length",), ("height", "width"), ("depth", "height", "width"))  # by rank - 1
 
 
-class DynamicConv(nn.Module):
+class DynamicConv(ConvAttributes, nn.Module):
     """A bank of kernels (kernel_num, out, in // groups, *kernel) that each sample mixes.
 
     Attributes:
@@ -32,6 +33,8 @@ class DynamicConv(nn.Module):
         weight: the bank.
         bias: (kernel_num, out) where each kernel has a bias, (out,) where not, or None.
         strategy: which form computes the convolution; see `set_strategy`.
+
+    `in_channels`, `kernel_size` and so on are those of `torch.nn.Conv2d`, to be read.
     """
 
     rank: ClassVar[int]
@@ -42,14 +45,16 @@ class DynamicConv(nn.Module):
     def __init__(
         self,
         spec: DynamicConvSpec,
+        padding: Padding,
         padding_mode: str = "zeros",
         device: Device = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         self.spec = spec
-        self.padding_mode = check_padding_mode(padding_mode)
+        self._padding_mode = check_padding_mode(padding_mode)
         self._padding = spec.pads
+        self._given_padding = padding  # which may be a word
         self.weight = nn.Parameter(torch.empty(spec.bank_shape, device=device, dtype=dtype))
         bias = torch.empty(spec.bias_shape, device=device, dtype=dtype) if spec.bias else None
         self.register_parameter("bias", None if bias is None else nn.Parameter(bias))
@@ -60,6 +65,22 @@ class DynamicConv(nn.Module):
         kaiming_normal_experts_(self.weight)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
+
+    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
+        """As every module's, but for a bias that the layer was made without.
+
+        Code that folds a batch norm into a convolution gives it one, after it took the bank for a
+        single kernel.
+
+        Raises:
+            ValueError: it is such a bias.
+        """
+        if name == "bias" and param is not None and not self.spec.bias:
+            raise ValueError(
+                f"{type(self).__name__}: expected no bias in a layer made with bias=False, "
+                f"received {tuple(param.shape)}; to fold a batch norm into it, use odconv_torch.fuse"
+            )
+        super().register_parameter(name, param)
 
     def set_temperature(self, temperature: float) -> None:
         """Sets the divisor of the attention logits; CondConv has none and is left alone.
@@ -99,8 +120,8 @@ class DynamicConv(nn.Module):
     ) -> torch.Tensor:
         """`function` (`od_conv` or `mixed_conv`) of the input with this layer's arrays."""
         spec, padding = self.spec, self._padding
-        if self.padding_mode != "zeros":
-            x, padding = pad(x, padding, self.padding_mode), no_padding(spec.rank)
+        if self._padding_mode != "zeros":
+            x, padding = pad(x, padding, self._padding_mode), no_padding(spec.rank)
         geometry = (spec.strides, padding, spec.dilations, spec.groups)
         return function(x, self.weight, attention, self.bias, *geometry, self.strategy)
 

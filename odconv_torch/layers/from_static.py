@@ -62,7 +62,7 @@ def like_static(
         received = type(conv).__name__
         raise ValueError(f"{layer.__name__}: expected a Conv{layer.rank}d, received {received}")
     built = layer(
-        **spec.options(),
+        **spec.options() | {"padding": conv.padding},  # it may be a word, which the layer keeps
         padding_mode=conv.padding_mode,
         **options,
         device=conv.weight.device,

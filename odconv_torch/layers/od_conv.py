@@ -62,7 +62,7 @@ class _ODConv(DynamicConv):
             attention_sharing=attention_sharing,
             norm=norm,
         )
-        super().__init__(spec, padding_mode, device, dtype)
+        super().__init__(spec, padding, padding_mode, device, dtype)
         self.attention = ODConvAttention(spec, device, dtype) if spec.heads() else None
 
     @leaf
