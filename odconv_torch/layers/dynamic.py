@@ -78,7 +78,7 @@ class DynamicConv(ConvAttributes, nn.Module):
         if name == "bias" and param is not None and not self.spec.bias:
             raise ValueError(
                 f"{type(self).__name__}: expected no bias in a layer made with bias=False, "
-                f"received {tuple(param.shape)}; to fold a batch norm into it, use odconv_torch.fuse"
+                f"received {tuple(param.shape)}; to fold a norm into it, use odconv_torch.fuse"
             )
         super().register_parameter(name, param)
 
