@@ -50,8 +50,13 @@ def layer_like(layer_type: type[Dynamic], conv: nn.Layer, options: Mapping[str, 
     layer = layer_type(
         **geometry(spec), bias_attr=spec.bias, data_format=conv._data_format, **options
     )
-    layer.to(device=conv.weight.place, dtype=conv.weight.dtype)
+    layer.to(device=_device(conv.weight), dtype=conv.weight.dtype)
     return layer.train() if conv.training else layer.eval()
+
+
+def _device(tensor: paddle.Tensor) -> str:
+    """Where a tensor lives, as text such as "gpu:0": Paddle 3.2 takes no general `Place`."""
+    return str(tensor.place).removeprefix("Place(").removesuffix(")")
 
 
 def static_spec(layer: nn.Layer) -> ConvSpec:
