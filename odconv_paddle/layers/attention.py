@@ -9,7 +9,8 @@ import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
-from odconv_paddle.layers.build_static import build_head, build_static_conv, build_trunk_norm
+from odconv_paddle.layers.build_static import build_pointwise, build_trunk_norm
+from odconv_paddle.layers.differentiable import flattened, softmax
 from odconv_paddle.layers.pooling import global_mean
 from odconv_paddle.layers.temperature import Tempered
 from odconv_spec import ODConvSpec
@@ -48,14 +49,15 @@ class ODConvAttention(Tempered):
         self._kernel = spec.kernel
         self._sets = () if spec.attention_sharing else (spec.kernel_num,)
         self._compete = spec.spatial_activation == "softmax"
-        self.fc = build_static_conv(spec.trunk())
+        self.fc = build_pointwise(spec.trunk())
         named = spec.trunk_norm()
         self._norm = named[0] if named else None
         if named:
             self.add_sublayer(named[0], build_trunk_norm(named[1], spec.rank))
         for name in ("channel_fc", "filter_fc", "spatial_fc", "kernel_fc"):
             present = name in spec.heads()
-            setattr(self, name, build_head(spec.head(name), spec.head_init) if present else None)
+            start = spec.head_init
+            setattr(self, name, build_pointwise(spec.head(name), start) if present else None)
 
     def forward(self, x: paddle.Tensor) -> Attentions:
         pooled = global_mean(x)  # (batch, in, *ones)
@@ -82,10 +84,10 @@ class ODConvAttention(Tempered):
             return None
         logits = self._tempered(self.spatial_fc(hidden))  # (batch, sets * taps, *ones)
         logits = logits.reshape([-1, prod(self._sets), prod(self._kernel)])
-        attention = F.softmax(logits, axis=2) if self._compete else F.sigmoid(logits)
+        attention = softmax(logits, axis=2) if self._compete else F.sigmoid(logits)
         return attention.reshape([-1, *self._sets, 1, 1, *self._kernel])
 
     def _kernels(self, hidden: paddle.Tensor) -> paddle.Tensor | None:
         if self.kernel_fc is None:
             return None
-        return F.softmax(self._tempered(self.kernel_fc(hidden).flatten(1)), axis=1)
+        return softmax(self._tempered(flattened(self.kernel_fc(hidden), 1)), axis=1)

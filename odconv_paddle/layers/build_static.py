@@ -10,6 +10,7 @@ from paddle.nn.layer.conv import _ConvNd
 
 from odconv_paddle.layers.init import kaiming_normal
 from odconv_paddle.layers.norm import NORMS, ChannelNorm
+from odconv_paddle.layers.pointwise import Pointwise
 from odconv_spec import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
 
 _CONVS: tuple[Callable[..., _ConvNd], ...] = (nn.Conv1D, nn.Conv2D, nn.Conv3D)  # by rank - 1
@@ -30,9 +31,9 @@ def build_static_conv(spec: ConvSpec, initializer: Initializer | None = None) ->
     )
 
 
-def build_head(spec: ConvSpec, head_init: str) -> _ConvNd:
-    """The 1x1 convolution that ends an attention: zeros, or Kaiming normal if "published"."""
-    return build_static_conv(spec, Constant(0.0) if head_init == "zero" else None)
+def build_pointwise(spec: ConvSpec, head_init: str = "published") -> Pointwise:
+    """A layer of an attention; what ends one starts as `head_init` says."""
+    return Pointwise(spec.in_channels, spec.out_channels, spec.rank, spec.bias, head_init)
 
 
 def build_norm(spec: NormSpec, rank: int = 2) -> nn.Layer:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import paddle
 from paddle.nn import functional as F
 
-from odconv_paddle.layers.build_static import build_head, build_static_conv
+from odconv_paddle.layers.build_static import build_pointwise
+from odconv_paddle.layers.differentiable import flattened, softmax
 from odconv_paddle.layers.pooling import global_mean
 from odconv_paddle.layers.temperature import Tempered
 from odconv_spec import DyConvSpec
@@ -17,11 +18,11 @@ class DyConvAttention(Tempered):
 
     def __init__(self, spec: DyConvSpec) -> None:
         super().__init__()
-        self.fc1 = build_static_conv(spec.fc1())
-        self.fc2 = build_head(spec.fc2(), spec.head_init)
+        self.fc1 = build_pointwise(spec.fc1())
+        self.fc2 = build_pointwise(spec.fc2(), spec.head_init)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         pooled = global_mean(x)  # (batch, in, *ones)
         hidden = F.relu(self.fc1(pooled))  # (batch, hidden, *ones)
-        logits = self._tempered(self.fc2(hidden).flatten(1))  # (batch, kernel_num)
-        return F.softmax(logits, axis=1)
+        logits = self._tempered(flattened(self.fc2(hidden), 1))  # (batch, kernel_num)
+        return softmax(logits, axis=1)

@@ -10,6 +10,7 @@ from operator import mul
 import paddle
 
 from odconv_paddle.layers.attention import Attentions
+from odconv_paddle.layers.differentiable import flattened
 from odconv_paddle.layers.per_sample import conv_per_sample, sizes_after
 from odconv_paddle.layers.scaled import scaled, times
 
@@ -94,7 +95,7 @@ def aggregate(weight: paddle.Tensor, mixing: paddle.Tensor | None) -> paddle.Ten
     """
     if mixing is None:
         return weight
-    mixed = paddle.matmul(mixing.astype(weight.dtype), weight.flatten(1))
+    mixed = paddle.matmul(mixing.astype(weight.dtype), flattened(weight, 1))
     return mixed.reshape([-1, *weight.shape[1:]])
 
 

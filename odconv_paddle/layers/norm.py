@@ -21,11 +21,15 @@ from paddle import nn
 from paddle.nn import functional as F
 from paddle.nn.layer.norm import _BatchNormBase
 
+from odconv_paddle.layers.differentiable import is_recorded
+
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
 class _TorchStatistics(_BatchNormBase):
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
         if not self.training or self._use_global_stats:
+            if is_recorded(input) and not _has_positions(input, self._channel_axis(input)):
+                return self._normalise_by_running(input)
             # By name, because to_static runs into an endless recursion at `super()`.
             return _BatchNormBase.forward(self, input)
         self._check_data_format(self._data_format)  # type: ignore[arg-type]  # mistyped in Paddle
@@ -33,6 +37,15 @@ class _TorchStatistics(_BatchNormBase):
         if _has_positions(input, self._channel_axis(input)):
             return self._normalise_maps(input)
         return self._normalise_pooled(input)
+
+    def _normalise_by_running(self, x: paddle.Tensor) -> paddle.Tensor:
+        """The formula written out, because Paddle's kernel has no second derivative here.
+
+        Maps stay with it: they would take longer, and need none in an attention.
+        """
+        shape = [-1 if axis == self._channel_axis(x) else 1 for axis in range(x.ndim)]
+        centred = x.astype(self._mean.dtype) - self._mean.reshape(shape)
+        return self._scaled(centred, self._variance, shape).astype(x.dtype)
 
     def _normalise_maps(self, x: paddle.Tensor) -> paddle.Tensor:
         """The framework's kernel, for maps of certainly more than one position."""
@@ -67,12 +80,16 @@ class _TorchStatistics(_BatchNormBase):
         centred = x - mean.reshape(shape)
         variance = paddle.where(one_value, self._variance, (centred * centred).mean(axes))
         self._track(x, mean, variance)
+        return self._scaled(centred, variance, shape).astype(dtype)
+
+    def _scaled(
+        self, centred: paddle.Tensor, variance: paddle.Tensor, shape: list[int]
+    ) -> paddle.Tensor:
         # A static graph rounds a plain number to float32.
-        epsilon = paddle.full([], self._epsilon, x.dtype)
+        epsilon = paddle.full([], self._epsilon, centred.dtype)
         y = centred * paddle.rsqrt(variance + epsilon).reshape(shape)
         y = y if self.weight is None else y * self.weight.reshape(shape)
-        y = y if self.bias is None else y + self.bias.reshape(shape)
-        return y.astype(dtype)
+        return y if self.bias is None else y + self.bias.reshape(shape)
 
     @paddle.no_grad()
     def _track(self, x: paddle.Tensor, mean: paddle.Tensor, variance: paddle.Tensor) -> None:

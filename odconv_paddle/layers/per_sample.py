@@ -15,6 +15,8 @@ from math import prod
 import paddle
 from paddle.nn import functional as F
 
+from odconv_paddle.layers.differentiable import every, is_recorded, unfolded
+
 _CONVS = (F.conv1d, F.conv2d, F.conv3d)  # by rank - 1
 
 
@@ -44,7 +46,7 @@ def conv_per_sample(
         kernels, spatial = kernels * spatial.astype(x.dtype), None
     # Pointwise kernels of each sample are faster in a product than in a convolution with groups.
     pointwise = _is_pointwise(kernels.shape[3:], stride, padding)
-    grouped = _is_known(x.shape[0]) and not pointwise
+    grouped = _is_known(x.shape[0]) and not pointwise and not _is_depthwise_of_one_channel(x)
     if spatial is None and (kernels.shape[0] == 1 or grouped):
         return _convolved(x, kernels, stride, padding, dilation, groups)
     # In the new shapes 0 keeps a size and -1 infers it.
@@ -76,6 +78,14 @@ def _is_known(batch: int) -> bool:
     return paddle.in_dynamic_mode() and batch > 0
 
 
+def _is_depthwise_of_one_channel(x: paddle.Tensor) -> bool:
+    """Whether samples as groups would be the operation that Paddle differentiates only once.
+
+    That is a depthwise convolution over two axes, on CPUs, which images of one channel then meet.
+    """
+    return x.ndim == 4 and x.shape[1] == 1 and x.shape[0] > 1 and is_recorded(x)
+
+
 def _convolved(
     x: paddle.Tensor,
     kernels: paddle.Tensor,
@@ -90,7 +100,13 @@ def _convolved(
     if kernels.shape[0] == 1:
         return conv(x, kernels[0], None, *steps, groups)
     batch, out = kernels.shape[:2]
-    y = conv(x.reshape([1, -1, *x.shape[2:]]), kernels.flatten(0, 1), None, *steps, groups * batch)
+    y = conv(
+        x.reshape([1, -1, *x.shape[2:]]),
+        kernels.reshape([batch * out, *kernels.shape[2:]]),
+        None,
+        *steps,
+        groups * batch,
+    )
     return y.reshape([batch, out, *y.shape[2:]])
 
 
@@ -119,13 +135,12 @@ def _patches(
     if _is_pointwise(kernel, stride, padding):
         return x
     if x.ndim == 4 and prod(kernel) > 1:  # the faster way, but Paddle has it for two axes only
-        (top, bottom), (left, right) = padding
-        return F.unfold(x, list(kernel), list(stride), [top, left, bottom, right], list(dilation))
+        return unfolded(x, kernel, stride, padding, dilation)
     if any(side for pair in padding for side in pair):
         # F.pad takes the last axis first.
         x = F.pad(x, [side for pair in reversed(padding) for side in pair])
     places = product(*map(_places, kernel, stride, dilation))
-    return paddle.stack([x[(slice(None), slice(None), *place)] for place in places], axis=2)
+    return paddle.stack([every(x, place) for place in places], axis=2)
 
 
 def _places(taps: int, step: int, reach: int) -> list[slice]:

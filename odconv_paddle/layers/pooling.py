@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import paddle
 
+from odconv_paddle.layers.differentiable import flattened
+
 
 def global_mean(x: paddle.Tensor, keepdim: bool = True) -> paddle.Tensor:
     """The mean over the map: (batch, channels, *map) to (batch, channels, *ones)."""
     # Over several axes at once, the gradient of Paddle's mean takes four times as long on a CPU.
-    mean = x.flatten(2).mean(2)  # (batch, channels)
+    mean = flattened(x, 2).mean(2)  # (batch, channels)
     return mean.unsqueeze(list(range(2, x.ndim))) if keepdim else mean

@@ -9,15 +9,16 @@ from paddle.nn.initializer import Constant, Initializer, XavierUniform
 
 from odconv_paddle.layers.pooling import global_mean
 from odconv_paddle.layers.temperature import at_least_float32
-from odconv_spec import CondConvSpec
+from odconv_spec import CondConvSpec, LinearSpec
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
-class Routing(nn.Linear):
+class Routing(nn.Layer):
     """Routing weights (batch, kernel_num) of maps (batch, in, *map).
 
-    A linear layer on the mean over the map, then a sigmoid. Give the weights to several `CondConv`
-    layers with router="shared" to let one router steer a block:
+    A linear layer on the mean over the map, then a sigmoid. As the layers of attentions it is no
+    `paddle.nn.Linear`, see `Pointwise`. Give the weights to several `CondConv` layers with
+    router="shared" to let one router steer a block:
 
         >>> routing = Routing(16, 8)
         >>> conv = CondConv2D(16, 32, 3, padding=1, kernel_num=8, router="shared")
@@ -42,10 +43,22 @@ class Routing(nn.Linear):
             kernel_num=kernel_num,
             head_init=head_init,
         )  # it checks the options
+        super().__init__()
+        self.spec = LinearSpec(in_channels, kernel_num)
+        self.head_init = head_init
         start: Initializer = Constant(0.0) if head_init == "zero" else XavierUniform()
+        # Attributes, which a global initializer leaves alone.
+        self.weight = self.create_parameter(
+            [in_channels, kernel_num],
+            attr=ParamAttr(initializer=start),
+        )
         zeros = ParamAttr(initializer=Constant(0.0))
-        super().__init__(in_channels, kernel_num, ParamAttr(initializer=start), zeros)
+        self.bias = self.create_parameter([kernel_num], attr=zeros, is_bias=True)
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
         pooled = global_mean(input, keepdim=False)  # (batch, in)
         return F.sigmoid(at_least_float32(F.linear(pooled, self.weight, self.bias)))
+
+    def extra_repr(self) -> str:
+        spec = self.spec
+        return f"{spec.in_channels}, {spec.out_channels}, head_init={self.head_init!r}"

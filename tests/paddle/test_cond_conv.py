@@ -60,9 +60,10 @@ def test_routing_is_a_sigmoid_of_a_linear_layer_and_knows_no_temperature():
     np.testing.assert_array_equal(layer(x), before)
 
 
-def test_routing_is_a_linear_layer_of_paddle():
+def test_routing_is_stored_as_a_linear_layer_of_paddle():
     routing = CondConv2D(6, 5, 3, kernel_num=4).routing
-    assert isinstance(routing, nn.Linear)
+    assert list(routing.state_dict()) == list(nn.Linear(6, 4).state_dict())
+    assert not isinstance(routing, nn.Linear)
     assert routing.weight.shape == [6, 4]  # (in, out)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from odconv_spec import BackboneSpec, ConvSpec, Role
+from odconv_spec import BackboneSpec, ConvSpec, LinearSpec, Role
 from weights_converter.dtypes import Array
 from weights_converter.layouts import PADDLE
 from weights_converter.naming import CONV, LAYER_NORM, LINEAR, NORM
@@ -41,6 +41,8 @@ def _roles(layer: nn.Layer) -> Mapping[str, Role]:
     spec = getattr(layer, "spec", None)
     if isinstance(spec, ConvSpec) and hasattr(layer, "weight"):
         return {p.name: p.role for p in spec.own_parameters()}
+    if isinstance(spec, LinearSpec):  # a router
+        return {p.name: p.role for p in spec.parameters()}
     if isinstance(layer, (nn.Conv1D, nn.Conv2D, nn.Conv3D)):
         roles: tuple[Role, ...] = CONV
     elif isinstance(layer, (nn.BatchNorm1D, nn.BatchNorm2D, nn.BatchNorm3D)):

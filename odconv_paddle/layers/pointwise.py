@@ -1,0 +1,76 @@
+"""The layers of attentions: 1x1 convolutions that are none of the framework's."""
+
+from __future__ import annotations
+
+import paddle
+from paddle import ParamAttr, nn
+from paddle.nn import functional as F
+from paddle.nn.initializer import Constant, Initializer
+
+from odconv_paddle.layers.init import kaiming_normal
+from odconv_spec import ConvSpec
+from odconv_spec.dynamic import HEAD_INITS
+from odconv_spec.geometry import one_of
+
+_CONVS = (F.conv1d, F.conv2d, F.conv3d)  # by rank - 1
+
+
+@paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
+class Pointwise(nn.Layer):
+    """A 1x1 convolution: (batch, in, *map) to (batch, out, *map).
+
+    It stores what `paddle.nn.Conv2D` stores and is none, nor a `paddle.nn.Linear`: code that goes
+    over a network's convolutions to start, adapt, prune or quantise them shall not take an
+    attention for one. Its start is what dynamic convolutions train from.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        rank: number of axes of the map.
+        bias: adds a learnt offset.
+        head_init: "published" starts at Kaiming normal over the fan-out, "zero" at zero.
+
+    Raises:
+        ValueError: an option is out of range.
+
+    Example:
+        >>> Pointwise(16, 4)(paddle.rand([2, 16, 1, 1])).shape
+        [2, 4, 1, 1]
+    """
+
+    bias: paddle.Tensor | None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        rank: int = 2,
+        bias: bool = True,
+        head_init: str = "published",
+    ) -> None:
+        # Paddle names parameters by their layer's class, and optimisers their states by those
+        # names: under the name of a convolution, states that were saved before there was this class
+        # still fit, and the convolutions of the network are counted as they were.
+        super().__init__(f"conv{rank}d")
+        self.spec = spec = ConvSpec(
+            in_channels=in_channels, out_channels=out_channels, kernel_size=1, bias=bias, rank=rank
+        )
+        self.head_init = one_of("head_init", head_init, HEAD_INITS)
+        self._rank = rank  # plain, because to_static cannot read a dataclass
+        published = head_init == "published"
+        start: Initializer = kaiming_normal(spec) if published else Constant(0.0)
+        # Attributes, which a global initializer leaves alone.
+        self.weight = self.create_parameter(
+            list(spec.kernel_shape),  # (out, in, *ones)
+            attr=ParamAttr(initializer=start),
+        )
+        zeros = ParamAttr(initializer=Constant(0.0)) if bias else False
+        self.bias = self.create_parameter([out_channels], attr=zeros, is_bias=True)
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return _CONVS[self._rank - 1](x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        spec = self.spec
+        shown = f"{spec.in_channels}, {spec.out_channels}, rank={spec.rank}"
+        return f"{shown}, bias={spec.bias}, head_init={self.head_init!r}"
