@@ -10,6 +10,7 @@ import paddle
 from paddle import nn
 from paddle.nn.initializer import Constant
 
+from odconv_paddle.layers.attributes import ConvAttributes
 from odconv_paddle.layers.from_static import layer_from_static
 from odconv_paddle.layers.init import kaiming_normal
 from odconv_paddle.layers.padding import as_spec_padding
@@ -25,8 +26,11 @@ FORMATS = (("NCL", "NLC"), ("NCHW", "NHWC"), ("NCDHW", "NDHWC"))  # by rank - 1
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
-class DynamicConv(nn.Layer):
-    """A bank of kernels and a bias, with the geometry of a convolution of `paddle.nn`."""
+class DynamicConv(ConvAttributes, nn.Layer):
+    """A bank of kernels and a bias, with the geometry of a convolution of `paddle.nn`.
+
+    It has that layer's attributes, too; see `ConvAttributes`.
+    """
 
     spec_type: ClassVar[type[DynamicConvSpec]]
     rank: ClassVar[int]
@@ -50,8 +54,8 @@ class DynamicConv(nn.Layer):
     ) -> None:
         super().__init__()
         _check_paddle_options(padding_mode, weight_attr)
-        self._data_format = _checked_format(data_format, self.rank)
-        self._channels_last = not self._data_format.startswith("NC")
+        self._format = _checked_format(data_format, self.rank)
+        self._channels_last = not self._format.startswith("NC")
         self.spec = spec = self.spec_type(
             in_channels=in_channels,
             out_channels=out_channels,
@@ -65,7 +69,7 @@ class DynamicConv(nn.Layer):
             **options,
         )
         # Plain values, because to_static cannot read a dataclass's properties.
-        self._in_channels = spec.in_channels
+        self._width = spec.in_channels
         self._geometry = (spec.strides, spec.pads, spec.dilations, spec.groups)
         self.weight = self.create_parameter(
             list(spec.bank_shape),  # (kernel_num, out, in // groups, *kernel)
@@ -113,15 +117,15 @@ class DynamicConv(nn.Layer):
             value = getattr(spec, field.name)
             if field.name not in _SHOWN and value != field.default:
                 shown += f", {field.name}={value!r}"
-        return f"{shown}, data_format={self._data_format}"
+        return f"{shown}, data_format={self._format}"
 
     def _channels_first(self, x: paddle.Tensor) -> paddle.Tensor:
         """The input as (batch, in, *map). Raises ValueError if it has another shape."""
         channels = x.shape[-1 if self._channels_last else 1] if x.ndim == self.rank + 2 else None
-        if channels not in (self._in_channels, -1):  # -1 is not yet known
+        if channels not in (self._width, -1):  # -1 is not yet known
             raise ValueError(
-                f"x: expected {self.rank + 2} axes ({self._data_format}) and "
-                f"{self._in_channels} channels, received the shape {list(x.shape)}"
+                f"x: expected {self.rank + 2} axes ({self._format}) and "
+                f"{self._width} channels, received the shape {list(x.shape)}"
             )
         if not self._channels_last:
             return x
