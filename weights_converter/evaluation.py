@@ -138,7 +138,7 @@ def evaluate(
         source = open_validation(data)
         check_classes(source, spec)
     runtime = import_module(f"odconv_{framework}.train.evaluation")
-    network = import_module(f"odconv_{framework}.models").build_model(spec)
+    network = import_module(f"odconv_{framework}.models.factory").build_model(spec)
     load_into(network, path, key=key, ignore=ignore, cast=True)
     settings = {"batch_size": batch_size, "image_size": image_size, "workers": workers}
     with _data_of_the_user():  # an image may prove to be damaged when its turn comes
