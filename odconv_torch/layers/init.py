@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod, sqrt
+
 import torch
 from torch import nn
 
@@ -16,8 +18,12 @@ def kaiming_normal_(kernel: torch.Tensor) -> None:
 
 def kaiming_normal_experts_(kernels: torch.Tensor) -> None:
     """The same for each kernel of a bank: the bank as a whole would give a wrong fan."""
-    for kernel in kernels:
-        kaiming_normal_(kernel)
+    if type(kernels) in (torch.Tensor, nn.Parameter):
+        for kernel in kernels:
+            kaiming_normal_(kernel)
+    else:  # of `fully_shard`, say, whose processes have some of the kernels each
+        fan_out = kernels.shape[1] * prod(kernels.shape[3:])
+        nn.init.normal_(kernels, std=nn.init.calculate_gain("relu") / sqrt(fan_out))
 
 
 def start_(kernel: torch.Tensor, head_init: str) -> None:

@@ -1,4 +1,4 @@
-"""What people wrap around a network while it trains: averages, checkpointing, compilers, pruning."""
+"""What people put around a network: averages, checkpointing, traces, compilers, pruning."""
 
 from __future__ import annotations
 
