@@ -39,6 +39,7 @@ from weights_converter.tensor import Checkpoint, Tensor
 
 Target = BackboneSpec | Manifest
 Model = str | Path | Target | None
+_LEAVE_OUT = "leave out what is no part of the model, such as by --ignore 'criterion.*'"
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,12 @@ def _tensors_of(
         explained = isinstance(spec, BackboneSpec) and contradiction(
             spec, canonical_shapes(checkpoint), legible(checkpoint.path.name)
         )
-        if not explained:
-            raise
-        raise explained from error
+        if explained:
+            raise explained from error
+        stored = {LAYOUTS[checkpoint.layout].stored_name(p) for p in parameters}
+        if checkpoint.tensors.keys() > stored:
+            raise MismatchError(str(error), help=_LEAVE_OUT) from error
+        raise
 
 
 def resolve_spec(checkpoint: Checkpoint, model: Model, stages: Stages | None) -> Target:

@@ -95,3 +95,11 @@ def test_patterns_tell_capitals_apart(tmp_path):
     arrays = arrays_of(SPEC) | {"Loss": np.float32([1])}
     with pytest.raises(UsageError):
         open_model(write(tmp_path / "x.pth", arrays), SPEC, ignore="loss")
+
+
+def test_the_advice_where_all_arrays_of_the_model_are_there(tmp_path):
+    path = write(tmp_path / "x.pth", arrays_of(SPEC) | LOSS)
+    with pytest.raises(MismatchError, match=r"2 unexpected in x\.pth") as error:
+        open_model(path)
+    assert error.value.help.endswith("such as by --ignore 'criterion.*'")
+    assert open_model(path, ignore="criterion.*").spec == SPEC
