@@ -10,7 +10,6 @@ from torch import nn
 from odconv_spec import ODConvSpec
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.build_static import build_norm, build_pointwise, draw_as_convs
-from odconv_torch.layers.leaf import leaf
 from odconv_torch.layers.pointwise import Pointwise, side_by_side
 from odconv_torch.layers.pooling import global_mean
 from odconv_torch.layers.temperature import Tempered, softmax
@@ -55,7 +54,6 @@ class ODConvAttention(Tempered):
         self._widths = [spec.head(name).out_channels for name in self._present]
         self._shapes = _shapes(spec)
 
-    @leaf
     def forward(self, x: torch.Tensor) -> Attentions:
         heads = [getattr(self, name) for name in self._present]
         # (batch, their channels)

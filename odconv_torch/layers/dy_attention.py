@@ -6,7 +6,6 @@ import torch
 
 from odconv_spec import DyConvSpec
 from odconv_torch.layers.build_static import build_pointwise, draw_as_convs
-from odconv_torch.layers.leaf import leaf
 from odconv_torch.layers.pooling import global_mean
 from odconv_torch.layers.temperature import Tempered, softmax
 
@@ -26,7 +25,6 @@ class DyConvAttention(Tempered):
         self.fc1 = build_pointwise(spec.fc1(), "published", device, dtype)
         self.fc2 = build_pointwise(spec.fc2(), spec.head_init, device, dtype)
 
-    @leaf
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The weight of each kernel for each sample, (batch, kernel_num); a sample's add up to one.
 

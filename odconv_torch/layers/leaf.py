@@ -8,12 +8,12 @@ own, or, as here, put the call into the graph themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
 from torch import nn
-from torch.fx import Proxy, Tracer
+from torch.fx import Proxy
 
 Forward = TypeVar("Forward", bound=Callable[..., Any])
 
@@ -27,24 +27,17 @@ def leaf(forward: Forward) -> Forward:
 
     @wraps(forward)
     def run(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        tracer = _tracer(args) or _tracer(kwargs.values())
-        if tracer is None:
-            return forward(self, *args, **kwargs)
-        return tracer.create_proxy("call_module", _path(tracer, self), args, kwargs)
+        for value in (*args, *kwargs.values()) if kwargs else args:
+            if isinstance(value, Proxy):
+                path = _path(value.tracer, self)
+                return value.tracer.create_proxy("call_module", path, args, kwargs)
+        return forward(self, *args, **kwargs)
 
     return run  # type: ignore[return-value]  # it takes the same arguments
 
 
-def _tracer(values: Iterable[Any]) -> Tracer | None:
-    """Who traces, if one of the arguments is a placeholder of a tracer."""
-    for value in values:
-        if isinstance(value, Proxy):
-            return value.tracer  # type: ignore[return-value]  # those of modules are Tracers
-    return None
-
-
-def _path(tracer: Tracer, module: nn.Module) -> str:
-    path = tracer.path_of_module(module)
+def _path(tracer: Any, module: nn.Module) -> str:
+    path: str = tracer.path_of_module(module)
     if not path:
         name = type(module).__name__
         raise ValueError(

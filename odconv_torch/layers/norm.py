@@ -46,7 +46,6 @@ class BatchNorm3d(_OneValue, nn.BatchNorm3d):
 class LayerNorm(nn.LayerNorm):
     """`torch.nn.LayerNorm` of each sample over its channels: (batch, channels, *ones)."""
 
-    @leaf
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         # Autocast gives half precision beside weights of float32.
         channels = input.flatten(1).to(self.weight.dtype)  # (batch, channels)

@@ -14,7 +14,6 @@ from torch.nn.modules import module as torch_module
 
 from odconv_spec import ConvSpec
 from odconv_torch.layers.init import start_
-from odconv_torch.layers.leaf import leaf
 
 
 class Pointwise(nn.Module):
@@ -68,7 +67,6 @@ class Pointwise(nn.Module):
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
-    @leaf
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         y = F.linear(input.flatten(1), self.weight.flatten(1), self.bias)
         return y.reshape(*y.shape, *(1,) * (input.dim() - 2))
@@ -88,7 +86,7 @@ def side_by_side(layers: Sequence[Pointwise], x: torch.Tensor) -> torch.Tensor:
 
     One product, unless somebody watches or has replaced one of the layers: then each is called.
     """
-    if not all(map(_is_plain, layers)):
+    if any(_HOOKS_OF_ALL_MODULES) or not all(map(_is_plain, layers)):
         return torch.cat([layer(x).flatten(1) for layer in layers], dim=1)
     weight = torch.cat([layer.weight for layer in layers]).flatten(1)  # (sum, in)
     bias = torch.cat([layer.bias for layer in layers if layer.bias is not None])
@@ -96,11 +94,9 @@ def side_by_side(layers: Sequence[Pointwise], x: torch.Tensor) -> torch.Tensor:
 
 
 def _is_plain(layer: nn.Module) -> bool:
-    """Whether calling the layer is no more than its product, as torch's own fast paths ask."""
-    return type(layer) is Pointwise and "forward" not in vars(layer) and not _is_watched(layer)
-
-
-def _is_watched(layer: nn.Module) -> bool:
-    """Whether hooks see the layer: its own, or those of all modules."""
+    """Whether calling the layer is no more than its product: no hook sees it, its class is ours."""
     own = vars(layer)
-    return any(own.get(name) for name in _HOOKS) or any(_HOOKS_OF_ALL_MODULES)
+    for name in _HOOKS:
+        if own.get(name):
+            return False
+    return type(layer) is Pointwise and "forward" not in own

@@ -45,7 +45,8 @@ class Tempered(nn.Module):
 
     def _tempered(self, logits: torch.Tensor) -> torch.Tensor:
         """`logits` over the temperature, which is 1 where others moved it to the meta device."""
-        return logits if _is_meta(self.temperature) else logits / self.temperature
+        temperature = self.temperature
+        return logits if temperature.is_meta else logits / temperature
 
     def _apply(self: Module, fn: Callable[..., torch.Tensor], recurse: bool = True) -> Module:
         """What `to`, `half` and `to_empty` do, without losing the value."""

@@ -13,7 +13,7 @@ from torch.ao.quantization import get_default_qconfig_mapping
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
 from odconv_torch import CondConv2d, Routing, create_model, list_models, set_temperature
-from odconv_torch.layers import BatchNorm2d, DynamicConv, LayerNorm, Pointwise
+from odconv_torch.layers import BatchNorm2d, DynamicConv
 
 SMALL = {
     "resnet": {"stages": [[8, 1], [12, 1]], "stem_channels": 6},
@@ -128,23 +128,12 @@ def test_a_shared_router_and_arguments_by_name():
     assert torch.equal(traced(x), block(x))
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        BatchNorm2d(4),
-        LayerNorm(4),
-        Pointwise(4, 3),
-        Routing(4, 3),
-        LAYERS["od"][1](4, 6, 3).attention,
-        LAYERS["dy"][1](4, 6, 3).attention,
-    ],
-    ids=lambda module: type(module).__name__,
-)
+@pytest.mark.parametrize("module", [BatchNorm2d(4), Routing(4, 3)], ids=str)
 def test_parts_are_leaves_too(module):
     traced = fx.symbolic_trace(nn.Sequential(module.eval()))
     assert leaves(traced) == [module]
     x = torch.randn(2, 4, 1, 1)
-    torch.testing.assert_close(traced(x), module(x), rtol=0, atol=0)
+    assert torch.equal(traced(x), module(x))
 
 
 def test_a_layer_alone():
