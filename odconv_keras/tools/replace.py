@@ -11,7 +11,8 @@ import keras
 from odconv_keras.layers import DynamicConv
 from odconv_keras.layers.build import DYNAMIC
 from odconv_keras.layers.data_format import shape_of_any_size
-from odconv_keras.layers.from_static import PLAIN, copy_function, layer_like, refusal, static_spec
+from odconv_keras.layers.from_static import PLAIN, copy_function, layer_like, static_spec
+from odconv_keras.tools.obstacles import Obstacles, freeze
 from odconv_keras.tools.sublayers import Exchange, sublayers
 from odconv_spec import ConvSpec
 from odconv_spec.choice import KINDS
@@ -19,13 +20,16 @@ from odconv_spec.choice import KINDS
 Where = Callable[[str, keras.layers.Layer], bool]
 Found = Sequence[tuple[str, keras.layers.Layer]]
 
+_TRANSPOSED = (
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
 _CONVS = (
     *PLAIN,
     keras.layers.SeparableConv1D,
     keras.layers.SeparableConv2D,
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
+    *_TRANSPOSED,
 )
 _NOISE = 0.1  # as in `from_static`
 _SHOWN = 8  # paths in an error message
@@ -46,7 +50,8 @@ class Replacement(NamedTuple):
 class Replaced(NamedTuple):
     """A model and what `replace_convs` exchanged in it; as text, a table.
 
-    `skipped` has the path of each convolution that was chosen but cannot be replaced, and why.
+    `skipped` has the path of each convolution that was chosen but is left as it is, and why: one
+    that does not train, computes in its own way, or is known to something that would lose it.
     """
 
     model: keras.layers.Layer
@@ -67,6 +72,7 @@ def replace_convs(
     kind: str,
     where: Where | None = None,
     keep_function: bool = True,
+    frozen: bool = False,
     **options: Any,
 ) -> Replaced:
     """A copy of a model with dynamic convolutions in the place of static ones.
@@ -74,7 +80,8 @@ def replace_convs(
     Each new layer has the geometry, bias, activation, name and dtype of the one it replaces, and
     computes the same function until it is trained, see `from_static` of the layers. `Conv1D`,
     `Conv2D`, `Conv3D` and depthwise convolutions are replaced; those inside dynamic convolutions
-    are left alone. `model` stays as it is.
+    are left alone. `model` stays as it is. Code of yours that reads `conv.kernel` sees a bank of
+    kernels, one axis more.
 
     Functional and sequential models can be saved and loaded as before. A model or layer of a class
     of its own is made again from its config and must make its layers in `__init__`; its config
@@ -84,8 +91,10 @@ def replace_convs(
         model: a built model or layer. Of a lone convolution the result has the new layer.
         kind: "od", "dy" or "cond".
         where: called with the path and the convolution, says whether to replace it. By default all
-            but the first, which the papers keep static.
+            but the first, frozen or not, which the papers keep static.
         keep_function: False gives fresh random kernels instead.
+        frozen: True also replaces convolutions whose kernel does not train. What takes their place
+            does not train either, until you say so.
         **options: of the layers, such as `kernel_num`.
 
     Raises:
@@ -102,10 +111,11 @@ def replace_convs(
         raise ValueError(f"model: expected a built one, received {model.name!r}, which is not")
     if keep_function:
         options = {"head_init": "zero", **options}
+    obstacles = Obstacles(model, frozen)
     skipped: list[tuple[str, str]] = []
     made: list[tuple[str, Any, DynamicConv]] = []
     for path, conv in _chosen(model, where):
-        if reason := refusal(conv):
+        if reason := obstacles.of(conv):
             skipped.append((path, reason))
         else:
             layer = layer_like(DYNAMIC[KINDS[kind]][conv.rank - 1], conv, options)
@@ -118,6 +128,8 @@ def replace_convs(
             skipped.append((path, _MADE_IN_BUILD))
             continue
         _build(layer, static_spec(conv))
+        if not (conv.trainable and conv.kernel.trainable):
+            freeze(layer)
         if keep_function:
             copy_function(layer, conv, _NOISE)
         changes.append(Replacement(path, static_spec(conv), layer.spec))
@@ -141,12 +153,18 @@ def _chosen(model: keras.layers.Layer, where: Where | None) -> Found:
         first.setdefault(id(conv), (path, conv))
     found = list(first.values())
     if where is None:
-        chosen = found if isinstance(model, _CONVS) else found[1:]
+        chosen = found if isinstance(model, _CONVS) else _without_first(found)
     else:
         chosen = [(path, conv) for path, conv in found if where(path, conv)]
     if not chosen:
         raise ValueError(f"where: expected to choose a static convolution of {_some(found)}")
     return chosen
+
+
+def _without_first(found: Found) -> Found:
+    """Transposed convolutions are none that the papers mean."""
+    first = next((conv for _, conv in found if not isinstance(conv, _TRANSPOSED)), None)
+    return [(path, conv) for path, conv in found if conv is not first]
 
 
 def _some(found: Found) -> str:

@@ -12,11 +12,13 @@ from paddle.nn.layer.conv import _ConvNd
 
 from odconv_paddle.layers import DYNAMIC, DynamicConv
 from odconv_paddle.layers.from_static import layer_like, static_spec
+from odconv_paddle.tools.obstacles import Obstacles, freeze_like
 from odconv_spec import ConvSpec
 from odconv_spec.choice import KINDS
 
 Where = Callable[[str, nn.Layer], bool]
 
+_TRANSPOSED = (nn.Conv1DTranspose, nn.Conv2DTranspose, nn.Conv3DTranspose)
 _SHOWN = 8  # paths in an error message
 
 
@@ -31,7 +33,8 @@ class Replacement(NamedTuple):
 class Replaced(NamedTuple):
     """A network and what `replace_convs` did to it; as text, a table.
 
-    `skipped` has the path of each convolution that was chosen but cannot be replaced, and why.
+    `skipped` has the path of each convolution that was chosen but is left as it is, and why: one
+    that does not train, computes in its own way, or is known to something that would lose it.
     """
 
     model: nn.Layer
@@ -61,6 +64,7 @@ def replace_convs(
     kind: str,
     where: Where | None = None,
     keep_function: bool = True,
+    frozen: bool = False,
     **options: Any,
 ) -> Replaced:
     """Replaces static convolutions of any network by dynamic ones, in place.
@@ -68,14 +72,17 @@ def replace_convs(
     Each new layer has the geometry, bias, dtype, device and mode of the one it replaces, and
     computes the same function until it is trained, see `from_static` of the layers. A convolution
     that is used in several places stays one layer, and those inside dynamic convolutions are left
-    alone. Make the optimiser afterwards, because the parameters are new.
+    alone. Make the optimiser and DataParallel afterwards, because the parameters are new; code of
+    yours that reads `conv.weight` sees a bank of kernels, one axis more.
 
     Args:
         model: the network. Of a lone convolution the result has the new layer.
         kind: "od", "dy" or "cond".
         where: called with the path and the convolution, says whether to replace it. By default all
-            but the first, which the papers keep static.
+            but the first, frozen or not, which the papers keep static.
         keep_function: False gives fresh random kernels instead.
+        frozen: True also replaces convolutions whose weight does not train. What takes their place
+            does not train either, until you say so.
         **options: of the layers, such as `kernel_num`.
 
     Raises:
@@ -88,15 +95,16 @@ def replace_convs(
     """
     _check_options(kind, options)
     places = tuple(_places(model))
+    obstacles = Obstacles(model, frozen)
     layers: dict[nn.Layer, DynamicConv] = {}
     changes, skipped = [], []
     for path, conv in _chosen(places, where):
-        try:
-            before = static_spec(conv)
-        except ValueError as error:
-            skipped.append((path, str(error)))
+        if reason := obstacles.of(conv):
+            skipped.append((path, reason))
             continue
+        before = static_spec(conv)
         layers[conv] = layer = _dynamic(conv, before.rank, kind, keep_function, options)
+        freeze_like(layer, conv)
         changes.append(Replacement(path, before, layer.spec))
     for place in places:  # now that nothing can fail any more
         if place.owner is not None and place.conv in layers:
@@ -140,10 +148,17 @@ def _chosen(places: Sequence[_Place], where: Where | None) -> list[tuple[str, _C
     if where is not None:
         chosen = [(path, conv) for path, conv in found if where(path, conv)]
     else:
-        chosen = found if "" in paths.values() else found[1:]  # a lone one is not kept static
+        # A lone one is not kept static.
+        chosen = found if "" in paths.values() else _without_first(found)
     if not chosen:
         raise ValueError(f"where: expected to choose a static convolution of {_some(found)}")
     return chosen
+
+
+def _without_first(found: Sequence[tuple[str, _ConvNd]]) -> list[tuple[str, _ConvNd]]:
+    """Transposed convolutions are none that the papers mean."""
+    first = next((conv for _, conv in found if not isinstance(conv, _TRANSPOSED)), None)
+    return [(path, conv) for path, conv in found if conv is not first]
 
 
 def _some(found: Sequence[tuple[str, _ConvNd]]) -> str:

@@ -15,6 +15,7 @@ from odconv_spec.choice import KINDS
 from odconv_torch.layers import DynamicConv
 from odconv_torch.layers.build import DYNAMIC
 from odconv_torch.layers.from_static import like_static, plain_conv, static_spec
+from odconv_torch.tools.obstacles import Obstacles, freeze_like
 
 Where = Callable[[str, nn.Module], bool]
 Found = Sequence[tuple[str, _ConvNd]]
@@ -33,7 +34,8 @@ class Replacement(NamedTuple):
 class Replaced(NamedTuple):
     """A network and what `replace_convs` did to it; as text, a table.
 
-    `skipped` has the path of each convolution that was chosen but cannot be replaced, and why.
+    `skipped` has the path of each convolution that was chosen but is left as it is, and why: one
+    that does not train, computes in its own way, or is known to something that would lose it.
     """
 
     model: nn.Module
@@ -54,6 +56,7 @@ def replace_convs(
     kind: str,
     where: Where | None = None,
     keep_function: bool = True,
+    frozen: bool = False,
     **options: Any,
 ) -> Replaced:
     """Replaces static convolutions of any network by dynamic ones, in place.
@@ -61,14 +64,17 @@ def replace_convs(
     Each new layer has the geometry, bias, dtype and device of the one it replaces, and computes the
     same function until it is trained, see `from_static` of the layers. A convolution that is used
     in several places stays one layer, and those inside dynamic convolutions are left alone. Make
-    the optimiser afterwards, because the parameters are new.
+    the optimiser and wrappers such as DistributedDataParallel afterwards, because the parameters
+    are new; code of yours that reads `conv.weight` sees a bank of kernels, one axis more.
 
     Args:
         model: the network. Of a lone convolution the result has the new layer.
         kind: "od", "dy" or "cond".
         where: called with the path and the convolution, says whether to replace it. By default all
-            but the first, which the papers keep static.
+            but the first, frozen or not, which the papers keep static.
         keep_function: False gives fresh random kernels instead.
+        frozen: True also replaces convolutions whose weight does not train. What takes their place
+            does not train either, until you say so.
         **options: of the layers, such as `kernel_num`.
 
     Raises:
@@ -79,16 +85,18 @@ def replace_convs(
         >>> print(replace_convs(model, "dy", lambda path, conv: "layer4" in path))
     """
     _check_options(kind, options)
-    obstacles: list[tuple[str, str]] = []
+    obstacles = Obstacles(model, frozen, keep_function)
+    skipped: list[tuple[str, str]] = []
     changes: list[Replacement] = []
     layers: dict[nn.Module, DynamicConv] = {}
     for path, conv in _chosen(model, where):
-        if obstacle := _obstacle(conv):
-            obstacles.append((path, obstacle))
+        if reason := obstacles.of(conv):
+            skipped.append((path, reason))
             continue
         layers[conv] = layer = _dynamic(plain_conv(conv), kind, keep_function, options)
+        freeze_like(layer, plain_conv(conv))
         changes.append(Replacement(path, static_spec(plain_conv(conv)), layer.spec))
-    return Replaced(_exchange(model, layers), tuple(changes), tuple(obstacles))
+    return Replaced(_exchange(model, layers), tuple(changes), tuple(skipped))
 
 
 def _check_options(kind: str, options: Mapping[str, Any]) -> None:
@@ -109,12 +117,18 @@ def _chosen(model: nn.Module, where: Where | None) -> Found:
         first.setdefault(conv, path)
     found = [(path, conv) for conv, path in first.items()]
     if where is None:
-        chosen = found if isinstance(model, _ConvNd) else found[1:]
+        chosen = found if isinstance(model, _ConvNd) else _without_first(found)
     else:
         chosen = [(path, conv) for path, conv in found if where(path, conv)]
     if not chosen:
         raise ValueError(f"where: expected to choose a static convolution of {_some(found)}")
     return chosen
+
+
+def _without_first(found: Found) -> Found:
+    """Transposed convolutions are none that the papers mean."""
+    first = next((conv for _, conv in found if not conv.transposed), None)
+    return [(path, conv) for path, conv in found if conv is not first]
 
 
 def _some(found: Found) -> str:
@@ -130,15 +144,6 @@ def _static_convs(module: nn.Module, path: str = "") -> Iterator[tuple[str, _Con
     elif not isinstance(module, DynamicConv):
         for name, child in module.named_children():
             yield from _static_convs(child, f"{path}.{name}" if path else name)
-
-
-def _obstacle(conv: nn.Module) -> str | None:
-    """Why no dynamic convolution can stand for this one, if so."""
-    try:
-        plain_conv(conv)
-    except ValueError as error:
-        return str(error)
-    return None
 
 
 def _dynamic(
