@@ -11,6 +11,7 @@ from odconv_keras.layers.dynamic import DynamicConv
 from odconv_keras.layers.functional import mixed_conv, od_conv
 from odconv_keras.layers.norm import BatchNormalization, LayerNormalization
 from odconv_keras.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
+from odconv_keras.layers.pointwise import Pointwise
 from odconv_keras.layers.routing import Routing
 from odconv_keras.layers.static_conv import StaticConv1D, StaticConv2D, StaticConv3D
 from odconv_keras.layers.temperature import set_temperature
@@ -32,6 +33,7 @@ __all__ = [
     "ODConv2D",
     "ODConv3D",
     "ODConvAttention",
+    "Pointwise",
     "Routing",
     "StaticConv1D",
     "StaticConv2D",

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from odconv_keras.layers.build_static import build_norm, build_static_conv, head_initializer
+from odconv_keras.layers.build_static import build_norm
+from odconv_keras.layers.pointwise import Pointwise
 from odconv_keras.layers.pooling import global_mean
 from odconv_keras.layers.precision import softmax
 from odconv_keras.layers.spec_config import spec_from_config, spec_to_config
@@ -57,17 +58,14 @@ class ODConvAttention(Tempered):
         spec, policy = self.spec, self.dtype_policy
         ones = (1,) * spec.rank  # the pooled map
         hidden = (None, *ones, spec.attention_channels)
-        self.fc = build_static_conv(spec.trunk(), name="fc", dtype=policy)
+        self.fc = Pointwise(spec.trunk(), name="fc", dtype=policy)
         self.fc.build((None, *ones, spec.in_channels))
         if named := spec.trunk_norm():
             norm = build_norm(named[1], name=named[0], dtype=policy)
             norm.build(hidden)
             setattr(self, named[0], norm)
-        start = head_initializer(spec.head_init)
         for name in spec.heads():
-            head = build_static_conv(
-                spec.head(name), kernel_initializer=start, name=name, dtype=policy
-            )
+            head = Pointwise(spec.head(name), spec.head_init, name=name, dtype=policy)
             head.build(hidden)
             setattr(self, name, head)
 

@@ -16,10 +16,8 @@ from odconv_spec import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
 _CONVS = (StaticConv1D, StaticConv2D, StaticConv3D)  # by rank - 1
 
 
-def build_static_conv(
-    spec: ConvSpec, *, kernel_initializer: Any = None, **options: Any
-) -> keras.layers.Layer:
-    """A convolution with padding by number and, unless told otherwise, Kaiming normal start.
+def build_static_conv(spec: ConvSpec, **options: Any) -> keras.layers.Layer:
+    """A convolution with padding by number and Kaiming normal start.
 
     `options` are those of every Keras layer, such as `name` and `dtype`.
     """
@@ -32,7 +30,7 @@ def build_static_conv(
         dilation_rate=spec.dilations,
         groups=spec.groups,
         use_bias=spec.bias,
-        kernel_initializer=kernel_initializer or kaiming_normal(),
+        kernel_initializer=kaiming_normal(),
         **options,
     )
 
@@ -56,8 +54,3 @@ def build_routing(spec: LinearSpec, head_init: str, **options: Any) -> Routing:
     return Routing(
         spec.out_channels, kernel_initializer=start, data_format="channels_last", **options
     )
-
-
-def head_initializer(head_init: str) -> Any:
-    """The start of the 1x1 convolutions that give attention logits; None is Kaiming normal."""
-    return "zeros" if head_init == "zero" else None

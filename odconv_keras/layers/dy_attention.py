@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from odconv_keras.layers.build_static import build_static_conv, head_initializer
+from odconv_keras.layers.pointwise import Pointwise
 from odconv_keras.layers.pooling import global_mean
 from odconv_keras.layers.precision import softmax
 from odconv_keras.layers.spec_config import spec_from_config, spec_to_config
@@ -31,14 +31,9 @@ class DyConvAttention(Tempered):
         self.add_temperature()
         spec, policy = self.spec, self.dtype_policy
         ones = (1,) * spec.rank  # the pooled map
-        self.fc1 = build_static_conv(spec.fc1(), name="fc1", dtype=policy)
+        self.fc1 = Pointwise(spec.fc1(), name="fc1", dtype=policy)
         self.fc1.build((None, *ones, spec.in_channels))
-        self.fc2 = build_static_conv(
-            spec.fc2(),
-            kernel_initializer=head_initializer(spec.head_init),
-            name="fc2",
-            dtype=policy,
-        )
+        self.fc2 = Pointwise(spec.fc2(), spec.head_init, name="fc2", dtype=policy)
         self.fc2.build((None, *ones, spec.attention_channels))
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:

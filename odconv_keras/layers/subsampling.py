@@ -56,9 +56,9 @@ def _blocks(x: Any, window: Window) -> Any:
     padded = [size + before + after for size, (before, after) in zip(sizes, pairs, strict=True)]
     seen = [(size - 1) // step + 1 for size, step in zip(padded, strides, strict=True)]
     rests = [n * s - size for n, s, size in zip(seen, strides, padded, strict=True)]
-    pairs = [(before, after + rest) for (before, after), rest in zip(pairs, rests, strict=True)]
-    if not all(isinstance(n, int) and n == 0 for pair in pairs for n in pair):
-        x = ops.pad(x, ((0, 0), *pairs, (0, 0)))  # (batch, *n * s, channels)
+    ends = [(before, after + rest) for (before, after), rest in zip(pairs, rests, strict=True)]
+    if not all(isinstance(n, int) and n == 0 for pair in ends for n in pair):
+        x = ops.pad(x, ((0, 0), *ends, (0, 0)))  # (batch, *n * s, channels)
     kept = (batch * seen[0], *seen[1:], channels)
     steps = (1, *strides)
     rows = ops.reshape(x, tuple(s * n for s, n in zip(steps, kept, strict=True)))

@@ -1,4 +1,4 @@
-"""No pointwise convolution with a stride: TensorFlow's oneDNN may end the process in its gradient."""
+"""No pointwise convolution has a stride: TensorFlow's may end the process in its gradient."""
 
 from __future__ import annotations
 

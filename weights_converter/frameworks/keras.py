@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from odconv_spec import BackboneSpec, ConvSpec, Role
+from odconv_spec import BackboneSpec, ConvSpec, LinearSpec, Role
 from weights_converter import formats
 from weights_converter.dtypes import Array
 from weights_converter.errors import UsageError
@@ -88,7 +88,7 @@ def _roles(layer: keras.layers.Layer) -> Mapping[str, Role]:
         roles = NORM
     elif isinstance(layer, keras.layers.LayerNormalization):
         roles = LAYER_NORM
-    elif isinstance(layer, keras.layers.Dense):
+    elif isinstance(layer, keras.layers.Dense) or isinstance(spec, LinearSpec):
         roles = LINEAR
     else:
         return {}
