@@ -60,6 +60,7 @@ def test_packages_have_parallel_files():
             "train/processes_tensorflow.py",
         },
         "odconv_paddle": {
+            "layers/differentiable.py",  # Paddle differentiates some operations once only
             "layers/per_sample.py",  # in odconv_keras it is layers/conv.py
             "layers/scaled.py",  # in odconv_torch it is one of the forms
             "train/optimizer.py",
@@ -70,7 +71,6 @@ def test_packages_have_parallel_files():
             "layers/attentions.py",
             "layers/costs.py",
             "layers/leaf.py",  # tracers of torch.fx
-            "layers/pointwise.py",
             "layers/strategy.py",
             "layers/window.py",
             "timm.py",
