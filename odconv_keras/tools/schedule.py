@@ -15,7 +15,9 @@ class TemperatureSchedule(keras.callbacks.Callback):
 
     ODConv and DyConv are published with 30 to 1 over the first ten epochs, so with `steps` ten
     times the number of batches of an epoch. The count goes on over several calls of `fit`, and
-    validation sees the temperature that training has reached.
+    validation sees the temperature that training has reached. A model that is not built when `fit`
+    begins, as a subclassed one may be on TensorFlow, gets its first temperature once it is: its
+    first batch is computed at 1.
 
     Args:
         steps: after how many batches of training `end` is reached. It then stays.
@@ -41,6 +43,7 @@ class TemperatureSchedule(keras.callbacks.Callback):
         self.end = end
         self.step = 0
         self._first_batch = 0
+        self._waits = False  # for a model that is not built yet
 
     @property
     def temperature(self) -> float:
@@ -48,17 +51,20 @@ class TemperatureSchedule(keras.callbacks.Callback):
         return linear_temperature(self.step, self.steps, self.start, self.end)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        set_temperature(self.model, self.temperature)
+        self._waits = not self.model.built
+        if not self._waits:
+            set_temperature(self.model, self.temperature)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self._first_batch = batch
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        before = self.temperature
+        before = None if self._waits else self.temperature
         # With `steps_per_execution` one call is for several batches, the last of which is `batch`.
         self.step += batch - self._first_batch + 1
         if self.temperature != before:
             self._apply()
+            self._waits = False
 
     def _apply(self) -> None:
         # On JAX the loop of `fit` holds the values of the variables, and takes those that a

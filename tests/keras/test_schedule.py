@@ -101,6 +101,31 @@ def test_validation_sees_what_training_has_reached():
     assert history["val_loss"][0] == pytest.approx(model.evaluate(x, y, verbose=0), rel=1e-5)
 
 
+class Subclassed(keras.Model):
+    """Builds its layers when it is called first."""
+
+    def __init__(self):
+        super().__init__()
+        self.od = ODConv2D(4, 3, norm="layer", name="od")
+        self.pool = keras.layers.GlobalAveragePooling2D()
+
+    def call(self, inputs):
+        return self.pool(self.od(inputs))
+
+
+@pytest.mark.parametrize("batches", [1, 3])
+@pytest.mark.parametrize("start", [11.0])
+def test_a_model_that_is_not_built_yet(batches, start):
+    model = Subclassed()
+    model.compile("sgd", "mse")
+    schedule = TemperatureSchedule(steps=10, start=start)
+    x, y = data(batches)
+    model.fit(x, y, batch_size=2, verbose=0, callbacks=[schedule])
+    assert schedule.step == batches
+    expected = start - batches * (start - 1) / 10
+    assert float(numpy(model.od.attention.temperature)) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
