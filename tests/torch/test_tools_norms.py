@@ -69,14 +69,14 @@ def test_what_is_taken_off_again_is_a_plain_layer(layer):
 def test_spectral_norm_is_that_of_the_kernels_as_rows(layer, of):
     """No kernel, and no mixture whose weights sum to 1, is of a larger norm than 1."""
     plain, x = copy.deepcopy(layer), some_map()
-    normed = of.spectral_norm(layer, n_power_iterations=30).train()
+    normed = of.spectral_norm(layer, n_power_iterations=1000).train()
     normed(x)
     normed.eval()
     bank = plain.weight.detach()
     expected = bank / torch.linalg.matrix_norm(bank.flatten(1), ord=2)
     normed(x)
     torch.testing.assert_close(normed.weight, expected, rtol=1e-3, atol=1e-3)
-    assert all(torch.linalg.matrix_norm(kernel.flatten(1), ord=2) <= 1 for kernel in normed.weight)
+    assert all(torch.linalg.matrix_norm(kernel.flatten(1), ord=2) < 1 for kernel in normed.weight)
 
 
 class OfEachKernel(nn.Module):
