@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-# torchvision and timm need a torch that the other frameworks do not share an environment with.
+# torchvision and what needs it want a torch that the other frameworks share no environment with.
 VISION := .venv-vision/.installed
 # The oldest versions that pyproject.toml allows.
 LOWEST := .venv-lowest/.installed
@@ -15,7 +15,7 @@ help:
 	@echo "make test     run the tests"
 	@echo "make slow     run the slow sweeps"
 	@echo "make slow-half  run half of them, drawn by the commit"
-	@echo "make vision   run the tests with torchvision and timm, in .venv-vision"
+	@echo "make vision   run the tests with torchvision, timm, Lightning, ..., in .venv-vision"
 	@echo "make lowest   run a smoke test with the lowest versions, in .venv-lowest"
 	@echo "make lint     ruff and mypy"
 	@echo "make format   let ruff change the files"
