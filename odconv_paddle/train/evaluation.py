@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,28 +10,13 @@ import paddle
 from paddle import nn
 
 from odconv_paddle.models.backbone import Backbone
-from odconv_paddle.models.factory import build_model
 from odconv_paddle.train.data import evaluation_batches
 from odconv_paddle.train.processes import Processes
-from odconv_spec import BackboneSpec
 from odconv_training import Options, Samples, Score, shards
-from weights_converter import load_into
 
 Answer = tuple[npt.NDArray[np.floating], npt.NDArray[np.int64]]
 
 _BATCH = 64
-
-
-def load(spec: BackboneSpec, checkpoint: Path, key: str | None = None) -> Backbone:
-    """The network of `spec` with the arrays of a checkpoint of any framework, for inference.
-
-    Raises:
-        ConverterError: the file cannot be read, or is of another model.
-    """
-    model = build_model(spec)
-    load_into(model, checkpoint, key=key, cast=True)
-    model.eval()
-    return model
 
 
 def logits(

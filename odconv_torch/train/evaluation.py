@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
-from odconv_spec import BackboneSpec
-from odconv_torch.models import build_model
 from odconv_torch.models.backbone import Backbone
 from odconv_torch.train.data import evaluation_batches
 from odconv_torch.train.processes import Processes
 from odconv_training import Options, Samples, Score, shards
-from weights_converter import load_into
 
 Answer = tuple[npt.NDArray[np.floating], npt.NDArray[np.int64]]
 
 _BATCH = 64
-
-
-def load(spec: BackboneSpec, checkpoint: Path, key: str | None = None) -> Backbone:
-    """The network of `spec` with the arrays of a checkpoint of any framework, for inference.
-
-    Raises:
-        ConverterError: the file cannot be read, or is of another model.
-    """
-    model = build_model(spec)
-    load_into(model, checkpoint, key=key, cast=True)
-    return model.eval()
 
 
 def logits(

@@ -27,12 +27,13 @@ from train_helpers import (
     spec_file,
 )
 
+from odconv_keras.models import build_model
 from odconv_keras.train import train
-from odconv_keras.train.evaluation import load, logits
+from odconv_keras.train.evaluation import logits
 from odconv_keras.train.processes import Processes
 from odconv_keras.train.run import Training
 from odconv_training import BEST, LAST, Samples, main, open_source
-from weights_converter import MismatchError, extract
+from weights_converter import MismatchError, extract, load_into
 
 sys.path.append(str(Path(__file__).parents[1] / "training"))  # what all frameworks share
 
@@ -118,7 +119,8 @@ def test_a_training_starts_from_another_one_and_evaluates(tmp_path, capsys):
 def test_logits_of_every_sample_in_order(tmp_path):
     training = Training(options(tmp_path), source(), Processes())
     training._save()
-    model = load(training.options.spec, tmp_path / LAST["keras"])
+    model = build_model(training.options.spec)
+    load_into(model, tmp_path / LAST["keras"])
     samples = source().validation
     found = list(logits(model, samples, batch_size=4))
     assert [len(labels) for _, labels in found] == [4, 4, 3]

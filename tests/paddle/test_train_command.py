@@ -23,13 +23,14 @@ from train_helpers import (
     spec_file,
 )
 
+from odconv_paddle.models.factory import build_model
 from odconv_paddle.train import train
-from odconv_paddle.train.evaluation import load, logits
+from odconv_paddle.train.evaluation import logits
 from odconv_paddle.train.processes import Processes
 from odconv_paddle.train.run import Training
 from odconv_training import BEST, LAST, TrainingError, main
 from tests.training.folders import BROKEN, write_folder
-from weights_converter import MismatchError, convert
+from weights_converter import MismatchError, convert, load_into
 
 
 @pytest.fixture
@@ -136,7 +137,8 @@ def test_evaluation_of_the_last_checkpoint(tmp_path, capsys):
 
 def test_logits_for_the_evaluate_command(tmp_path):
     training = run(options(tmp_path, steps=2))
-    model = load(training.options.spec, tmp_path / LAST["paddle"])
+    model = build_model(training.options.spec)
+    load_into(model, tmp_path / LAST["paddle"])
     samples = source().validation
     found = list(logits(model, samples, batch_size=4))
     assert [len(labels) for _, labels in found] == [4, 4, 3]

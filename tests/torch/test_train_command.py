@@ -10,13 +10,14 @@ import torch
 from PIL import Image
 from train_helpers import ALONE, options, rows, run, source, spec_file
 
+from odconv_torch.models import build_model
 from odconv_torch.train import train
 from odconv_torch.train.data import Files
-from odconv_torch.train.evaluation import load, logits
+from odconv_torch.train.evaluation import logits
 from odconv_torch.train.processes import Processes
 from odconv_torch.train.run import Training
 from odconv_training import BEST, LAST, Samples, TrainingError, main
-from weights_converter import MismatchError, convert
+from weights_converter import MismatchError, convert, load_into
 
 
 @pytest.fixture
@@ -116,7 +117,8 @@ def test_evaluation_of_the_last_checkpoint(tmp_path, capsys):
 
 def test_logits_for_the_evaluate_command(tmp_path):
     training = run(options(tmp_path, steps=2))
-    model = load(training.options.spec, tmp_path / LAST["torch"])
+    model = build_model(training.options.spec)
+    load_into(model, tmp_path / LAST["torch"])
     samples = source().validation
     found = list(logits(model, samples, batch_size=4))
     assert [len(labels) for _, labels in found] == [4, 4, 3]
