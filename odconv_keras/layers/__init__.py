@@ -1,11 +1,11 @@
 """Layers: the dynamic convolutions, and what they are made of."""
 
-from odconv_keras.layers.attention import Attentions, ODConvAttention
+from odconv_keras.layers.attention import Attentions, ODAttention
 from odconv_keras.layers.build import build_conv
 from odconv_keras.layers.build_static import build_linear, build_norm, build_routing
 from odconv_keras.layers.chain import Chain
 from odconv_keras.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
-from odconv_keras.layers.dy_attention import DyConvAttention
+from odconv_keras.layers.dy_attention import DyAttention
 from odconv_keras.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
 from odconv_keras.layers.dynamic import DynamicConv
 from odconv_keras.layers.functional import mixed_conv, od_conv
@@ -23,16 +23,16 @@ __all__ = [
     "CondConv1D",
     "CondConv2D",
     "CondConv3D",
+    "DyAttention",
     "DyConv1D",
     "DyConv2D",
     "DyConv3D",
-    "DyConvAttention",
     "DynamicConv",
     "LayerNormalization",
+    "ODAttention",
     "ODConv1D",
     "ODConv2D",
     "ODConv3D",
-    "ODConvAttention",
     "Pointwise",
     "Routing",
     "StaticConv1D",

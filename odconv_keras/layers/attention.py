@@ -31,7 +31,7 @@ class Attentions(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="odconv")
-class ODConvAttention(Tempered):
+class ODAttention(Tempered):
     """Global mean, 1x1 convolution, norm, ReLU, then one 1x1 convolution for each attention.
 
     Channel and filter attention pass a sigmoid, the spatial attention a sigmoid or a softmax over
@@ -84,7 +84,7 @@ class ODConvAttention(Tempered):
         return super().get_config() | {"spec": spec_to_config(self.spec)}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> ODConvAttention:
+    def from_config(cls, config: dict[str, Any]) -> ODAttention:
         return cls(**config | {"spec": spec_from_config(config["spec"])})
 
     def _normalised(self, hidden: Any, training: bool | None) -> Any:

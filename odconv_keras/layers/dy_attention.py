@@ -17,7 +17,7 @@ from odconv_spec import DyConvSpec
 
 
 @keras.saving.register_keras_serializable(package="odconv")
-class DyConvAttention(Tempered):
+class DyAttention(Tempered):
     """Global mean, 1x1 convolution, ReLU, 1x1 convolution, softmax of the logits / temperature.
 
     Takes (batch, *map, in) and gives (batch, kernel_num), which adds up to one in each sample.
@@ -45,5 +45,5 @@ class DyConvAttention(Tempered):
         return super().get_config() | {"spec": spec_to_config(self.spec)}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> DyConvAttention:
+    def from_config(cls, config: dict[str, Any]) -> DyAttention:
         return cls(**config | {"spec": spec_from_config(config["spec"])})

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from odconv_keras.layers.dy_attention import DyConvAttention
+from odconv_keras.layers.dy_attention import DyAttention
 from odconv_keras.layers.dynamic import DynamicConv, Padding, Shape, Size
 from odconv_keras.layers.functional import mixed_conv
 from odconv_spec import DyConvSpec
@@ -76,7 +76,7 @@ class _DyConv(DynamicConv):
 
     def _build_attention(self, shape: Shape) -> None:
         # A softmax in half precision would not add up to one.
-        self.attention = DyConvAttention(self.spec, name="attention", dtype=self.variable_dtype)
+        self.attention = DyAttention(self.spec, name="attention", dtype=self.variable_dtype)
         self.attention.build(shape)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from odconv_keras.layers.attention import Attentions, ODConvAttention
+from odconv_keras.layers.attention import Attentions, ODAttention
 from odconv_keras.layers.dynamic import DynamicConv, Padding, Shape, Size
 from odconv_keras.layers.functional import od_conv
 from odconv_spec import ODConvSpec
@@ -86,7 +86,7 @@ class _ODConv(DynamicConv):
         self.attention = None
         if self.spec.heads():
             # Not in half precision: its norm would amplify the rounding of the few means it sees.
-            self.attention = ODConvAttention(self.spec, name="attention", dtype=self.variable_dtype)
+            self.attention = ODAttention(self.spec, name="attention", dtype=self.variable_dtype)
             self.attention.build(shape)
 
 

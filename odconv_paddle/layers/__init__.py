@@ -1,6 +1,6 @@
 """Layers: the dynamic convolutions, and what they are made of."""
 
-from odconv_paddle.layers.attention import Attentions, ODConvAttention
+from odconv_paddle.layers.attention import Attentions, ODAttention
 from odconv_paddle.layers.build import (
     DYNAMIC,
     build_classifier,
@@ -9,7 +9,7 @@ from odconv_paddle.layers.build import (
     build_norm,
 )
 from odconv_paddle.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
-from odconv_paddle.layers.dy_attention import DyConvAttention
+from odconv_paddle.layers.dy_attention import DyAttention
 from odconv_paddle.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
 from odconv_paddle.layers.dynamic import DynamicConv
 from odconv_paddle.layers.functional import mixed_conv, od_conv
@@ -27,15 +27,15 @@ __all__ = [
     "CondConv1D",
     "CondConv2D",
     "CondConv3D",
+    "DyAttention",
     "DyConv1D",
     "DyConv2D",
     "DyConv3D",
-    "DyConvAttention",
     "DynamicConv",
+    "ODAttention",
     "ODConv1D",
     "ODConv2D",
     "ODConv3D",
-    "ODConvAttention",
     "Routing",
     "build_classifier",
     "build_conv",

@@ -30,7 +30,7 @@ class Attentions(NamedTuple):
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
-class ODConvAttention(Tempered):
+class ODAttention(Tempered):
     """Global mean, 1x1 convolution, norm, ReLU, then one 1x1 convolution for each attention.
 
     Channel and filter attention pass a sigmoid, the spatial attention a sigmoid or a softmax over

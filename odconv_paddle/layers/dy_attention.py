@@ -13,7 +13,7 @@ from odconv_spec import DyConvSpec
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
-class DyConvAttention(Tempered):
+class DyAttention(Tempered):
     """Global mean, two 1x1 convolutions with a ReLU between, softmax of logits / temperature."""
 
     def __init__(self, spec: DyConvSpec) -> None:

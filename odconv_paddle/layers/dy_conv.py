@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import paddle
 
-from odconv_paddle.layers.dy_attention import DyConvAttention
+from odconv_paddle.layers.dy_attention import DyAttention
 from odconv_paddle.layers.dynamic import Attr, DynamicConv, Padding, Size
 from odconv_paddle.layers.functional import mixed_conv
 from odconv_spec import DyConvSpec
@@ -57,7 +57,7 @@ class _DyConv(DynamicConv):
             fc2_bias=fc2_bias,
             head_init=head_init,
         )
-        self.attention = DyConvAttention(self.spec)
+        self.attention = DyAttention(self.spec)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         x = self._channels_first(x)

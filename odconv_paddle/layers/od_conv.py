@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import paddle
 
-from odconv_paddle.layers.attention import Attentions, ODConvAttention
+from odconv_paddle.layers.attention import Attentions, ODAttention
 from odconv_paddle.layers.dynamic import Attr, DynamicConv, Padding, Size
 from odconv_paddle.layers.functional import od_conv
 from odconv_spec import ODConvSpec
@@ -18,7 +18,7 @@ _CONSTANT = Attentions(None, None, None, None)
 class _ODConv(DynamicConv):
     spec_type = ODConvSpec
     spec: ODConvSpec
-    attention: ODConvAttention | None
+    attention: ODAttention | None
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class _ODConv(DynamicConv):
             attention_sharing=attention_sharing,
             norm=norm,
         )
-        self.attention = ODConvAttention(self.spec) if self.spec.heads() else None
+        self.attention = ODAttention(self.spec) if self.spec.heads() else None
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         x = self._channels_first(x)

@@ -1,10 +1,10 @@
 """Layers: the dynamic convolutions, and what they are made of."""
 
-from odconv_torch.layers.attention import ODConvAttention
+from odconv_torch.layers.attention import ODAttention
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.build import build_conv, build_linear, build_norm
 from odconv_torch.layers.cond_conv import CondConv1d, CondConv2d, CondConv3d
-from odconv_torch.layers.dy_attention import DyConvAttention
+from odconv_torch.layers.dy_attention import DyAttention
 from odconv_torch.layers.dy_conv import DyConv1d, DyConv2d, DyConv3d
 from odconv_torch.layers.dynamic import DynamicConv
 from odconv_torch.layers.functional import mixed_conv, od_conv
@@ -22,16 +22,16 @@ __all__ = [
     "CondConv1d",
     "CondConv2d",
     "CondConv3d",
+    "DyAttention",
     "DyConv1d",
     "DyConv2d",
     "DyConv3d",
-    "DyConvAttention",
     "DynamicConv",
     "LayerNorm",
+    "ODAttention",
     "ODConv1d",
     "ODConv2d",
     "ODConv3d",
-    "ODConvAttention",
     "Pointwise",
     "Routing",
     "build_conv",

@@ -17,7 +17,7 @@ from odconv_torch.layers.temperature import Tempered, softmax
 HEADS = ("channel_fc", "filter_fc", "spatial_fc", "kernel_fc")
 
 
-class ODConvAttention(Tempered):
+class ODAttention(Tempered):
     """Global mean, 1x1 convolution, norm, ReLU, then one 1x1 convolution for each attention.
 
     Channel, filter and spatial attention pass a sigmoid (the spatial one a softmax over the taps

@@ -10,7 +10,7 @@ from odconv_torch.layers.pooling import global_mean
 from odconv_torch.layers.temperature import Tempered, softmax
 
 
-class DyConvAttention(Tempered):
+class DyAttention(Tempered):
     """Global mean, 1x1 convolution, ReLU, 1x1 convolution, softmax over logits / temperature."""
 
     def __init__(

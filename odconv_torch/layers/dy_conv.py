@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from odconv_spec import DyConvSpec
-from odconv_torch.layers.dy_attention import DyConvAttention
+from odconv_torch.layers.dy_attention import DyAttention
 from odconv_torch.layers.dynamic import Device, DynamicConv, Padding, Size
 from odconv_torch.layers.functional import mixed_conv
 from odconv_torch.layers.leaf import leaf
@@ -55,7 +55,7 @@ class _DyConv(DynamicConv):
             head_init=head_init,
         )
         super().__init__(spec, padding, padding_mode, device, dtype)
-        self.attention = DyConvAttention(spec, device, dtype)
+        self.attention = DyAttention(spec, device, dtype)
 
     @leaf
     def forward(self, x: torch.Tensor) -> torch.Tensor:

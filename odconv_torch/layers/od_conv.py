@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from odconv_spec import ODConvSpec
-from odconv_torch.layers.attention import ODConvAttention
+from odconv_torch.layers.attention import ODAttention
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.dynamic import Device, DynamicConv, Padding, Size
 from odconv_torch.layers.functional import od_conv
@@ -18,7 +18,7 @@ _CONSTANT = Attentions()
 
 class _ODConv(DynamicConv):
     spec: ODConvSpec
-    attention: ODConvAttention | None
+    attention: ODAttention | None
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class _ODConv(DynamicConv):
             norm=norm,
         )
         super().__init__(spec, padding, padding_mode, device, dtype)
-        self.attention = ODConvAttention(spec, device, dtype) if spec.heads() else None
+        self.attention = ODAttention(spec, device, dtype) if spec.heads() else None
 
     @leaf
     def forward(self, x: torch.Tensor) -> torch.Tensor:

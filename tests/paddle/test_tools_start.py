@@ -60,6 +60,11 @@ def test_own_starts(kind, rank, how):
         assert np.array_equal(value, before[name]) == (name != "0.weight"), name
 
 
+def test_own_starts_by_names_of_classes(make):
+    layer = make(4, 6, 3)
+    assert [x for x in layer.sublayers(include_self=True) if "Conv" in type(x).__name__] == [layer]
+
+
 @pytest.mark.parametrize("head_init", ["zero", "published"])
 def test_a_global_initializer(make, head_init):
     paddle.seed(3)

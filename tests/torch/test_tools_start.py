@@ -51,6 +51,18 @@ def test_a_loop_over_convolutions_leaves_the_attentions_of_a_network_alone(name)
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_loop_over_names_of_classes(kind):
+    """As in DCGAN: https://docs.pytorch.org/tutorials/beginner/dcgan_faces_tutorial.html."""
+    layer = LAYERS[kind][1](4, 6, 3, bias=True)
+    before = {name: tensor.clone() for name, tensor in layer.state_dict().items()}
+    for module in layer.modules():
+        if "Conv" in type(module).__name__:
+            nn.init.normal_(module.weight.data, 0.0, 0.02)
+    changed = [n for n, t in layer.state_dict().items() if not torch.equal(t, before[n])]
+    assert changed == ["weight"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("start", STARTS)
 def test_modules_start_in_any_order(kind, start):
     """FSDP calls `to_empty(recurse=False)` and `reset_parameters` of one module after the other."""
