@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 import keras
@@ -19,6 +20,7 @@ from odconv_keras.layers.data_format import (
 from odconv_keras.layers.from_static import copy_function, layer_like, static_spec
 from odconv_keras.layers.init import PerExpert, kaiming_normal
 from odconv_keras.layers.padding import Window
+from odconv_keras.layers.precision import unquantised
 from odconv_keras.layers.temperature import set_temperature
 from odconv_spec import ConvSpec, DynamicConvSpec
 from odconv_spec.geometry import divisible, padding_pairs, per_axis, whole
@@ -61,6 +63,7 @@ class DynamicConv(keras.layers.Layer):
     ) -> None:
         options = {name: kwargs.pop(name) for name in self.option_names()}
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        unquantised(self)
         self.filters = whole("filters", filters, 1)
         self.kernel_size = per_axis("kernel_size", kernel_size, self.rank, 1)
         self.strides = per_axis("strides", strides, self.rank, 1)
@@ -130,7 +133,8 @@ class DynamicConv(keras.layers.Layer):
             constraint=self.kernel_constraint,
         )
         self.bias = self._add_bias() if self.use_bias else None
-        self._build_attention(shape)
+        with keras.RematScope(mode=None):  # the scope is for the layer as a whole
+            self._build_attention(shape)
 
     def set_temperature(self, temperature: float) -> None:
         """Sets the divisor of the attention logits, where the layer has one.
@@ -139,6 +143,16 @@ class DynamicConv(keras.layers.Layer):
             ValueError: it is not positive, or the layer is not built.
         """
         set_temperature(self, temperature)
+
+    def rematerialized_call(self, layer_call: Any, *args: Any, **kwargs: Any) -> Any:
+        """What a `keras.RematScope` makes of `call`.
+
+        TensorFlow recomputes functions of positional arguments only, and Keras passes `training` by
+        keyword.
+        """
+        known = {"training": kwargs["training"]} if "training" in kwargs else {}
+        bound = super().rematerialized_call(partial(layer_call, **known), *args, **kwargs)
+        return lambda *args, training=None, **others: bound(*args, **others)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         shape = shape_to_channels_last(input_shape, self.data_format)

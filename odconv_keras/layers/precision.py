@@ -36,3 +36,17 @@ def softmax(logits: Any, temperature: Any) -> Any:
     """Softmax of logits / temperature over the last axis, in the logits' dtype."""
     x = at_least_single(logits)
     return ops.cast(ops.softmax(x / ops.cast(temperature, x.dtype)), logits.dtype)
+
+
+def unquantised(layer: keras.layers.Layer) -> None:
+    """Refuses a dtype policy of quantised arithmetic, which Keras would refuse in the first call.
+
+    Raises:
+        NotImplementedError: the layer has one.
+    """
+    if layer.quantization_mode is not None:
+        raise NotImplementedError(
+            f"dtype: expected a policy of floating point for {type(layer).__name__}, received "
+            f"{layer.dtype_policy.name!r}; give the layer dtype='float32', say, or quantise the "
+            "other layers of the finished model by model.quantize"
+        )

@@ -9,6 +9,7 @@ import keras
 
 from odconv_keras.layers.data_format import data_format_or_default, to_channels_last
 from odconv_keras.layers.pooling import global_mean
+from odconv_keras.layers.precision import unquantised
 from odconv_spec import LinearSpec
 from odconv_spec.geometry import whole
 
@@ -59,6 +60,7 @@ class Routing(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        unquantised(self)
         self.units = whole("units", units, 1)
         self.activation = keras.activations.get(activation)
         self.use_bias = use_bias

@@ -1,7 +1,7 @@
 """The positions of a map that a pointwise kernel with a stride sees. Channels are last.
 
-With AVX-512, TensorFlow's oneDNN writes outside its memory in the gradient of such a convolution
-at a batch of one and few channels, and ends the process. Taking the positions first and convolving
+On processors with AVX-512, the gradient of such a convolution at a batch of one and few channels
+ends the process with "double free" in TensorFlow 2.21. Taking the positions first and convolving
 them with a stride of 1 is the same function.
 """
 

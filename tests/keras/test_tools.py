@@ -1,4 +1,4 @@
-"""The layers in the tools of Keras: copies, quantisation, LoRA, wrappers, averages."""
+"""The layers in the tools of Keras: copies, quantisation, LoRA, wrappers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers import numpy
 
-from odconv_keras import CondConv2D, DyConv2D, ODConv2D
+from odconv_keras import CondConv2D, DyConv2D, ODConv2D, Routing
 
 LAYERS = (ODConv2D, DyConv2D, CondConv2D)
 X = np.random.default_rng(0).random((4, 9, 7, 4), "float32")
@@ -69,6 +69,26 @@ def test_quantisation_of_a_layer_is_refused():
         layer.quantize("int8")
 
 
+@pytest.mark.parametrize("policy", ["int8_from_float32", "float8_from_mixed_bfloat16"])
+@pytest.mark.parametrize("layer", [*LAYERS, Routing])
+def test_a_policy_of_quantised_arithmetic_is_refused(layer, policy):
+    size = (4,) if layer is Routing else (4, 3)
+    with pytest.raises(NotImplementedError, match=f"floating point for .*received '{policy}'"):
+        layer(*size, dtype=policy)
+
+
+def test_wrong_contents_are_refused():
+    layer = ODConv2D(4, 3)
+    layer.build(X.shape)
+    before = layer.get_weights()
+    with pytest.raises(ValueError, match="expected 1 variables, but received 0"):
+        layer.load_own_variables({})
+    with pytest.raises(ValueError, match="must match"):
+        layer.load_own_variables({"0": np.zeros((3, 3, 4, 4))})
+    for ours, old in zip(layer.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(ours, old)
+
+
 def test_lora_reaches_the_classifier_alone():
     model = network()
     expected = numpy(model(X))
@@ -92,20 +112,6 @@ def test_spectral_normalisation_is_of_the_bank(layer):
     wrapper = keras.layers.SpectralNormalization(inside, power_iterations=30)
     wrapper(X, training=True)
     assert np.linalg.norm(numpy(inside.kernel).reshape(-1, 4), 2) == pytest.approx(1, rel=1e-2)
-
-
-@pytest.mark.slow
-def test_averaged_weights():
-    model = network()
-    model.compile(keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.5), "mse")
-    before = [numpy(w) for w in model.trainable_weights]
-    model.fit(X, Y, batch_size=4, verbose=0)
-    trained = [numpy(w) for w in model.trainable_weights]
-    model.optimizer.finalize_variable_values(model.trainable_weights)
-    assert temperatures(model) == {1.0}
-    average = [numpy(w) for w in model.trainable_weights]
-    assert any(not np.array_equal(a, b) for a, b in zip(before, trained, strict=True))
-    assert all(np.isfinite(a).all() for a in average)
 
 
 def test_gradients_of_two_halves_add_up():
