@@ -85,7 +85,7 @@ def test_a_dynamic_pointwise_convolution_with_unequal_strides(kind):
     np.testing.assert_allclose(run(layer, x), expected, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("padding", [1, "same"])
+@pytest.mark.parametrize("padding", [pytest.param(1, marks=pytest.mark.slow), "same"])
 def test_unknown_batch_and_sizes(padding):
     layer = made("static", 2, padding=padding)
     inputs = keras.Input((None, None, 4))
@@ -125,7 +125,10 @@ def test_the_graph_of_every_layer(kind, rank, options, known):
 @tensorflow
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [("od", {"kernel_num": 1, "attentions": ("channel",)}), ("od", {"attention_sharing": False})],
+    [
+        ("od", {"kernel_num": 1, "attentions": ("channel",)}),
+        pytest.param("od", {"attention_sharing": False}, marks=pytest.mark.slow),
+    ],
 )
 def test_the_graph_of_other_forms(kind, options):
     assert not strided(made(kind, 2, **options), (1, 8, 10, 4))
