@@ -8,7 +8,7 @@ from types import MappingProxyType
 from weights_converter.layouts import owner_of
 from weights_converter.tensor import Checkpoint
 
-_FLOPS: Mapping[str, str] = MappingProxyType(
+LEFT_BEHIND: Mapping[str, str] = MappingProxyType(
     {
         # At each module that it has a rule for: https://github.com/Lyken17/pytorch-OpCounter
         "total_ops": "a count of operations, which thop leaves behind",
@@ -33,7 +33,7 @@ def without_counters(checkpoint: Checkpoint, targets: Collection[str] = ()) -> C
         checkpoint: with the names in the file.
         targets: canonical names of the model. What it has itself stays.
     """
-    flops = dict(_scalars(checkpoint, _FLOPS, targets))
+    flops = dict(_scalars(checkpoint, LEFT_BEHIND, targets))
     names = checkpoint.tensors.keys() - flops.keys()
     averages = {
         name: reason

@@ -34,6 +34,15 @@ def test_a_network_of_ones_own_with_our_layers():
     assert {name.partition(".")[0] for name in arrays} == {"0", "1", "2", "4"}
 
 
+def test_what_thop_leaves_in_a_live_model():
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), ODConv2d(8, 8, 3))
+    expected = extract(net)
+    for module in net.modules():
+        module.register_buffer("total_ops", torch.zeros(1, dtype=torch.float64))
+        module.register_buffer("total_params", torch.zeros(1, dtype=torch.float64))
+    assert extract(net).keys() == expected.keys()
+
+
 def test_layers_without_a_canonical_form_are_named():
     net = nn.Sequential(ODConv2d(3, 4, 3), nn.ConvTranspose2d(4, 4, 2), nn.PReLU())
     with pytest.raises(MismatchError, match=r"3 arrays belong to layers without a canonical form"):

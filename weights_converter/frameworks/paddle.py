@@ -12,6 +12,7 @@ import paddle
 from paddle import nn
 
 from odconv_spec import BackboneSpec, ConvSpec, LinearSpec, Role
+from weights_converter.counters import LEFT_BEHIND
 from weights_converter.dtypes import Array
 from weights_converter.layouts import PADDLE
 from weights_converter.naming import CONV, LAYER_NORM, LINEAR, NORM
@@ -23,7 +24,8 @@ def slots(model: nn.Layer) -> dict[str, Slot]:
     """Canonical name -> place of every array in the layer."""
     found = list(variables(model))
     known = {PADDLE.file_name(v.owner, v.role) for v in found}
-    refuse_strangers([name for name in model.state_dict() if name not in known])
+    names = (n for n in model.state_dict() if n.rpartition(".")[2] not in LEFT_BEHIND)
+    refuse_strangers([name for name in names if name not in known])
     return collect(found, PADDLE)
 
 

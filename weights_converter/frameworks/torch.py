@@ -13,6 +13,7 @@ from torch import nn
 
 from odconv_spec import BackboneSpec, ConvSpec, LinearSpec, Role
 from weights_converter.companions import COUNTER
+from weights_converter.counters import LEFT_BEHIND
 from weights_converter.dtypes import Array
 from weights_converter.layouts import TORCH
 from weights_converter.naming import CONV, LAYER_NORM, LINEAR, NORM
@@ -24,7 +25,8 @@ def slots(model: nn.Module) -> dict[str, Slot]:
     """Canonical name -> place of every array in the module."""
     found = list(variables(model))
     known = {TORCH.file_name(v.owner, v.role) for v in found}
-    names = (n for n in model.state_dict() if n.rpartition(".")[2] != COUNTER)
+    counters = {COUNTER, *LEFT_BEHIND}
+    names = (n for n in model.state_dict() if n.rpartition(".")[2] not in counters)
     refuse_strangers([name for name in names if name not in known])
     return collect(found, TORCH)
 
