@@ -27,7 +27,7 @@ from odconv_keras import (
     Routing,
     create_model,
 )
-from odconv_keras.layers import Chain, ODConvAttention
+from odconv_keras.layers import Chain, ODAttention
 from odconv_spec import Role
 from parity_tests.reference import random_arrays
 
@@ -233,7 +233,7 @@ def test_config_of_a_chain():
 def test_a_spec_in_a_config_names_nothing_but_specs():
     config = {"name": "attention", "spec": {"spec": "under", "prefix": "x", "parameters": []}}
     with pytest.raises(ValueError, match="expected the name of a spec in odconv_spec"):
-        ODConvAttention.from_config(config)
+        ODAttention.from_config(config)
 
 
 def test_wrong_arrays_do_not_load(tmp_path):
