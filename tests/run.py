@@ -28,8 +28,8 @@ SMOKE = {
     "torch": ("golden", "from_static", "layers", "loading", "models", "pointwise", "replace"),
     "paddle": ("from_static", "golden", "layers", "loading", "models", "replace", "saving"),
     "keras": ("from_static", "golden", "loading", "replace", "saving"),
-    "converter": ("cli", "conversion", "round_trip"),
-    "formats": ("formats_keras", "formats_npz", "formats_paddle", "formats_torch"),
+    "converter": ("cli", "conversion", "dtype", "precision", "round_trip"),
+    "formats": ("formats_keras", "formats_npz", "formats_paddle"),
     "together": ("native_loading",),
     "reference": ("reference_golden",),
 }

@@ -36,7 +36,8 @@ def special(spec, dtype="float32"):
         bits = array.reshape(-1).view(f"u{array.itemsize}")
         if len(bits) >= 8:
             ones = np.array(-1, np.int64).astype(bits.dtype)
-            bits[:4] = [ones, ones >> 1, 1, ~(ones >> 1)]  # NaN, NaN, subnormal, -0.0
+            half = ones >> ones.dtype.type(1)
+            bits[:4] = [ones, half, 1, ~half]  # NaN, NaN, subnormal, -0.0
             array.reshape(-1)[4:6] = [np.inf, -np.inf]
     return arrays
 
