@@ -47,6 +47,9 @@ def unfolded(
 ) -> paddle.Tensor:
     """What each tap sees of maps of two axes: (batch, in, *map) to (batch, in * taps, positions)"""
     (top, bottom), (left, right) = padding
+    if is_recorded(x) and (top != bottom or left != right):  # Paddle's fold takes even ones only
+        x = F.pad(x, [left, right, top, bottom])
+        top = bottom = left = right = 0
     steps = list(kernel), list(stride), [top, left, bottom, right], list(dilation)
     return _Unfold.apply(x, steps) if is_recorded(x) else F.unfold(x, *steps)
 

@@ -95,6 +95,12 @@ def test_images_of_one_channel(make, batch):
 
 
 @pytest.mark.parametrize("make", [ODConv2D, DyConv2D, CondConv2D])
+def test_uneven_padding(make):
+    layer = randomised(make(4, 40, 2, padding=[1, 0, 0, 2], dilation=(1, 2)))
+    assert_second_derivatives(layer, paddle.randn([3, 4, 2, 3]))
+
+
+@pytest.mark.parametrize("make", [ODConv2D, DyConv2D, CondConv2D])
 def test_channels_last(make):
     layer = randomised(make(4, 6, 3, stride=2, data_format="NHWC"))
     assert_second_derivatives(layer, paddle.randn([2, 9, 8, 4]))
