@@ -23,7 +23,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from odconv_training import LAST, digits
-from weights_converter.opening import open_model
+from weights_converter.identify.open_model import open_model
 
 ROOT = Path(__file__).parent.parent
 START = ROOT / "examples" / "odconv4x_mobilenetv2_digits.pth.tar"

@@ -13,7 +13,8 @@ from typing import Any
 from odconv_spec import to_json
 from odconv_training.errors import TrainingError
 from odconv_training.options import Options
-from weights_converter import atomic, load_into
+from weights_converter import load_into
+from weights_converter.formats.files import atomic
 
 LAST: Mapping[str, str] = MappingProxyType(
     {

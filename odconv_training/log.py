@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from odconv_training.options import Options
 from odconv_training.scores import Score
-from weights_converter.atomic import replacing
+from weights_converter.formats.files.atomic import replacing
 
 TRAIN = ("step", "epoch", "learning_rate", "temperature", "loss", "images_per_second")
 VALIDATION = ("epoch", "step", "loss", "top1", "top5")

@@ -14,9 +14,9 @@ import pytest
 from odconv_spec import ODConvSpec, model_spec
 from parity_tests.reference import random_arrays
 from weights_converter import MismatchError, assign, extract, formats, load_into
-from weights_converter.layouts import LAYOUTS
-from weights_converter.opening import open_model
-from weights_converter.tensor import Tensor
+from weights_converter.arrays.tensor import Tensor
+from weights_converter.identify.open_model import open_model
+from weights_converter.names.layouts import LAYOUTS
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SPECS = {

@@ -4,8 +4,11 @@
 and `load_into` work on a live model and use the framework it is of.
 """
 
-from weights_converter.conversion import convert
-from weights_converter.diffs import Diff, diff
+from weights_converter.comparison.diff import Diff, diff
+from weights_converter.comparison.inspect import Inspection, inspect
+from weights_converter.comparison.verify import Comparison, verify
+from weights_converter.conversion.convert import convert
+from weights_converter.conversion.report import Report
 from weights_converter.errors import (
     ConverterError,
     DamagedError,
@@ -14,12 +17,9 @@ from weights_converter.errors import (
     RefusedError,
     UsageError,
 )
-from weights_converter.inspection import Inspection, inspect
-from weights_converter.loading import assign, extract, load_into, save_manifest
-from weights_converter.manifest import Manifest, read_manifest
+from weights_converter.identify.manifest import Manifest, read_manifest
+from weights_converter.live.loading import assign, extract, load_into, save_manifest
 from weights_converter.outputs import verify_outputs
-from weights_converter.report import Report
-from weights_converter.verification import Comparison, verify
 
 __all__ = [
     "Comparison",

@@ -22,17 +22,17 @@ from typing import Any
 from tqdm import tqdm
 
 from odconv_spec import list_models, model_spec, multiply_adds
-from weights_converter.atomic import check_destination, replacing
 from weights_converter.cli_options import parser
-from weights_converter.conversion import convert
-from weights_converter.diffs import diff
+from weights_converter.comparison.diff import diff
+from weights_converter.comparison.inspect import inspect
+from weights_converter.comparison.verify import verify, verify_digests
+from weights_converter.conversion.convert import convert
+from weights_converter.conversion.html_report import html_report
+from weights_converter.conversion.report import Report
 from weights_converter.errors import ConverterError, FileError, UsageError, legible
-from weights_converter.html_report import html_report
-from weights_converter.inspection import inspect
+from weights_converter.formats.files.atomic import check_destination, replacing
 from weights_converter.outputs import SIZE, TOLERANCE, verify_outputs
 from weights_converter.published import published_table
-from weights_converter.report import Report
-from weights_converter.verification import verify, verify_digests
 
 _BUG = 70  # EX_SOFTWARE of sysexits.h
 _INTERRUPTED = 130

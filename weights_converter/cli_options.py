@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from weights_converter.casting import DTYPES, KEEP
+from weights_converter.arrays.casting import DTYPES, KEEP
 from weights_converter.outputs import SIZE, TOLERANCE
 
 DESCRIPTION = """Reads, converts, compares and lists checkpoints of dynamic convolutions.

@@ -19,11 +19,11 @@ import numpy as np
 from odconv_spec import BackboneSpec
 from odconv_training import Score, TrainingError, check_classes, open_validation
 from weights_converter.errors import UsageError, legible
-from weights_converter.ignoring import Patterns
-from weights_converter.inference import Stages, describe
-from weights_converter.loading import load_into
-from weights_converter.opening import open_checkpoint
-from weights_converter.weights import Model, resolve_spec
+from weights_converter.identify.backbones import Stages, describe
+from weights_converter.identify.ignoring import Patterns
+from weights_converter.identify.model_arrays import Model, resolve_spec
+from weights_converter.identify.open_model import open_checkpoint
+from weights_converter.live.loading import load_into
 
 _SHOWN = 10
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from weights_converter.atomic import check_destination, replacing
 from weights_converter.errors import UsageError, legible
 from weights_converter.evaluation import Evaluation
+from weights_converter.formats.files.atomic import check_destination, replacing
 
 SUFFIXES = (".pdf", ".png", ".svg")
 _SHOWN = 20  # classes; more cells cannot be read

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from odconv_spec import BackboneSpec
-from weights_converter.distance import distance
-from weights_converter.dtypes import Array, tag_of
+from weights_converter.arrays.distance import distance
+from weights_converter.arrays.dtypes import Array, tag_of
 from weights_converter.errors import MismatchError, UsageError, legible
-from weights_converter.ignoring import Patterns, demand_used
-from weights_converter.inference import Stages, describe
-from weights_converter.opening import open_checkpoint
+from weights_converter.identify.backbones import Stages, describe
+from weights_converter.identify.ignoring import Patterns, demand_used
+from weights_converter.identify.model_arrays import Model, Weights, weights_in
+from weights_converter.identify.open_model import open_checkpoint
 from weights_converter.outputs_runs import RUNTIMES, check_runtime, layer_outputs, usual_runtime
-from weights_converter.weights import Model, Weights, weights_in
 
 TOLERANCE = 1e-4
 SIZE = (64, 48)  # height and width; not equal, so that swapped axes show

@@ -16,12 +16,12 @@ from importlib import import_module
 import numpy as np
 
 from odconv_spec import from_json
-from weights_converter.dtypes import Array
-from weights_converter.loading import assign
-from weights_converter.opening import open_checkpoint
-from weights_converter.precision import numbers
-from weights_converter.tensor import Tensor
-from weights_converter.weights import temperature_of, weights_in
+from weights_converter.arrays.dtypes import Array
+from weights_converter.arrays.precision import numbers
+from weights_converter.arrays.tensor import Tensor
+from weights_converter.identify.model_arrays import temperature_of, weights_in
+from weights_converter.identify.open_model import open_checkpoint
+from weights_converter.live.loading import assign
 
 
 def main(
@@ -34,7 +34,7 @@ def main(
     isolate: str,
     ignore: str,
 ) -> None:
-    adapter = import_module(f"weights_converter.frameworks.{framework}")
+    adapter = import_module(f"weights_converter.live.{framework}_models")
     file = open_checkpoint(checkpoint, key or None, json.loads(isolate), json.loads(ignore))
     weights = weights_in(file, from_json(spec))
     model = adapter.build(weights.spec)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from weights_converter.dtypes import Array
+from weights_converter.arrays.dtypes import Array
 
 WHOLE = "(output)"  # of the model itself
 

@@ -16,9 +16,9 @@ from types import MappingProxyType
 import numpy as np
 
 from odconv_spec import BackboneSpec, to_json
-from weights_converter.dtypes import Array
+from weights_converter.arrays.dtypes import Array
 from weights_converter.errors import ConverterError, UsageError, legible
-from weights_converter.ignoring import Patterns
+from weights_converter.identify.ignoring import Patterns
 
 _SECONDS = 1800
 _LAST_WORDS = 1500

@@ -18,8 +18,8 @@ from parity_tests.adapters.attentions import attentions, running
 from parity_tests.problems import OPTIMISER, Problem
 from parity_tests.reference import Run, Training
 from weights_converter import assign, extract
-from weights_converter.frameworks.keras import variables
-from weights_converter.layouts import KERAS
+from weights_converter.live.keras_models import variables
+from weights_converter.names.layouts import KERAS
 
 # Step(input, target) -> output, loss, gradient of the input, gradients of trainable_variables
 Step = Callable[[Any, Any], tuple[Any, Any, Any, Sequence[Any]]]

@@ -15,8 +15,8 @@ from parity_tests.adapters.attentions import attentions, running
 from parity_tests.problems import OPTIMISER, Problem
 from parity_tests.reference import Run, Training
 from weights_converter import assign, extract
-from weights_converter.frameworks.paddle import variables
-from weights_converter.layouts import PADDLE
+from weights_converter.live.paddle_models import variables
+from weights_converter.names.layouts import PADDLE
 
 
 class PaddleAdapter:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from parity_tests.reference import random_arrays
 from weights_converter import formats
-from weights_converter.layouts import LAYOUTS
-from weights_converter.tensor import Tensor
+from weights_converter.arrays.tensor import Tensor
+from weights_converter.names.layouts import LAYOUTS
 
 SMALL_RESNET = {"stages": [[8, 1], [12, 2]], "stem_channels": 8, "num_classes": 5}
 SMALL_MOBILENET = {"stages": [[1, 16, 1, 1], [3, 24, 2, 2]], "num_classes": 5}

@@ -6,8 +6,9 @@ import subprocess
 import sys
 import threading
 
-from weights_converter import FileError, atomic
-from weights_converter.atomic import replacing
+from weights_converter import FileError
+from weights_converter.formats.files import atomic
+from weights_converter.formats.files.atomic import replacing
 
 LEFTOVER = ".x.pth.0123456789abcdef.part"
 
@@ -46,7 +47,7 @@ def test_a_part_that_is_being_written_is_not(tmp_path):
 HOLDS = """
 import sys
 from pathlib import Path
-from weights_converter.atomic import replacing
+from weights_converter.formats.files.atomic import replacing
 with replacing(Path(sys.argv[1]), overwrite=True) as part:
     part.write_bytes(b"half")
     print("ready", flush=True)

@@ -9,10 +9,12 @@ import pytest
 
 from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
-from weights_converter import cli, conv_inference, inference
+from weights_converter import cli
 from weights_converter.cli import main
 from weights_converter.errors import MismatchError
-from weights_converter.inference import infer_spec
+from weights_converter.identify import backbones as inference
+from weights_converter.identify import convolutions as conv_inference
+from weights_converter.identify.backbones import infer_spec
 
 SPEC = model_spec("od_resnet18", **SMALL_RESNET)
 BUGS = [
@@ -70,7 +72,7 @@ def test_a_bug_of_numpy_on_the_way(tmp_path, monkeypatch, capsys):
     def transposed(layout, role, array):
         return np.ones(3) + np.ones(4)
 
-    monkeypatch.setattr("weights_converter.layouts.Layout.to_stored", transposed)
+    monkeypatch.setattr("weights_converter.names.layouts.Layout.to_stored", transposed)
     assert main(["convert", str(source), str(tmp_path / "b.pth")]) == 70
     assert "a bug in odconv, ValueError: operands could not" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [source]

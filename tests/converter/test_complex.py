@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from weights_converter.casting import cast_tag
-from weights_converter.distance import distance
-from weights_converter.survey import values_of
+from weights_converter.arrays.casting import cast_tag
+from weights_converter.arrays.distance import distance
+from weights_converter.conversion.survey import values_of
 
 TAGS = {"C64": "c8", "C128": "c16"}
 

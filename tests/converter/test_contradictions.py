@@ -10,11 +10,11 @@ from odconv_spec import (
 )
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
 from weights_converter import MismatchError, formats
-from weights_converter.check import equal_order
-from weights_converter.contradictions import contradiction
-from weights_converter.inference import infer_spec
-from weights_converter.opening import open_model
-from weights_converter.tensor import Tensor
+from weights_converter.arrays.tensor import Tensor
+from weights_converter.identify.backbones import infer_spec
+from weights_converter.identify.contradictions import contradiction
+from weights_converter.identify.open_model import open_model
+from weights_converter.names.mismatch import equal_order
 
 SMALL = model_spec("od_resnet18", **SMALL_RESNET)
 

@@ -18,11 +18,11 @@ from weights_converter import (
     UsageError,
     convert,
     formats,
-    transfer,
     verify,
 )
-from weights_converter.opening import open_model
-from weights_converter.tensor import Tensor
+from weights_converter.arrays.tensor import Tensor
+from weights_converter.conversion import transfer
+from weights_converter.identify.open_model import open_model
 
 SPEC = model_spec("od_resnet18", kernel_num=2, **SMALL_RESNET)
 EXAMPLE = Path(__file__).parents[2] / "examples" / "odconv4x_mobilenetv2_digits.pth.tar"

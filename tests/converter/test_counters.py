@@ -10,9 +10,9 @@ from parity_tests.reference import random_arrays
 from tests.converter.helpers import SMALL_RESNET, arrays_of
 from tests.converter.wild import assert_same, indexed, loaded, write
 from weights_converter import MismatchError, convert
-from weights_converter.layouts import owner_of
-from weights_converter.manifest import Manifest
-from weights_converter.opening import open_model
+from weights_converter.identify.manifest import Manifest
+from weights_converter.identify.open_model import open_model
+from weights_converter.names.layouts import owner_of
 
 SPEC = model_spec("od_resnet18", **SMALL_RESNET)
 ZERO = np.zeros((), np.int64)

@@ -9,13 +9,13 @@ from odconv_spec import CondConvSpec, model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of
 from tests.converter.wild import assert_same, indexed, loaded, write
 from weights_converter import MismatchError
-from weights_converter.companions import companions
-from weights_converter.dialects_tables import TENSORFLOW_TPU
-from weights_converter.layouts import LAYOUTS, TENSORFLOW, TORCH
-from weights_converter.manifest import Manifest
-from weights_converter.opening import open_model
-from weights_converter.tensor import Checkpoint, Tensor
-from weights_converter.weights import temperature_of, weights_in
+from weights_converter.arrays.tensor import Checkpoint, Tensor
+from weights_converter.identify.manifest import Manifest
+from weights_converter.identify.model_arrays import temperature_of, weights_in
+from weights_converter.identify.open_model import open_model
+from weights_converter.names.companions import companions
+from weights_converter.names.dialect_tables import TENSORFLOW_TPU
+from weights_converter.names.layouts import LAYOUTS, TENSORFLOW, TORCH
 
 # No two axes are equal but those of the depthwise bank, whose second axis is one.
 BANKS = {

@@ -8,11 +8,11 @@ import pytest
 from odconv_spec import model_spec
 from tests.converter.helpers import ENDINGS, SMALL_RESNET, arrays_of, save
 from weights_converter import RefusedError, UsageError, convert, formats, verify
-from weights_converter.casting import DTYPES
-from weights_converter.opening import open_model
-from weights_converter.precision import numbers, rounded
-from weights_converter.survey import Values, values_of
-from weights_converter.tensor import Tensor
+from weights_converter.arrays.casting import DTYPES
+from weights_converter.arrays.precision import numbers, rounded
+from weights_converter.arrays.tensor import Tensor
+from weights_converter.conversion.survey import Values, values_of
+from weights_converter.identify.open_model import open_model
 
 SPEC = model_spec("od_resnet18", kernel_num=2, **SMALL_RESNET)
 HALF = {"allow_half_statistics": True}

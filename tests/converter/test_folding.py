@@ -9,9 +9,9 @@ from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
 from tests.converter.wild import assert_same, indexed, loaded, write
 from weights_converter import MismatchError, RefusedError, convert, formats
-from weights_converter.layouts import PADDLE
-from weights_converter.opening import open_model
-from weights_converter.tensor import Tensor
+from weights_converter.arrays.tensor import Tensor
+from weights_converter.identify.open_model import open_model
+from weights_converter.names.layouts import PADDLE
 
 SPEC = model_spec("od_resnet18", **SMALL_RESNET)
 LAYER = "layer1.0.conv1.weight"

@@ -8,7 +8,7 @@ import pytest
 
 from weights_converter.errors import RefusedError
 from weights_converter.formats import read
-from weights_converter.formats.isolated import read_isolated
+from weights_converter.formats.isolated.reader import read_isolated
 
 
 def layers(group, listed, vlen=False):

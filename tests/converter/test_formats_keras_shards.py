@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from weights_converter.arrays.tensor import Tensor
 from weights_converter.errors import FileError, MismatchError, UsageError
 from weights_converter.formats import read
-from weights_converter.formats.keras_shards_write import write_keras_shards
-from weights_converter.tensor import Tensor
+from weights_converter.formats.keras.write_shards import write_keras_shards
 
 ROOT = Path(__file__).parents[2]
 RANDOM = np.random.default_rng(5)
@@ -154,8 +154,8 @@ KILLED = """
 import os, signal, sys
 import numpy as np
 from pathlib import Path
-from weights_converter.formats.keras_shards_write import write_keras_shards
-from weights_converter.tensor import Tensor
+from weights_converter.formats.keras.write_shards import write_keras_shards
+from weights_converter.arrays.tensor import Tensor
 def tensor(i):
     def load():
         if i == int(sys.argv[2]):

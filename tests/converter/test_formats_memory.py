@@ -13,8 +13,8 @@ import pytest
 
 from tests.converter.crafted import dict_, pickled, tensor, text, torch_zip
 from tests.converter.crafted_torch import count, legacy, legacy_tensor, listed
+from weights_converter.arrays.tensor import Tensor
 from weights_converter.formats import read, write, write_shards
-from weights_converter.tensor import Tensor
 
 ROOT = Path(__file__).parents[2]
 FORMATS = ("torch", "pdparams", "keras-h5", "safetensors", "npz")

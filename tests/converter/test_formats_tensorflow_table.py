@@ -8,8 +8,8 @@ import pytest
 from tests.converter.bundles import GRAPH, VALUE, Bundle, crc32c, entries, header, table
 from tests.converter.crafted import every_dtype
 from weights_converter.formats import read
-from weights_converter.formats import tensorflow_crc as crc
-from weights_converter.formats.isolated import read_isolated
+from weights_converter.formats.isolated.reader import read_isolated
+from weights_converter.formats.tensorflow import crc32c as crc
 
 ARRAY = np.arange(6, dtype="f4").reshape(2, 3)
 

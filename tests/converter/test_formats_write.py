@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tests.converter.crafted import written
-from weights_converter.atomic import replacing
-from weights_converter.dtypes import CARRIERS
+from weights_converter.arrays.dtypes import CARRIERS
+from weights_converter.arrays.tensor import Tensor
 from weights_converter.errors import (
     DamagedError,
     FileError,
@@ -20,11 +20,11 @@ from weights_converter.errors import (
     UsageError,
 )
 from weights_converter.formats import read, write
-from weights_converter.formats import zip_records as zr
-from weights_converter.formats.source import Source
-from weights_converter.formats.zip_read import directory
-from weights_converter.formats.zip_write import ZipWriter
-from weights_converter.tensor import Tensor
+from weights_converter.formats.archives import zip_records as zr
+from weights_converter.formats.archives.zip_read import directory
+from weights_converter.formats.archives.zip_write import ZipWriter
+from weights_converter.formats.files.atomic import replacing
+from weights_converter.formats.files.source import Source
 
 FORMATS = ("torch", "pdparams", "keras-h5", "safetensors", "npz")
 TENSORS = (

@@ -12,8 +12,8 @@ from odconv_spec.parameters import under
 from parity_tests.reference import random_arrays
 from tests.converter.helpers import ENDINGS, LAYOUT_OF
 from weights_converter import FileError, MismatchError, UsageError, convert, formats, verify
-from weights_converter.layouts import LAYOUTS, Placed
-from weights_converter.manifest import (
+from weights_converter.arrays.tensor import Tensor
+from weights_converter.identify.manifest import (
     Manifest,
     manifest_from_dict,
     manifest_from_json,
@@ -21,8 +21,8 @@ from weights_converter.manifest import (
     tag_of_name,
     write_manifest,
 )
-from weights_converter.opening import open_model
-from weights_converter.tensor import Tensor
+from weights_converter.identify.open_model import open_model
+from weights_converter.names.layouts import LAYOUTS, Placed
 
 CONV = ODConvSpec(in_channels=6, out_channels=8, kernel_size=(3, 5), groups=2)
 STEM = ConvSpec(in_channels=3, out_channels=6, kernel_size=3, bias=True, rank=1)

@@ -43,8 +43,8 @@ from tests.converter.crafted_torch import (
     tar_tensors,
 )
 from tests.converter.hostile_folders import fill_keras, fill_tensorflow
+from weights_converter.arrays.tensor import Tensor
 from weights_converter.formats import write
-from weights_converter.tensor import Tensor
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "odconv4x_mobilenetv2_digits.pth.tar"

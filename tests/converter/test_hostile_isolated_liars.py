@@ -9,8 +9,8 @@ import pytest
 
 from tests.converter.watching import children
 from weights_converter.errors import DamagedError, RefusedError
-from weights_converter.formats import isolated_process
-from weights_converter.formats.isolated import read_isolated
+from weights_converter.formats.isolated import process as isolated_process
+from weights_converter.formats.isolated.reader import read_isolated
 
 LYING = """
 import json, os, struct, sys, time

@@ -15,10 +15,11 @@ import pytest
 
 from tests.converter.crafted import every_dtype
 from tests.converter.watching import children
+from weights_converter.arrays.tensor import Tensor
 from weights_converter.errors import DamagedError, FileError, RefusedError, UsageError
-from weights_converter.formats import isolated_process, read, write
-from weights_converter.formats.isolated import read_isolated
-from weights_converter.tensor import Tensor
+from weights_converter.formats import read, write
+from weights_converter.formats.isolated import process as isolated_process
+from weights_converter.formats.isolated.reader import read_isolated
 
 FORMATS = ("torch", "pdparams", "keras-h5", "safetensors")
 
@@ -171,7 +172,7 @@ import sys; arguments = sys.argv[5:]; sys.path[:] = arguments; del sys.argv[5:]
 import json, os, resource, signal
 from pathlib import Path
 from weights_converter.errors import UsageError
-from weights_converter.formats import isolated_child
+from weights_converter.formats.isolated import child as isolated_child
 path = sys.argv[1]
 def read(*_):
     names = ("FSIZE", "CORE", "NPROC", "NOFILE")

@@ -11,9 +11,10 @@ import pytest
 
 from tests.converter.crafted import written
 from weights_converter.errors import ConverterError, DamagedError, RefusedError, UsageError
-from weights_converter.formats import hdf5_arrays, read
-from weights_converter.formats.hdf5_file import Hdf5
-from weights_converter.formats.source import Source
+from weights_converter.formats import read
+from weights_converter.formats.files.source import Source
+from weights_converter.formats.hdf5 import arrays as hdf5_arrays
+from weights_converter.formats.hdf5.file import Hdf5
 
 SECRET = b"0123456789abcdef"
 

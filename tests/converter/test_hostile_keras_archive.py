@@ -14,7 +14,7 @@ import pytest
 from tests.converter.archives import KERNEL, WEIGHTS, archive, weights
 from weights_converter.errors import DamagedError, RefusedError, UsageError
 from weights_converter.formats import read
-from weights_converter.formats.isolated import read_isolated
+from weights_converter.formats.isolated.reader import read_isolated
 
 NAME = "layers/dense/vars/0"
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)

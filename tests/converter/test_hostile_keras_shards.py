@@ -11,7 +11,7 @@ import pytest
 from tests.converter.archives import KERNEL, sharded, weights
 from weights_converter.errors import DamagedError, FileError, RefusedError, UsageError
 from weights_converter.formats import read
-from weights_converter.formats.isolated import read_isolated
+from weights_converter.formats.isolated.reader import read_isolated
 
 DENSE, CONV = "/layers/dense/vars", "/layers/conv/vars"
 

@@ -12,10 +12,10 @@ from tests.converter.helpers import SMALL_RESNET, arrays_of, save
 from tests.converter.wild import assert_same, indexed, loaded, write
 from weights_converter import MismatchError, UsageError, convert, diff, inspect, verify
 from weights_converter.cli import main
-from weights_converter.html_report import html_report
-from weights_converter.opening import open_model
-from weights_converter.provenance import Provenance
-from weights_converter.verification import verify_digests
+from weights_converter.comparison.verify import verify_digests
+from weights_converter.conversion.html_report import html_report
+from weights_converter.conversion.provenance import Provenance
+from weights_converter.identify.open_model import open_model
 
 SPEC = model_spec("od_resnet18", **SMALL_RESNET)
 LOSS = {"criterion.weight": indexed((5,)), "criterion.inner.bias": indexed((2,))}

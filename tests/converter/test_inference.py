@@ -18,9 +18,9 @@ from odconv_spec import (
 )
 from tests.converter.helpers import ENDINGS, SMALL_MOBILENET, SMALL_RESNET, arrays_of, save
 from weights_converter import MismatchError, UsageError, inspect
-from weights_converter.inference import describe, infer_spec
-from weights_converter.layouts import KERAS, PADDLE, TORCH
-from weights_converter.naming import canonical_parameters
+from weights_converter.identify.backbones import describe, infer_spec
+from weights_converter.names.grammar import canonical_parameters
+from weights_converter.names.layouts import KERAS, PADDLE, TORCH
 
 GOLDEN = Path(__file__).parents[2] / "parity_tests" / "golden" / "official_names.json.gz"
 

@@ -9,7 +9,7 @@ from parity_tests.reference import random_arrays
 from tests.converter.helpers import SMALL_RESNET, arrays_of
 from tests.converter.wild import assert_same, loaded, write
 from weights_converter import convert
-from weights_converter.opening import open_model
+from weights_converter.identify.open_model import open_model
 
 DYCONVS = [
     DyConvSpec(in_channels=8, out_channels=6, kernel_size=3, rank=1, bias=True),

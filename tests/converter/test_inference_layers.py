@@ -12,9 +12,9 @@ from odconv_spec import (
 )
 from tests.converter.helpers import ENDINGS, arrays_of, save
 from weights_converter import MismatchError
-from weights_converter.layer_inference import infer_layer
-from weights_converter.manifest import Manifest
-from weights_converter.opening import open_model
+from weights_converter.identify.lone_layers import infer_layer
+from weights_converter.identify.manifest import Manifest
+from weights_converter.identify.open_model import open_model
 
 LAYERS = [
     ODConvSpec(in_channels=8, out_channels=6, kernel_size=(3, 5), groups=2, bias=True),

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from weights_converter.arrays.tensor import Tensor
 from weights_converter.errors import DamagedError, FileError
 from weights_converter.formats import read, write
-from weights_converter.formats.kept import kept_open
-from weights_converter.tensor import Tensor
+from weights_converter.formats.files.open_files import kept_open
 
 FORMATS = {"pth": "torch", "safetensors": "safetensors", "npz": "npz", "weights.h5": "keras-h5"}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from odconv_spec import Parameter, Role
-from weights_converter.layouts import KERAS, LAYOUTS, PADDLE, TORCH, Placed, Row
+from weights_converter.names.layouts import KERAS, LAYOUTS, PADDLE, TORCH, Placed, Row
 
 # Square on purpose: no wrong order of axes can be told by the shape.
 SQUARE = {

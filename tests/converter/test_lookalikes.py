@@ -9,9 +9,9 @@ from odconv_spec import model_spec
 from parity_tests.reference import random_arrays
 from tests.converter.helpers import SMALL_RESNET, arrays_of
 from weights_converter import MismatchError, formats
-from weights_converter.manifest import Manifest
-from weights_converter.opening import open_model
-from weights_converter.tensor import Tensor
+from weights_converter.arrays.tensor import Tensor
+from weights_converter.identify.manifest import Manifest
+from weights_converter.identify.open_model import open_model
 
 HELP = (
     "such a layer cannot be converted; train the model anew with one of `odconv models`, or keep "

@@ -11,7 +11,7 @@ from odconv_spec import ODConvSpec, model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
 from tests.converter.wild import write
 from weights_converter import MismatchError, UsageError, outputs
-from weights_converter.opening import open_checkpoint
+from weights_converter.identify.open_model import open_checkpoint
 from weights_converter.outputs import compare_layers, verify_outputs
 from weights_converter.outputs_names import record
 from weights_converter.outputs_runs import RUNTIMES, usual_runtime

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from tests.converter.crafted import binary, call, name, number, pickled, text, tuple_, written
 from weights_converter.errors import ConverterError, DamagedError, RefusedError
-from weights_converter.formats.paddle_calls import PADDLE
-from weights_converter.formats.pickle_emit import Emitter
-from weights_converter.formats.pickle_machine import Machine
-from weights_converter.formats.pickle_stream import INLINE, Stream
-from weights_converter.formats.pickle_values import Global, Inert, Span
-from weights_converter.formats.source import Source
+from weights_converter.formats.files.source import Source
+from weights_converter.formats.paddle.calls import PADDLE
+from weights_converter.formats.pickles.emit import Emitter
+from weights_converter.formats.pickles.machine import Machine
+from weights_converter.formats.pickles.stream import INLINE, Stream
+from weights_converter.formats.pickles.values import Global, Inert, Span
 
 
 def run(folder: Path, content: bytes) -> object:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from weights_converter.casting import Loss, cast, cast_tag, loss
-from weights_converter.dtypes import CARRIERS
-from weights_converter.precision import LARGEST, numbers, rounded
+from weights_converter.arrays.casting import Loss, cast, cast_tag, loss
+from weights_converter.arrays.dtypes import CARRIERS
+from weights_converter.arrays.precision import LARGEST, numbers, rounded
 
 RANDOM = np.random.default_rng(0)
 COUNT = 200_000

@@ -10,9 +10,10 @@ import pytest
 
 from odconv_spec import model_spec, to_json
 from tests.converter.helpers import ENDINGS, SMALL_RESNET, arrays_of, save
-from weights_converter import DamagedError, FileError, UsageError, convert, destinations, formats
-from weights_converter.provenance import KEY, Provenance
-from weights_converter.verification import verify_digests
+from weights_converter import DamagedError, FileError, UsageError, convert, formats
+from weights_converter.comparison.verify import verify_digests
+from weights_converter.conversion import destinations
+from weights_converter.conversion.provenance import KEY, Provenance
 
 SPEC = model_spec("od_resnet18", kernel_num=2, **SMALL_RESNET)
 IN_THE_FILE = [ending for ending in ENDINGS if ending != ".pdparams"]

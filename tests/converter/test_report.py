@@ -13,11 +13,11 @@ import pytest
 from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
 from weights_converter import convert, formats
+from weights_converter.arrays.tensor import Tensor
 from weights_converter.cli import main
-from weights_converter.html_markup import element, joined
-from weights_converter.html_plots import bars, histogram, ranges
-from weights_converter.html_report import html_report
-from weights_converter.tensor import Tensor
+from weights_converter.conversion.html_markup import element, joined
+from weights_converter.conversion.html_plots import bars, histogram, ranges
+from weights_converter.conversion.html_report import html_report
 
 SPEC = model_spec("od_resnet18", kernel_num=2, **SMALL_RESNET)
 HALF = {"allow_half_statistics": True}

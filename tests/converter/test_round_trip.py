@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from odconv_spec import model_spec
 from tests.converter.helpers import save
 from weights_converter import convert
-from weights_converter.opening import open_model
+from weights_converter.identify.open_model import open_model
 
 ENDINGS = (".pth", ".safetensors", ".pdparams", ".weights.h5", ".npz")
 DTYPES = ("float16", "float32", "float64")

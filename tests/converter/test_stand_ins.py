@@ -11,10 +11,10 @@ from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
 from tests.converter.wild import indexed, write
 from weights_converter import RefusedError, formats, inspect
+from weights_converter.arrays.tensor import Tensor
 from weights_converter.cli import main
-from weights_converter.opening import open_model
-from weights_converter.stand_ins import STAND_INS
-from weights_converter.tensor import Tensor
+from weights_converter.identify.open_model import open_model
+from weights_converter.identify.stand_ins import STAND_INS
 
 SPEC = model_spec("od_resnet18", **SMALL_RESNET)
 CASES = {

@@ -9,9 +9,9 @@ import weakref
 import numpy as np
 import pytest
 
+from weights_converter.arrays.tensor import Tensor
 from weights_converter.errors import MismatchError
-from weights_converter.formats.write_behind import write_each
-from weights_converter.tensor import Tensor
+from weights_converter.formats.files.write_behind import write_each
 
 MIB = 1 << 20
 

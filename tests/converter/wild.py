@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from weights_converter import formats
-from weights_converter.tensor import Tensor
+from weights_converter.arrays.tensor import Tensor
 
 
 def indexed(shape, start=0):

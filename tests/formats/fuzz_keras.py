@@ -28,11 +28,13 @@ import numpy as np
 
 from tests.converter.bundles import VALUE, Bundle, table
 from tests.converter.crafted import every_dtype
+from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.errors import ConverterError, DamagedError
-from weights_converter.formats import isolated_child, isolated_process, read, write
-from weights_converter.formats.isolated import read_isolated
-from weights_converter.formats.keras_shards_write import write_keras_shards
-from weights_converter.tensor import Checkpoint, Tensor
+from weights_converter.formats import read, write
+from weights_converter.formats.isolated import child as isolated_child
+from weights_converter.formats.isolated import process as isolated_process
+from weights_converter.formats.isolated.reader import read_isolated
+from weights_converter.formats.keras.write_shards import write_keras_shards
 
 SECONDS = 3.0
 MEMORY = 1 << 28

@@ -22,8 +22,8 @@ from safetensors.numpy import save_file
 
 from tests.converter.crafted import every_dtype
 from tests.converter.crafted_torch import tar
+from weights_converter.arrays.tensor import Tensor
 from weights_converter.formats import write, write_shards
-from weights_converter.tensor import Tensor
 
 Seed = Callable[[Path], Path]
 

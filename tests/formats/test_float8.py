@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from tests.formats.torch_tensors import TAGS
-from weights_converter.dtypes import FLOAT8
-from weights_converter.precision import numbers
+from weights_converter.arrays.dtypes import FLOAT8
+from weights_converter.arrays.precision import numbers
 
 KINDS = {tag: dtype for dtype, tag in TAGS.items() if tag in FLOAT8}
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.converter.crafted import special_floats, written
+from weights_converter.arrays.tensor import Tensor
 from weights_converter.errors import (
     ConverterError,
     DamagedError,
@@ -19,7 +20,6 @@ from weights_converter.errors import (
     UsageError,
 )
 from weights_converter.formats import format_of, read, write
-from weights_converter.tensor import Tensor
 
 FORMATS = ("torch", "pdparams", "keras-h5", "safetensors", "npz")
 TENSORS = (

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from tests.converter.crafted import every_dtype
+from weights_converter.arrays.tensor import Tensor
 from weights_converter.errors import UsageError
 from weights_converter.formats import read, write
-from weights_converter.tensor import Tensor
 
 
 def network() -> keras.Model:

@@ -12,8 +12,8 @@ import pytest
 
 from weights_converter.errors import RefusedError
 from weights_converter.formats import read, write
-from weights_converter.formats.isolated import read_isolated
-from weights_converter.formats.keras_shards_write import write_keras_shards
+from weights_converter.formats.isolated.reader import read_isolated
+from weights_converter.formats.keras.write_shards import write_keras_shards
 
 READERS = (read, read_isolated)
 DTYPES = (

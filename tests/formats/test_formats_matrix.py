@@ -15,10 +15,10 @@ import safetensors.torch
 import torch
 
 from tests.formats.torch_tensors import TAGS, raw_bytes
-from weights_converter.dtypes import CARRIERS, FLOAT8, tag_of
+from weights_converter.arrays.dtypes import CARRIERS, FLOAT8, tag_of
+from weights_converter.arrays.tensor import Tensor
 from weights_converter.errors import RefusedError
 from weights_converter.formats import read, write, write_shards
-from weights_converter.tensor import Tensor
 
 State = dict[str, torch.Tensor]
 NUMPY = {dtype: CARRIERS[tag] for dtype, tag in TAGS.items() if tag_of(CARRIERS[tag]) == tag}

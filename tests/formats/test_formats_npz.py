@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from tests.converter.crafted import every_dtype
+from weights_converter.arrays.tensor import Tensor
 from weights_converter.errors import RefusedError, UsageError
 from weights_converter.formats import read, write
-from weights_converter.tensor import Tensor
 
 
 def arrays() -> dict[str, np.ndarray]:

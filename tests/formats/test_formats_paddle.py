@@ -18,9 +18,9 @@ from tests.converter.crafted import (
     text,
     written,
 )
+from weights_converter.arrays.tensor import Tensor
 from weights_converter.errors import DamagedError, RefusedError
 from weights_converter.formats import read, write
-from weights_converter.tensor import Tensor
 
 PROTOCOLS = (2, 3, 4)
 

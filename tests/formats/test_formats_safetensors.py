@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 from safetensors.torch import save_file as save_torch
 
 from tests.converter.crafted import every_dtype, safetensors, written
+from weights_converter.arrays.tensor import Tensor
 from weights_converter.errors import MismatchError, UsageError
 from weights_converter.formats import read, write
-from weights_converter.formats.late_metadata import LateMetadata
-from weights_converter.tensor import Tensor
+from weights_converter.formats.files.late_metadata import LateMetadata
 
 
 def assert_same(tensors, arrays):

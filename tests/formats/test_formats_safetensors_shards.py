@@ -10,9 +10,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tests.converter.crafted import every_dtype, special_floats
+from weights_converter.arrays.tensor import Tensor
 from weights_converter.errors import ConverterError, FileError, UsageError
 from weights_converter.formats import read, write_shards
-from weights_converter.tensor import Tensor
 
 INDEX = "model.safetensors.index.json"
 ARRAYS = {f"w{i}": np.full((3, 4), i, "float32") for i in range(7)}  # 48 bytes each

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from weights_converter.errors import RefusedError
 from weights_converter.formats import read
-from weights_converter.formats.isolated import read_isolated
+from weights_converter.formats.isolated.reader import read_isolated
 
 READERS = (read, read_isolated)
 DTYPES = (

@@ -18,10 +18,10 @@ from tests.formats.torch_tensors import (
     odd_tensors,
     raw_bytes,
 )
-from weights_converter.dtypes import FLOAT8
+from weights_converter.arrays.dtypes import FLOAT8
+from weights_converter.arrays.tensor import Tensor
 from weights_converter.errors import DamagedError, RefusedError, UsageError
 from weights_converter.formats import read, write
-from weights_converter.tensor import Tensor
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "odconv4x_mobilenetv2_digits.pth.tar"
 

@@ -11,7 +11,7 @@ from odconv_paddle.models.factory import build_model
 from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET
 from weights_converter import RefusedError, convert, extract, load_into
-from weights_converter.opening import open_model
+from weights_converter.identify.open_model import open_model
 
 SPEC = model_spec("od_resnet18", kernel_num=2, **SMALL_RESNET)
 

@@ -14,10 +14,10 @@ from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 from tests.converter.crafted import every_dtype
 from tests.formats.torch_tensors import assert_same
 from weights_converter import UsageError
+from weights_converter.arrays.tensor import Tensor
 from weights_converter.errors import RefusedError
 from weights_converter.formats import read, write
-from weights_converter.formats.isolated import read_isolated
-from weights_converter.tensor import Tensor
+from weights_converter.formats.isolated.reader import read_isolated
 
 
 def net() -> nn.Module:

@@ -15,7 +15,7 @@ from odconv_torch import create_model
 from odconv_torch.models import build_model
 from tests.converter.helpers import SMALL_RESNET
 from weights_converter import RefusedError, convert, extract, load_into, verify_outputs
-from weights_converter.opening import open_model
+from weights_converter.identify.open_model import open_model
 
 SPEC = model_spec("od_resnet18", kernel_num=2, **SMALL_RESNET)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from weights_converter.dtypes import CARRIERS
+from weights_converter.arrays.dtypes import CARRIERS
 from weights_converter.formats import read
 
 TAGS = {

@@ -89,14 +89,24 @@ ALLOWED = {
         "numpy",
     },
     "weights_converter/evaluation_picture.py": {"weights_converter", "numpy", "matplotlib"},
-    "weights_converter/frameworks/torch.py": {"weights_converter", "odconv_spec", "numpy", "torch"},
-    "weights_converter/frameworks/paddle.py": {
+    "weights_converter/live/torch_models.py": {
+        "weights_converter",
+        "odconv_spec",
+        "numpy",
+        "torch",
+    },
+    "weights_converter/live/paddle_models.py": {
         "weights_converter",
         "odconv_spec",
         "numpy",
         "paddle",
     },
-    "weights_converter/frameworks/keras.py": {"weights_converter", "odconv_spec", "numpy", "keras"},
+    "weights_converter/live/keras_models.py": {
+        "weights_converter",
+        "odconv_spec",
+        "numpy",
+        "keras",
+    },
     "parity_tests": {"parity_tests", "odconv_spec", "numpy"},
     "parity_tests/adapters": {"parity_tests", "odconv_spec", "numpy", "weights_converter"},
     "parity_tests/adapters/torch.py": {

@@ -12,7 +12,7 @@ import pytest
 
 from parity_tests.runtimes import RUNTIMES
 from weights_converter import convert
-from weights_converter.manifest import read_manifest
+from weights_converter.identify.manifest import read_manifest
 
 # The same attributes everywhere, but for the functional model, which has names of layers only. On
 # the PyTorch backend these could have no dots.
@@ -129,7 +129,7 @@ COMMON = """
 import sys
 from pathlib import Path
 from parity_tests.reference import random_arrays
-from weights_converter.loading import assign, extract, load_into, manifest, save_manifest
+from weights_converter.live.loading import assign, extract, load_into, manifest, save_manifest
 
 folder, name, ending, *files = sys.argv[1:]
 folder = Path(folder)

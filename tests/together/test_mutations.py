@@ -39,7 +39,7 @@ class Mutation:
         return self.name
 
 
-LAYOUTS = "weights_converter/layouts.py"
+LAYOUTS = "weights_converter/names/layouts.py"
 PARITY = "-m parity_tests --cases golden/*-eval/* --runtime"
 ROUND_TRIPS = "-m pytest -q tests/converter/test_layouts.py"
 MUTATIONS = (

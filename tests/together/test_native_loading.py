@@ -14,8 +14,8 @@ from odconv_spec import model_spec
 from parity_tests.reference import random_arrays
 from parity_tests.runtimes import RUNTIMES
 from weights_converter import convert, formats, verify
-from weights_converter.opening import open_model
-from weights_converter.tensor import Tensor
+from weights_converter.arrays.tensor import Tensor
+from weights_converter.identify.open_model import open_model
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SOURCE = EXAMPLES / "odconv4x_mobilenetv2_digits.pth.tar"

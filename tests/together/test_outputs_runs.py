@@ -9,9 +9,9 @@ from odconv_spec import model_spec
 from parity_tests.reference import random_arrays
 from parity_tests.runtimes import RUNTIMES
 from weights_converter import ConverterError, convert, formats
+from weights_converter.arrays.tensor import Tensor
 from weights_converter.outputs import verify_outputs
 from weights_converter.outputs_runs import layer_outputs
-from weights_converter.tensor import Tensor
 
 SPECS = {
     "od": model_spec(

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from weights_converter.errors import DamagedError
-from weights_converter.formats import zip_read
-from weights_converter.formats.source import Source
-from weights_converter.formats.tensorflow_table import MAGIC
+from weights_converter.formats.archives import zip_read
+from weights_converter.formats.files.source import Source
+from weights_converter.formats.tensorflow.table import MAGIC
 
 _HEAD = 512
 _PICKLE = re.compile(rb"\x80[\x02-\x05]", re.DOTALL)

@@ -1,0 +1,1 @@
+"""Compares checkpoints: inspect, verify, diff."""

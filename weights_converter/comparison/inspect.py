@@ -1,0 +1,126 @@
+"""What a checkpoint holds, without loading its arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from weights_converter.arrays.tensor import Checkpoint
+from weights_converter.conversion.survey import Values, values_of
+from weights_converter.errors import MismatchError, RefusedError, legible
+from weights_converter.formats.files.open_files import kept_open
+from weights_converter.identify.backbones import Stages, describe
+from weights_converter.identify.ignoring import Patterns, demand_used
+from weights_converter.identify.model_arrays import Model, Target, weights_in
+from weights_converter.identify.open_model import open_checkpoint
+from weights_converter.names.mismatch import Form
+
+SCHEMA = 1  # of `Inspection.to_dict`
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A checkpoint's index, and the model it belongs to, or why none was found.
+
+    `values` tells of the values of the arrays, by name, where they were asked for.
+    """
+
+    checkpoint: Checkpoint
+    spec: Target | None
+    reason: str
+    values: Mapping[str, Values] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        checkpoint = self.checkpoint
+        return {
+            "schema": SCHEMA,
+            "file": checkpoint.path.name,
+            "format": checkpoint.format,
+            "model": self.spec and describe(self.spec),
+            "spec": self.spec and self.spec.to_dict(),
+            "reason": self.reason,
+            "scalars": dict(checkpoint.scalars),
+            "metadata": dict(checkpoint.metadata),
+            "notes": list(checkpoint.notes),
+            "arrays": {
+                name: {"dtype": tensor.dtype, "shape": list(tensor.shape), **self._values(name)}
+                for name, tensor in checkpoint.tensors.items()
+            },
+        }
+
+    def __str__(self) -> str:
+        checkpoint = self.checkpoint
+        count = len(checkpoint.tensors)
+        lines = [
+            legible(checkpoint.path.name),
+            f"  format  {checkpoint.format}",
+            f"  model   {describe(self.spec) if self.spec else 'not found: ' + self.reason}",
+            f"  arrays  {count}, {checkpoint.nbytes / 1e6:.1f} MB",
+        ]
+        if self.spec:
+            lines.append(f"  trainable parameters  {self.spec.trainable_count():,}")
+        lines += [f"  {name}  {value}" for name, value in checkpoint.scalars.items()]
+        lines += [f"  note    {note}" for note in checkpoint.notes]
+        return "\n".join(lines)
+
+    def table(self) -> str:
+        """Every array's name, dtype and shape, a line each."""
+        tensors = self.checkpoint.tensors
+        width = max(map(len, tensors), default=0)
+        return "\n".join(
+            f"{name:<{width}}  {Form(tensor.shape, tensor.dtype)}{self._range(name)}"
+            for name, tensor in tensors.items()
+        )
+
+    def _values(self, name: str) -> dict[str, Any]:
+        return asdict(self.values[name]) if name in self.values else {}
+
+    def _range(self, name: str) -> str:
+        values = self.values.get(name)
+        if values is None:
+            return ""
+        wrong = f", {values}" if values.nan or values.inf else ""
+        if values.minimum is None:
+            return f"  no finite value{wrong}"
+        return f"  {values.minimum:.4g} to {values.maximum:.4g}{wrong}"
+
+
+def inspect(
+    path: str | Path,
+    model: Model = None,
+    *,
+    stages: Stages | None = None,
+    key: str | None = None,
+    ignore: Patterns = (),
+    statistics: bool = False,
+    isolate: bool | None = False,
+) -> Inspection:
+    """Reads a checkpoint's index and finds out its model.
+
+    Args:
+        path: a checkpoint of any format.
+        model: a name, a spec, or a JSON file with a spec; None finds it out from the arrays.
+        stages: the stage table of a MobileNetV2 that is not the published one.
+        key: which state dict to take from a file with several.
+        ignore: patterns of arrays to leave out, such as "criterion.*"; each must fit one.
+        statistics: loads every array to tell of its values.
+        isolate: parses the file in a child process with limits; None does it for HDF5 only.
+
+    Raises:
+        ConverterError: the file cannot be read. A file of an unknown model is not an error.
+    """
+    checkpoint = open_checkpoint(path, key, isolate, ignore)
+    demand_used(ignore, checkpoint)
+    tensors = checkpoint.tensors.values() if statistics else ()
+    with kept_open():
+        values = {tensor.name: values_of(tensor.load(), tensor.dtype) for tensor in tensors}
+    try:
+        weights = weights_in(checkpoint, model, stages)
+    except (MismatchError, RefusedError) as error:
+        reason = f"{error}; {error.help}" if error.help else str(error)
+        return Inspection(checkpoint, None, reason, values)
+    told = replace(checkpoint, notes=weights.source.notes)
+    return Inspection(told, weights.spec, "", values)

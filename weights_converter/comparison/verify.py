@@ -1,0 +1,198 @@
+"""Bit for bit comparison of two checkpoints of any format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from weights_converter.arrays.digests import digests_of
+from weights_converter.arrays.distance import distance
+from weights_converter.arrays.tensor import Checkpoint, Tensor
+from weights_converter.conversion.provenance import Provenance
+from weights_converter.errors import MismatchError, UsageError, legible
+from weights_converter.formats.files.open_files import kept_open
+from weights_converter.identify.backbones import Stages, describe
+from weights_converter.identify.ignoring import Patterns, demand_used
+from weights_converter.identify.model_arrays import Model, Weights, resolve_spec, weights_in
+from weights_converter.identify.open_model import open_checkpoint, open_model
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One array that is not the same in two files."""
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"  {self.name}  {self.reason}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The result of comparing all arrays of two checkpoints of one model."""
+
+    left: Path
+    right: Path
+    model: str
+    arrays: int
+    differences: tuple[Difference, ...]
+
+    @property
+    def equal(self) -> bool:
+        return not self.differences
+
+    def demand_equal(self) -> Comparison:
+        """Itself. Raises MismatchError where an array differs."""
+        if self.differences:
+            raise MismatchError(str(self))
+        return self
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return {
+            "left": self.left.name,
+            "right": self.right.name,
+            "model": self.model,
+            "arrays": self.arrays,
+            "equal": self.equal,
+            "differences": [{"name": d.name, "reason": d.reason} for d in self.differences],
+        }
+
+    def __str__(self) -> str:
+        equal = self.arrays - len(self.differences)
+        names = f"{legible(self.left.name)} and {legible(self.right.name)}"
+        head = f"{names}: {equal} of {self.arrays} arrays "
+        head += f"of {self.model} have equal bits"
+        return "\n".join([head, *map(str, self.differences)])
+
+
+def verify(
+    left: str | Path,
+    right: str | Path,
+    model: Model = None,
+    *,
+    stages: Stages | None = None,
+    key: str | None = None,
+    ignore: Patterns = (),
+    isolate: bool | None = False,
+) -> Comparison:
+    """Compares two checkpoints, whatever their formats, bit for bit.
+
+    Args:
+        left: a checkpoint.
+        right: another.
+        model: a name, a spec, or a JSON file with a spec; None finds it out.
+        stages: the stage table of a MobileNetV2 that is not the published one.
+        key: which state dict to take from `left`, if it has several.
+        ignore: patterns of arrays to leave out, such as "criterion.*"; each must fit one of either
+            file.
+        isolate: parses the files in child processes with limits; None does it for HDF5 only.
+
+    Raises:
+        ConverterError: a file cannot be read or is not of the model. Differences between values do
+            not raise; see `Comparison.equal`.
+    """
+    one = open_checkpoint(left, key, isolate, ignore)
+    other = open_checkpoint(right, isolate=isolate, ignore=ignore)
+    demand_used(ignore, one, other)
+    first = weights_in(one, _spec(one, other, model, stages))
+    return compare(first, weights_in(other, first.spec))
+
+
+def verify_digests(
+    path: str | Path,
+    model: Model = None,
+    *,
+    stages: Stages | None = None,
+    key: str | None = None,
+    ignore: Patterns = (),
+    isolate: bool | None = False,
+) -> Comparison:
+    """Compares a file that `convert` wrote with the digests that it put into it.
+
+    The arguments are those of `verify`. A `key` that the file has no use for is an error.
+
+    Raises:
+        UsageError: there are no digests in the file.
+        ConverterError: it cannot be read or is not of the model.
+    """
+    weights = open_model(path, model, stages, key, isolate, ignore)
+    told = Provenance.told_by(weights.source)
+    if told is None or not told.sha256:
+        raise UsageError(
+            f"{legible(Path(path).name)} has no digests of its arrays",
+            help="give a second file to compare it with",
+        )
+    found = digests_of(weights.tensors.values())
+    wrong = [name for name, digest in found.items() if told.sha256.get(name) != digest]
+    reason = "is not what the converter wrote"
+    return Comparison(
+        Path(path),
+        Path(told.source),
+        describe(weights.spec),
+        len(found),
+        tuple(Difference(name, reason) for name in wrong),
+    )
+
+
+def compare(left: Weights, right: Weights) -> Comparison:
+    """Loads every array of both, two at a time."""
+    with kept_open():
+        found = [difference(tensor, right.tensors[name]) for name, tensor in left.tensors.items()]
+    return Comparison(
+        left.source.path,
+        right.source.path,
+        describe(left.spec),
+        len(left.tensors),
+        tuple(difference for difference in found if difference is not None),
+    )
+
+
+def prove(
+    expected: Mapping[str, Tensor], digests: Mapping[str, str], source: Path, written: Weights
+) -> Comparison:
+    """Compares what was written, read back, with the digests of what should have been.
+
+    Args:
+        expected: canonical name -> array of the source, after its cast; loaded again only where
+            the digests differ, to say by how much.
+        digests: of the arrays in `expected`.
+        source: the file that they are from.
+        written: the destination as it is on the disk.
+    """
+    found = digests_of(written.tensors.values())
+    suspects = [
+        name
+        for name, tensor in expected.items()
+        if (digests[name], tensor.dtype) != (found[name], written.tensors[name].dtype)
+    ]
+    unsteady = "the source gave other values when it was read again"
+    differences = (
+        difference(expected[name], written.tensors[name]) or Difference(name, unsteady)
+        for name in suspects
+    )
+    return Comparison(
+        source,
+        written.source.path,
+        describe(written.spec),
+        len(expected),
+        tuple(differences),
+    )
+
+
+def difference(left: Tensor, right: Tensor) -> Difference | None:
+    """How two arrays of one shape differ, None where their bits are equal."""
+    if left.dtype != right.dtype:
+        return Difference(left.name, f"{left.dtype} against {right.dtype}")
+    found = distance(left.load(), left.dtype, right.load(), right.dtype)
+    return Difference(left.name, str(found)) if found.unequal else None
+
+
+def _spec(left: Checkpoint, right: Checkpoint, model: Model, stages: Stages | None) -> Model:
+    """The spec of two files, of which one may know more about itself than the other."""
+    if model is not None or stages is not None:
+        return resolve_spec(left, model, stages)
+    named = [checkpoint for checkpoint in (left, right) if "odconv.spec" in checkpoint.metadata]
+    return resolve_spec(named[0], None, None) if named else None

@@ -1,0 +1,1 @@
+"""From a checkpoint of one framework to a checkpoint of another."""

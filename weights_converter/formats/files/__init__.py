@@ -1,0 +1,1 @@
+"""Files: opening, limits, names, replacing."""

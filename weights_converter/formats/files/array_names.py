@@ -1,0 +1,63 @@
+"""Names: of files, by which a user asks for a format; of arrays, which a file may abuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from weights_converter.errors import UsageError, legible
+from weights_converter.formats.files.source import Source
+
+_LONGEST = 1024
+EXTENSIONS: Mapping[str, str] = MappingProxyType(
+    {
+        ".pth": "torch",
+        ".pt": "torch",
+        ".pth.tar": "torch",
+        ".bin": "torch",
+        ".pdparams": "pdparams",
+        ".weights.h5": "keras-h5",
+        ".safetensors": "safetensors",
+        ".npz": "npz",
+    }
+)
+
+
+def format_of(path: str | Path) -> str:
+    """The format that a destination's extension asks for.
+
+    Raises:
+        UsageError: no format has that extension.
+    """
+    name = Path(path).name.lower()
+    for extension, format in EXTENSIONS.items():
+        if name.endswith(extension):
+            return format
+    known = ", ".join(EXTENSIONS)
+    raise UsageError(f"{legible(Path(path).name)}: no format has this extension", f"use {known}")
+
+
+def check_name(source: Source, name: object) -> str:
+    """`name` if it can be the name of an array in every format and in a message.
+
+    Raises:
+        RefusedError: it is not text, has control characters or unpaired surrogates, is empty or
+            overlong, or steps out of a folder.
+    """
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= _LONGEST:
+        shown = legible(name) if isinstance(name, str) else f"a {type(name).__name__}"
+        raise source.refused(f"an array is called {shown}")
+    if {".", ".."} & set(name.split("/")) or "\\" in name or name.startswith("/"):
+        raise source.refused(f"an array is called {legible(name)}")
+    return name
+
+
+def repeated(names: Iterable[str]) -> str | None:
+    """The first name that comes twice."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None

@@ -1,0 +1,182 @@
+"""The arrays of an HDF5 file, found without following anything that leads out of it.
+
+HDF5 can point to other files (external links, external and virtual storage) and at itself; a file
+that does is refused before any array is read. What cannot be promised is what the HDF5 library
+itself does with a file made to break it: versions up to 1.14.6 can loop for ever or write out of
+bounds. `weights_converter.formats.isolated.reader` reads such a file in a process of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from math import prod
+from types import MappingProxyType
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from weights_converter.arrays.dtypes import Array, decode, is_shape, itemsize, tag_of
+from weights_converter.arrays.tensor import Tensor
+from weights_converter.errors import legible
+from weights_converter.formats.files.array_names import check_name
+from weights_converter.formats.files.source import Source
+from weights_converter.formats.hdf5.chunks import FILTERS, check_chunks
+from weights_converter.formats.hdf5.file import Hdf5
+from weights_converter.formats.hdf5.text import text_attribute
+
+BF16_MARK = "bfloat16"  # Keras stores the two bytes as opaque and says so in an attribute
+_MOST_OBJECTS = 200_000
+_LINKS = MappingProxyType(
+    {h5py.h5l.TYPE_SOFT: "a SoftLink", h5py.h5l.TYPE_EXTERNAL: "an ExternalLink"}
+)
+_FREE_CHUNK = 1 << 24  # bytes; a larger chunk may not exceed its array
+
+
+def tensors(hdf5: Hdf5, file: h5py.File) -> dict[str, Tensor]:
+    """Path in the file -> array, for all that a walk over the groups of the open `file` finds.
+
+    Raises:
+        RefusedError: the file links to something, or has objects that are no plain arrays.
+    """
+    found: dict[str, Tensor] = {}
+    for path, dataset in _datasets(hdf5.source, file):
+        if path in found:
+            raise hdf5.source.refused(f"it has two arrays {legible(path)}")
+        found[path] = _tensor(hdf5, check_name(hdf5.source, path), dataset)
+    return found
+
+
+def _datasets(source: Source, file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Walks the groups; the arrays of a group come in the order of their numbers."""
+    seen: set[int] = set()
+    groups = [("", file)]
+    room = _MOST_OBJECTS
+    while groups:
+        path, group = groups.pop()
+        address = h5py.h5o.get_info(group.id).addr
+        if address in seen:
+            raise source.refused(f"the group {legible(path or '/')} is linked twice")
+        seen.add(address)
+        names = _names(source, group, room)
+        room -= len(names)
+        children = [(_joined(path, name), _child(source, group, name)) for name in names]
+        groups += [child for child in reversed(children) if isinstance(child[1], h5py.Group)]
+        for name, child in sorted(children, key=lambda child: (len(child[0]), child[0])):
+            if isinstance(child, h5py.Dataset):
+                yield name, child
+
+
+def _names(source: Source, group: h5py.Group, room: int) -> list[str]:
+    """The names in the group, which a table that repeats itself could make endless."""
+    names: list[bytes] = []
+
+    def enough(name: bytes) -> bool | None:
+        names.append(name)
+        return True if len(names) > room else None  # anything but None ends the iteration
+
+    group.id.links.iterate(enough)
+    if len(names) > room:
+        raise source.refused(f"it has more than {_MOST_OBJECTS} groups and arrays")
+    return [name.decode("utf-8") for name in names]
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name
+
+
+def _child(source: Source, group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
+    raw = name.encode("utf-8")
+    kind = group.id.links.get_info(raw).type
+    if kind != h5py.h5l.TYPE_HARD:
+        what = _LINKS.get(kind, "a link of an unknown kind")
+        raise source.refused(f"{_shown(group, name)} is {what}, not an object of the file")
+    found = h5py.h5o.open(group.id, raw)
+    if isinstance(found, h5py.h5g.GroupID):
+        return h5py.Group(found)
+    if isinstance(found, h5py.h5d.DatasetID):
+        return h5py.Dataset(found)
+    raise source.refused(f"{_shown(group, name)} is neither a group nor an array")
+
+
+def _shown(group: h5py.Group, name: str) -> str:
+    return legible(f"{group.name.rstrip('/')}/{name}")
+
+
+def _tensor(hdf5: Hdf5, path: str, dataset: h5py.Dataset) -> Tensor:
+    shown = legible(path)
+    _check_storage(hdf5.source, shown, dataset)
+    shape, dtype = dataset.shape, dataset.dtype  # each is made anew when it is asked for
+    tag = _tag(dataset, dtype)
+    if tag is None:
+        raise hdf5.source.refused(f"{shown} has elements of type {legible(str(dtype))}")
+    place = _place(dataset, prod(shape) * itemsize(tag), dtype)
+    if place is None:
+        return Tensor(path, tag, shape, partial(_assembled, hdf5, path, tag))
+    load = partial(_in_one_piece, hdf5, path, tag, shape, place, dtype.str[0] == ">")
+    return Tensor(path, tag, shape, load)
+
+
+def _place(dataset: h5py.Dataset, nbytes: int, dtype: np.dtype[Any]) -> int | None:
+    """Where the bytes of the array are, in their order; None if HDF5 has to assemble them."""
+    native = h5py.h5t.py_create(dtype, logical=True)
+    if dataset.id.get_storage_size() != nbytes or dataset.id.get_type() != native:
+        return None
+    place: int | None = dataset.id.get_offset()  # of an array in chunks there is none
+    return place
+
+
+def _check_storage(source: Source, shown: str, dataset: h5py.Dataset) -> None:
+    properties = dataset.id.get_create_plist()
+    layout = properties.get_layout()
+    if properties.get_external_count():
+        raise source.refused(f"{shown} is stored in other files")
+    if layout == h5py.h5d.VIRTUAL:
+        raise source.refused(f"{shown} is made of other arrays")
+    filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
+    if set(filters) - FILTERS or len(filters) > len(set(filters)):
+        raise source.refused(f"{shown} needs the HDF5 filters {sorted(filters)}")
+    shape = dataset.shape
+    if type(shape) is not tuple or not is_shape(shape):
+        raise source.refused(f"{shown} has an odd shape")
+    if layout == h5py.h5d.CHUNKED:
+        size = prod(properties.get_chunk()) * dataset.dtype.itemsize
+        if size > max(_FREE_CHUNK, dataset.nbytes):
+            raise source.refused(f"{shown} is stored in chunks of {size} bytes")
+
+
+def _tag(dataset: h5py.Dataset, dtype: np.dtype[Any]) -> str | None:
+    if dtype == np.dtype("V2") and text_attribute(dataset, "dtype") == BF16_MARK:
+        return "BF16"
+    if dtype.kind == "c" or h5py.check_enum_dtype(dtype) is not None:
+        return None  # a compound; an int8 to NumPy, unless it is HDF5's way to store booleans
+    return tag_of(dtype)
+
+
+def _in_one_piece(
+    hdf5: Hdf5, path: str, tag: str, shape: tuple[int, ...], place: int, big_endian: bool
+) -> Array:
+    """An array as Keras stores all of them: no library is needed, and none can be misled."""
+    raw = hdf5.array(place, prod(shape) * itemsize(tag))
+    return _decoded(hdf5.source, path, raw, tag, big_endian).reshape(shape)
+
+
+def _assembled(hdf5: Hdf5, path: str, tag: str) -> Array:
+    with hdf5.open() as file:
+        dataset = file[path]
+        check_chunks(hdf5, legible(path), dataset)
+        array = np.asarray(dataset[()])
+    little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
+    flat = _decoded(hdf5.source, path, little.reshape(-1).view(np.uint8), tag)
+    return flat.reshape(array.shape)
+
+
+def _decoded(
+    source: Source, path: str, raw: NDArray[np.uint8], tag: str, big_endian: bool = False
+) -> Array:
+    try:
+        return decode(raw, tag, big_endian)
+    except ValueError as error:
+        raise source.refused(f"{legible(path)} {error}") from None

@@ -1,0 +1,93 @@
+"""Reads the `.h5` files of Keras 1 and 2, and of Keras 3's `model.save("name.h5")`.
+
+Each layer is a group that has a list of its arrays. A file is one of weights, or one of a whole
+model, whose `model_weights` is the same and whose configuration is never looked at. The lists
+themselves are not read: they are texts of any length, of which a file of a megabyte can hold a
+terabyte, and say nothing that the names of the arrays do not say.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+import h5py
+
+from weights_converter.arrays.tensor import Checkpoint, Tensor
+from weights_converter.errors import legible
+from weights_converter.formats.files.array_names import repeated
+from weights_converter.formats.files.source import Source
+from weights_converter.formats.hdf5.text import text_attribute
+
+FORMAT = "keras-legacy"
+_MODEL = "model_weights"
+_TOP = "top_level_model_weights"  # arrays that belong to no layer
+_LAYERS = ("layer_names", "layer_names0")  # a list too long for one attribute is in several
+_ARRAYS = ("weight_names", "weight_names0")
+_FACTS = ("keras_version", "backend")
+
+
+def is_legacy(file: h5py.File) -> bool:
+    """Whether the file, which holds no links, has a list of its layers."""
+    return any(name in _model(file).attrs for name in _LAYERS)
+
+
+def read_legacy(source: Source, file: h5py.File, found: Mapping[str, Tensor]) -> Checkpoint:
+    """The layers' arrays under "layer/weight" names such as conv2d/kernel.
+
+    Args:
+        found: every array of the file by its path.
+
+    Raises:
+        RefusedError: two arrays have the same name.
+    """
+    group = _model(file)
+    names = _short_or_whole({path: parts for path, *parts in _split(group, found)})
+    twice = repeated(names.values())
+    if twice is not None:
+        raise source.refused(f"it has two arrays {legible(twice)}")
+    arrays = {name: found[path].renamed(name) for path, name in names.items()}
+    notes: tuple[str, ...] = ()
+    if len(arrays) < len(found):
+        notes = (f"left out {len(found) - len(arrays)} arrays that belong to no layer",)
+    texts = {name: text_attribute(group, name) for name in _FACTS}
+    facts: dict[str, int | float | str] = {n: text for n, text in texts.items() if text is not None}
+    return Checkpoint(source.path, FORMAT, "keras", arrays, {}, facts, notes)
+
+
+def _model(file: h5py.File) -> h5py.Group:
+    group = file.get(_MODEL)
+    return group if isinstance(group, h5py.Group) else file
+
+
+def _split(group: h5py.Group, paths: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
+    """(path, layer, weight) of every array under a group that has a list of arrays."""
+    top = f"{group.name}/".replace("//", "/")
+    known: dict[str, bool] = {}
+    for path in paths:
+        parts = f"/{path}".removeprefix(top).split("/") if f"/{path}".startswith(top) else []
+        for end in range(1, len(parts)):
+            layer = "/".join(parts[:end])
+            if layer not in known:
+                known[layer] = any(name in group[layer].attrs for name in _ARRAYS)
+            if known[layer]:
+                yield path, layer, "/".join(parts[end:]).removesuffix(":0")
+                break
+
+
+def _short_or_whole(split: Mapping[str, list[str]]) -> dict[str, str]:
+    """Each array's name from its layer on, unless two would have the same."""
+    short = {path: _short(layer, weight) for path, (layer, weight) in split.items()}
+    counts = Counter(short.values())
+    return {
+        path: short[path] if counts[short[path]] == 1 else f"{layer}/{weight}"
+        for path, (layer, weight) in split.items()
+    }
+
+
+def _short(layer: str, weight: str) -> str:
+    """Without the models that hold the layer, whose names Keras may put before its own."""
+    if layer == _TOP:
+        return weight
+    _, found, after = f"/{weight}".partition(f"/{layer}/")
+    return f"{layer}/{after if found else weight}"

@@ -1,0 +1,1 @@
+"""Pickles, of which nothing is imported or called."""

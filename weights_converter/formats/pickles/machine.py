@@ -1,0 +1,273 @@
+"""A pickle machine that can build plain data and nothing else.
+
+Python's own, also when a subclass restricts its names, crashes on a tuple nested 200 000 deep
+(https://github.com/python/cpython/issues/154318) and allocates gigabytes for an eleven-byte file
+(https://github.com/python/cpython/issues/115952). The instructions are those of
+https://docs.python.org/3/library/pickletools.html; those that no checkpoint needs do not exist.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from weights_converter.errors import ConverterError, legible
+from weights_converter.formats.pickles.calls import Vocabulary
+from weights_converter.formats.pickles.stream import LITERALS, Stream
+from weights_converter.formats.pickles.values import BadCall, Buildable, Global, Inert, Unsupported
+
+MOST_INSTRUCTIONS = 1_000_000  # a large network with its optimizer state takes 100 000
+DEEPEST = 200  # tuples in tuples
+
+_STOP = ord(".")
+_NEWEST_PROTOCOL = 5
+_BYTE, _WORD, _LONG = struct.Struct("<B"), struct.Struct("<I"), struct.Struct("<Q")
+_KEYS = (str, int, float, bool, bytes, type(None))
+_NO_CODE = "Nothing was executed."
+_ADVICE = (
+    "a weights file never needs this. "
+    "Do not open it with paddle.load or torch.load(weights_only=False)."
+)
+
+
+class Machine:
+    """Runs one pickle.
+
+    `persistent` answers torch's references to storages; without it they are refused.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        vocabulary: Vocabulary,
+        persistent: Callable[[object], object] | None = None,
+    ) -> None:
+        self._stream, self._vocabulary, self._persistent = stream, vocabulary, persistent
+        self._stack: list[object] = []
+        self._marks: list[int] = []
+        self._memo: dict[int, object] = {}
+        # The depth of each tuple by identity; holding the tuple keeps its identity its own.
+        self._depths: dict[int, tuple[int, object]] = {}
+        self._at = 0
+        # Names outside of the vocabulary that no object has had for its class, and their places.
+        self.unknown: dict[str, int] = {}
+
+    def run(self, alone: bool = True) -> object:
+        """The pickled value.
+
+        Args:
+            alone: Whether the pickle is all that the stream has; else more may follow.
+
+        Raises:
+            RefusedError: the pickle does something that a checkpoint has no need of.
+            DamagedError: it is truncated or makes no sense.
+        """
+        for _ in range(MOST_INSTRUCTIONS):
+            self._at = self._stream.position
+            code = self._stream.take(1)[0]
+            if code == _STOP:
+                return self._finished(alone)
+            if code in LITERALS:
+                self._stack.append(LITERALS[code](self._stream))
+            elif code in ACTIONS:
+                ACTIONS[code](self)
+            else:
+                raise self._refused(f"its pickle has the instruction {bytes([code])!r}")
+        raise self._refused(f"its pickle has more than {MOST_INSTRUCTIONS} instructions")
+
+    def refuse_unknown(self) -> None:
+        """Raises RefusedError if the pickle names something that it has no use for."""
+        for name, place in self.unknown.items():
+            self._at = place
+            raise self._refused(f"it calls {legible(name)}")
+
+    def _finished(self, alone: bool) -> object:
+        value = self._pop()
+        if self._stack:
+            raise self._damaged(f"{len(self._stack)} values are left over")
+        if alone and self._stream.left:
+            raise self._refused(f"{self._stream.left} bytes follow the end of its pickle")
+        return value
+
+    def _refused(self, fact: str) -> ConverterError:
+        return self._stream.source.refused(f"{fact} (byte {self._at}). {_NO_CODE}", _ADVICE)
+
+    def _damaged(self, fact: str) -> ConverterError:
+        return self._stream.source.damaged(f"{fact} (byte {self._at} of its pickle)")
+
+    def _pop(self) -> object:
+        value = self._top()
+        del self._stack[-1]
+        return value
+
+    def _top(self) -> object:
+        # What lies under a mark belongs to what is being built.
+        if len(self._stack) <= (self._marks[-1] if self._marks else 0):
+            raise self._damaged("an instruction lacks its operand")
+        return self._stack[-1]
+
+    def _pop_to_mark(self) -> list[object]:
+        if not self._marks:
+            raise self._damaged("an instruction lacks its mark")
+        start = self._marks.pop()
+        items = self._stack[start:]
+        del self._stack[start:]
+        return items
+
+    def _mark(self) -> None:
+        self._marks.append(len(self._stack))
+
+    def _protocol(self) -> None:
+        version = self._stream.number(_BYTE)
+        if version > _NEWEST_PROTOCOL:
+            raise self._refused(f"its pickle has the protocol {version}")
+
+    def _frame(self) -> None:
+        length = self._stream.number(_LONG)
+        if length > self._stream.left:
+            raise self._stream.source.truncated(f"its pickle needs {length} bytes more")
+
+    def _push_tuple(self, items: tuple[object, ...]) -> None:
+        depths = (self._depths[id(item)][0] for item in items if id(item) in self._depths)
+        depth = 1 + max(depths, default=0)
+        if depth > DEEPEST:
+            raise self._refused(f"its pickle nests tuples more than {DEEPEST} deep")
+        self._depths[id(items)] = (depth, items)
+        self._stack.append(items)
+
+    def _tuple(self) -> None:
+        self._push_tuple(tuple(self._pop_to_mark()))
+
+    def _tuple_of(self, length: int) -> None:
+        self._push_tuple(tuple([self._pop() for _ in range(length)][::-1]))
+
+    def _extend(self, items: list[object]) -> None:
+        target = self._top()
+        if type(target) is not list and not isinstance(target, Inert):
+            raise self._refused(f"its pickle appends to a {type(target).__name__}")
+        if type(target) is list:
+            target.extend(items)
+
+    def _add_items(self) -> None:
+        items, target = self._pop_to_mark(), self._top()
+        if not isinstance(target, Inert) or type(target.state) is not list:
+            raise self._refused(f"its pickle adds to a {type(target).__name__}")
+        target.state.extend(items)
+
+    def _set_items(self, items: list[object]) -> None:
+        target = self._top()
+        if not isinstance(target, dict | Inert):
+            raise self._refused(f"its pickle sets items of a {type(target).__name__}")
+        if len(items) % 2:
+            raise self._damaged("a key lacks its value")
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if type(key) not in _KEYS:
+                raise self._refused(f"its pickle has a key of type {type(key).__name__}")
+            if isinstance(target, dict):
+                target[key] = value
+
+    def _set_item(self) -> None:
+        value, key = self._pop(), self._pop()
+        self._set_items([key, value])
+
+    def _remember(self, index: int) -> None:
+        self._memo[index] = self._top()
+
+    def _recall(self, index: int) -> None:
+        if index not in self._memo:
+            raise self._damaged(f"it refers to the value {index}, which was not stored")
+        self._stack.append(self._memo[index])
+
+    def _push_global(self, module: object, name: object) -> None:
+        if not (isinstance(module, str) and isinstance(name, str)) or "." in name:
+            raise self._refused("its pickle names something in an odd way")
+        full = f"{module}.{name}"
+        if not self._vocabulary.knows(full):
+            if not self._vocabulary.objects:
+                raise self._refused(f"it calls {legible(full)}")
+            self.unknown.setdefault(full, self._at)
+        self._stack.append(Global(full))
+
+    def _stack_global(self) -> None:
+        name, module = self._pop(), self._pop()
+        self._push_global(module, name)
+
+    def _persistent_id(self) -> None:
+        if self._persistent is None:
+            raise self._refused("its pickle refers to data outside of it")
+        try:
+            self._stack.append(self._persistent(self._pop()))
+        except BadCall as bad:
+            raise self._refused(f"it refers to a storage {bad}") from None
+
+    def _reduce(self) -> None:
+        arguments, function = self._pop(), self._pop()
+        if type(function) is not Global or type(arguments) is not tuple:
+            raise self._refused(f"it calls a {type(function).__name__}")
+        if not self._vocabulary.knows(function.name):
+            raise self._refused(f"it calls {legible(function.name)}")
+        try:
+            value = self._vocabulary.call(function.name, arguments)
+        except BadCall as bad:
+            raise self._refused(f"it calls {function.name} {bad}") from None
+        except Unsupported as lack:
+            raise self._stream.source.unsupported(str(lack), lack.help) from None
+        if type(value) is tuple:
+            self._push_tuple(value)
+        else:
+            self._stack.append(value)
+
+    def _new_object(self) -> None:
+        _, cls = self._pop(), self._pop()
+        if type(cls) is not Global or not self._vocabulary.has_objects_of(cls.name):
+            raise self._refused(f"it creates an object of {getattr(cls, 'name', 'no class')}")
+        self.unknown.pop(cls.name, None)
+        self._stack.append(Inert(cls.name))
+
+    def _build(self) -> None:
+        state, target = self._pop(), self._top()
+        if type(target) is OrderedDict and type(state) is dict:
+            return  # torch keeps version numbers of modules there
+        if not isinstance(target, Buildable):
+            raise self._refused(f"its pickle changes the state of a {type(target).__name__}")
+        try:
+            target.build(state)
+        except BadCall as bad:
+            raise self._refused(f"it builds an object {bad}") from None
+
+
+ACTIONS: Mapping[int, Callable[[Machine], None]] = MappingProxyType(
+    {
+        0x80: Machine._protocol,
+        0x95: Machine._frame,
+        ord("("): Machine._mark,
+        ord("t"): Machine._tuple,
+        0x85: lambda machine: machine._tuple_of(1),
+        0x86: lambda machine: machine._tuple_of(2),
+        0x87: lambda machine: machine._tuple_of(3),
+        ord("a"): lambda machine: machine._extend([machine._pop()]),
+        ord("e"): lambda machine: machine._extend(machine._pop_to_mark()),
+        0x8F: lambda machine: machine._stack.append(Inert("builtins.set", [])),
+        0x90: Machine._add_items,
+        0x91: lambda machine: machine._stack.append(
+            Inert("builtins.frozenset", machine._pop_to_mark())
+        ),
+        ord("s"): Machine._set_item,
+        ord("u"): lambda machine: machine._set_items(machine._pop_to_mark()),
+        ord("q"): lambda machine: machine._remember(machine._stream.number(_BYTE)),
+        ord("r"): lambda machine: machine._remember(machine._stream.number(_WORD)),
+        0x94: lambda machine: machine._remember(len(machine._memo)),
+        ord("h"): lambda machine: machine._recall(machine._stream.number(_BYTE)),
+        ord("j"): lambda machine: machine._recall(machine._stream.number(_WORD)),
+        ord("c"): lambda machine: machine._push_global(
+            machine._stream.line(), machine._stream.line()
+        ),
+        0x93: Machine._stack_global,
+        ord("Q"): Machine._persistent_id,
+        ord("R"): Machine._reduce,
+        0x81: Machine._new_object,
+        ord("b"): Machine._build,
+    }
+)

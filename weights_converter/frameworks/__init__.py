@@ -1,1 +1,0 @@
-"""Live models of each framework, one module each, imported when a model of it is given."""

@@ -1,0 +1,1 @@
+"""Which model a checkpoint is of, and its arrays under canonical names."""

@@ -1,0 +1,279 @@
+"""A checkpoint of any format as the canonical arrays of a known model."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from odconv_spec import (
+    BackboneSpec,
+    MobileNetV2Spec,
+    Parameter,
+    Role,
+    from_json,
+    list_models,
+    to_json,
+)
+from weights_converter.arrays.dtypes import Array
+from weights_converter.arrays.tensor import Checkpoint, Tensor
+from weights_converter.errors import DamagedError, MismatchError, UsageError, legible
+from weights_converter.identify.backbones import Stages, describe, infer_spec, same_model
+from weights_converter.identify.contradictions import contradiction
+from weights_converter.identify.lone_layers import infer_layer
+from weights_converter.identify.manifest import (
+    VERSION_KEY,
+    Manifest,
+    manifest_from_json,
+    read_manifest,
+    read_text,
+)
+from weights_converter.names.companions import companions
+from weights_converter.names.dialects import translated
+from weights_converter.names.grammar import canonical_parameters
+from weights_converter.names.layouts import LAYOUTS, Layout
+from weights_converter.names.mismatch import Form, check
+
+Target = BackboneSpec | Manifest
+Model = str | Path | Target | None
+_LEAVE_OUT = "leave out what is no part of the model, such as by --ignore 'criterion.*'"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Every array of `spec`, in its order, under canonical names and in canonical axes.
+
+    `spec` is that of a backbone, or the manifest of another network, and `parameters` what it
+    stores. `companions` are arrays that the source's framework keeps beside them, under the file's
+    names.
+    """
+
+    spec: Target
+    parameters: tuple[Parameter, ...]
+    tensors: Mapping[str, Tensor]
+    companions: Mapping[str, Tensor]
+    source: Checkpoint
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether there are layers that mix kernels, and so may have a temperature."""
+        return any(p.role is Role.EXPERT_KERNELS for p in self.parameters)
+
+
+def weights_in(
+    checkpoint: Checkpoint, model: Model = None, stages: Stages | None = None
+) -> Weights:
+    """Finds the model of a checkpoint, and checks names and shapes. Loads no array.
+
+    Args:
+        checkpoint: with the names in the file.
+        model: a name, a spec, the manifest of another network, or a JSON file with a spec or a
+            manifest; None finds it out.
+        stages: the stage table of a MobileNetV2 that is not the published one.
+
+    Raises:
+        MismatchError: the arrays are not those of the model.
+        ConverterError: see `weights_converter.errors`.
+    """
+    spec = resolve_spec(checkpoint, model, stages)
+    parameters = spec.parameters()
+    checkpoint = translated(checkpoint, [p.name for p in parameters])
+    return Weights(
+        spec,
+        parameters,
+        _tensors_of(checkpoint, spec, parameters),
+        {
+            companion.name: checkpoint.tensors[companion.name]
+            for companion in companions(LAYOUTS[checkpoint.layout], parameters)
+            if companion.name in checkpoint.tensors
+        },
+        checkpoint,
+    )
+
+
+def _tensors_of(
+    checkpoint: Checkpoint, spec: Target, parameters: tuple[Parameter, ...]
+) -> dict[str, Tensor]:
+    """The arrays of `spec`. Raises MismatchError, which says which option contradicts the file."""
+    what = f"{legible(checkpoint.path.name)} for {describe(spec)}"
+    dtypes = spec.dtypes if isinstance(spec, Manifest) else {}
+    try:
+        return canonical_tensors(checkpoint, parameters, what, dtypes)
+    except MismatchError as error:
+        explained = isinstance(spec, BackboneSpec) and contradiction(
+            spec, canonical_shapes(checkpoint), legible(checkpoint.path.name)
+        )
+        if explained:
+            raise explained from error
+        stored = {LAYOUTS[checkpoint.layout].stored_name(p) for p in parameters}
+        if checkpoint.tensors.keys() > stored:
+            raise MismatchError(str(error), help=_LEAVE_OUT) from error
+        raise
+
+
+def resolve_spec(checkpoint: Checkpoint, model: Model, stages: Stages | None) -> Target:
+    """The spec or manifest that was given, that the file names, or that its arrays show."""
+    given = isinstance(model, (BackboneSpec, Manifest))
+    if (given or Path(str(model)).suffix == ".json") and stages is not None:
+        raise UsageError("a spec has a stage table of its own", help="drop the stages option")
+    if isinstance(model, (BackboneSpec, Manifest)):
+        return model
+    if model is not None and Path(model).suffix == ".json":
+        return read_target(Path(model))
+    _check_stages(stages)
+    if model is not None and str(model) not in list_models():
+        raise UsageError(
+            f"unknown model {str(model)!r}: expected a name or a .json file with a spec",
+            help="`odconv models` lists the names",
+        )
+    spec = _named_in(checkpoint) if stages is None else None
+    if spec is None:
+        spec = _inferred(canonical_shapes(translated(checkpoint)), stages)
+    if model is not None:
+        same_model(str(model), spec, own_table=stages is not None)
+    return spec
+
+
+def _check_stages(stages: Stages | None) -> None:
+    """Raises UsageError for a table that no MobileNetV2 can have."""
+    if stages is None:
+        return
+    try:
+        MobileNetV2Spec(stages=tuple(map(tuple, stages)))
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
+
+
+def _inferred(shapes: Mapping[str, tuple[int, ...]], stages: Stages | None) -> Target:
+    layer = infer_layer(shapes)
+    return infer_spec(shapes, stages) if layer is None else Manifest.of_layer(layer)
+
+
+def read_target(path: Path) -> Target:
+    """The spec or the manifest in a JSON file. Raises UsageError where it holds neither."""
+    text = read_text(path)
+    if f'"{VERSION_KEY}"' in text:
+        return read_manifest(path)
+    try:
+        return from_json(text)
+    except ValueError as error:
+        raise UsageError(f"{legible(str(path))} holds no model spec: {error}") from error
+
+
+def target_metadata(target: Target) -> dict[str, str]:
+    """What tells a later reader of a file which model it is of."""
+    if isinstance(target, Manifest):
+        return {VERSION_KEY: json.dumps(target.to_dict(), sort_keys=True)}
+    return {"odconv.spec": to_json(target)}
+
+
+def canonical_shapes(checkpoint: Checkpoint) -> dict[str, tuple[int, ...]]:
+    """Canonical name -> canonical shape of every array that has a role."""
+    shapes = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
+    found = canonical_parameters(shapes, LAYOUTS[checkpoint.layout])
+    return {parameter.name: parameter.shape for parameter in found.values()}
+
+
+def canonical_tensors(
+    checkpoint: Checkpoint,
+    parameters: Iterable[Parameter],
+    what: str,
+    dtypes: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Tensor]:
+    """The checkpoint's arrays for `parameters`. Raises MismatchError unless they fit exactly.
+
+    Args:
+        checkpoint: with translated names.
+        parameters: of the model.
+        what: the subject of the message.
+        dtypes: canonical name -> tag, of arrays that may have no other.
+    """
+    layout, tensors = LAYOUTS[checkpoint.layout], checkpoint.tensors
+    parameters = tuple(parameters)
+    expected = {
+        layout.stored_name(p): Form(_stored_shape(p, layout, tensors), dtypes.get(p.name, ""))
+        for p in parameters
+    } | {
+        companion.name: Form(companion.default.shape)
+        for companion in companions(layout, parameters)
+        if companion.name in tensors
+    }
+    found = {name: Form(tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+    check(expected, found, what)
+    return {p.name: _canonical(tensors[layout.stored_name(p)], p, layout) for p in parameters}
+
+
+def _stored_shape(
+    parameter: Parameter, layout: Layout, tensors: Mapping[str, Tensor]
+) -> tuple[int, ...]:
+    """The shape to expect: that of joined axes where the file has an array with as few axes."""
+    found = tensors.get(layout.stored_name(parameter))
+    if found is not None and layout.is_flat(parameter, found.shape):
+        return layout.flat_shape(parameter)
+    return layout.stored_shape(parameter.role, parameter.shape)
+
+
+def stored_tensor(tensor: Tensor, parameter: Parameter, layout: Layout) -> Tensor:
+    """A canonical tensor as `layout` stores it; its values are still read only when asked for."""
+
+    def load() -> Array:
+        return layout.to_stored(parameter.role, tensor.load())
+
+    shape = layout.stored_shape(parameter.role, parameter.shape)
+    return Tensor(layout.stored_name(parameter), tensor.dtype, shape, load)
+
+
+def _canonical(tensor: Tensor, parameter: Parameter, layout: Layout) -> Tensor:
+    flat = layout.is_flat(parameter, tensor.shape)
+
+    def load() -> Array:
+        if flat:
+            return layout.from_flat(parameter, tensor.load())
+        return layout.to_canonical(parameter.role, tensor.load())
+
+    return Tensor(parameter.name, tensor.dtype, parameter.shape, load)
+
+
+def _named_in(checkpoint: Checkpoint) -> Target | None:
+    spec = checkpoint.metadata.get("odconv.spec")
+    manifest = checkpoint.metadata.get(VERSION_KEY)
+    try:
+        if spec is not None:
+            return from_json(spec)
+        return None if manifest is None else manifest_from_json(manifest)
+    except ValueError as error:
+        raise DamagedError(
+            f"{checkpoint.path.name} names a model that this version does not know: {error}"
+        ) from error
+
+
+def temperature_of(weights: Weights) -> float:
+    """The temperature that the file tells of, 1 where it tells nothing.
+
+    Raises:
+        MismatchError: the layers of a Keras file have several temperatures.
+        DamagedError: the temperature is not a positive number.
+    """
+    name = weights.source.path.name
+    values = {weights.source.metadata.get("odconv.temperature", "1.0")}
+    if weights.source.layout in ("keras", "tensorflow") and weights.companions:
+        values = {str(tensor.load()) for tensor in weights.companions.values()}
+    if len(values) > 1:
+        raise MismatchError(
+            f"{name} has layers of temperatures {', '.join(sorted(values))}; expected one",
+            help="set_temperature(model, t) before saving",
+        )
+    return _temperature(values.pop(), name)
+
+
+def _temperature(text: str, name: str) -> float:
+    try:
+        temperature = float(text)
+    except ValueError:
+        temperature = math.nan
+    if not (temperature > 0 and math.isfinite(temperature)):
+        raise DamagedError(f"{name}: expected a positive temperature, found {legible(text)}")
+    return temperature

@@ -1,0 +1,1 @@
+"""Arrays of live models, a file for each framework."""

@@ -1,0 +1,185 @@
+"""Keras layers and models on any backend: their arrays, and what their sub-layers compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import keras
+import numpy as np
+
+from odconv_spec import BackboneSpec, ConvSpec, LinearSpec, Role
+from weights_converter import formats
+from weights_converter.arrays.dtypes import Array
+from weights_converter.errors import UsageError
+from weights_converter.live.slots import Slot, Variable, collect, refuse_strangers
+from weights_converter.names.grammar import CONV, LAYER_NORM, LINEAR, NORM
+from weights_converter.names.layouts import KERAS
+from weights_converter.outputs_names import record
+
+
+def slots(model: keras.layers.Layer) -> dict[str, Slot]:
+    """Canonical name -> place of every array in the layer or model."""
+    if not model.built:
+        raise UsageError(
+            f"{type(model).__name__} {model.name!r} has no arrays yet",
+            help="call it once, or build(input_shape) it",
+        )
+    found = list(variables(model))
+    known = {id(variable.handle) for variable in found}
+    refuse_strangers([w.path for w in model.weights if id(w) not in known and not _runtime(w)])
+    return collect(found, KERAS)
+
+
+def variables(model: keras.layers.Layer) -> Iterator[Variable]:
+    """Every array with a role."""
+    for path, layer in _layers(model, ""):
+        for leaf, role in _roles(layer).items():
+            weight = getattr(layer, leaf, None)
+            if weight is not None:
+                yield _variable(path, role, weight)
+
+
+def _layers(layer: keras.layers.Layer, path: str) -> Iterator[tuple[str, keras.layers.Layer]]:
+    yield path, layer
+    for name, child in _children(layer):
+        yield from _layers(child, f"{path}.{name}".lstrip("."))
+
+
+def _children(layer: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Layer]]:
+    """Sub-layers by attribute; those of a functional or sequential model by layer name.
+
+    Those in a list or a dictionary are called as in torch: by the attribute, and their place in it.
+    """
+    # On the torch backend a layer is a torch module, which keeps its children in `_modules`.
+    attributes = vars(layer) | vars(layer).get("_modules", {})
+    public = {name: value for name, value in attributes.items() if not name.startswith("_")}
+    children = {name: child for name, value in public.items() for name, child in _in(name, value)}
+    yield from children.items()
+    if isinstance(layer, keras.Model):
+        known = {id(child) for child in children.values()}
+        yield from ((child.name, child) for child in layer.layers if id(child) not in known)
+
+
+def _in(name: str, value: Any) -> Iterator[tuple[str, keras.layers.Layer]]:
+    """The layer, or the layers of a container, with their paths."""
+    if isinstance(value, keras.layers.Layer):
+        yield name, value
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from _in(f"{name}.{index}", item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _in(f"{name}.{key}", item)
+
+
+def _roles(layer: keras.layers.Layer) -> Mapping[str, Role]:
+    """Attribute -> role of the arrays that the layer itself holds."""
+    spec = getattr(layer, "spec", None)
+    if isinstance(spec, ConvSpec) and hasattr(layer, "kernel"):
+        roles: tuple[Role, ...] = tuple(p.role for p in spec.own_parameters())
+    elif isinstance(layer, (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)):
+        roles = CONV
+    elif isinstance(layer, keras.layers.BatchNormalization):
+        roles = NORM
+    elif isinstance(layer, keras.layers.LayerNormalization):
+        roles = LAYER_NORM
+    elif isinstance(layer, keras.layers.Dense) or isinstance(spec, LinearSpec):
+        roles = LINEAR
+    else:
+        return {}
+    return {KERAS.rows[role].leaf: role for role in roles}
+
+
+def file_paths(model: keras.layers.Layer) -> dict[str, str]:
+    """Canonical name -> name in the file that `model.save_weights` writes; none for a lone layer.
+
+    Keras makes these names of classes, attributes and their order. So it is asked: a file is
+    written that has in place of each variable its number.
+    """
+    if not isinstance(model, keras.Model):
+        return {}
+    saved: list[keras.Variable] = []
+    layers = list(model._flatten_layers())  # Keras has no public walk over all depths
+    for layer in layers:
+        layer.save_own_variables = _numbering(layer.save_own_variables, saved)
+    try:
+        with TemporaryDirectory() as folder:
+            path = Path(folder, "numbers.weights.h5")
+            model.save_weights(path)
+            found = formats.read(path).tensors.items()
+            numbers = {name: int(t.load()) for name, t in found if t.dtype == "I64"}
+    finally:
+        for layer in layers:
+            del layer.save_own_variables  # the method of the class comes back
+    names = {id(saved[number]): name for name, number in numbers.items()}
+    return {v.name: names[id(v.handle)] for v in variables(model) if id(v.handle) in names}
+
+
+def _numbering(save: Callable[[Any], None], saved: list[keras.Variable]) -> Callable[[Any], None]:
+    """`save_own_variables` that writes each variable's place in `saved` for its values."""
+
+    def save_own_variables(store: Any) -> None:
+        own: dict[str, Any] = {}
+        save(own)
+        for key, variable in own.items():
+            store[key] = np.asarray(len(saved), np.int64)
+            saved.append(variable)
+
+    return save_own_variables
+
+
+def _runtime(weight: keras.Variable) -> bool:
+    """Whether it is state of a run rather than of the model: temperatures, dropout seeds."""
+    return str(weight.path).endswith(("/temperature", "/seed_generator_state"))
+
+
+def _variable(owner: str, role: Role, weight: keras.Variable) -> Variable:
+    def get() -> Array:
+        return np.array(keras.ops.convert_to_numpy(weight.value))
+
+    return Variable(owner, role, tuple(weight.shape), str(weight.dtype), weight, get, weight.assign)
+
+
+def build(spec: BackboneSpec) -> keras.Model:
+    """The network, channels last."""
+    factory = import_module("odconv_keras.models.factory")
+    model: keras.Model = factory.build_model(spec, data_format="channels_last")
+    return model
+
+
+def set_temperature(model: keras.Model, temperature: float) -> None:
+    """Of every dynamic convolution."""
+    import_module("odconv_keras").set_temperature(model, temperature)
+
+
+def outputs(model: keras.Model, images: Array) -> dict[str, Array]:
+    """What every layer gives, by path and in order; those that give several arrays are left out.
+
+    Args:
+        model: a network that takes images with channels last.
+        images: (batch, channels, height, width), which the outputs' axes are like.
+    """
+    found: dict[str, Array] = {}
+    for path, layer in _layers(model, ""):
+        layer.call = _keeping(layer.call, found, path)
+    model(np.moveaxis(images, 1, -1), training=False)
+    return found
+
+
+def _keeping(call: Callable[..., Any], found: dict[str, Array], path: str) -> Callable[..., Any]:
+    """`call` that records what it gives."""
+
+    @wraps(call)
+    def kept(*args: Any, **kwargs: Any) -> Any:
+        output = call(*args, **kwargs)
+        if keras.ops.is_tensor(output):
+            array = np.array(keras.ops.convert_to_numpy(output))
+            record(found, path, np.moveaxis(array, -1, 1) if array.ndim > 2 else array)
+        return output
+
+    return kept

@@ -1,0 +1,189 @@
+"""Arrays out of and into a model of any framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from odconv_spec import Parameter
+from weights_converter.arrays import casting
+from weights_converter.arrays.dtypes import Array
+from weights_converter.arrays.precision import FLOATS
+from weights_converter.arrays.tensor import Checkpoint, Tensor
+from weights_converter.errors import MismatchError, RefusedError, UsageError, legible
+from weights_converter.formats.files.open_files import kept_open
+from weights_converter.identify.ignoring import Patterns, demand_used
+from weights_converter.identify.manifest import Manifest, tag_of_name, write_manifest
+from weights_converter.identify.model_arrays import canonical_tensors
+from weights_converter.identify.open_model import open_checkpoint
+from weights_converter.live.slots import Slot
+from weights_converter.names.dialects import translated
+from weights_converter.names.layouts import KERAS, Placed
+from weights_converter.names.mismatch import Form, check
+
+# Keras comes first: its models are torch modules on the torch backend.
+_FRAMEWORKS = ("keras", "torch", "paddle")
+
+
+def extract(model: Any) -> dict[str, Array]:
+    """The arrays of a torch module, Paddle layer, or Keras layer or model, by canonical name.
+
+    Works for our backbones, for a lone layer, and for networks that contain our layers beside
+    convolutions, batch norms and linear layers of the framework.
+
+    Raises:
+        MismatchError: the model holds an array of a layer that has no canonical form.
+        UsageError: the model is of no framework that is known here, or is not built yet.
+    """
+    return {name: slot.read() for name, slot in slots(model).items()}
+
+
+def assign(model: Any, arrays: Mapping[str, Array]) -> None:
+    """Puts arrays under canonical names into a model, all or none, and reads them back.
+
+    Raises:
+        MismatchError: names, shapes or dtypes are not exactly those of the model, which is then
+            unchanged; or the model returns other values than it was given.
+    """
+    places = slots(model)
+    check(
+        {name: Form(slot.parameter.shape, slot.dtype) for name, slot in places.items()},
+        {name: Form(array.shape, array.dtype.name) for name, array in arrays.items()},
+        what=f"the arrays for {type(model).__name__}",
+    )
+    for name, slot in places.items():
+        slot.write(arrays[name])
+    wrong = [name for name, slot in places.items() if not _same(slot.read(), arrays[name])]
+    if wrong:
+        raise MismatchError(
+            f"{len(wrong)} arrays of {type(model).__name__} are not what was assigned: {wrong[:6]}",
+            help="is the model shared with another thread, or are arrays tied?",
+        )
+
+
+def load_into(
+    model: Any,
+    path: str | Path,
+    *,
+    key: str | None = None,
+    ignore: Patterns = (),
+    cast: bool = False,
+) -> None:
+    """Loads a checkpoint of any format into a model of any framework.
+
+    Args:
+        model: our backbone, a lone layer, or a network with our layers in it.
+        path: a checkpoint whose arrays are exactly those of the model.
+        key: which state dict to take from a file with several.
+        ignore: patterns of arrays to leave out, such as "criterion.*"; each must fit one.
+        cast: rounds floats to the dtype that the model has; without it another dtype is an error.
+
+    Raises:
+        MismatchError: the arrays are not those of the model, which is then unchanged.
+        RefusedError: a number would become infinite by the cast.
+        ConverterError: the file cannot be read.
+    """
+    places = slots(model)
+    checkpoint = open_checkpoint(path, key, ignore=ignore)
+    demand_used(ignore, checkpoint)
+    checkpoint = translated(checkpoint, list(places))
+    parameters = _parameters(model, places, checkpoint)
+    what = f"{legible(checkpoint.path.name)} for {type(model).__name__}"
+    tensors = canonical_tensors(checkpoint, parameters, what)
+    with kept_open():
+        arrays = {
+            name: _cast(tensor, tag_of_name(places[name].dtype)) if cast else tensor.load()
+            for name, tensor in tensors.items()
+        }
+    assign(model, arrays)
+
+
+def manifest(model: Any) -> Manifest:
+    """What a network of one's own stores, for `convert` and `verify` in place of a model's name.
+
+    That of a Keras model also says under which names its own weights files keep the arrays.
+
+    Args:
+        model: a torch module, Paddle layer, or Keras layer or model, built.
+
+    Raises:
+        MismatchError: the model holds an array of a layer that has no canonical form.
+        UsageError: the model is of no framework that is known here, or is not built yet.
+    """
+    places = slots(model)
+    paths = _adapter(model).file_paths(model) if _framework(model) == "keras" else {}
+    arrays = tuple(_placed(slot.parameter, paths.get(name)) for name, slot in places.items())
+    dtypes = {name: tag_of_name(slot.dtype) for name, slot in places.items()}
+    return Manifest(type(model).__name__, arrays, dtypes)
+
+
+def save_manifest(model: Any, path: str | Path, *, overwrite: bool = False) -> None:
+    """Writes `manifest(model)` to a JSON file, for `odconv convert --model net.json`.
+
+    Raises:
+        ConverterError: see `manifest`, or the file cannot be written.
+    """
+    write_manifest(manifest(model), path, overwrite)
+
+
+def slots(model: Any) -> dict[str, Slot]:
+    """Canonical name -> place of every array in the model."""
+    found: dict[str, Slot] = _adapter(model).slots(model)
+    return found
+
+
+def _cast(tensor: Tensor, tag: str) -> Array:
+    """The values as the model holds them, if both are floats."""
+    array = tensor.load()
+    if not {tensor.dtype, tag} <= FLOATS:
+        return array
+    result = casting.cast(array, tensor.dtype, tag)
+    lost = casting.loss(array, tensor.dtype, result, tag)
+    if lost.overflowed:
+        raise RefusedError(
+            f"{tensor.name}: {lost.overflowed} values are too large for the model's {tag}",
+            help="give the model another dtype",
+        )
+    return result
+
+
+def _adapter(model: Any) -> ModuleType:
+    """The module that knows the models of the framework."""
+    return import_module(f"weights_converter.live.{_framework(model)}_models")
+
+
+def _framework(model: Any) -> str:
+    roots = {cls.__module__.partition(".")[0] for cls in type(model).__mro__}
+    for framework in _FRAMEWORKS:
+        if framework in roots:
+            return framework
+    raise UsageError(
+        f"expected a torch module, a Paddle layer or a Keras layer, received {type(model)}"
+    )
+
+
+def _parameters(model: Any, places: Mapping[str, Slot], checkpoint: Checkpoint) -> list[Parameter]:
+    """The model's arrays, under the names of its own files where the file is one of them."""
+    plain = [slot.parameter for slot in places.values()]
+    if checkpoint.layout != "keras" or _framework(model) != "keras":
+        return plain
+    placed = manifest(model).parameters()
+    own = all(KERAS.stored_name(parameter) in checkpoint.tensors for parameter in placed)
+    return list(placed) if own else plain
+
+
+def _placed(parameter: Parameter, path: str | None) -> Parameter:
+    if path is None or path == KERAS.stored_name(parameter):
+        return parameter
+    return Placed(parameter.name, parameter.role, parameter.shape, path)
+
+
+def _same(first: Array, second: Array) -> bool:
+    return first.dtype == second.dtype and np.array_equal(
+        first.reshape(-1).view(np.uint8), second.reshape(-1).view(np.uint8)
+    )

@@ -1,0 +1,107 @@
+"""Paddle layers: their arrays, and what their sublayers compute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from odconv_spec import BackboneSpec, ConvSpec, LinearSpec, Role
+from weights_converter.arrays.dtypes import Array
+from weights_converter.live.slots import Slot, Variable, collect, refuse_strangers
+from weights_converter.names.counters import LEFT_BEHIND
+from weights_converter.names.grammar import CONV, LAYER_NORM, LINEAR, NORM
+from weights_converter.names.layouts import PADDLE
+from weights_converter.outputs_names import record
+
+
+def slots(model: nn.Layer) -> dict[str, Slot]:
+    """Canonical name -> place of every array in the layer."""
+    found = list(variables(model))
+    known = {PADDLE.file_name(v.owner, v.role) for v in found}
+    names = (n for n in model.state_dict() if n.rpartition(".")[2] not in LEFT_BEHIND)
+    refuse_strangers([name for name in names if name not in known])
+    return collect(found, PADDLE)
+
+
+def variables(model: nn.Layer) -> Iterator[Variable]:
+    """Every array with a role."""
+    for path, layer in model.named_sublayers(include_self=True):
+        for leaf, role in _roles(layer).items():
+            tensor = getattr(layer, leaf, None)
+            if tensor is not None:
+                yield _variable(path, role, tensor)
+
+
+def _roles(layer: nn.Layer) -> Mapping[str, Role]:
+    """Attribute -> role of the arrays that the layer itself holds."""
+    spec = getattr(layer, "spec", None)
+    if isinstance(spec, ConvSpec) and hasattr(layer, "weight"):
+        return {p.name: p.role for p in spec.own_parameters()}
+    if isinstance(spec, LinearSpec):  # a router
+        return {p.name: p.role for p in spec.parameters()}
+    if isinstance(layer, (nn.Conv1D, nn.Conv2D, nn.Conv3D)):
+        roles: tuple[Role, ...] = CONV
+    elif isinstance(layer, (nn.BatchNorm1D, nn.BatchNorm2D, nn.BatchNorm3D)):
+        roles = NORM
+    elif isinstance(layer, (nn.LayerNorm, nn.GroupNorm)):
+        roles = LAYER_NORM
+    elif isinstance(layer, nn.Linear):
+        roles = LINEAR
+    else:
+        return {}
+    return {PADDLE.rows[role].leaf: role for role in roles}
+
+
+def _variable(owner: str, role: Role, tensor: paddle.Tensor) -> Variable:
+    return Variable(
+        owner,
+        role,
+        tuple(tensor.shape),
+        str(tensor.dtype).removeprefix("paddle."),
+        tensor,
+        get=partial(_get, tensor),
+        set=tensor.set_value,
+    )
+
+
+def _get(tensor: paddle.Tensor) -> Array:
+    return np.array(tensor.numpy())
+
+
+def build(spec: BackboneSpec) -> nn.Layer:
+    """The network, in evaluation mode."""
+    model: nn.Layer = import_module("odconv_paddle.models.factory").build_model(spec)
+    model.eval()
+    return model
+
+
+def set_temperature(model: nn.Layer, temperature: float) -> None:
+    """Of every dynamic convolution."""
+    import_module("odconv_paddle").set_temperature(model, temperature)
+
+
+@paddle.no_grad()
+def outputs(model: nn.Layer, images: Array) -> dict[str, Array]:
+    """What every layer gives, by path and in order; those that give several arrays are left out.
+
+    Args:
+        model: a network in evaluation mode.
+        images: (batch, channels, height, width).
+    """
+    found: dict[str, Array] = {}
+
+    def keep(path: str, layer: nn.Layer, inputs: Any, output: Any) -> Any:
+        if isinstance(output, paddle.Tensor):
+            record(found, path, _get(output))
+        return output
+
+    for path, layer in model.named_sublayers(include_self=True):
+        layer.register_forward_post_hook(partial(keep, path))
+    model(paddle.to_tensor(images))
+    return found

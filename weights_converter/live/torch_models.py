@@ -1,0 +1,112 @@
+"""Torch modules: their arrays, and what their layers compute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from odconv_spec import BackboneSpec, ConvSpec, LinearSpec, Role
+from weights_converter.arrays.dtypes import Array
+from weights_converter.live.slots import Slot, Variable, collect, refuse_strangers
+from weights_converter.names.companions import COUNTER
+from weights_converter.names.counters import LEFT_BEHIND
+from weights_converter.names.grammar import CONV, LAYER_NORM, LINEAR, NORM
+from weights_converter.names.layouts import TORCH
+from weights_converter.outputs_names import record
+
+
+def slots(model: nn.Module) -> dict[str, Slot]:
+    """Canonical name -> place of every array in the module."""
+    found = list(variables(model))
+    known = {TORCH.file_name(v.owner, v.role) for v in found}
+    counters = {COUNTER, *LEFT_BEHIND}
+    names = (n for n in model.state_dict() if n.rpartition(".")[2] not in counters)
+    refuse_strangers([name for name in names if name not in known])
+    return collect(found, TORCH)
+
+
+def variables(model: nn.Module) -> Iterator[Variable]:
+    """Every array with a role."""
+    for path, module in model.named_modules():
+        for leaf, role in _roles(module).items():
+            tensor = getattr(module, leaf, None)
+            if tensor is not None:
+                yield _variable(path, role, tensor)
+
+
+def _roles(module: nn.Module) -> Mapping[str, Role]:
+    """Attribute -> role of the arrays that the module itself holds."""
+    spec = getattr(module, "spec", None)
+    if isinstance(spec, ConvSpec) and hasattr(module, "weight"):
+        return {parameter.name: parameter.role for parameter in spec.own_parameters()}
+    if isinstance(spec, LinearSpec):  # a router
+        return {parameter.name: parameter.role for parameter in spec.parameters()}
+    if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+        roles: tuple[Role, ...] = CONV
+    elif isinstance(module, nn.modules.batchnorm._BatchNorm):
+        roles = NORM
+    elif isinstance(module, (nn.LayerNorm, nn.GroupNorm)):
+        roles = LAYER_NORM
+    elif isinstance(module, nn.Linear):
+        roles = LINEAR
+    else:
+        return {}
+    return {TORCH.rows[role].leaf: role for role in roles}
+
+
+def _variable(owner: str, role: Role, tensor: torch.Tensor) -> Variable:
+    return Variable(
+        owner,
+        role,
+        tuple(tensor.shape),
+        str(tensor.dtype).removeprefix("torch."),
+        tensor,
+        get=partial(_get, tensor),
+        set=partial(_set, tensor),
+    )
+
+
+def _get(tensor: torch.Tensor) -> Array:
+    return np.array(tensor.detach().cpu().numpy())
+
+
+def _set(tensor: torch.Tensor, array: Array) -> None:
+    with torch.no_grad():
+        tensor.copy_(torch.from_numpy(array))
+
+
+def build(spec: BackboneSpec) -> nn.Module:
+    """The network, in evaluation mode."""
+    model: nn.Module = import_module("odconv_torch.models.factory").build_model(spec)
+    return model.eval()
+
+
+def set_temperature(model: nn.Module, temperature: float) -> None:
+    """Of every dynamic convolution."""
+    import_module("odconv_torch").set_temperature(model, temperature)
+
+
+@torch.no_grad()
+def outputs(model: nn.Module, images: Array) -> dict[str, Array]:
+    """What every module gives, by path and in order; those that give several arrays are left out.
+
+    Args:
+        model: a network in evaluation mode.
+        images: (batch, channels, height, width).
+    """
+    found: dict[str, Array] = {}
+
+    def keep(path: str, module: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor):
+            record(found, path, np.array(output))
+
+    for path, module in model.named_modules():
+        module.register_forward_hook(partial(keep, path))
+    model(torch.from_numpy(images))
+    return found

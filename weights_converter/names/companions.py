@@ -1,0 +1,51 @@
+"""Arrays that one framework stores beside a model's own and the others do not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from odconv_spec import Parameter, Role
+from weights_converter.arrays.dtypes import Array
+from weights_converter.names.layouts import Layout, owner_of
+
+COUNTER = "num_batches_tracked"
+
+
+@dataclass(frozen=True)
+class Companion:
+    """An array with a value that serves where the source has none."""
+
+    name: str
+    default: Array
+
+
+def companions(layout: Layout, parameters: Iterable[Parameter]) -> tuple[Companion, ...]:
+    """What `layout` stores beside `parameters`, under the names that its files use.
+
+    PyTorch counts the batches of each batch norm, which only momentum=None would use. Keras keeps
+    the temperature of each attention, so that compiled functions see it change.
+    """
+    if layout.name == "torch":
+        owners = [owner_of(p.name) for p in parameters if p.role is Role.NORM_MEAN]
+        zero = np.zeros((), np.int64)
+        return tuple(Companion(f"{owner}.{COUNTER}".lstrip("."), zero) for owner in owners)
+    if layout.name == "keras":
+        one = np.ones((), np.float32)
+        # A layer of the attention, and its array: <attention>/<layer>/vars/<number>.
+        inside = (layout.stored_name(p) for p in parameters if attention_of(p.name))
+        paths = sorted({path.rsplit("/", 3)[0] for path in inside})
+        return tuple(Companion(f"{path}/vars/0", one) for path in paths)
+    if layout.name == "tensorflow":
+        one = np.ones((), np.float32)
+        paths = sorted({path for p in parameters if (path := attention_of(p.name))})
+        return tuple(Companion(f"{path}.temperature", one) for path in paths)
+    return ()
+
+
+def attention_of(name: str) -> str:
+    """The path of the attention that the array belongs to, or "" if it belongs to none."""
+    parts = name.split(".")
+    return ".".join(parts[: parts.index("attention") + 1]) if "attention" in parts else ""

@@ -1,0 +1,71 @@
+"""Counters that tools keep as arrays in a model's state dict, beside its own arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
+
+from weights_converter.arrays.tensor import Checkpoint
+from weights_converter.names.layouts import owner_of
+
+LEFT_BEHIND: Mapping[str, str] = MappingProxyType(
+    {
+        # At each module that it has a rule for: https://github.com/Lyken17/pytorch-OpCounter
+        "total_ops": "a count of operations, which thop leaves behind",
+        "total_params": "a count of parameters, which thop leaves behind",
+    }
+)
+# Beside the one child `module` of an average.
+_AVERAGES: Mapping[str, str] = MappingProxyType(
+    {
+        # https://docs.pytorch.org/docs/stable/optim.html#weight-averaging-swa-and-ema
+        "n_averaged": "how many models torch's AveragedModel has averaged",
+        # https://github.com/open-mmlab/mmengine/blob/main/mmengine/model/averaged_model.py
+        "steps": "how many models mmengine's averaged model has seen",
+    }
+)
+
+
+def without_counters(checkpoint: Checkpoint, targets: Collection[str] = ()) -> Checkpoint:
+    """The checkpoint without counters, of which a note tells what they are and how many.
+
+    Args:
+        checkpoint: with the names in the file.
+        targets: canonical names of the model. What it has itself stays.
+    """
+    flops = dict(_scalars(checkpoint, LEFT_BEHIND, targets))
+    names = checkpoint.tensors.keys() - flops.keys()
+    averages = {
+        name: reason
+        for name, reason in _scalars(checkpoint, _AVERAGES, targets)
+        if _is_beside_a_lone_module(name, names)
+    }
+    found = {**flops, **averages}
+    if not found:
+        return checkpoint
+    reasons = dict.fromkeys(found.values())
+    notes = (f"left out {_counted(found, reason)}: {reason}" for reason in reasons)
+    return checkpoint.without(found, *notes)
+
+
+def _scalars(
+    checkpoint: Checkpoint, leaves: Mapping[str, str], targets: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """Arrays of one element whose last part is one of `leaves`, with what that stands for."""
+    for name, tensor in checkpoint.tensors.items():
+        leaf = name.rpartition(".")[2]
+        if leaf in leaves and tensor.numel == 1 and name not in targets:
+            yield name, leaves[leaf]
+
+
+def _is_beside_a_lone_module(name: str, names: Collection[str]) -> bool:
+    """Whether all other arrays of the owner are those of its child `module`."""
+    start = f"{owner_of(name)}.".lstrip(".")
+    others = [other for other in names if other.startswith(start) and other != name]
+    return bool(others) and all(other.startswith(f"{start}module.") for other in others)
+
+
+def _counted(found: Mapping[str, str], reason: str) -> str:
+    names = [name for name, why in found.items() if why == reason]
+    leaf = names[0].rpartition(".")[2]
+    return names[0] if len(names) == 1 else f"{len(names)} arrays {leaf}"

@@ -1,0 +1,58 @@
+"""The dialects: one table for each code whose checkpoints circulate.
+
+DyConv of https://github.com/kaijieshi7/Dynamic-convolution-Pytorch needs none: its names are ours,
+and the widths and biases that its versions differ in are told by the arrays.
+"""
+
+from __future__ import annotations
+
+from weights_converter.names.dialect_rules import Dialect, Rule, Zeros
+
+# Its detectors hold a whole classifier as their backbone, the last layer included.
+MMDETECTION = Dialect(
+    "an mmdetection detector, https://github.com/OSVAI/ODConv/tree/main/object_detection",
+    signs=("backbone.{rest}",),
+    rules=(Rule("backbone.{rest}", "{rest}"),),
+    left_out=("neck", "rpn_head", "roi_head", "bbox_head", "mask_head"),
+)
+# The router stands beside the convolutions that it serves; only the first block does not expand.
+D_LI14 = Dialect(
+    "https://github.com/d-li14/condconv.pytorch",
+    signs=("{path}route.fc.weight", "classifier_route.fc.weight"),
+    rules=(
+        Rule("features.1.dw.{leaf}", "features.1.conv.0.0.{leaf}"),
+        Rule("features.1.bn_dw.{leaf}", "features.1.conv.0.1.{leaf}"),
+        Rule("features.1.pw_linear.{leaf}", "features.1.conv.1.{leaf}"),
+        Rule("features.1.bn_pw_linear.{leaf}", "features.1.conv.2.{leaf}"),
+        Rule("features.{n}.pw.{leaf}", "features.{n}.conv.0.0.{leaf}"),
+        Rule("features.{n}.bn_pw.{leaf}", "features.{n}.conv.0.1.{leaf}"),
+        Rule("features.{n}.dw.{leaf}", "features.{n}.conv.1.0.{leaf}"),
+        Rule("features.{n}.bn_dw.{leaf}", "features.{n}.conv.1.1.{leaf}"),
+        Rule("features.{n}.pw_linear.{leaf}", "features.{n}.conv.2.{leaf}"),
+        Rule("features.{n}.bn_pw_linear.{leaf}", "features.{n}.conv.3.{leaf}"),
+        Rule("conv.{n}.{leaf}", "features.18.{n}.{leaf}"),
+        Rule("classifier_route.fc.{leaf}", "classifier.1.routing.{leaf}"),
+        Rule("classifier.{leaf}", "classifier.1.{leaf}"),
+        Rule("{path}route.fc.{leaf}", "{path}routing.{leaf}"),
+        Rule("{path}route.fc.{leaf}", "{path}route.{leaf}", alias=True),
+    ),
+    zeros=(Zeros("classifier.1.bias", like="classifier.1.weight", axis=1),),
+)
+# Routers beside convolutions with flattened kernels, which the layout of PyTorch has a row for.
+TIMM = Dialect(
+    "https://github.com/huggingface/pytorch-image-models",
+    signs=("{path}routing_fn.weight",),
+    rules=(Rule("{path}routing_fn.{leaf}", "{path}routing.{leaf}"),),
+)
+TENSORFLOW_TPU = Dialect(
+    "https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/condconv",
+    signs=("{path}condconv_kernel", "{path}depthwise_condconv_kernel"),
+    rules=(
+        Rule("{path}condconv_kernel", "{path}kernel"),
+        Rule("{path}condconv_bias", "{path}bias"),
+        Rule("{path}depthwise_condconv_kernel", "{path}kernel", alias=True),
+    ),
+    layout="tensorflow",
+    separator="/",
+)
+DIALECTS = (MMDETECTION, D_LI14, TIMM, TENSORFLOW_TPU)

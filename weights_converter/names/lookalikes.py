@@ -1,0 +1,161 @@
+"""Layers that are taken for ODConv, DyConv or CondConv and compute something else.
+
+Their arrays cannot be converted, whatever their shapes. Each is told by names that its code gives,
+or by arrays that ours cannot have.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from weights_converter.arrays.tensor import Checkpoint
+from weights_converter.errors import MismatchError, legible
+
+Shapes = Mapping[str, tuple[int, ...]]
+_HEADS = ("channel_fc", "filter_fc", "spatial_fc", "kernel_fc")
+
+
+@dataclass(frozen=True)
+class LookAlike:
+    """A layer of others.
+
+    Attributes:
+        name: with its source.
+        sign: of one of its arrays' names.
+        reason: what it does otherwise.
+        all_of: the rest of names that must be there as well, after the path before the sign.
+        none_of: the same for names that must not.
+    """
+
+    name: str
+    sign: re.Pattern[str]
+    reason: str
+    all_of: tuple[str, ...] = ()
+    none_of: tuple[str, ...] = ()
+
+    def examples(self, names: Collection[str]) -> Iterator[str]:
+        """The arrays that show it."""
+        for name in names:
+            match = self.sign.fullmatch(name)
+            if match and self._beside(match["path"], names):
+                yield name
+
+    def _beside(self, path: str, names: Collection[str]) -> bool:
+        there = all(path + other in names for other in self.all_of)
+        return there and not any(path + other in names for other in self.none_of)
+
+
+def _look_alike(
+    name: str, ending: str, reason: str, *all_of: str, none_of: tuple[str, ...] = ()
+) -> LookAlike:
+    return LookAlike(name, re.compile(rf"(?P<path>(?:.+\.)?){ending}"), reason, all_of, none_of)
+
+
+LOOK_ALIKES = (
+    _look_alike(
+        "KernelWarehouse, https://github.com/OSVAI/KernelWarehouse",
+        r"warehouse_manager\.weights\.\d+",
+        "its kernels are put together from cells that many layers share, with weights that may be "
+        "negative, so that no layer has kernels of its own",
+    ),
+    _look_alike(
+        "DCD, https://github.com/liyunsheng13/dcd",
+        r"fc_phi\.weight",
+        "it adds a dynamic product of low rank to one static convolution, and mixes no kernels",
+        "fc_scale.weight",
+    ),
+    _look_alike(
+        "WeightNet, https://github.com/megvii-model/WeightNet",
+        r"wn_fc1\.weight",
+        "a linear layer computes its kernels, and none are stored",
+        "wn_fc2.weight",
+    ),
+    _look_alike(
+        "FDConv, https://github.com/Linwei-Chen/FDConv",
+        r"(?:dft_weight|KSM_(?:Global|Local)\.[^.]+\..+)",
+        "its kernels are groups of frequencies of one weight, and its kernel attention is a "
+        "sigmoid; only the attention's names are those of ODConv",
+    ),
+    _look_alike(
+        "involution, https://github.com/d-li14/involution",
+        r"conv1\.conv\.weight",
+        "every pixel has a kernel of its own, computed from that pixel; none are stored",
+        "conv1.bn.weight",
+        "conv2.conv.weight",
+        "conv2.conv.bias",
+        none_of=("conv2.bn.weight",),
+    ),
+    _look_alike(
+        "the ODConv of YOLO forks (ODConv2d_3rd)",
+        r"fc_f\.weight",
+        "it mixes biases by the kernel attention, scales input channels within each group, and "
+        "leaves out the norm for a batch of one",
+        "fc.weight",
+        "bn.weight",
+    ),
+    _look_alike(
+        "an attention of its own for each dimension, as blogs describe ODConv",
+        r"(?:channel|filter|spatial|kernel)_att(?:n|ention)?(?:\.[^.]+)*\.weight",
+        "ODConv computes its four attentions from one squeezed vector, by a shared fc and norm, "
+        "and weighs kernels by a softmax",
+    ),
+)
+
+
+def refuse_lookalikes(checkpoint: Checkpoint, targets: Collection[str] = ()) -> None:
+    """Raises MismatchError with the reason where the arrays are of a layer that is not ours.
+
+    Names that the model itself has, `targets`, are those of its other layers.
+    """
+    shapes = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
+    own = frozenset(targets)
+    for name, reason, example in _found(shapes):
+        if example in own:
+            continue
+        raise MismatchError(
+            f"{legible(checkpoint.path.name)} holds {name}, which is not ODConv, DyConv or "
+            f"CondConv: {reason} (it has {legible(example)})",
+            help="such a layer cannot be converted; train the model anew with one of `odconv "
+            "models`, or keep its own code",
+        )
+
+
+def _found(shapes: Shapes) -> Iterator[tuple[str, str, str]]:
+    """(what it is, what it does otherwise, the array that shows it)"""
+    for kind in LOOK_ALIKES:
+        for example in kind.examples(shapes):
+            yield kind.name, kind.reason, example
+    for check in (_head_without_trunk, _attention_over_maps):
+        yield from check(shapes)
+
+
+def _head_without_trunk(shapes: Shapes) -> Iterator[tuple[str, str, str]]:
+    for head, owner in _heads(shapes):
+        if f"{owner}fc.weight" not in shapes:
+            yield (
+                "attention heads without the layer that they share",
+                "ODConv's heads read one squeezed vector, of fc and its norm",
+                head,
+            )
+
+
+def _attention_over_maps(shapes: Shapes) -> Iterator[tuple[str, str, str]]:
+    for head, _ in _heads(shapes):
+        taps = shapes[head][2:]
+        if any(size != 1 for size in taps):
+            yield (
+                f"an attention that is a convolution with a kernel of {taps} over the map",
+                "ODConv's attentions read the mean of the map, by kernels of one tap",
+                head,
+            )
+
+
+def _heads(shapes: Shapes) -> Iterator[tuple[str, str]]:
+    """Each head's weight, and the path of the attention that it belongs to."""
+    for name in shapes:
+        path, _, leaf = name.rpartition(".")
+        owner, _, head = path.rpartition(".")
+        if leaf == "weight" and head in _HEADS:
+            yield name, f"{owner}.".lstrip(".")

@@ -1,0 +1,101 @@
+"""Strict comparison of what a model expects with what was found, all differences in one message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import permutations
+
+from weights_converter.arrays.dtypes import Array
+from weights_converter.errors import MismatchError, legible
+
+_SHOWN = 12  # lines of each kind before the message says how many more there are
+
+
+@dataclass(frozen=True)
+class Form:
+    """What is compared of an array. An empty dtype fits every dtype."""
+
+    shape: tuple[int, ...]
+    dtype: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.shape} {self.dtype}".rstrip()
+
+
+def check(
+    expected: Mapping[str, Form],
+    found: Mapping[str, Form],
+    what: str = "the arrays",
+) -> None:
+    """Raises MismatchError that lists every missing, unexpected, misshapen or mistyped array.
+
+    Args:
+        expected: name -> form that the model has.
+        found: name -> form that is there.
+        what: the subject of the message, such as "od.pth.tar for od_resnet18".
+    """
+    missing = sorted(expected.keys() - found.keys())
+    unexpected = sorted(found.keys() - expected.keys())
+    common = [name for name in expected if name in found]
+    shapes = [name for name in common if expected[name].shape != found[name].shape]
+    dtypes = [n for n in common if expected[n].dtype and expected[n].dtype != found[n].dtype]
+    if not (missing or unexpected or shapes or dtypes):
+        return
+    lines = [
+        _summary(what, missing, unexpected, shapes, dtypes),
+        *_listed([f"  missing     {name}  expected {expected[name]}" for name in missing]),
+        *_listed([_unexpected(name, found[name], missing) for name in unexpected]),
+        *_listed([_shape(name, expected[name].shape, found[name].shape) for name in shapes]),
+        *_listed([_dtype(name, expected[name], found[name]) for name in dtypes]),
+    ]
+    raise MismatchError("\n".join(lines))
+
+
+def _summary(
+    what: str, missing: list[str], unexpected: list[str], shapes: list[str], dtypes: list[str]
+) -> str:
+    counts = (
+        (len(missing), "missing"),
+        (len(unexpected), "unexpected"),
+        (len(shapes), "of wrong shape"),
+        (len(dtypes), "of wrong dtype"),
+    )
+    return ", ".join(f"{count} {kind}" for count, kind in counts if count) + f" in {what}"
+
+
+def _unexpected(name: str, form: Form, missing: list[str]) -> str:
+    near = get_close_matches(name, missing, n=1, cutoff=0.8)
+    hint = f"   did you mean {near[0]!r}?" if near else ""
+    return f"  unexpected  {legible(name)}  {form}{hint}"
+
+
+def _shape(name: str, expected: tuple[int, ...], found: tuple[int, ...]) -> str:
+    transposed = sorted(found) == sorted(expected)
+    hint = "   looks transposed; was this file converted before?" if transposed else ""
+    return f"  shape       {name}  expected {expected}, found {found}{hint}"
+
+
+def _dtype(name: str, expected: Form, found: Form) -> str:
+    return f"  dtype       {name}  expected {expected.dtype}, found {found.dtype}"
+
+
+def _listed(lines: list[str]) -> list[str]:
+    more = len(lines) - _SHOWN
+    return lines if more <= 0 else [*lines[:_SHOWN], f"  ... and {more} more like this"]
+
+
+def equal_order(left: Array, right: Array) -> tuple[int, ...] | None:
+    """The order of `left`'s axes that makes it equal to `right` bit for bit, None if none does.
+
+    A kernel with axes of equal length may be transposed without any shape telling.
+    """
+    for order in permutations(range(left.ndim)):
+        if order != tuple(range(left.ndim)) and _equal(left.transpose(order), right):
+            return order
+    return None
+
+
+def _equal(left: Array, right: Array) -> bool:
+    return left.shape == right.shape and left.tobytes() == right.tobytes()
