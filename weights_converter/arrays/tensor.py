@@ -14,17 +14,44 @@ from weights_converter.errors import MismatchError
 
 
 @dataclass(frozen=True)
-class Tensor:
-    """A named array whose values are read when they are asked for.
-
-    `dtype` is a safetensors tag ("F32", "BF16", ...). `load()` reads the file at that moment and
-    returns a C-contiguous array of the carrier dtype (see `weights_converter.arrays.dtypes`) that
-    belongs to the caller; it raises a `ConverterError` if the file has changed or proves damaged.
-    """
+class TensorInfo:
+    """What is known of an array before it is read: `dtype` is a safetensors tag ("F32", ...)."""
 
     name: str
     dtype: str
     shape: tuple[int, ...]
+
+    @property
+    def numel(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.numel * itemsize(self.dtype)
+
+    def checked(self, array: Array) -> Array:
+        """`array` in C order, for writing.
+
+        Raises:
+            MismatchError: it has another dtype or shape.
+        """
+        if (array.dtype, array.shape) != (CARRIERS[self.dtype], self.shape):
+            raise MismatchError(
+                f"{self.name}: expected {self.shape} of {CARRIERS[self.dtype]}, "
+                f"received {array.shape} of {array.dtype}"
+            )
+        return np.require(array, requirements="C")  # unlike ascontiguousarray, keeps 0-d
+
+
+@dataclass(frozen=True)
+class Tensor(TensorInfo):
+    """A named array whose values are read when they are asked for.
+
+    `load()` reads the file at that moment and returns a C-contiguous array of the carrier dtype
+    (see `weights_converter.arrays.dtypes`) that belongs to the caller; it raises a `ConverterError`
+    if the file has changed or proves damaged.
+    """
+
     load: Callable[[], Array] = field(repr=False, compare=False)
 
     @classmethod
@@ -40,14 +67,6 @@ class Tensor:
         own = np.array(array, CARRIERS[tag], order="C")
         return cls(name, tag, array.shape, lambda: own.copy())
 
-    @property
-    def numel(self) -> int:
-        return prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        return self.numel * itemsize(self.dtype)
-
     def renamed(self, name: str) -> Tensor:
         return replace(self, name=name)
 
@@ -57,13 +76,7 @@ class Tensor:
         Raises:
             MismatchError: the array has another dtype or shape.
         """
-        array = self.load()
-        if (array.dtype, array.shape) != (CARRIERS[self.dtype], self.shape):
-            raise MismatchError(
-                f"{self.name}: expected {self.shape} of {CARRIERS[self.dtype]}, "
-                f"received {array.shape} of {array.dtype}"
-            )
-        return np.require(array, requirements="C")  # unlike ascontiguousarray, keeps 0-d
+        return self.checked(self.load())
 
 
 @dataclass(frozen=True)
@@ -73,7 +86,8 @@ class Checkpoint:
     `tensors` has the names in the file, without the key of the state dict that `notes` tells of;
     `layout` says which framework's axis order they have. `metadata` is text that this package
     wrote; `scalars` are the plain values beside the state dict, such as the epoch. `left_out` has
-    the names of arrays that are no part of the model, each with the reason.
+    the names of arrays that are no part of the model, each with the reason. `files` are those that
+    the arrays are in, where that is not `path` alone.
     """
 
     path: Path
@@ -84,6 +98,7 @@ class Checkpoint:
     scalars: Mapping[str, int | float | str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
 
     @property
     def nbytes(self) -> int:
