@@ -11,7 +11,6 @@ from weights_converter.errors import UsageError, legible
 from weights_converter.formats.detect import detect
 from weights_converter.formats.files.array_names import repeated
 from weights_converter.formats.files.atomic import replacing
-from weights_converter.formats.files.growth import check_growth
 from weights_converter.formats.files.open_files import kept_open
 from weights_converter.formats.files.source import Source
 from weights_converter.formats.keras.read import read_keras
@@ -86,7 +85,7 @@ def read(path: str | Path, key: str | None = None) -> Checkpoint:
         format = detect(source)
         checkpoint = _READERS[format](source, key)
     if format not in _INDEXES:
-        check_growth(source, checkpoint.nbytes)
+        source.budget.charge_bytes(checkpoint.nbytes)
     return checkpoint
 
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weights_converter.errors import DamagedError, FileError, RefusedError, UsageError, legible
+from weights_converter.formats.files.budget import Budget
 from weights_converter.formats.files.open_files import opened
 
 CHUNK = 1 << 20
@@ -41,6 +43,11 @@ class Source:
     @property
     def name(self) -> str:
         return legible(self.path.name)
+
+    @cached_property
+    def budget(self) -> Budget:
+        """What reading the file may take; every reader charges it before it builds anything."""
+        return Budget(self.size, self.refused)
 
     def beside(self, name: str) -> Source:
         """Another file of the same folder, which this one names or belongs to.

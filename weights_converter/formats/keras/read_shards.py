@@ -10,7 +10,6 @@ from collections import defaultdict
 
 from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.errors import legible
-from weights_converter.formats.files.growth import check_growth
 from weights_converter.formats.files.source import Source
 from weights_converter.formats.files.strict_json import json_object
 from weights_converter.formats.hdf5.arrays import tensors
@@ -72,7 +71,7 @@ def _arrays_in(source: Source) -> tuple[dict[str, Tensor], dict[str, str]]:
     hdf5 = Hdf5.whole(source)
     with hdf5.open() as file:
         arrays, texts = tensors(hdf5, file), text_attributes(file)
-    check_growth(source, sum(tensor.nbytes for tensor in arrays.values()))
+    source.budget.charge_bytes(sum(tensor.nbytes for tensor in arrays.values()))
     return arrays, texts
 
 
