@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 
 from odconv_training import LAST, digits
 from weights_converter.identify.open_model import open_model
+from weights_converter.identify.request import Request
 
 ROOT = Path(__file__).parent.parent
 START = ROOT / "examples" / "odconv4x_mobilenetv2_digits.pth.tar"
@@ -147,7 +148,7 @@ def _losses(folder: Path) -> np.ndarray:
 
 def _arrays(folder: Path, runtime: str) -> dict[str, np.ndarray]:
     """Canonical name -> values of the last checkpoint, read without its framework."""
-    weights = open_model(folder / LAST[runtime.partition("-")[0]], digits.spec(), key=None)
+    weights = open_model(Request(folder / LAST[runtime.partition("-")[0]], digits.spec()))
     return {name: tensor.load().astype("f8") for name, tensor in weights.tensors.items()}
 
 

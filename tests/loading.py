@@ -16,6 +16,7 @@ from parity_tests.reference import random_arrays
 from weights_converter import MismatchError, assign, extract, formats, load_into
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.identify.open_model import open_model
+from weights_converter.identify.request import Request
 from weights_converter.names.layouts import LAYOUTS
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -73,7 +74,7 @@ def test_the_shipped_checkpoint_loads_into_a_live_model(build):
     model = build(DIGITS)
     path = EXAMPLES / "odconv4x_mobilenetv2_digits.pth.tar"
     load_into(model, path)
-    tensors = open_model(path, DIGITS).tensors
+    tensors = open_model(Request(path, DIGITS)).tensors
     for key, array in extract(model).items():
         assert array.tobytes() == tensors[key].load().tobytes()
 

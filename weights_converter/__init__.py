@@ -18,6 +18,7 @@ from weights_converter.errors import (
     UsageError,
 )
 from weights_converter.identify.manifest import Manifest, read_manifest
+from weights_converter.identify.request import Request
 from weights_converter.live.loading import assign, extract, load_into, save_manifest
 from weights_converter.outputs import verify_outputs
 
@@ -32,6 +33,7 @@ __all__ = [
     "MismatchError",
     "RefusedError",
     "Report",
+    "Request",
     "UsageError",
     "assign",
     "convert",

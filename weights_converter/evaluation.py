@@ -19,10 +19,10 @@ import numpy as np
 from odconv_spec import BackboneSpec
 from odconv_training import Score, TrainingError, check_classes, open_validation
 from weights_converter.errors import UsageError, legible
-from weights_converter.identify.backbones import Stages, describe
-from weights_converter.identify.ignoring import Patterns
-from weights_converter.identify.model_arrays import Model, resolve_spec
+from weights_converter.identify.backbones import describe
 from weights_converter.identify.open_model import open_checkpoint
+from weights_converter.identify.request import Request
+from weights_converter.identify.target import target_of
 from weights_converter.live.loading import load_into
 
 _SHOWN = 10
@@ -96,14 +96,10 @@ class Evaluation:
 
 
 def evaluate(
-    checkpoint: str | Path,
+    checkpoint: str | Path | Request,
     data: str,
     framework: str,
-    model: Model = None,
     *,
-    stages: Stages | None = None,
-    key: str | None = None,
-    ignore: Patterns = (),
     batch_size: int = 64,
     image_size: int = 224,
     workers: int = 0,
@@ -114,10 +110,6 @@ def evaluate(
         checkpoint: a file of any format.
         data: a folder in ImageNet's layout, or "digits".
         framework: "torch", "paddle" or "keras", which computes.
-        model: see `weights_in`; found out from the arrays by default.
-        stages: stage table of a MobileNetV2 that is not the published one.
-        key: which state dict to take from a file with several.
-        ignore: patterns of arrays to leave out, such as "criterion.*"; each must fit one.
         batch_size: images in one call of the network.
         image_size: height and width of a folder's images, in pixels.
         workers: processes that load images.
@@ -127,8 +119,9 @@ def evaluate(
         UsageError: the data cannot be read, or have more classes than the network outputs.
         ModuleNotFoundError: the framework, or what loads the images, is not installed.
     """
-    path = Path(checkpoint)
-    spec = resolve_spec(open_checkpoint(path, key, ignore=ignore), model, stages)
+    request = Request.of(checkpoint)
+    path = Path(request.path)
+    spec = target_of(open_checkpoint(request), request)
     if not isinstance(spec, BackboneSpec):
         raise UsageError(
             f"{legible(path.name)} is of a network of your own, which only you can build",
@@ -139,7 +132,7 @@ def evaluate(
         check_classes(source, spec)
     runtime = import_module(f"odconv_{framework}.train.evaluation")
     network = import_module(f"odconv_{framework}.models.factory").build_model(spec)
-    load_into(network, path, key=key, ignore=ignore, cast=True)
+    load_into(network, request, cast=True)
     settings = {"batch_size": batch_size, "image_size": image_size, "workers": workers}
     with _data_of_the_user():  # an image may prove to be damaged when its turn comes
         answers = runtime.logits(network, source.validation, **settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ import numpy as np
 from odconv_spec import BackboneSpec
 from weights_converter.arrays.distance import distance
 from weights_converter.arrays.dtypes import Array, tag_of
+from weights_converter.comparison.pairs import open_pair
 from weights_converter.errors import MismatchError, UsageError, legible
-from weights_converter.identify.backbones import Stages, describe
-from weights_converter.identify.ignoring import Patterns, demand_used
-from weights_converter.identify.model_arrays import Model, Weights, weights_in
-from weights_converter.identify.open_model import open_checkpoint
+from weights_converter.identify.backbones import describe
+from weights_converter.identify.model_arrays import Weights
+from weights_converter.identify.open_model import open_model
+from weights_converter.identify.request import Request
 from weights_converter.outputs_runs import RUNTIMES, check_runtime, layer_outputs, usual_runtime
 
 TOLERANCE = 1e-4
@@ -111,17 +112,12 @@ class OutputsComparison:
 
 
 def verify_outputs(
-    left: str | Path,
-    right: str | Path | None = None,
-    model: Model = None,
+    left: str | Path | Request,
+    right: str | Path | Request | None = None,
     *,
     runtimes: Sequence[str] = (),
-    stages: Stages | None = None,
-    key: str | None = None,
-    ignore: Patterns = (),
     size: tuple[int, int] = SIZE,
     tolerance: float = TOLERANCE,
-    isolate: bool | None = False,
 ) -> tuple[OutputsComparison, ...]:
     """Runs models on a fixed random probe and compares the output of every layer.
 
@@ -129,19 +125,13 @@ def verify_outputs(
     file tells of. The differences are computed in float64.
 
     Args:
-        left: a checkpoint of any format, the reference.
+        left: a checkpoint of any format, the reference, of one of our backbones.
         right: another of the same model; None compares runtimes on the one checkpoint.
-        model: as in `convert`; one of our backbones.
         runtimes: "torch", "paddle", "keras-tensorflow", "keras-jax", "keras-torch". For two
             checkpoints, one for both or one for each; the default is that of the file's layout. For
             one checkpoint, the first is the reference; the default is all that are installed.
-        stages: the stage table of a MobileNetV2 that is not the published one.
-        key: which state dict to take from `left`, if it has several.
-        ignore: patterns of arrays to leave out, such as "criterion.*"; each must fit one of either
-            file.
         size: height and width of the probe.
         tolerance: largest difference of a layer, over the reference's largest value.
-        isolate: parses the files in child processes with limits; None does it for HDF5 only.
 
     Returns:
         One comparison for each run after the first.
@@ -152,30 +142,23 @@ def verify_outputs(
     """
     if not 0 <= tolerance < inf:
         raise UsageError(f"expected a tolerance of 0 or more, received {tolerance}")
-    one = open_checkpoint(left, key, isolate, ignore)
-    other = None if right is None else open_checkpoint(right, isolate=isolate, ignore=ignore)
-    demand_used(ignore, *(file for file in (one, other) if file is not None))
-    first = weights_in(one, model, stages)
-    spec = first.spec
+    requests = [Request.of(source) for source in (left, right) if source is not None]
+    files = open_pair(*requests) if len(requests) == 2 else (open_model(requests[0]),)
+    spec = files[0].spec
     if not isinstance(spec, BackboneSpec):
         raise UsageError(
             f"{describe(spec)} cannot be run: its code is not part of odconv",
             help="load both files with load_into() and compare outputs where the model is built",
         )
-    files = [first]
-    if other is not None:
-        files.append(weights_in(other, spec))
-    runs = list(_runs(files, runtimes))
+    runs = list(_runs(requests, files, runtimes))
     for _, runtime in runs:
         check_runtime(runtime)
     probe = _probe(spec, size)
     found = [
-        layer_outputs(
-            w.source.path, spec, runtime, probe, key if w is first else None, isolate, ignore
-        )
-        for w, runtime in runs
+        layer_outputs(replace(request, model=spec, stages=None), runtime, probe)
+        for request, runtime in runs
     ]
-    labels = [f"{legible(w.source.path.name)} in {runtime}" for w, runtime in runs]
+    labels = [f"{legible(Path(request.path).name)} in {runtime}" for request, runtime in runs]
     return tuple(
         compare_layers(found[0], found[i], describe(spec), (labels[0], labels[i]), tolerance)
         for i in range(1, len(runs))
@@ -202,8 +185,10 @@ def compare_layers(
     return OutputsComparison(model, *labels, tolerance, rows, missing)
 
 
-def _runs(files: list[Weights], runtimes: Sequence[str]) -> Iterator[tuple[Weights, str]]:
-    if len(files) == 1:
+def _runs(
+    requests: Sequence[Request], files: Sequence[Weights], runtimes: Sequence[str]
+) -> Iterator[tuple[Request, str]]:
+    if len(requests) == 1:
         chosen = runtimes or [name for name, runtime in RUNTIMES.items() if runtime.installed]
         if len(chosen) < 2:
             raise UsageError(
@@ -211,12 +196,12 @@ def _runs(files: list[Weights], runtimes: Sequence[str]) -> Iterator[tuple[Weigh
                 "nothing",
                 help="give a second checkpoint, or at least two runtimes",
             )
-        return ((files[0], runtime) for runtime in chosen)
+        return ((requests[0], runtime) for runtime in chosen)
     if len(runtimes) > 2:
         raise UsageError(f"two checkpoints take one or two runtimes, received {len(runtimes)}")
     usual = [usual_runtime(weights.source.layout) for weights in files]
     chosen = [runtimes[0], runtimes[-1]] if runtimes else usual
-    return zip(files, chosen, strict=True)
+    return zip(requests, chosen, strict=True)
 
 
 def _probe(spec: BackboneSpec, size: tuple[int, int]) -> Array:

@@ -3,40 +3,28 @@
 Started by `weights_converter.outputs_runs` in a process of its own, because one process has one
 Keras backend and the frameworks disturb each other.
 
-    python -m weights_converter.outputs_child FRAMEWORK SPEC CHECKPOINT PROBE OUTPUTS \
-        KEY ISOLATE IGNORE
+    python -m weights_converter.outputs_child FRAMEWORK REQUEST PROBE OUTPUTS
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from importlib import import_module
 
 import numpy as np
 
-from odconv_spec import from_json
 from weights_converter.arrays.dtypes import Array
 from weights_converter.arrays.precision import numbers
 from weights_converter.arrays.tensor import Tensor
-from weights_converter.identify.model_arrays import temperature_of, weights_in
-from weights_converter.identify.open_model import open_checkpoint
+from weights_converter.identify.model_arrays import temperature_of
+from weights_converter.identify.open_model import open_model
+from weights_converter.identify.request import Request
 from weights_converter.live.loading import assign
 
 
-def main(
-    framework: str,
-    spec: str,
-    checkpoint: str,
-    probe: str,
-    outputs: str,
-    key: str,
-    isolate: str,
-    ignore: str,
-) -> None:
+def main(framework: str, request: str, probe: str, outputs: str) -> None:
     adapter = import_module(f"weights_converter.live.{framework}_models")
-    file = open_checkpoint(checkpoint, key or None, json.loads(isolate), json.loads(ignore))
-    weights = weights_in(file, from_json(spec))
+    weights = open_model(Request.from_json(request))
     model = adapter.build(weights.spec)
     assign(model, {name: _in_float32(tensor) for name, tensor in weights.tensors.items()})
     adapter.set_temperature(model, temperature_of(weights))

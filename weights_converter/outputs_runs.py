@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -15,10 +14,9 @@ from types import MappingProxyType
 
 import numpy as np
 
-from odconv_spec import BackboneSpec, to_json
 from weights_converter.arrays.dtypes import Array
 from weights_converter.errors import ConverterError, UsageError, legible
-from weights_converter.identify.ignoring import Patterns
+from weights_converter.identify.request import Request
 
 _SECONDS = 1800
 _LAST_WORDS = 1500
@@ -70,25 +68,13 @@ def usual_runtime(layout: str) -> str:
     return next((name for name in names if RUNTIMES[name].installed), names[0])
 
 
-def layer_outputs(
-    checkpoint: Path,
-    spec: BackboneSpec,
-    runtime: str,
-    probe: Array,
-    key: str | None = None,
-    isolate: bool | None = False,
-    ignore: Patterns = (),
-) -> dict[str, Array]:
+def layer_outputs(request: Request, runtime: str, probe: Array) -> dict[str, Array]:
     """Attribute path -> what the layer gives for the probe, channels first, in order of execution.
 
     Args:
-        checkpoint: a file of any format.
-        spec: the model that it is of.
+        request: a file, whose model is a spec.
         runtime: one of `RUNTIMES`.
         probe: images (batch, channels, height, width).
-        key: which state dict to take from a file with several.
-        isolate: parses the file in one more process; see `opening.open_checkpoint`.
-        ignore: patterns of arrays to leave out.
 
     Raises:
         UsageError: the runtime is unknown or not installed.
@@ -98,10 +84,9 @@ def layer_outputs(
     with TemporaryDirectory() as folder:
         given, found = Path(folder, "probe.npz"), Path(folder, "outputs.npz")
         np.savez(given, probe=probe)
-        command = [sys.executable, "-m", "weights_converter.outputs_child"]
-        files = [str(checkpoint), str(given), str(found)]
-        options = [key or "", json.dumps(isolate), json.dumps(ignore)]
-        _run(runtime, [*command, RUNTIMES[runtime].framework, to_json(spec), *files, *options])
+        framework = RUNTIMES[runtime].framework
+        command = [sys.executable, "-m", "weights_converter.outputs_child", framework]
+        _run(runtime, [*command, request.to_json(), str(given), str(found)])
         with np.load(found, allow_pickle=False) as outputs:
             return {name: outputs[name] for name in outputs.files}
 

@@ -14,6 +14,7 @@ from weights_converter.arrays.tensor import Tensor
 from weights_converter.identify.backbones import infer_spec
 from weights_converter.identify.contradictions import contradiction
 from weights_converter.identify.open_model import open_model
+from weights_converter.identify.request import Request
 from weights_converter.names.mismatch import equal_order
 
 SMALL = model_spec("od_resnet18", **SMALL_RESNET)
@@ -50,7 +51,7 @@ CONTRADICTIONS = {
 def test_what_contradicts_the_model_that_was_asked_for(tmp_path, options, text):
     path = save(tmp_path / "od.pth.tar", SMALL, arrays_of(SMALL))
     with pytest.raises(MismatchError) as error:
-        open_model(path, model_spec("od_resnet18", **SMALL_RESNET | options))
+        open_model(Request(path, model_spec("od_resnet18", **SMALL_RESNET | options)))
     assert str(error.value) == f"od.pth.tar is od_resnet_custom {text}"
     assert error.value.help == "drop the model option, or ask for what the file holds"
 
@@ -146,7 +147,7 @@ def test_transposed_arrays_of_a_known_model(tmp_path):
     tensors = [Tensor.of(name, array) for name, array in arrays.items()]
     formats.write(tmp_path / "x.pth", "torch", tensors, {})
     with pytest.raises(MismatchError) as error:
-        open_model(tmp_path / "x.pth", SMALL)
+        open_model(Request(tmp_path / "x.pth", SMALL))
     hint = "   looks transposed; was this file converted before?"
     assert str(error.value) == (
         "2 of wrong shape in x.pth for od_resnet_custom (kernel_num=1, 5 classes)\n"

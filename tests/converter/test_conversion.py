@@ -23,6 +23,7 @@ from weights_converter import (
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.conversion import transfer
 from weights_converter.identify.open_model import open_model
+from weights_converter.identify.request import Request
 
 SPEC = model_spec("od_resnet18", kernel_num=2, **SMALL_RESNET)
 EXAMPLE = Path(__file__).parents[2] / "examples" / "odconv4x_mobilenetv2_digits.pth.tar"
@@ -76,9 +77,9 @@ def test_the_same_input_gives_the_same_bytes(tmp_path):
 def test_the_shipped_checkpoint_goes_around_the_circle(tmp_path):
     previous = EXAMPLE
     for ending in (".pdparams", ".weights.h5", ".safetensors", ".pth"):
-        convert(previous, tmp_path / f"x{ending}", stages=STAGES)
+        convert(Request(previous, stages=STAGES), tmp_path / f"x{ending}")
         previous = tmp_path / f"x{ending}"
-    comparison = verify(EXAMPLE, previous, stages=STAGES)
+    comparison = verify(Request(EXAMPLE, stages=STAGES), previous)
     assert comparison.equal
     assert comparison.arrays == 151
 
@@ -87,7 +88,7 @@ def test_spec_and_temperature_travel_where_the_format_has_a_place(tmp_path):
     spec = model_spec("od_mobilenetv2_100", **SMALL_MOBILENET)
     source = save(tmp_path / "a.pth", spec, arrays_of(spec))
     for ending in (".safetensors", ".weights.h5"):
-        convert(source, tmp_path / f"b{ending}", spec)
+        convert(Request(source, spec), tmp_path / f"b{ending}")
         checkpoint = formats.read(tmp_path / f"b{ending}")
         assert checkpoint.metadata["odconv.spec"] == to_json(spec)
         assert checkpoint.metadata["odconv.temperature"] == "1.0"
@@ -120,7 +121,7 @@ def test_differences_are_reported_together(tmp_path):
     tensors.append(Tensor.of("layer1.0.conv1.attention.kernal_fc.weight", stranger))
     formats.write(tmp_path / "a.pth", "torch", tensors, {})
     with pytest.raises(MismatchError) as error:
-        convert(tmp_path / "a.pth", tmp_path / "b.pdparams", SPEC)
+        convert(Request(tmp_path / "a.pth", SPEC), tmp_path / "b.pdparams")
     assert str(error.value).splitlines() == [
         "1 missing, 1 unexpected, 2 of wrong shape in a.pth for "
         "od_resnet_custom (kernel_num=2, 5 classes)",
@@ -214,7 +215,7 @@ def test_an_unknown_ending(tmp_path):
 def test_another_model_than_asked_for_leaves_no_file(tmp_path):
     source = save(tmp_path / "a.pth", SPEC, arrays_of(SPEC))
     with pytest.raises(MismatchError, match="you asked for od_resnet18, kernel_num=1"):
-        convert(source, tmp_path / "b.pdparams", model_spec("od_resnet18"))
+        convert(Request(source, model_spec("od_resnet18")), tmp_path / "b.pdparams")
     assert not (tmp_path / "b.pdparams").exists()
 
 
@@ -278,9 +279,9 @@ def test_contradicting_options(tmp_path):
         (None, [[1, 16, 1, 1]], MismatchError),
     ):
         with pytest.raises(error):
-            convert(source, tmp_path / "b.pdparams", model, stages=stages)
+            convert(Request(source, model, stages), tmp_path / "b.pdparams")
     with pytest.raises(MismatchError, match="the file holds od_mobilenetv2_custom"):
-        convert(EXAMPLE, tmp_path / "b.pdparams", "resnet18", stages=STAGES)
+        convert(Request(EXAMPLE, "resnet18", STAGES), tmp_path / "b.pdparams")
 
 
 def test_a_name_that_no_file_can_have(tmp_path):

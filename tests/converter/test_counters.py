@@ -12,6 +12,7 @@ from tests.converter.wild import assert_same, indexed, loaded, write
 from weights_converter import MismatchError, convert
 from weights_converter.identify.manifest import Manifest
 from weights_converter.identify.open_model import open_model
+from weights_converter.identify.request import Request
 from weights_converter.names.layouts import owner_of
 
 SPEC = model_spec("od_resnet18", **SMALL_RESNET)
@@ -28,7 +29,7 @@ def test_averaged_models(tmp_path, counter, front):
     assert_same(loaded(weights), arrays)
     assert list(weights.source.left_out) == [f"{front}{counter}"]
     assert any(f"left out {front}{counter}: how many models" in n for n in weights.source.notes)
-    assert_same(loaded(open_model(path, SPEC)), arrays)
+    assert_same(loaded(open_model(Request(path, SPEC))), arrays)
 
 
 @pytest.mark.parametrize("model", [None, SPEC], ids=["found out", "given"])
@@ -40,7 +41,7 @@ def test_what_thop_leaves_at_every_module(tmp_path, front, model):
     wild = {front + n: a for n, a in arrays.items()}
     wild |= {front + n: np.ones(1) for n in names}
     path = write(tmp_path / "x.pth", wild)
-    report = convert(path, tmp_path / "y.pdparams", model)
+    report = convert(Request(path, model), tmp_path / "y.pdparams")
     assert {remark.name for remark in report.dropped} == {front + n for n in names}
     for leaf, what in (("total_ops", "operations"), ("total_params", "parameters")):
         note = f"left out {len(owners)} arrays {leaf}: a count of {what}, which thop leaves behind"
@@ -59,7 +60,7 @@ def test_what_thop_leaves_at_every_module(tmp_path, front, model):
 def test_what_is_no_counter(tmp_path, name, array):
     path = write(tmp_path / "x.pth", arrays_of(SPEC) | {name: array})
     with pytest.raises(MismatchError, match=rf"1 unexpected in x\.pth(?s:.*){name}"):
-        open_model(path, SPEC)
+        open_model(Request(path, SPEC))
 
 
 def test_a_network_with_a_layer_of_such_a_name(tmp_path):
@@ -68,4 +69,4 @@ def test_a_network_with_a_layer_of_such_a_name(tmp_path):
     parameters = (*(p.under("module") for p in spec.parameters()), *own)
     arrays = random_arrays(parameters, 0, "float32")
     path = write(tmp_path / "x.pth", arrays)
-    assert_same(loaded(open_model(path, Manifest("Net", parameters, {}))), arrays)
+    assert_same(loaded(open_model(Request(path, Manifest("Net", parameters, {})))), arrays)

@@ -12,6 +12,7 @@ from tests.converter.wild import assert_same, indexed, loaded, write
 from weights_converter import MismatchError, convert
 from weights_converter.identify.manifest import Manifest
 from weights_converter.identify.open_model import open_model
+from weights_converter.identify.request import Request
 from weights_converter.names.dialect_tables import D_LI14, DIALECTS, MMDETECTION, TIMM
 
 COND = model_spec("cond_mobilenetv2_100", kernel_num=3, num_classes=7)
@@ -86,7 +87,7 @@ def test_layers_of_d_li14_in_a_network_of_ones_own(tmp_path, shared):
     arrays = random_arrays(parameters, 0, "float32")
     wild = {n.replace(f".{shared}.", ".route.fc."): a for n, a in arrays.items()}
     path = write(tmp_path / "x.pth", wild)
-    weights = open_model(path, Manifest("Net", tuple(parameters), {}))
+    weights = open_model(Request(path, Manifest("Net", tuple(parameters), {})))
     assert_same(loaded(weights), arrays)
 
 
@@ -106,7 +107,7 @@ def test_a_prefix_on_some_names_only(tmp_path, model):
     arrays = arrays_of(model_spec("od_resnet18", **SMALL_RESNET))
     wild = {f"net.{n}": a for n, a in arrays.items()} | {"criterion.weight": indexed((5,))}
     with pytest.raises(MismatchError) as error:
-        open_model(write(tmp_path / "x.pth", wild), model)
+        open_model(Request(write(tmp_path / "x.pth", wild), model))
     count = len(arrays)
     assert str(error.value) == (
         f"x.pth: {count} of {count + 1} names start with 'net.' (a module around the model, such "
@@ -120,9 +121,9 @@ def test_an_attribute_that_is_called_like_a_prefix(tmp_path):
     parameters = tuple(p.under("net.0") for p in spec.parameters())
     arrays = random_arrays(parameters, 0, "float32")
     manifest = Manifest("Net", parameters, {})
-    assert_same(loaded(open_model(write(tmp_path / "a.pth", arrays), manifest)), arrays)
+    assert_same(loaded(open_model(Request(write(tmp_path / "a.pth", arrays), manifest))), arrays)
     wrapped = {f"model.{name}": array for name, array in arrays.items()}
-    assert_same(loaded(open_model(write(tmp_path / "b.pth", wrapped), manifest)), arrays)
+    assert_same(loaded(open_model(Request(write(tmp_path / "b.pth", wrapped), manifest))), arrays)
 
 
 def test_the_backbone_of_a_detector(tmp_path):
@@ -144,7 +145,7 @@ def test_a_detector_of_ones_own_keeps_its_names(tmp_path):
     parameters = (*(p.under(part) for part in ("backbone", "neck") for p in spec.parameters()),)
     arrays = random_arrays(parameters, 0, "float32")
     path = write(tmp_path / "x.pth", {f"net.{name}": array for name, array in arrays.items()})
-    assert_same(loaded(open_model(path, Manifest("Detector", parameters, {}))), arrays)
+    assert_same(loaded(open_model(Request(path, Manifest("Detector", parameters, {})))), arrays)
 
 
 def test_a_detector_with_parts_that_are_not_known(tmp_path):

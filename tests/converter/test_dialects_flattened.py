@@ -11,8 +11,10 @@ from tests.converter.wild import assert_same, indexed, loaded, write
 from weights_converter import MismatchError
 from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.identify.manifest import Manifest
-from weights_converter.identify.model_arrays import temperature_of, weights_in
+from weights_converter.identify.model_arrays import temperature_of, weights_of
 from weights_converter.identify.open_model import open_model
+from weights_converter.identify.request import Request
+from weights_converter.identify.target import target_of
 from weights_converter.names.companions import companions
 from weights_converter.names.dialect_tables import TENSORFLOW_TPU
 from weights_converter.names.layouts import LAYOUTS, TENSORFLOW, TORCH
@@ -62,7 +64,7 @@ def test_flattened_kernels_of_timm(tmp_path, spec):
     arrays = {p.name: indexed(p.shape, 1000 * i) for i, p in enumerate(parameters)}
     flat = TORCH.to_flat(parameters[0], arrays["block.conv.weight"])
     path = write(tmp_path / "x.pth", arrays | {"block.conv.weight": flat})
-    assert_same(loaded(open_model(path, Manifest("Net", parameters, {}))), arrays)
+    assert_same(loaded(open_model(Request(path, Manifest("Net", parameters, {})))), arrays)
 
 
 @pytest.mark.parametrize("leaf", ["condconv_kernel", "depthwise_condconv_kernel"])
@@ -78,7 +80,7 @@ def test_flattened_kernels_of_tensorflow(tmp_path, spec, leaf):
     del wild["block/conv/kernel"]
     wild["block/conv/condconv_bias"] = wild.pop("block/conv/bias")
     wild[f"block/conv/{leaf}"] = layout.to_flat(parameters[0], arrays["block.conv.weight"])
-    weights = open_model(write(tmp_path / "x.pth", wild), Manifest("Net", parameters, {}))
+    weights = open_model(Request(write(tmp_path / "x.pth", wild), Manifest("Net", parameters, {})))
     assert_same(loaded(weights), arrays)
     assert weights.source.notes[-1] == f"its names are those of {TENSORFLOW_TPU.name}"
 
@@ -95,7 +97,8 @@ def test_our_own_networks_by_the_names_of_tensorflow(tmp_path, name, known):
     warm = {c.name: np.float32(3) for c in companions(layout, spec.parameters())}
     tensors = {f"net.{n}": Tensor.of(f"net.{n}", np.asarray(a)) for n, a in (named | warm).items()}
     checkpoint = Checkpoint(tmp_path / "x.index", "tensorflow", "tensorflow", tensors)
-    weights = weights_in(checkpoint, spec if known else None)
+    request = Request(checkpoint.path, spec if known else None)
+    weights = weights_of(checkpoint, target_of(checkpoint, request))
     assert weights.spec == spec
     assert_same(loaded(weights), arrays)
     assert weights.source.notes == ("stripped 'net.', its name",)
@@ -107,5 +110,5 @@ def test_flattened_kernels_of_another_size(tmp_path):
     parameters = block(BANKS["2d"])
     arrays = {p.name: indexed(p.shape) for p in parameters} | {"block.conv.weight": indexed((3, 7))}
     with pytest.raises(MismatchError) as error:
-        open_model(write(tmp_path / "x.pth", arrays), Manifest("Net", parameters, {}))
+        open_model(Request(write(tmp_path / "x.pth", arrays), Manifest("Net", parameters, {})))
     assert "block.conv.weight  expected (3, 240), found (3, 7)" in str(error.value)

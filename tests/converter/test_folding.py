@@ -11,6 +11,7 @@ from tests.converter.wild import assert_same, indexed, loaded, write
 from weights_converter import MismatchError, RefusedError, convert, formats
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.identify.open_model import open_model
+from weights_converter.identify.request import Request
 from weights_converter.names.layouts import PADDLE
 
 SPEC = model_spec("od_resnet18", **SMALL_RESNET)
@@ -100,7 +101,7 @@ def test_inside_of_wrappers(tmp_path):
     mask = (v > 0).astype("f4")
     wild = in_place_of(LAYER, {f"{LAYER}_orig": v, f"{LAYER}_mask": mask})
     path = write(tmp_path / "x.pth", {f"module.{n}": a for n, a in wild.items()})
-    assert_same(loaded(open_model(path, SPEC)), arrays_of(SPEC) | {LAYER: v * mask})
+    assert_same(loaded(open_model(Request(path, SPEC))), arrays_of(SPEC) | {LAYER: v * mask})
 
 
 def test_norms_of_paddle(tmp_path):
@@ -110,7 +111,7 @@ def test_norms_of_paddle(tmp_path):
     scale = g.astype("f8") / np.sqrt((v.astype("f8") ** 2).sum(1))
     expected = (v * scale[:, None]).astype("f4")
     path = in_paddle(tmp_path, arrays, "fc.weight", normed("fc.weight", g, v))
-    weights = open_model(path, SPEC)
+    weights = open_model(Request(path, SPEC))
     assert_same(loaded(weights), arrays | {"fc.weight": np.ascontiguousarray(expected.T)})
 
 
@@ -129,7 +130,7 @@ def test_a_norm_of_paddle_that_nothing_tells_the_axis_of(tmp_path):
     arrays = arrays_of(SPEC)
     path = in_paddle(tmp_path, arrays, name, normed(name, np.ones(8, "f4"), v))
     with pytest.raises(RefusedError, match="of which nothing tells the axis") as error:
-        open_model(path, SPEC)
+        open_model(Request(path, SPEC))
     assert "paddle.nn.utils.remove_weight_norm(layer)" in error.value.help
     assert PADDLE.name == formats.read(path).layout
 
@@ -144,4 +145,4 @@ def test_a_norm_of_paddle_that_nothing_tells_the_axis_of(tmp_path):
 def test_what_is_no_pair(tmp_path, parts):
     path = write(tmp_path / "x.pth", in_place_of(LAYER, parts))
     with pytest.raises((MismatchError, RefusedError), match=r"weight_(orig|g)"):
-        open_model(path, SPEC)
+        open_model(Request(path, SPEC))

@@ -22,6 +22,7 @@ from weights_converter.identify.manifest import (
     write_manifest,
 )
 from weights_converter.identify.open_model import open_model
+from weights_converter.identify.request import Request
 from weights_converter.names.layouts import LAYOUTS, Placed
 
 CONV = ODConvSpec(in_channels=6, out_channels=8, kernel_size=(3, 5), groups=2)
@@ -60,9 +61,9 @@ def test_through_every_pair_of_formats(tmp_path, source, target):
     arrays = indexed()
     write_manifest(NET, tmp_path / "net.json")
     first = save(tmp_path / f"a{source}", arrays, source)
-    convert(first, tmp_path / f"b{target}", tmp_path / "net.json")
-    convert(tmp_path / f"b{target}", tmp_path / f"c{source}", NET)
-    assert verify(first, tmp_path / f"c{source}", NET).equal
+    convert(Request(first, tmp_path / "net.json"), tmp_path / f"b{target}")
+    convert(Request(tmp_path / f"b{target}", NET), tmp_path / f"c{source}")
+    assert verify(Request(first, NET), tmp_path / f"c{source}").equal
     layout = LAYOUTS[LAYOUT_OF[target]]
     found = formats.read(tmp_path / f"b{target}").tensors
     for p in PARAMETERS:
@@ -72,7 +73,8 @@ def test_through_every_pair_of_formats(tmp_path, source, target):
 
 @pytest.mark.parametrize("ending", [".pth", ".weights.h5", ".safetensors"])
 def test_a_converted_file_knows_its_network(tmp_path, ending):
-    convert(save(tmp_path / "a.pth", indexed(), ".pth"), tmp_path / f"b{ending}", NET)
+    source = save(tmp_path / "a.pth", indexed(), ".pth")
+    convert(Request(source, NET), tmp_path / f"b{ending}")
     assert open_model(tmp_path / f"b{ending}").spec == NET
 
 
@@ -89,7 +91,7 @@ def test_names_shapes_and_dtypes_are_exact(tmp_path):
     del arrays["stem.bias"]
     path = save(tmp_path / "a.pth", arrays, ".pth")
     with pytest.raises(MismatchError) as error:
-        open_model(path, NET)
+        open_model(Request(path, NET))
     assert str(error.value) == (
         "1 missing, 1 of wrong shape, 1 of wrong dtype in a.pth for Net (22 arrays)\n"
         "  missing     stem.bias  expected (6,) F32\n"
@@ -120,10 +122,10 @@ def test_paths_of_a_keras_model(tmp_path):
     )
     manifest = Manifest("Net", parameters, {})
     arrays = indexed()
-    convert(save(tmp_path / "a.pth", arrays, ".pth"), tmp_path / "b.weights.h5", manifest)
+    convert(Request(save(tmp_path / "a.pth", arrays, ".pth"), manifest), tmp_path / "b.weights.h5")
     names = set(formats.read(tmp_path / "b.weights.h5").tensors)
     assert names == {p.path for p in parameters} | {"layers/body/0/conv/attention/vars/0"}
-    weights = open_model(tmp_path / "b.weights.h5", manifest)
+    weights = open_model(Request(tmp_path / "b.weights.h5", manifest))
     assert list(weights.companions) == ["layers/body/0/conv/attention/vars/0"]
     for name, array in arrays.items():
         assert weights.tensors[name].load().tobytes() == array.tobytes()
@@ -171,7 +173,7 @@ def test_a_file_that_is_no_manifest(tmp_path, text):
     with pytest.raises(UsageError):
         read_manifest(tmp_path / "net.json")
     with pytest.raises(UsageError):
-        open_model(save(tmp_path / "a.pth", indexed(), ".pth"), tmp_path / "net.json")
+        open_model(Request(save(tmp_path / "a.pth", indexed(), ".pth"), tmp_path / "net.json"))
 
 
 def test_files_that_are_not_text(tmp_path):

@@ -19,6 +19,7 @@ from odconv_spec import (
 from tests.converter.helpers import ENDINGS, SMALL_MOBILENET, SMALL_RESNET, arrays_of, save
 from weights_converter import MismatchError, UsageError, inspect
 from weights_converter.identify.backbones import describe, infer_spec
+from weights_converter.identify.request import Request
 from weights_converter.names.grammar import canonical_parameters
 from weights_converter.names.layouts import KERAS, PADDLE, TORCH
 
@@ -115,11 +116,11 @@ def test_inspect_names_the_model(tmp_path, ending):
 def test_asking_for_another_model(tmp_path):
     spec = model_spec("od_resnet18")
     path = save(tmp_path / "x.safetensors", spec, arrays_of(spec), ".safetensors")
-    found = inspect(path, "od_resnet34")
+    found = inspect(Request(path, "od_resnet34"))
     assert found.spec is None
     assert found.reason == (
         "the file holds od_resnet18 (kernel_num=1, 1000 classes); you asked for od_resnet34; "
         "drop the model option, or ask for od_resnet18"
     )
     with pytest.raises(UsageError, match="unknown model 'vgg16'"):
-        inspect(path, "vgg16")
+        inspect(Request(path, "vgg16"))

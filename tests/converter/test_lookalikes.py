@@ -12,6 +12,7 @@ from weights_converter import MismatchError, formats
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.identify.manifest import Manifest
 from weights_converter.identify.open_model import open_model
+from weights_converter.identify.request import Request
 
 HELP = (
     "such a layer cannot be converted; train the model anew with one of `odconv models`, or keep "
@@ -143,7 +144,7 @@ def write(path, shapes):
 def test_the_reason_is_told(tmp_path, shapes, message, model):
     path = write(tmp_path / "x.pth", shapes)
     with pytest.raises(MismatchError) as error:
-        open_model(path, model)
+        open_model(Request(path, model))
     assert str(error.value) == f"x.pth holds {message}"
     assert error.value.help == HELP
 
@@ -156,13 +157,13 @@ def test_a_sign_without_what_belongs_to_it_is_none(tmp_path, sign):
     spec = model_spec("od_resnet18", **SMALL_RESNET)
     shapes = {p.name: p.shape for p in spec.parameters()} | {sign: (3, 4)}
     with pytest.raises(MismatchError, match=rf"1 unexpected in x\.pth.*\n.*{sign}"):
-        open_model(write(tmp_path / "x.pth", shapes), spec)
+        open_model(Request(write(tmp_path / "x.pth", shapes), spec))
 
 
 def test_two_convolutions_with_norms_are_no_involution(tmp_path):
     shapes = INVOLUTION[0] | {"layer1.0.conv2.conv2.bn.weight": (196,)}
     with pytest.raises(MismatchError) as error:
-        open_model(write(tmp_path / "x.pth", shapes), model_spec("od_resnet18"))
+        open_model(Request(write(tmp_path / "x.pth", shapes), model_spec("od_resnet18")))
     assert "involution" not in str(error.value)
 
 
@@ -173,7 +174,7 @@ def test_layers_that_the_model_has_itself_are_no_look_alikes(tmp_path):
     arrays = random_arrays(parameters, 0, "float32")
     tensors = [Tensor.of(f"net.{name}", array) for name, array in arrays.items()]
     formats.write(tmp_path / "x.pth", "torch", tensors, {})
-    weights = open_model(tmp_path / "x.pth", Manifest("Net", parameters, {}))
+    weights = open_model(Request(tmp_path / "x.pth", Manifest("Net", parameters, {})))
     assert weights.tensors["kernel_attention.0.conv1.weight"].load().tobytes() == (
         arrays["kernel_attention.0.conv1.weight"].tobytes()
     )

@@ -11,7 +11,7 @@ from odconv_spec import ODConvSpec, model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
 from tests.converter.wild import write
 from weights_converter import MismatchError, UsageError, outputs
-from weights_converter.identify.open_model import open_checkpoint
+from weights_converter.identify.request import Request
 from weights_converter.outputs import compare_layers, verify_outputs
 from weights_converter.outputs_names import record
 from weights_converter.outputs_runs import RUNTIMES, usual_runtime
@@ -153,27 +153,24 @@ def test_a_network_of_ones_own_cannot_be_run(tmp_path):
         verify_outputs(path, path)
 
 
-def test_how_each_file_is_opened(tmp_path, monkeypatch):
-    """The key is for the first file alone, the limits are for both, in every process."""
+def test_each_file_is_run_as_it_was_asked_for(tmp_path, monkeypatch):
     spec = model_spec("od_resnet18", **SMALL_RESNET)
     arrays, opened = arrays_of(spec), []
     first = tmp_path / "a.pth"
     second = save(tmp_path / "b.safetensors", spec, arrays, ".safetensors")
 
-    def opens(path, key=None, isolate=False, ignore=()):
-        opened.append((path.name, key, isolate, ignore))
-        return open_checkpoint(path, ignore=ignore)
-
-    def runs(path, spec, runtime, probe, key, isolate, ignore):
-        opened.append((path.name, key, isolate, ignore))
+    def runs(request, runtime, probe):
+        opened.append(Request.from_json(request.to_json()))  # as the other process reads it
         return layers()
 
-    monkeypatch.setattr(outputs, "open_checkpoint", opens)
     monkeypatch.setattr(outputs, "layer_outputs", runs)
     monkeypatch.setattr(outputs, "check_runtime", lambda runtime: None)
     counters = ["*.num_batches_tracked"]
     first = write(first, {**arrays, "bn1.num_batches_tracked": np.zeros((), np.int64)})
-    [found] = verify_outputs(first, second, spec, key="model", isolate=True, ignore=counters)
+    left = Request(first, spec, key="state_dict", isolate=True, ignore=counters)
+    [found] = verify_outputs(left, Request(second, isolate=True))
     assert found.equal
-    told = [("a.pth", "model", True, counters), ("b.safetensors", None, True, counters)]
-    assert opened == 2 * told
+    assert opened == [
+        Request(str(first), spec, key="state_dict", isolate=True, ignore=counters),
+        Request(str(second), spec, isolate=True, ignore=[]),
+    ]

@@ -14,6 +14,7 @@ from weights_converter import DamagedError, FileError, UsageError, convert, form
 from weights_converter.comparison.verify import verify_digests
 from weights_converter.conversion import destinations
 from weights_converter.conversion.provenance import KEY, Provenance
+from weights_converter.identify.request import Request
 
 SPEC = model_spec("od_resnet18", kernel_num=2, **SMALL_RESNET)
 IN_THE_FILE = [ending for ending in ENDINGS if ending != ".pdparams"]
@@ -91,7 +92,7 @@ def test_a_file_is_checked_against_its_own_digests(source, tmp_path, ending):
 def test_a_key_that_chooses_nothing(source, tmp_path):
     convert(source, tmp_path / "b.safetensors")
     with pytest.raises(UsageError, match="no key to choose from"):
-        verify_digests(tmp_path / "b.safetensors", key="ema")
+        verify_digests(Request(tmp_path / "b.safetensors", key="ema"))
 
 
 def test_files_without_digests(source, tmp_path):

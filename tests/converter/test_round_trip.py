@@ -10,6 +10,7 @@ from odconv_spec import model_spec
 from tests.converter.helpers import save
 from weights_converter import convert
 from weights_converter.identify.open_model import open_model
+from weights_converter.identify.request import Request
 
 ENDINGS = (".pth", ".safetensors", ".pdparams", ".weights.h5", ".npz")
 DTYPES = ("float16", "float32", "float64")
@@ -72,10 +73,10 @@ def test_every_bit_comes_back(tmp_path_factory, spec, dtype, seed, path):
     first = save(folder / f"0{circle[0]}", spec, arrays, circle[0])
     for step, ending in enumerate(circle[1:], 1):
         there, back = folder / f"{step}{ending}", folder / f"back{step}{circle[step - 1]}"
-        convert(first, there, spec, allow_nonfinite=True)
-        convert(there, back, spec, allow_nonfinite=True)
+        convert(Request(first, spec), there, allow_nonfinite=True)
+        convert(Request(there, spec), back, allow_nonfinite=True)
         for file in (there, back):
-            found = open_model(file, spec).tensors
+            found = open_model(Request(file, spec)).tensors
             for name, array in arrays.items():
                 assert found[name].load().tobytes() == array.tobytes(), (name, file.name)
         first = there

@@ -12,6 +12,7 @@ from tests.converter.wild import assert_same, indexed, loaded, write
 from weights_converter import MismatchError
 from weights_converter.identify.manifest import Manifest
 from weights_converter.identify.open_model import open_model
+from weights_converter.identify.request import Request
 from weights_converter.names.wrappers import WRAPPERS
 
 SPEC = model_spec("od_resnet18", **SMALL_RESNET)
@@ -45,7 +46,7 @@ def test_a_part_anywhere_in_a_name(tmp_path, part):
 def test_any_mixture(tmp_path, front, model):
     arrays = arrays_of(SPEC)
     wild = {front + inside(name, list(WRAPPERS)): array for name, array in arrays.items()}
-    weights = open_model(write(tmp_path / "x.pth", wild), model)
+    weights = open_model(Request(write(tmp_path / "x.pth", wild), model))
     assert_same(loaded(weights), arrays)
 
 
@@ -70,13 +71,13 @@ def own_network(*paths):
 def test_a_child_that_is_called_like_a_wrapper(tmp_path, paths, wrap):
     manifest, arrays = own_network(*paths)
     wild = {wrap.format(name=name): array for name, array in arrays.items()}
-    assert_same(loaded(open_model(write(tmp_path / "x.pth", wild), manifest)), arrays)
+    assert_same(loaded(open_model(Request(write(tmp_path / "x.pth", wild), manifest))), arrays)
 
 
 def test_a_layer_beside_one_of_the_same_name_in_a_module(tmp_path):
     manifest, arrays = own_network("a", "a.module")
     wild = {f"module.{name}": array for name, array in arrays.items()}
-    assert_same(loaded(open_model(write(tmp_path / "x.pth", wild), manifest)), arrays)
+    assert_same(loaded(open_model(Request(write(tmp_path / "x.pth", wild), manifest))), arrays)
 
 
 @pytest.mark.parametrize("model", [None, SPEC], ids=["found out", "given"])
@@ -84,17 +85,17 @@ def test_two_names_of_one_array(tmp_path, model):
     arrays = arrays_of(SPEC)
     wild = {f"module.{name}": array for name, array in arrays.items()}
     equal = wild | {"bn1.weight": arrays["bn1.weight"]}
-    weights = open_model(write(tmp_path / "x.pth", equal), model)
+    weights = open_model(Request(write(tmp_path / "x.pth", equal), model))
     assert_same(loaded(weights), arrays)
     assert "bn1.weight is equal to module.bn1.weight, which was taken" in weights.source.notes
     differing = wild | {"bn1.weight": np.nextafter(arrays["bn1.weight"], np.float32(9))}
     with pytest.raises(MismatchError) as error:
-        open_model(write(tmp_path / "y.pth", differing), model)
+        open_model(Request(write(tmp_path / "y.pth", differing), model))
     assert str(error.value) == (
         "y.pth: module.bn1.weight and bn1.weight both stand for bn1.weight, and differ"
     )
     assert error.value.help == "leave one of them out, such as by --ignore bn1.weight"
-    weights = open_model(tmp_path / "y.pth", model, ignore="bn1.weight")
+    weights = open_model(Request(tmp_path / "y.pth", model, ignore="bn1.weight"))
     assert_same(loaded(weights), arrays)
 
 
@@ -102,10 +103,10 @@ def test_what_is_left_over_is_still_an_error(tmp_path):
     arrays = arrays_of(SPEC)
     wild = {f"module.{n}": a for n, a in arrays.items()} | {"module.extra.weight": indexed((3,))}
     with pytest.raises(MismatchError, match=r"1 unexpected in x\.pth"):
-        open_model(write(tmp_path / "x.pth", wild), SPEC)
+        open_model(Request(write(tmp_path / "x.pth", wild), SPEC))
 
 
 def test_names_of_tensorflow_keep_their_parts(tmp_path):
     """`_layers` there is an attribute of Keras, and no wrapper."""
     manifest, arrays = own_network("_layers.0", "b")
-    assert_same(loaded(open_model(write(tmp_path / "x.pth", arrays), manifest)), arrays)
+    assert_same(loaded(open_model(Request(write(tmp_path / "x.pth", arrays), manifest))), arrays)

@@ -12,6 +12,7 @@ from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET
 from weights_converter import RefusedError, convert, extract, load_into
 from weights_converter.identify.open_model import open_model
+from weights_converter.identify.request import Request
 
 SPEC = model_spec("od_resnet18", kernel_num=2, **SMALL_RESNET)
 
@@ -73,7 +74,7 @@ def test_spectral_norm(tmp_path):
     nn.utils.spectral_norm(model.fc)
     paddle.save(model.state_dict(), str(tmp_path / "x.pdparams"))
     with pytest.raises(RefusedError, match="has weights under spectral norm"):
-        open_model(tmp_path / "x.pdparams", SPEC)
+        open_model(Request(tmp_path / "x.pdparams", SPEC))
 
 
 def test_what_flops_leaves_behind(tmp_path):

@@ -16,6 +16,7 @@ from odconv_torch.models import build_model
 from tests.converter.helpers import SMALL_RESNET
 from weights_converter import RefusedError, convert, extract, load_into, verify_outputs
 from weights_converter.identify.open_model import open_model
+from weights_converter.identify.request import Request
 
 SPEC = model_spec("od_resnet18", kernel_num=2, **SMALL_RESNET)
 
@@ -187,7 +188,7 @@ def test_a_loss_beside_the_model(tmp_path):
     model = build_model(SPEC)
     with pytest.raises(ValueError, match="others do not"):
         load_into(model, tmp_path / "x.pth")
-    load_into(model, tmp_path / "x.pth", ignore="criterion.*")
+    load_into(model, Request(tmp_path / "x.pth", ignore="criterion.*"))
     assert_arrays(extract(model), extract(network()))
 
 
@@ -209,11 +210,13 @@ def test_outputs_and_scores_without_the_loss(tmp_path):
     loss = {"criterion.weight": torch.ones(3)}
     torch.save({**model.state_dict(), **loss}, tmp_path / "x.pth")
     [found] = verify_outputs(
-        tmp_path / "x.pth", tmp_path / "plain.pth", runtimes=["torch"], ignore=["criterion.*"]
+        Request(tmp_path / "x.pth", ignore="criterion.*"),
+        tmp_path / "plain.pth",
+        runtimes=["torch"],
     )
     assert found.equal and all(row.absolute == 0 for row in found.layers)
     scores = [
-        evaluate(tmp_path / name, "digits", "torch", ignore=ignore).score
+        evaluate(Request(tmp_path / name, ignore=ignore), "digits", "torch").score
         for name, ignore in (("plain.pth", ()), ("x.pth", "criterion.*"))
     ]
     assert np.array_equal(scores[0].confusion, scores[1].confusion)

@@ -31,6 +31,7 @@ from odconv_paddle.train.run import Training
 from odconv_training import BEST, LAST, TrainingError, main
 from tests.training.folders import BROKEN, write_folder
 from weights_converter import MismatchError, convert, load_into
+from weights_converter.identify.request import Request
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
 def test_start_from_another_frameworks_file(tmp_path):
     first = run(options(tmp_path / "a", steps=4))
     there = tmp_path / "a.pth"
-    convert(tmp_path / "a" / LAST["paddle"], there, model=first.options.spec)
+    convert(Request(tmp_path / "a" / LAST["paddle"], first.options.spec), there)
     second = Training(options(tmp_path / "b", start=there), source(), ALONE)
     assert second.progress.step == 0
     for name, array in first.model.state_dict().items():

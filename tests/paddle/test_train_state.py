@@ -14,11 +14,12 @@ from odconv_paddle.train import run as module
 from odconv_paddle.train.run import Training
 from odconv_training import BEST, LAST, TrainingError
 from weights_converter import FileError, inspect, load_into
+from weights_converter.identify.request import Request
 
 
 def test_the_converter_reads_it(tmp_path):
     training = run(options(tmp_path, steps=3))
-    found = inspect(tmp_path / LAST["paddle"], model=training.options.spec)
+    found = inspect(Request(tmp_path / LAST["paddle"], training.options.spec))
     assert found.checkpoint.scalars["epoch"] == 0
     assert found.checkpoint.scalars["temperature"] == pytest.approx(18.4)  # two fifths of 30 to 1
     model = build_model(training.options.spec)

@@ -130,6 +130,7 @@ import sys
 from pathlib import Path
 from parity_tests.reference import random_arrays
 from weights_converter.live.loading import assign, extract, load_into, manifest, save_manifest
+from weights_converter.identify.request import Request
 
 folder, name, ending, *files = sys.argv[1:]
 folder = Path(folder)
@@ -183,8 +184,8 @@ def folder(tmp_path_factory):
         # What a file's own names cannot tell: which of a Keras model's is which.
         neutral = folder / f"{source}.pth"
         if own != ".pth" and not neutral.exists():
-            convert(folder / f"{source}{own}", neutral, folder / f"{source}.json")
-        convert(neutral, folder / f"{source}-{target}{ending}", folder / f"{target}.json")
+            convert(Request(folder / f"{source}{own}", folder / f"{source}.json"), neutral)
+        convert(Request(neutral, folder / f"{target}.json"), folder / f"{source}-{target}{ending}")
     return folder
 
 

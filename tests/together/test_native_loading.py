@@ -32,6 +32,7 @@ import numpy as np
 
 from odconv_spec import from_json
 from weights_converter import extract, load_into
+from weights_converter.identify.request import Request
 
 root, weights, source, name = sys.argv[1:]
 sys.path.insert(0, root)
@@ -52,7 +53,7 @@ assert first.tobytes() == second.tobytes(), abs(first - second).max()
 def test_own_loader_and_live_loading_give_the_same_logits(tmp_path, runtime):
     framework = runtime.partition("-")[0]
     weights = tmp_path / f"digits{ENDING[framework]}"
-    convert(SOURCE, weights, EXAMPLES / "digits.json")
+    convert(Request(SOURCE, EXAMPLES / "digits.json"), weights)
     run = subprocess.run(
         [sys.executable, "-c", SCRIPT, EXAMPLES, weights, SOURCE, framework],
         env=os.environ | RUNTIMES[runtime],

@@ -10,6 +10,7 @@ from parity_tests.reference import random_arrays
 from parity_tests.runtimes import RUNTIMES
 from weights_converter import ConverterError, convert, formats
 from weights_converter.arrays.tensor import Tensor
+from weights_converter.identify.request import Request
 from weights_converter.outputs import verify_outputs
 from weights_converter.outputs_runs import layer_outputs
 
@@ -41,7 +42,7 @@ def test_every_layer_agrees_with_torch(tmp_path, runtime):
     name = ("od", "dy", "cond")[list(RUNTIMES).index(runtime) % 3]
     spec = SPECS[name]
     path = write(tmp_path / "x.pth", random_arrays(spec.parameters(), 0, "float32"))
-    [found] = verify_outputs(path, None, spec, runtimes=("torch", runtime), size=SIZE)
+    [found] = verify_outputs(Request(path, spec), runtimes=("torch", runtime), size=SIZE)
     assert found.equal, str(found)
     layers = {row.layer for row in found.layers}
     convs = {p.name.removesuffix(".weight") for p in spec.parameters() if len(p.shape) > 3}
@@ -56,8 +57,8 @@ def test_the_first_layer_whose_arrays_differ_is_named(tmp_path):
     left = write(tmp_path / "a.pth", arrays)
     changed = dict(arrays)
     changed["layer2.0.bn1.running_var"] = arrays["layer2.0.bn1.running_var"] * np.float32(1.1)
-    convert(write(tmp_path / "b.pth", changed), tmp_path / "b.pdparams", spec)
-    [found] = verify_outputs(left, tmp_path / "b.pdparams", spec, size=SIZE)
+    convert(Request(write(tmp_path / "b.pth", changed), spec), tmp_path / "b.pdparams")
+    [found] = verify_outputs(Request(left, spec), tmp_path / "b.pdparams", size=SIZE)
     assert (found.reference, found.other) == ("a.pth in torch", "b.pdparams in paddle")
     assert found.diverging.layer == "layer2.0.bn1"
     assert not found.equal
@@ -68,9 +69,9 @@ def test_the_temperature_of_each_file_counts(tmp_path):
     arrays = random_arrays(spec.parameters(), 0, "float32")
     cold = write(tmp_path / "cold.pth", arrays)
     warm = write(tmp_path / "warm.pth", arrays, {"odconv.temperature": "30.0"})
-    [found] = verify_outputs(cold, warm, spec, size=SIZE)
+    [found] = verify_outputs(Request(cold, spec), warm, size=SIZE)
     assert found.diverging.layer == "layer1.0.conv1"  # its attention's sub-layers are the same
-    [found] = verify_outputs(warm, warm, spec, size=SIZE, tolerance=0)
+    [found] = verify_outputs(Request(warm, spec), warm, size=SIZE, tolerance=0)
     assert found.equal
 
 
@@ -79,11 +80,13 @@ def test_half_precision_is_run_in_single(tmp_path):
     arrays = random_arrays(spec.parameters(), 0, "float16")
     half = write(tmp_path / "half.pth", arrays)
     full = write(tmp_path / "full.pth", {n: a.astype(np.float32) for n, a in arrays.items()})
-    [found] = verify_outputs(half, full, spec, size=SIZE, tolerance=0)
+    [found] = verify_outputs(Request(half, spec), full, size=SIZE, tolerance=0)
     assert found.equal
 
 
 def test_a_run_that_fails_tells_why(tmp_path):
     spec = SPECS["od"]
     with pytest.raises(ConverterError, match=r"(?s)torch stopped with exit code 1.*nothing\.pth"):
-        layer_outputs(tmp_path / "nothing.pth", spec, "torch", np.zeros((1, 3, 40, 56), np.float32))
+        layer_outputs(
+            Request(tmp_path / "nothing.pth", spec), "torch", np.zeros((1, 3, 40, 56), np.float32)
+        )

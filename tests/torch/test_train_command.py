@@ -18,6 +18,7 @@ from odconv_torch.train.processes import Processes
 from odconv_torch.train.run import Training
 from odconv_training import BEST, LAST, Samples, TrainingError, main
 from weights_converter import MismatchError, convert, load_into
+from weights_converter.identify.request import Request
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
 def test_start_from_another_frameworks_file(tmp_path):
     first = run(options(tmp_path / "a", steps=4))
     there = tmp_path / "a.pdparams"
-    convert(tmp_path / "a" / LAST["torch"], there, model=first.options.spec)
+    convert(Request(tmp_path / "a" / LAST["torch"], first.options.spec), there)
     second = Training(options(tmp_path / "b", start=there), source(), ALONE)
     assert second.progress.step == 0
     for name, array in first.model.state_dict().items():

@@ -14,6 +14,7 @@ from odconv_torch.train import run as module
 from odconv_torch.train.run import Training
 from odconv_training import BEST, LAST, TrainingError
 from weights_converter import FileError, inspect, load_into
+from weights_converter.identify.request import Request
 
 
 def test_the_official_script_can_go_on(tmp_path):
@@ -35,7 +36,7 @@ def test_the_official_script_can_go_on(tmp_path):
 
 def test_the_converter_reads_it(tmp_path):
     training = run(options(tmp_path, steps=3))
-    found = inspect(tmp_path / LAST["torch"], model=training.options.spec)
+    found = inspect(Request(tmp_path / LAST["torch"], training.options.spec))
     assert found.checkpoint.scalars["epoch"] == 0
     model = build_model(training.options.spec)
     load_into(model, tmp_path / LAST["torch"])

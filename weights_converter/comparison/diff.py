@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from weights_converter.arrays.distance import Distance, distance
-from weights_converter.arrays.tensor import Checkpoint, Tensor
+from weights_converter.arrays.tensor import Tensor
+from weights_converter.comparison.pairs import pair_of
 from weights_converter.errors import MismatchError, RefusedError, UsageError, legible
 from weights_converter.formats.files.open_files import kept_open
-from weights_converter.identify.backbones import Stages, describe
-from weights_converter.identify.ignoring import Patterns, demand_used
-from weights_converter.identify.model_arrays import Model, weights_in
-from weights_converter.identify.open_model import open_checkpoint
+from weights_converter.identify.backbones import describe
+from weights_converter.identify.open_model import open_checkpoints
+from weights_converter.identify.request import Request
 
 SCHEMA = 1  # of `Diff.to_dict`
 
@@ -101,14 +101,7 @@ class Diff:
 
 
 def diff(
-    left: str | Path,
-    right: str | Path,
-    model: Model = None,
-    *,
-    stages: Stages | None = None,
-    atol: float | None = None,
-    ignore: Patterns = (),
-    isolate: bool | None = False,
+    left: str | Path | Request, right: str | Path | Request, *, atol: float | None = None
 ) -> Diff:
     """Compares two checkpoints of any formats, two arrays in memory at a time.
 
@@ -117,38 +110,32 @@ def diff(
 
     Args:
         left: a checkpoint.
-        right: another.
-        model: a name, a spec, or a JSON file with a spec; None finds it out from the first.
-        stages: the stage table of a MobileNetV2 that is not the published one.
+        right: another. A model that is asked for is that of both files, whichever request has it.
         atol: the largest absolute difference that is none; None asks for equal bits.
-        ignore: patterns of arrays to leave out, such as "criterion.*"; each must fit one of either
-            file.
-        isolate: parses the files in child processes with limits; None does it for HDF5 only.
 
     Raises:
         ConverterError: a file cannot be read. Differences do not raise; see `Diff.different`.
     """
     if atol is not None and not 0 <= atol < math.inf:
         raise UsageError(f"expected a tolerance of 0 or more, received {atol}")
-    files = [open_checkpoint(path, isolate=isolate, ignore=ignore) for path in (left, right)]
-    demand_used(ignore, *files)
-    by, first, second = _matched(files[0], files[1], model, stages)
+    first, second = Request.of(left), Request.of(right)
+    by, in_first, in_second = _matched(first, second)
     with kept_open():
-        changes = tuple(_changes(first, second))
-    return Diff(Path(left), Path(right), by, atol, changes)
+        changes = tuple(_changes(in_first, in_second))
+    return Diff(Path(first.path), Path(second.path), by, atol, changes)
 
 
 def _matched(
-    left: Checkpoint, right: Checkpoint, model: Model, stages: Stages | None
+    left: Request, right: Request
 ) -> tuple[str, Mapping[str, Tensor], Mapping[str, Tensor]]:
     """What the names are by, and the arrays of both files."""
+    files = open_checkpoints(left, right)
     try:
-        first = weights_in(left, model, stages)
-        second = weights_in(right, first.spec)
+        first, second = pair_of(left, right, files)
     except (MismatchError, RefusedError):
-        if model is not None or stages is not None:
+        if left.names_model or right.names_model:
             raise
-        return "the names in the files", left.tensors, right.tensors
+        return "the names in the files", files[0].tensors, files[1].tensors
     return describe(first.spec), first.tensors, second.tensors
 
 

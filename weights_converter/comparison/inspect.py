@@ -11,10 +11,11 @@ from weights_converter.arrays.tensor import Checkpoint
 from weights_converter.conversion.survey import Values, values_of
 from weights_converter.errors import MismatchError, RefusedError, legible
 from weights_converter.formats.files.open_files import kept_open
-from weights_converter.identify.backbones import Stages, describe
-from weights_converter.identify.ignoring import Patterns, demand_used
-from weights_converter.identify.model_arrays import Model, Target, weights_in
+from weights_converter.identify.backbones import describe
+from weights_converter.identify.model_arrays import Target, weights_of
 from weights_converter.identify.open_model import open_checkpoint
+from weights_converter.identify.request import Request
+from weights_converter.identify.target import target_of
 from weights_converter.names.mismatch import Form
 
 SCHEMA = 1  # of `Inspection.to_dict`
@@ -88,37 +89,23 @@ class Inspection:
         return f"  {values.minimum:.4g} to {values.maximum:.4g}{wrong}"
 
 
-def inspect(
-    path: str | Path,
-    model: Model = None,
-    *,
-    stages: Stages | None = None,
-    key: str | None = None,
-    ignore: Patterns = (),
-    statistics: bool = False,
-    isolate: bool | None = False,
-) -> Inspection:
-    """Reads a checkpoint's index and finds out its model.
+def inspect(source: str | Path | Request, *, statistics: bool = False) -> Inspection:
+    """Reads a checkpoint's index and infers its model.
 
     Args:
-        path: a checkpoint of any format.
-        model: a name, a spec, or a JSON file with a spec; None finds it out from the arrays.
-        stages: the stage table of a MobileNetV2 that is not the published one.
-        key: which state dict to take from a file with several.
-        ignore: patterns of arrays to leave out, such as "criterion.*"; each must fit one.
+        source: a checkpoint of any format.
         statistics: loads every array to tell of its values.
-        isolate: parses the file in a child process with limits; None does it for HDF5 only.
 
     Raises:
         ConverterError: the file cannot be read. A file of an unknown model is not an error.
     """
-    checkpoint = open_checkpoint(path, key, isolate, ignore)
-    demand_used(ignore, checkpoint)
+    request = Request.of(source)
+    checkpoint = open_checkpoint(request)
     tensors = checkpoint.tensors.values() if statistics else ()
     with kept_open():
         values = {tensor.name: values_of(tensor.load(), tensor.dtype) for tensor in tensors}
     try:
-        weights = weights_in(checkpoint, model, stages)
+        weights = weights_of(checkpoint, target_of(checkpoint, request))
     except (MismatchError, RefusedError) as error:
         reason = f"{error}; {error.help}" if error.help else str(error)
         return Inspection(checkpoint, None, reason, values)

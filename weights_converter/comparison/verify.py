@@ -8,14 +8,15 @@ from pathlib import Path
 
 from weights_converter.arrays.digests import digests_of
 from weights_converter.arrays.distance import distance
-from weights_converter.arrays.tensor import Checkpoint, Tensor
+from weights_converter.arrays.tensor import Tensor
+from weights_converter.comparison.pairs import open_pair
 from weights_converter.conversion.provenance import Provenance
 from weights_converter.errors import MismatchError, UsageError, legible
 from weights_converter.formats.files.open_files import kept_open
-from weights_converter.identify.backbones import Stages, describe
-from weights_converter.identify.ignoring import Patterns, demand_used
-from weights_converter.identify.model_arrays import Model, Weights, resolve_spec, weights_in
-from weights_converter.identify.open_model import open_checkpoint, open_model
+from weights_converter.identify.backbones import describe
+from weights_converter.identify.model_arrays import Weights
+from weights_converter.identify.open_model import open_model
+from weights_converter.identify.request import Request
 
 
 @dataclass(frozen=True)
@@ -68,68 +69,40 @@ class Comparison:
         return "\n".join([head, *map(str, self.differences)])
 
 
-def verify(
-    left: str | Path,
-    right: str | Path,
-    model: Model = None,
-    *,
-    stages: Stages | None = None,
-    key: str | None = None,
-    ignore: Patterns = (),
-    isolate: bool | None = False,
-) -> Comparison:
-    """Compares two checkpoints, whatever their formats, bit for bit.
+def verify(left: str | Path | Request, right: str | Path | Request) -> Comparison:
+    """Compares two checkpoints of one model, whatever their formats, bit for bit.
 
     Args:
         left: a checkpoint.
-        right: another.
-        model: a name, a spec, or a JSON file with a spec; None finds it out.
-        stages: the stage table of a MobileNetV2 that is not the published one.
-        key: which state dict to take from `left`, if it has several.
-        ignore: patterns of arrays to leave out, such as "criterion.*"; each must fit one of either
-            file.
-        isolate: parses the files in child processes with limits; None does it for HDF5 only.
+        right: another. A model that is asked for is that of both files, whichever request has it.
 
     Raises:
         ConverterError: a file cannot be read or is not of the model. Differences between values do
             not raise; see `Comparison.equal`.
     """
-    one = open_checkpoint(left, key, isolate, ignore)
-    other = open_checkpoint(right, isolate=isolate, ignore=ignore)
-    demand_used(ignore, one, other)
-    first = weights_in(one, _spec(one, other, model, stages))
-    return compare(first, weights_in(other, first.spec))
+    return compare(*open_pair(Request.of(left), Request.of(right)))
 
 
-def verify_digests(
-    path: str | Path,
-    model: Model = None,
-    *,
-    stages: Stages | None = None,
-    key: str | None = None,
-    ignore: Patterns = (),
-    isolate: bool | None = False,
-) -> Comparison:
+def verify_digests(source: str | Path | Request) -> Comparison:
     """Compares a file that `convert` wrote with the digests that it put into it.
-
-    The arguments are those of `verify`. A `key` that the file has no use for is an error.
 
     Raises:
         UsageError: there are no digests in the file.
         ConverterError: it cannot be read or is not of the model.
     """
-    weights = open_model(path, model, stages, key, isolate, ignore)
+    weights = open_model(source)
+    path = weights.source.path
     told = Provenance.told_by(weights.source)
     if told is None or not told.sha256:
         raise UsageError(
-            f"{legible(Path(path).name)} has no digests of its arrays",
+            f"{legible(path.name)} has no digests of its arrays",
             help="give a second file to compare it with",
         )
     found = digests_of(weights.tensors.values())
     wrong = [name for name, digest in found.items() if told.sha256.get(name) != digest]
     reason = "is not what the converter wrote"
     return Comparison(
-        Path(path),
+        path,
         Path(told.source),
         describe(weights.spec),
         len(found),
@@ -188,11 +161,3 @@ def difference(left: Tensor, right: Tensor) -> Difference | None:
         return Difference(left.name, f"{left.dtype} against {right.dtype}")
     found = distance(left.load(), left.dtype, right.load(), right.dtype)
     return Difference(left.name, str(found)) if found.unequal else None
-
-
-def _spec(left: Checkpoint, right: Checkpoint, model: Model, stages: Stages | None) -> Model:
-    """The spec of two files, of which one may know more about itself than the other."""
-    if model is not None or stages is not None:
-        return resolve_spec(left, model, stages)
-    named = [checkpoint for checkpoint in (left, right) if "odconv.spec" in checkpoint.metadata]
-    return resolve_spec(named[0], None, None) if named else None

@@ -19,10 +19,8 @@ from weights_converter.conversion.survey import Survey
 from weights_converter.conversion.transfer import Transfer
 from weights_converter.formats.files.late_metadata import LateMetadata
 from weights_converter.formats.files.open_files import kept_open
-from weights_converter.identify.backbones import Stages
-from weights_converter.identify.ignoring import Patterns
-from weights_converter.identify.model_arrays import Model
 from weights_converter.identify.open_model import open_model
+from weights_converter.identify.request import Request
 
 
 class Progress(Protocol):
@@ -36,19 +34,14 @@ class Progress(Protocol):
 
 
 def convert(
-    src: str | Path,
-    dst: str | Path,
-    model: Model = None,
+    source: str | Path | Request,
+    destination: str | Path,
     *,
-    stages: Stages | None = None,
-    key: str | None = None,
-    ignore: Patterns = (),
     dtype: str = KEEP,
     max_shard_bytes: int | None = None,
     overwrite: bool = False,
     proof: bool = True,
     dry_run: bool = False,
-    isolate: bool | None = False,
     allow_nonfinite: bool = False,
     allow_overflow: bool = False,
     allow_half_statistics: bool = False,
@@ -60,20 +53,15 @@ def convert(
     .weights.h5 or .npz. Arrays pass through one at a time.
 
     Args:
-        src: a checkpoint of any format; its content decides which.
-        dst: the file to write.
-        model: a name, a spec, or a JSON file with a spec; None finds it out from the arrays.
-        stages: the stage table of a MobileNetV2 that is not the published one.
-        key: which state dict to take from a file with several.
-        ignore: patterns of arrays to leave out, such as "criterion.*"; each must fit one.
+        source: a checkpoint of any format; its content decides which.
+        destination: the file to write.
         dtype: "keep", or "float32", "float16", "bfloat16" or "float64" for all floats.
         max_shard_bytes: writes .safetensors or .weights.h5 as several files, of which each holds
             arrays of so many bytes at most, and an index. A run that was killed is completed by
             the same call with `overwrite`.
-        overwrite: replaces `dst` where it exists.
+        overwrite: replaces `destination` where it exists.
         proof: reads the result back, and keeps the digests of the arrays with it.
         dry_run: does all of it but the writing.
-        isolate: parses `src` in a child process with limits; None does it for HDF5 only.
         allow_nonfinite: keeps NaN and infinities.
         allow_overflow: lets numbers that are too large for `dtype` become infinite.
         allow_half_statistics: lets `dtype` round the running statistics to half precision.
@@ -83,19 +71,20 @@ def convert(
         ConverterError: see `weights_converter.errors`; the destination is then as it was.
     """
     check_dtype(dtype)
-    destination = Destination.of(dst, max_shard_bytes, overwrite)
-    destination.check(Path(src))
+    request = Request.of(source)
+    written = Destination.of(destination, max_shard_bytes, overwrite)
+    written.check(Path(request.path))
     with (
-        FileDigest(Path(src)) as source_digest,
+        FileDigest(Path(request.path)) as source_digest,
         Survey(dtype, digests=proof) as survey,
         kept_open(),
     ):
-        weights = open_model(src, model, stages, key, isolate, ignore)
-        transfer = Transfer.of(weights, destination.layout, survey)
+        weights = open_model(request)
+        transfer = Transfer.of(weights, written.layout, survey)
         if not allow_half_statistics:
             check_statistics(weights.tensors, transfer.parameters, dtype)
-        steps = _Steps(transfer, destination, survey, dtype, progress)
-        looks = dry_run or (proof and destination.metadata_first)
+        steps = _Steps(transfer, written, survey, dtype, progress)
+        looks = dry_run or (proof and written.metadata_first)
         steps.announce(looks, writes=not dry_run, proves=proof and not dry_run)
         comparisons: list[Comparison] = []
 
@@ -119,7 +108,7 @@ def convert(
             steps.look()
             survey.demand(allow_nonfinite, allow_overflow)
         else:
-            files = destination.write(steps.stored(), LateMetadata(metadata, draft), check)
+            files = written.write(steps.stored(), LateMetadata(metadata, draft), check)
         provenance = steps.provenance(source_digest.result(), survey.digests())
         return steps.report(provenance, files, comparisons[0] if comparisons else None)
 
@@ -152,7 +141,7 @@ class _Steps:
 
     def proof(self, part: Path) -> Comparison:
         """Compares what was written with what was looked at."""
-        written = open_model(part, self.transfer.spec)
+        written = open_model(Request(part, self.transfer.spec))
         tensors = {tensor.name: tensor for tensor in self._counted(written.tensors.values())}
         comparison = prove(
             self.transfer.carried,

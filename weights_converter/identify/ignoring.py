@@ -7,19 +7,17 @@ from fnmatch import fnmatchcase
 
 from weights_converter.arrays.tensor import Checkpoint
 from weights_converter.errors import UsageError, legible
+from weights_converter.identify.request import Request
 
-Patterns = str | Sequence[str]
 _MOST_SHOWN = 4
 
 
-def without_ignored(checkpoint: Checkpoint, ignore: Patterns) -> Checkpoint:
+def without_ignored(checkpoint: Checkpoint, request: Request) -> Checkpoint:
     """The checkpoint without the arrays that a pattern fits, each of which a note names.
 
-    Args:
-        checkpoint: with the names in the file.
-        ignore: patterns of a shell, in which `*` stands for dots, too; or a single one.
+    A pattern is one of a shell, in which `*` stands for dots, too.
     """
-    for pattern in _listed(ignore):
+    for pattern in request.patterns:
         names = [name for name in checkpoint.tensors if fnmatchcase(name, pattern)]
         if names:
             reason = f"left out by --ignore {legible(pattern)}"
@@ -28,21 +26,22 @@ def without_ignored(checkpoint: Checkpoint, ignore: Patterns) -> Checkpoint:
     return checkpoint
 
 
-def demand_used(ignore: Patterns, *checkpoints: Checkpoint) -> None:
-    """Raises UsageError where a pattern fits no array of any of the files.
+def demand_used(requests: Sequence[Request], checkpoints: Sequence[Checkpoint]) -> None:
+    """Raises UsageError where a pattern fits no array of any of the files that it was given for.
 
     A pattern with a slip of the pen in it would otherwise look as if it had been obeyed.
     """
-    names = [name for found in checkpoints for name in (*found.left_out, *found.tensors)]
-    for pattern in _listed(ignore):
+    for pattern in dict.fromkeys(p for request in requests for p in request.patterns):
+        asked = [
+            found
+            for request, found in zip(requests, checkpoints, strict=True)
+            if pattern in request.patterns
+        ]
+        names = [name for found in asked for name in (*found.left_out, *found.tensors)]
         if not any(fnmatchcase(name, pattern) for name in names):
-            files = " and ".join(legible(found.path.name) for found in checkpoints)
+            files = " and ".join(legible(found.path.name) for found in asked)
             shown = ", ".join(map(legible, names[:_MOST_SHOWN]))
             raise UsageError(
                 f"--ignore {legible(pattern)} fits no array of {files}",
                 help=f"the names are such as {shown}; `odconv inspect --arrays` lists them",
             )
-
-
-def _listed(ignore: Patterns) -> Sequence[str]:
-    return (ignore,) if isinstance(ignore, str) else ignore

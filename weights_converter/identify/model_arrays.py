@@ -6,31 +6,15 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 
-from odconv_spec import (
-    BackboneSpec,
-    MobileNetV2Spec,
-    Parameter,
-    Role,
-    from_json,
-    list_models,
-    to_json,
-)
+from odconv_spec import BackboneSpec, Parameter, Role, to_json
 from weights_converter.arrays.dtypes import Array
 from weights_converter.arrays.tensor import Checkpoint, Tensor
-from weights_converter.errors import DamagedError, MismatchError, UsageError, legible
-from weights_converter.identify.backbones import Stages, describe, infer_spec, same_model
+from weights_converter.errors import DamagedError, MismatchError, legible
+from weights_converter.identify.backbones import describe
 from weights_converter.identify.contradictions import contradiction
-from weights_converter.identify.lone_layers import infer_layer
-from weights_converter.identify.manifest import (
-    VERSION_KEY,
-    Manifest,
-    manifest_from_json,
-    read_manifest,
-    read_text,
-)
+from weights_converter.identify.manifest import VERSION_KEY, Manifest
 from weights_converter.names.companions import companions
 from weights_converter.names.dialects import translated
 from weights_converter.names.grammar import canonical_parameters
@@ -38,7 +22,6 @@ from weights_converter.names.layouts import LAYOUTS, Layout
 from weights_converter.names.mismatch import Form, check
 
 Target = BackboneSpec | Manifest
-Model = str | Path | Target | None
 _LEAVE_OUT = "leave out what is no part of the model, such as by --ignore 'criterion.*'"
 
 
@@ -63,28 +46,22 @@ class Weights:
         return any(p.role is Role.EXPERT_KERNELS for p in self.parameters)
 
 
-def weights_in(
-    checkpoint: Checkpoint, model: Model = None, stages: Stages | None = None
-) -> Weights:
-    """Finds the model of a checkpoint, and checks names and shapes. Loads no array.
+def weights_of(checkpoint: Checkpoint, target: Target) -> Weights:
+    """The arrays of a known model. Loads none.
 
     Args:
         checkpoint: with the names in the file.
-        model: a name, a spec, the manifest of another network, or a JSON file with a spec or a
-            manifest; None finds it out.
-        stages: the stage table of a MobileNetV2 that is not the published one.
+        target: the spec of a backbone, or the manifest of another network.
 
     Raises:
         MismatchError: the arrays are not those of the model.
-        ConverterError: see `weights_converter.errors`.
     """
-    spec = resolve_spec(checkpoint, model, stages)
-    parameters = spec.parameters()
+    parameters = target.parameters()
     checkpoint = translated(checkpoint, [p.name for p in parameters])
     return Weights(
-        spec,
+        target,
         parameters,
-        _tensors_of(checkpoint, spec, parameters),
+        _tensors_of(checkpoint, target, parameters),
         {
             companion.name: checkpoint.tensors[companion.name]
             for companion in companions(LAYOUTS[checkpoint.layout], parameters)
@@ -112,55 +89,6 @@ def _tensors_of(
         if checkpoint.tensors.keys() > stored:
             raise MismatchError(str(error), help=_LEAVE_OUT) from error
         raise
-
-
-def resolve_spec(checkpoint: Checkpoint, model: Model, stages: Stages | None) -> Target:
-    """The spec or manifest that was given, that the file names, or that its arrays show."""
-    given = isinstance(model, (BackboneSpec, Manifest))
-    if (given or Path(str(model)).suffix == ".json") and stages is not None:
-        raise UsageError("a spec has a stage table of its own", help="drop the stages option")
-    if isinstance(model, (BackboneSpec, Manifest)):
-        return model
-    if model is not None and Path(model).suffix == ".json":
-        return read_target(Path(model))
-    _check_stages(stages)
-    if model is not None and str(model) not in list_models():
-        raise UsageError(
-            f"unknown model {str(model)!r}: expected a name or a .json file with a spec",
-            help="`odconv models` lists the names",
-        )
-    spec = _named_in(checkpoint) if stages is None else None
-    if spec is None:
-        spec = _inferred(canonical_shapes(translated(checkpoint)), stages)
-    if model is not None:
-        same_model(str(model), spec, own_table=stages is not None)
-    return spec
-
-
-def _check_stages(stages: Stages | None) -> None:
-    """Raises UsageError for a table that no MobileNetV2 can have."""
-    if stages is None:
-        return
-    try:
-        MobileNetV2Spec(stages=tuple(map(tuple, stages)))
-    except (TypeError, ValueError) as error:
-        raise UsageError(str(error)) from error
-
-
-def _inferred(shapes: Mapping[str, tuple[int, ...]], stages: Stages | None) -> Target:
-    layer = infer_layer(shapes)
-    return infer_spec(shapes, stages) if layer is None else Manifest.of_layer(layer)
-
-
-def read_target(path: Path) -> Target:
-    """The spec or the manifest in a JSON file. Raises UsageError where it holds neither."""
-    text = read_text(path)
-    if f'"{VERSION_KEY}"' in text:
-        return read_manifest(path)
-    try:
-        return from_json(text)
-    except ValueError as error:
-        raise UsageError(f"{legible(str(path))} holds no model spec: {error}") from error
 
 
 def target_metadata(target: Target) -> dict[str, str]:
@@ -235,19 +163,6 @@ def _canonical(tensor: Tensor, parameter: Parameter, layout: Layout) -> Tensor:
         return layout.to_canonical(parameter.role, tensor.load())
 
     return Tensor(parameter.name, tensor.dtype, parameter.shape, load)
-
-
-def _named_in(checkpoint: Checkpoint) -> Target | None:
-    spec = checkpoint.metadata.get("odconv.spec")
-    manifest = checkpoint.metadata.get(VERSION_KEY)
-    try:
-        if spec is not None:
-            return from_json(spec)
-        return None if manifest is None else manifest_from_json(manifest)
-    except ValueError as error:
-        raise DamagedError(
-            f"{checkpoint.path.name} names a model that this version does not know: {error}"
-        ) from error
 
 
 def temperature_of(weights: Weights) -> float:

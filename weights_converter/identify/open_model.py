@@ -1,4 +1,4 @@
-"""Opens what a user names, in a process of its own if so wished."""
+"""Opens what a user asks for, in a process of its own if so wished."""
 
 from __future__ import annotations
 
@@ -8,45 +8,44 @@ from pathlib import Path
 from weights_converter import formats
 from weights_converter.arrays.tensor import Checkpoint
 from weights_converter.formats.isolated.reader import read_isolated
-from weights_converter.identify.backbones import Stages
-from weights_converter.identify.ignoring import Patterns, demand_used, without_ignored
-from weights_converter.identify.model_arrays import Model, Weights, weights_in
+from weights_converter.identify.ignoring import demand_used, without_ignored
+from weights_converter.identify.model_arrays import Weights, weights_of
+from weights_converter.identify.request import Request
+from weights_converter.identify.target import target_of
 
 
-def open_checkpoint(
-    path: str | Path,
-    key: str | None = None,
-    isolate: bool | None = False,
-    ignore: Patterns = (),
-) -> Checkpoint:
-    """The checkpoint at `path`. Raises ConverterError where it cannot be read.
+def open_checkpoint(source: str | Path | Request) -> Checkpoint:
+    """The arrays of a file under their names in the file, without those that are to be ignored.
 
-    Args:
-        path: a file of any format.
-        key: which state dict to take from a file with several.
-        isolate: parses the file in a child process with limits; None does it where the HDF5
-            library is needed and the system can.
-        ignore: patterns of arrays to leave out. Whether each fits one is for `demand_used` to ask,
-            where all files are open.
+    Raises:
+        UsageError: a pattern fits no array.
+        ConverterError: the file cannot be read.
     """
+    return open_checkpoints(Request.of(source))[0]
+
+
+def open_checkpoints(*requests: Request) -> tuple[Checkpoint, ...]:
+    """Several files, where a pattern has to fit an array of only one of those it is given for."""
+    checkpoints = tuple(map(_read, requests))
+    demand_used(requests, checkpoints)
+    return checkpoints
+
+
+def open_model(source: str | Path | Request) -> Weights:
+    """The arrays of the model that a file holds; see `open_checkpoint` and `target_of`.
+
+    Raises:
+        MismatchError: the arrays are not those of the model.
+        ConverterError: see `weights_converter.errors`.
+    """
+    request = Request.of(source)
+    checkpoint = open_checkpoint(request)
+    return weights_of(checkpoint, target_of(checkpoint, request))
+
+
+def _read(request: Request) -> Checkpoint:
+    isolate = request.isolate
     if isolate is None:
-        isolate = os.name == "posix" and formats.is_hdf5(path)
-    checkpoint = read_isolated(path, key) if isolate else formats.read(path, key)
-    return without_ignored(checkpoint, ignore)
-
-
-def open_model(
-    path: str | Path,
-    model: Model = None,
-    stages: Stages | None = None,
-    key: str | None = None,
-    isolate: bool | None = False,
-    ignore: Patterns = (),
-) -> Weights:
-    """The arrays of the model that a file holds; see `open_checkpoint` and `weights_in`.
-
-    Raises UsageError where a pattern of `ignore` fits no array.
-    """
-    checkpoint = open_checkpoint(path, key, isolate, ignore)
-    demand_used(ignore, checkpoint)
-    return weights_in(checkpoint, model, stages)
+        isolate = os.name == "posix" and formats.is_hdf5(request.path)
+    read = read_isolated if isolate else formats.read
+    return without_ignored(read(request.path, request.key), request)

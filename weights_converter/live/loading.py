@@ -17,10 +17,10 @@ from weights_converter.arrays.precision import FLOATS
 from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.errors import MismatchError, RefusedError, UsageError, legible
 from weights_converter.formats.files.open_files import kept_open
-from weights_converter.identify.ignoring import Patterns, demand_used
 from weights_converter.identify.manifest import Manifest, tag_of_name, write_manifest
 from weights_converter.identify.model_arrays import canonical_tensors
 from weights_converter.identify.open_model import open_checkpoint
+from weights_converter.identify.request import Request
 from weights_converter.live.slots import Slot
 from weights_converter.names.dialects import translated
 from weights_converter.names.layouts import KERAS, Placed
@@ -68,19 +68,15 @@ def assign(model: Any, arrays: Mapping[str, Array]) -> None:
 
 def load_into(
     model: Any,
-    path: str | Path,
+    source: str | Path | Request,
     *,
-    key: str | None = None,
-    ignore: Patterns = (),
     cast: bool = False,
 ) -> None:
     """Loads a checkpoint of any format into a model of any framework.
 
     Args:
         model: our backbone, a lone layer, or a network with our layers in it.
-        path: a checkpoint whose arrays are exactly those of the model.
-        key: which state dict to take from a file with several.
-        ignore: patterns of arrays to leave out, such as "criterion.*"; each must fit one.
+        source: a checkpoint whose arrays are exactly those of the model.
         cast: rounds floats to the dtype that the model has; without it another dtype is an error.
 
     Raises:
@@ -89,9 +85,7 @@ def load_into(
         ConverterError: the file cannot be read.
     """
     places = slots(model)
-    checkpoint = open_checkpoint(path, key, ignore=ignore)
-    demand_used(ignore, checkpoint)
-    checkpoint = translated(checkpoint, list(places))
+    checkpoint = translated(open_checkpoint(source), list(places))
     parameters = _parameters(model, places, checkpoint)
     what = f"{legible(checkpoint.path.name)} for {type(model).__name__}"
     tensors = canonical_tensors(checkpoint, parameters, what)

@@ -1,0 +1,67 @@
+"""What a user asks for: a file, and what is to be known about it before it is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from odconv_spec import BackboneSpec, from_dict
+from weights_converter.identify.backbones import Stages
+from weights_converter.identify.manifest import Manifest
+
+Model = str | Path | BackboneSpec | Manifest | None
+Patterns = str | Sequence[str]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A checkpoint to open. Every function that takes a path takes a request in its place.
+
+        convert(Request("a.pth", model="od_resnet18", key="ema"), "b.safetensors")
+
+    Attributes:
+        path: a file of any format; its content decides which.
+        model: a name, a spec, the manifest of another network, or a JSON file with a spec or a
+            manifest; None infers it from the arrays.
+        stages: the stage table of a MobileNetV2 that is not the published one.
+        key: which state dict to take from a file with several.
+        ignore: patterns of arrays to leave out, such as "criterion.*"; each must fit one.
+        isolate: parses the file in a child process with limits; None does it for HDF5 only.
+    """
+
+    path: str | Path
+    model: Model = None
+    stages: Stages | None = None
+    key: str | None = None
+    ignore: Patterns = ()
+    isolate: bool | None = False
+
+    @classmethod
+    def of(cls, source: str | Path | Request) -> Request:
+        """The request itself, or one for nothing but the file at a path."""
+        return source if isinstance(source, Request) else cls(source)
+
+    @property
+    def names_model(self) -> bool:
+        """Whether the user said what model it is."""
+        return self.model is not None or self.stages is not None
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The patterns of arrays to leave out."""
+        return (self.ignore,) if isinstance(self.ignore, str) else tuple(self.ignore)
+
+    def to_json(self) -> str:
+        """The request as text for another process; its model must be a spec."""
+        if not isinstance(self.model, BackboneSpec):
+            raise TypeError(f"expected the spec of a backbone, received {self.model!r}")
+        values = asdict(replace(self, path=str(self.path), model=None, ignore=self.patterns))
+        return json.dumps(values | {"model": self.model.to_dict()})
+
+    @classmethod
+    def from_json(cls, text: str) -> Request:
+        """The request that `to_json` wrote."""
+        values = json.loads(text)
+        return cls(**values | {"model": from_dict(values["model"])})

@@ -1,0 +1,91 @@
+"""Which model a checkpoint is of: the one that was asked for, that it names, or that it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from odconv_spec import BackboneSpec, MobileNetV2Spec, from_json, list_models
+from weights_converter.arrays.tensor import Checkpoint
+from weights_converter.errors import DamagedError, UsageError, legible
+from weights_converter.identify.backbones import Stages, infer_spec, same_model
+from weights_converter.identify.lone_layers import infer_layer
+from weights_converter.identify.manifest import (
+    VERSION_KEY,
+    Manifest,
+    manifest_from_json,
+    read_manifest,
+    read_text,
+)
+from weights_converter.identify.model_arrays import Target, canonical_shapes
+from weights_converter.identify.request import Request
+from weights_converter.names.dialects import translated
+
+
+def target_of(checkpoint: Checkpoint, request: Request) -> Target:
+    """The spec or manifest that was asked for, that the file names, or that its arrays show.
+
+    Raises:
+        UsageError: what was asked for is no model.
+        MismatchError: the arrays are of none, or of another than was asked for.
+        DamagedError: the file names one that this version does not know.
+    """
+    model, stages = request.model, request.stages
+    given = isinstance(model, (BackboneSpec, Manifest))
+    if (given or Path(str(model)).suffix == ".json") and stages is not None:
+        raise UsageError("a spec has a stage table of its own", help="drop the stages option")
+    if isinstance(model, (BackboneSpec, Manifest)):
+        return model
+    if model is not None and Path(model).suffix == ".json":
+        return read_target(Path(model))
+    _check_stages(stages)
+    if model is not None and str(model) not in list_models():
+        raise UsageError(
+            f"unknown model {str(model)!r}: expected a name or a .json file with a spec",
+            help="`odconv models` lists the names",
+        )
+    spec = _named_in(checkpoint) if stages is None else None
+    if spec is None:
+        spec = _inferred(canonical_shapes(translated(checkpoint)), stages)
+    if model is not None:
+        same_model(str(model), spec, own_table=stages is not None)
+    return spec
+
+
+def read_target(path: Path) -> Target:
+    """The spec or the manifest in a JSON file. Raises UsageError where it holds neither."""
+    text = read_text(path)
+    if f'"{VERSION_KEY}"' in text:
+        return read_manifest(path)
+    try:
+        return from_json(text)
+    except ValueError as error:
+        raise UsageError(f"{legible(str(path))} holds no model spec: {error}") from error
+
+
+def _check_stages(stages: Stages | None) -> None:
+    """Raises UsageError for a table that no MobileNetV2 can have."""
+    if stages is None:
+        return
+    try:
+        MobileNetV2Spec(stages=tuple(map(tuple, stages)))
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
+
+
+def _inferred(shapes: Mapping[str, tuple[int, ...]], stages: Stages | None) -> Target:
+    layer = infer_layer(shapes)
+    return infer_spec(shapes, stages) if layer is None else Manifest.of_layer(layer)
+
+
+def _named_in(checkpoint: Checkpoint) -> Target | None:
+    spec = checkpoint.metadata.get("odconv.spec")
+    manifest = checkpoint.metadata.get(VERSION_KEY)
+    try:
+        if spec is not None:
+            return from_json(spec)
+        return None if manifest is None else manifest_from_json(manifest)
+    except ValueError as error:
+        raise DamagedError(
+            f"{checkpoint.path.name} names a model that this version does not know: {error}"
+        ) from error
