@@ -80,7 +80,7 @@ def odconv(*arguments: object) -> None:
     """The command line, as a user would call it."""
     words = [str(argument) for argument in arguments]
     say("$ odconv " + " ".join(words))
-    subprocess.run([sys.executable, "-m", "weights_converter.cli", *words], check=True)
+    subprocess.run([sys.executable, "-m", "odconv", *words], check=True)
 
 
 def step(title: str) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from odconv.main import main
 from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
-from weights_converter.cli import main
 
 SPEC = model_spec("od_resnet18", **SMALL_RESNET)
 

@@ -7,10 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from odconv.main import main
 from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
-from weights_converter import cli
-from weights_converter.cli import main
 from weights_converter.errors import MismatchError
 from weights_converter.identify import backbones as inference
 from weights_converter.identify import convolutions as conv_inference
@@ -35,7 +34,7 @@ def broken(monkeypatch, tmp_path):
         def convert(*arguments, **options):
             raise error
 
-        monkeypatch.setattr(cli, "convert", convert)
+        monkeypatch.setattr("odconv.commands.convert.convert", convert)
         return ["convert", str(tmp_path / "a.pth"), str(tmp_path / "b.pth")]
 
     return breaks

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from odconv.main import main
+from odconv.options import size as size_of
 from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
-from weights_converter import cli_options
-from weights_converter.cli import main
 from weights_converter.formats import read
 
 SPEC = model_spec("od_resnet18", **SMALL_RESNET)
@@ -38,7 +38,7 @@ def test_help_tells_the_exit_codes(command, capsys):
         main([*command.split(), "--help"])
     assert stop.value.code == 0
     out = capsys.readouterr().out
-    for line in ("0  done; equal", "3  refused", "4  the file is damaged", "5  the file system"):
+    for line in ("0  done; equal", "3  refused", "4  the file is damaged", "5  file system error"):
         assert line in out
 
 
@@ -54,7 +54,7 @@ def test_help_tells_the_exit_codes(command, capsys):
     ],
 )
 def test_sizes(text, size):
-    assert cli_options.size(text) == size
+    assert size_of(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "GB", "-1", "2 apples", "1e9", "0"])

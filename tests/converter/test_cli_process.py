@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from odconv.main import main
 from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
-from weights_converter.cli import main
 
 SPEC = model_spec("od_resnet18", **SMALL_RESNET)
 
@@ -38,7 +38,7 @@ class Refuse:
             raise ImportError(f"{name} must not be imported")
 
 sys.meta_path.insert(0, Refuse())
-from weights_converter.cli import main
+from odconv.main import main
 for ending in ("pdparams", "weights.h5", "safetensors", "pth"):
     assert main(["convert", sys.argv[1], f"{sys.argv[2]}/x.{ending}", "--model", sys.argv[3]]) == 0
 """
@@ -56,13 +56,13 @@ def test_an_interrupt_is_no_traceback(source, tmp_path, monkeypatch, capsys):
     def interrupt(*words, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("weights_converter.cli.convert", interrupt)
+    monkeypatch.setattr("odconv.commands.convert.convert", interrupt)
     assert main(["convert", str(source), str(tmp_path / "b.pdparams")]) == 130
     assert capsys.readouterr().err == "interrupted\n"
 
 
 def test_nobody_reads_the_output(source):
-    command = [sys.executable, "-m", "weights_converter.cli", "inspect", str(source), "--arrays"]
+    command = [sys.executable, "-m", "odconv", "inspect", str(source), "--arrays"]
     read, write = os.pipe()
     os.close(read)
     run = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
@@ -75,14 +75,14 @@ def test_what_the_system_refuses(source, tmp_path, monkeypatch, capsys, error, c
     def refuse(*words, **options):
         raise error
 
-    monkeypatch.setattr("weights_converter.cli.convert", refuse)
+    monkeypatch.setattr("odconv.commands.convert.convert", refuse)
     assert main(["convert", str(source), str(tmp_path / "b.pdparams")]) == code
     assert capsys.readouterr().err.startswith("error: ")
 
 
 def test_names_that_the_terminal_cannot_show(tmp_path):
     path = save(tmp_path / "modèle.pth", SPEC, arrays_of(SPEC))
-    command = [sys.executable, "-m", "weights_converter.cli", "inspect", str(path)]
+    command = [sys.executable, "-m", "odconv", "inspect", str(path)]
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     run = subprocess.run(command, env=environment, capture_output=True, check=False)
     assert run.returncode == 0 and b"mod\\xe8le.pth" in run.stdout
@@ -92,7 +92,7 @@ def test_no_file_is_opened_but_the_named_ones(source, tmp_path):
     """An audit hook writes down every file that is opened to be read or written."""
     code = """
 import os, sys
-from weights_converter.cli import main
+from odconv.main import main
 opened = set()
 def hook(event, arguments):
     if event == "open" and isinstance(arguments[0], (str, bytes)):

@@ -8,13 +8,13 @@ import math
 import numpy as np
 import pytest
 
+from odconv.main import main
 from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
 from weights_converter import UsageError, formats
 from weights_converter.arrays.distance import Distance, distance
 from weights_converter.arrays.precision import rounded
 from weights_converter.arrays.tensor import Tensor
-from weights_converter.cli import main
 from weights_converter.comparison.diff import diff
 
 SPEC = model_spec("od_resnet18", kernel_num=2, **SMALL_RESNET)

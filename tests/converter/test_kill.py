@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from odconv.main import main
 from odconv_spec import model_spec
 from tests.converter.helpers import arrays_of, save
 from weights_converter import convert, formats
-from weights_converter.cli import main
 
 SPEC = model_spec("od_resnet18", kernel_num=2, stages=[[32, 1], [64, 2], [96, 1]], num_classes=50)
 KILLS = 50
 # Imports first and says so: the moments are those of the conversion, not of the interpreter.
 CONVERT = """
 import sys
-from weights_converter.cli import main
+from odconv.main import main
 print("ready", flush=True)
 sys.stdin.readline()
 raise SystemExit(main(sys.argv[1:]))

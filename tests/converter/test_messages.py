@@ -8,11 +8,11 @@ import zipfile
 import numpy as np
 import pytest
 
+from odconv.main import main
 from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
 from weights_converter import formats
 from weights_converter.arrays.tensor import Tensor
-from weights_converter.cli import main
 
 SPEC = model_spec("od_resnet18", kernel_num=2, **SMALL_RESNET)
 

@@ -10,11 +10,11 @@ from hashlib import sha256
 import numpy as np
 import pytest
 
+from odconv.main import main
 from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
 from weights_converter import convert, formats
 from weights_converter.arrays.tensor import Tensor
-from weights_converter.cli import main
 from weights_converter.conversion.html_markup import element, joined
 from weights_converter.conversion.html_plots import bars, histogram, ranges
 from weights_converter.conversion.html_report import html_report

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from odconv.main import main
 from odconv_spec import to_json
 from odconv_training import Score, digits, open_validation
 from tests.converter.helpers import arrays_of, save
 from tests.training.folders import CLASSES, write_folder
-from weights_converter.cli import main
 from weights_converter.evaluation import Evaluation
 from weights_converter.evaluation_picture import worst_classes
 
@@ -139,7 +139,7 @@ def test_frameworks_agree_on_a_folder(tmp_path):
 
 
 def scored(framework, *arguments):
-    command = [sys.executable, "-m", "weights_converter.cli", "evaluate", CHECKPOINT, *MODEL]
+    command = [sys.executable, "-m", "odconv", "evaluate", CHECKPOINT, *MODEL]
     done = subprocess.run(
         [*command, *arguments, "--framework", framework, "--json"],
         env=os.environ | {"KERAS_BACKEND": "tensorflow"},

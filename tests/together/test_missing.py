@@ -127,7 +127,7 @@ def test_benchmarks_without_plots(python):
 def test_odconv_evaluate(python, missing):
     checkpoint = "examples/odconv4x_mobilenetv2_digits.pth.tar"
     options = ("--model", "examples/digits.json", "--data", "digits", "--framework", "torch")
-    run = python(missing, "-m", "weights_converter.cli", "evaluate", checkpoint, *options)
+    run = python(missing, "-m", "odconv", "evaluate", checkpoint, *options)
     help = "pip install 'odconv[torch,train]'"
     assert run.returncode == 2
     assert run.stderr == (

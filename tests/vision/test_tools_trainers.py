@@ -96,7 +96,7 @@ def test_lightning_trains_and_its_checkpoint_converts(tmp_path):
         [
             sys.executable,
             "-m",
-            "weights_converter.cli",
+            "odconv",
             "convert",
             file,
             tmp_path / "a.safetensors",

@@ -1,0 +1,1 @@
+"""The command `odconv`: inspects, converts, compares and evaluates checkpoints, lists models."""

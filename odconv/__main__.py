@@ -1,0 +1,7 @@
+"""`python -m odconv` is the command `odconv`."""
+
+import sys
+
+from odconv.main import main
+
+sys.exit(main())

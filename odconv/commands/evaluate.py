@@ -1,0 +1,66 @@
+"""`odconv evaluate`: a checkpoint's score on images, in a framework."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from odconv.command import Command
+from odconv.options import add_json, add_model, count, positive, request_of
+from odconv.printing import tell
+from weights_converter.errors import UsageError
+
+if TYPE_CHECKING:
+    from weights_converter.evaluation import Evaluation
+
+
+def _add_options(command: ArgumentParser) -> None:
+    add = command.add_argument
+    add("checkpoint", help="of any framework")
+    add("--data", required=True, help="a folder with val/CLASS/IMAGE, or digits")
+    add("--framework", required=True, choices=("torch", "paddle", "keras"), help="that computes")
+    add("--batch-size", type=positive, default=64, metavar="N", help="(default: 64)")
+    add("--image-size", type=positive, default=224, metavar="N", help="of folders (default: 224)")
+    add("--workers", type=count, default=0, metavar="N", help="that load images (default: 0)")
+    add("--picture", metavar="FILE.png", help="draw the confusion of the worst classes")
+    add("--overwrite", action="store_true", help="replace the picture")
+    add_json(command, quiet=True)
+    add_model(command)
+
+
+def _run(options: Namespace) -> int:
+    try:
+        tell(options, _evaluation(options))
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"evaluate needs {error.name}, which is not installed",
+            help=f"pip install 'odconv[{options.framework},train]'",
+        ) from error
+    return 0
+
+
+def _evaluation(options: Namespace) -> Evaluation:
+    """Evaluates, and draws the picture if one is wanted."""
+    # Of all commands only this one needs a framework, Pillow and matplotlib.
+    from weights_converter.evaluation import evaluate
+
+    picture = None if options.picture is None else Path(options.picture)
+    if picture is not None:
+        from weights_converter.evaluation_picture import check_picture, draw
+
+        check_picture(picture, options.overwrite)
+    found = evaluate(
+        request_of(options, options.checkpoint),
+        options.data,
+        options.framework,
+        batch_size=options.batch_size,
+        image_size=options.image_size,
+        workers=options.workers,
+    )
+    if picture is not None:
+        draw(found, picture, options.overwrite)
+    return found
+
+
+COMMAND = Command("evaluate", "score a checkpoint on images, in a framework", _add_options, _run)

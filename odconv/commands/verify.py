@@ -1,0 +1,83 @@
+"""`odconv verify`: whether two checkpoints hold the same, bit for bit or by what they compute."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from odconv.command import Command
+from odconv.options import add_isolate, add_json, add_model, image_size, request_of, second_request
+from odconv.printing import say, say_json, tell
+from weights_converter.comparison.verify import verify, verify_digests
+from weights_converter.errors import UsageError
+from weights_converter.outputs import SIZE, TOLERANCE, verify_outputs
+
+
+def _add_options(command: ArgumentParser) -> None:
+    command.add_argument("left")
+    command.add_argument(
+        "right", nargs="?", help="left out: the digests that the converter put into the first"
+    )
+    command.add_argument(
+        "--outputs", action="store_true", help="run the models and compare every layer's output"
+    )
+    outputs = command.add_argument_group("options of --outputs")
+    outputs.add_argument(
+        "--runtime",
+        action="append",
+        default=[],
+        help="where to run them: torch, paddle, keras-tensorflow, keras-jax or keras-torch",
+    )
+    outputs.add_argument(
+        "--tolerance",
+        type=float,
+        metavar="X",
+        help="the largest difference that is none, over a layer's largest value "
+        f"(default: {TOLERANCE:g})",
+    )
+    outputs.add_argument(
+        "--outputs-size",
+        type=image_size,
+        metavar="HxW",
+        help=f"height and width of the probe (default: {SIZE[0]}x{SIZE[1]})",
+    )
+    add_json(command, quiet=True)
+    add_isolate(command)
+    add_model(command)
+
+
+def _run(options: Namespace) -> int:
+    if options.outputs:
+        return _run_outputs(options)
+    if options.runtime or options.tolerance is not None or options.outputs_size is not None:
+        raise UsageError(
+            "arrays are compared bit for bit, models by what they compute", help="add --outputs"
+        )
+    if options.right is None:
+        found = verify_digests(request_of(options, options.left))
+    else:
+        found = verify(request_of(options, options.left), second_request(options, options.right))
+    tell(options, found)
+    return 0 if found.equal else 1
+
+
+def _run_outputs(options: Namespace) -> int:
+    found = verify_outputs(
+        request_of(options, options.left),
+        None if options.right is None else second_request(options, options.right),
+        runtimes=options.runtime,
+        size=options.outputs_size or SIZE,
+        tolerance=TOLERANCE if options.tolerance is None else options.tolerance,
+    )
+    if options.json:
+        say_json([comparison.to_dict() for comparison in found])
+    elif not options.quiet:
+        say("\n".join(map(str, found)))
+    return 0 if all(comparison.equal for comparison in found) else 1
+
+
+COMMAND = Command(
+    "verify",
+    "compare two checkpoints bit for bit, or one with its own digests",
+    _add_options,
+    _run,
+)

@@ -1,0 +1,117 @@
+"""Options that several commands have, and the types of their values."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from weights_converter.identify.request import Request
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?", re.IGNORECASE)
+_UNITS: Final[Mapping[str, int]] = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def add_json(command: ArgumentParser, quiet: bool = False) -> None:
+    """`--json` and, where the exit code alone can be enough, `--quiet`."""
+    group = command.add_mutually_exclusive_group()
+    group.add_argument("--json", action="store_true", help="print everything as JSON")
+    if quiet:
+        group.add_argument("--quiet", action="store_true", help="print errors only")
+
+
+def add_isolate(command: ArgumentParser) -> None:
+    """`--isolate` and `--no-isolate`."""
+    command.add_argument(
+        "--isolate",
+        action=BooleanOptionalAction,
+        help="parse the files in a child process with limits (default: HDF5 files only)",
+    )
+
+
+def add_model(command: ArgumentParser) -> None:
+    """What a checkpoint's arrays are taken for, and which of them are taken."""
+    command.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="leave out the arrays that the pattern fits, such as 'criterion.*'; may be repeated",
+    )
+    command.add_argument(
+        "--model",
+        help="a name, or a .json file with a spec or a manifest (default: inferred from the "
+        "arrays)",
+    )
+    command.add_argument(
+        "--stages",
+        type=stages,
+        metavar="TABLE",
+        help="stage table of a MobileNetV2 that is not the published one, a row for each stage: "
+        "'expansion,channels,blocks,stride ...'",
+    )
+    command.add_argument(
+        "--key", help="which state dict to take from a file with several, the first of two files"
+    )
+
+
+def request_of(options: Namespace, path: str) -> Request:
+    """The file at `path`, with what the options say of it."""
+    return Request(
+        path,
+        options.model,
+        options.stages,
+        options.key,
+        options.ignore,
+        getattr(options, "isolate", False),
+    )
+
+
+def second_request(options: Namespace, path: str) -> Request:
+    """The file that is compared with another: `--key` is for the first."""
+    return replace(request_of(options, path), key=None)
+
+
+def stages(text: str) -> list[list[int]]:
+    """Rows of a stage table: "1,16,1,1 6,24,2,2"."""
+    try:
+        return [[int(number) for number in row.split(",")] for row in text.split()]
+    except ValueError as error:
+        raise ArgumentTypeError(
+            f"expected rows like '1,16,1,1 6,24,2,2', received {text!r}"
+        ) from error
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    return _whole_number(text, 1)
+
+
+def count(text: str) -> int:
+    """A whole number from 0."""
+    return _whole_number(text, 0)
+
+
+def _whole_number(text: str, least: int) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < least:
+        raise ArgumentTypeError(f"expected a whole number from {least}, received {text!r}")
+    return int(text)
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """Height and width: "224x160"."""
+    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if match is None:
+        raise ArgumentTypeError(f"expected a height and a width like 224x224, received {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def size(text: str) -> int:
+    """Bytes: "2GB" is two thousand million, "2GiB" twice 2**30, "2" two."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or not float(match[1]):
+        raise ArgumentTypeError(f"expected a size like 2GB or 500MiB, received {text!r}")
+    unit = (match[2] or "").lower()
+    return int(float(match[1]) * (1024 if unit.endswith("i") else 1000) ** _UNITS[unit[:1]])
