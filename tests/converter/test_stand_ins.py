@@ -7,13 +7,14 @@ import json
 import numpy as np
 import pytest
 
+from odconv.main import main
 from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
 from tests.converter.wild import indexed, write
 from weights_converter import RefusedError, formats, inspect
 from weights_converter.arrays.tensor import Tensor
-from weights_converter.cli import main
 from weights_converter.identify.open_model import open_model
+from weights_converter.identify.request import Request
 from weights_converter.identify.stand_ins import STAND_INS
 
 SPEC = model_spec("od_resnet18", **SMALL_RESNET)
@@ -87,7 +88,7 @@ def file_of(tmp_path, case):
 def test_what_the_file_is(tmp_path, case, model):
     _, fact, advice = CASES[case]
     with pytest.raises(RefusedError) as error:
-        open_model(file_of(tmp_path, case), model)
+        open_model(Request(file_of(tmp_path, case), model))
     assert str(error.value) == f"x.pth {fact}"
     assert advice in error.value.help
 
@@ -107,7 +108,9 @@ def test_inspect_lists_such_a_file(tmp_path, capsys):
 
 
 def test_observers_can_be_left_out(tmp_path):
-    weights = open_model(file_of(tmp_path, "observers"), ignore="*activation_post_process*")
+    weights = open_model(
+        Request(file_of(tmp_path, "observers"), ignore="*activation_post_process*")
+    )
     assert weights.spec == SPEC
 
 
@@ -125,4 +128,4 @@ def test_small_integers_beside_the_kernels_stay(tmp_path):
     tensors = [Tensor.of(n, a) for n, a in arrays_of(SPEC).items()]
     tensors.append(Tensor.of("rng", np.arange(5, dtype=np.uint8)))
     formats.write(tmp_path / "x.pth", "torch", tensors, {})
-    assert open_model(tmp_path / "x.pth", ignore="rng").spec == SPEC
+    assert open_model(Request(tmp_path / "x.pth", ignore="rng")).spec == SPEC
