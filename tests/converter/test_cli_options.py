@@ -72,9 +72,9 @@ def outputs(monkeypatch):
     """Runs no framework; what a file's model gives is its first array, and is kept."""
     probes = []
 
-    def give(path, spec, runtime, probe, *options):
-        probes.append((path.name, runtime, probe.shape))
-        return {"conv1": next(iter(read(path).tensors.values())).load()}
+    def give(request, runtime, probe):
+        probes.append((Path(request.path).name, runtime, probe.shape))
+        return {"conv1": next(iter(read(request.path).tensors.values())).load()}
 
     monkeypatch.setattr("weights_converter.outputs.layer_outputs", give)
     return probes

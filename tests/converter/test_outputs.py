@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,10 +169,16 @@ def test_each_file_is_run_as_it_was_asked_for(tmp_path, monkeypatch):
     monkeypatch.setattr(outputs, "check_runtime", lambda runtime: None)
     counters = ["*.num_batches_tracked"]
     first = write(first, {**arrays, "bn1.num_batches_tracked": np.zeros((), np.int64)})
-    left = Request(first, spec, key="state_dict", isolate=True, ignore=counters)
+    left = Request(first, spec, isolate=True, ignore=counters)
     [found] = verify_outputs(left, Request(second, isolate=True))
     assert found.equal
     assert opened == [
-        Request(str(first), spec, key="state_dict", isolate=True, ignore=counters),
+        Request(str(first), spec, isolate=True, ignore=counters),
         Request(str(second), spec, isolate=True, ignore=[]),
     ]
+
+
+def test_a_request_in_another_process():
+    spec = model_spec("od_resnet18", **SMALL_RESNET)
+    request = Request(Path("a\udcff.pth"), spec, None, "ema", ["a.*", "b"], isolate=None)
+    assert Request.from_json(request.to_json()) == replace(request, path="a\udcff.pth")
