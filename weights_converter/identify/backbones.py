@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any
+from itertools import count, takewhile
+from typing import Any, Final
 
 from odconv_spec import BackboneSpec, MobileNetV2Spec, ResNetSpec, model_spec
 from weights_converter.errors import MismatchError
@@ -13,7 +14,9 @@ from weights_converter.identify.manifest import Manifest
 
 Shapes = Mapping[str, tuple[int, ...]]
 Stages = Sequence[Sequence[int]]
-_WIDTH_BY_STEM = MappingProxyType({32: 1.0, 24: 0.75, 16: 0.5})
+_WIDTH_BY_STEM: Final = {32: 1.0, 24: 0.75, 16: 0.5}
+_FEWEST_ARRAYS = 5  # of a block of a ResNet, of which none has less than 10; half may be missing
+_MOST_SHOWN = 24
 
 
 def infer_spec(shapes: Shapes, stages: Stages | None = None) -> BackboneSpec:
@@ -42,9 +45,7 @@ def infer_spec(shapes: Shapes, stages: Stages | None = None) -> BackboneSpec:
 
 def _resnet(shapes: Shapes) -> BackboneSpec:
     bottleneck = "layer1.0.conv3.weight" in shapes
-    counts: list[int] = []
-    while (depth := _count(shapes, f"layer{len(counts) + 1}.")) > 0:
-        counts.append(depth)
+    counts = _block_counts(shapes)
     widths = [dimension(shapes, f"layer{n}.0.bn1.weight", 0) for n in range(1, len(counts) + 1)]
     common = _common(shapes, "conv1.weight", "fc.weight")
     stem = dimension(shapes, "conv1.weight", 0)
@@ -74,7 +75,7 @@ def _mobilenetv2(shapes: Shapes, stages: Stages | None) -> BackboneSpec:
     if stages is None and found != published:
         raise MismatchError(
             "this MobileNetV2 has a stage table of its own, and a checkpoint stores no strides; "
-            f"its blocks have (hidden, out) channels {found}",
+            f"its {len(found)} blocks have (hidden, out) channels {_first(found)}",
             help="give the table: --stages 'expansion,channels,blocks,stride ...'",
         )
     return spec
@@ -101,8 +102,20 @@ def _check_head(shapes: Shapes, head: str, classes: int) -> None:
         )
 
 
-def _count(shapes: Shapes, prefix: str) -> int:
-    return len({name[len(prefix) :].split(".")[0] for name in shapes if name.startswith(prefix)})
+def _block_counts(shapes: Shapes) -> list[int]:
+    """Blocks in layer1, layer2, ... of a ResNet, up to the first that is not there."""
+    blocks: dict[str, set[str]] = defaultdict(set)
+    for name in shapes:
+        layer, _, inside = name.partition(".")
+        blocks[layer].add(inside.partition(".")[0])
+    numbered = (len(blocks.get(f"layer{number}", ())) for number in count(1))
+    counts = list(takewhile(bool, numbered))
+    if sum(counts) * _FEWEST_ARRAYS > len(shapes):
+        raise MismatchError(
+            f"{len(shapes)} arrays are too few for the {sum(counts)} blocks of a ResNet that their "
+            "names are of"
+        )
+    return counts
 
 
 def _block_widths(shapes: Shapes) -> Iterator[tuple[int, int]]:
@@ -115,6 +128,12 @@ def _block_widths(shapes: Shapes) -> Iterator[tuple[int, int]]:
         project = f"{prefix}.2.weight" if expands else f"{prefix}.1.weight"
         yield _out_channels(shapes, depthwise), _out_channels(shapes, project)
         index += 1
+
+
+def _first(widths: list[tuple[int, int]]) -> str:
+    """The text of the list, whose end is left out where it is long."""
+    more = len(widths) - _MOST_SHOWN
+    return f"{widths[:_MOST_SHOWN]} and {more} more" if more > 0 else f"{widths}"
 
 
 def _out_channels(shapes: Shapes, kernel: str) -> int:

@@ -12,6 +12,7 @@ from weights_converter.errors import MismatchError
 
 Shapes = Mapping[str, tuple[int, ...]]
 Widths = set[tuple[int, int]]  # input channels and hidden width of the attentions
+_MOST_WIDTHS = 256  # every ratio is tried with every width; published models have some ten
 
 
 def infer_conv(shapes: Shapes) -> ConvChoice:
@@ -140,6 +141,8 @@ def _dy_width(in_channels: int, kernel_num: int, options: Mapping[str, Any]) -> 
 
 
 def _ratios(widths: Widths) -> Iterator[float]:
+    if len(widths) > _MOST_WIDTHS:
+        return iter(())
     return iter(sorted({hidden / width for width, hidden in widths if 0 < hidden <= width}))
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
+from typing import Final
 
 from odconv_spec import CondConvSpec, DyConvSpec, DynamicConvSpec, ODConvSpec
 from weights_converter.errors import MismatchError
 from weights_converter.identify.convolutions import dimension, infer_conv, possible_options
 
 Shapes = Mapping[str, tuple[int, ...]]
-_SPECS: Mapping[str, type[DynamicConvSpec]] = MappingProxyType(
-    {"od": ODConvSpec, "dy": DyConvSpec, "cond": CondConvSpec}
-)
+_SPECS: Final[Mapping[str, type[DynamicConvSpec]]] = {
+    "od": ODConvSpec,
+    "dy": DyConvSpec,
+    "cond": CondConvSpec,
+}
 # The array that has the channels of the layer's input on its second axis.
-_SQUEEZES = MappingProxyType(
-    {"od": "attention.fc.weight", "dy": "attention.fc1.weight", "cond": "routing.weight"}
-)
+_SQUEEZES: Final = {
+    "od": "attention.fc.weight",
+    "dy": "attention.fc1.weight",
+    "cond": "routing.weight",
+}
 _BANK_AXES = 3  # kernels, output channels, input channels of a group
 
 

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from types import MappingProxyType
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Final
 
 from weights_converter.arrays.tensor import Checkpoint
 from weights_converter.names.layouts import owner_of
 
-LEFT_BEHIND: Mapping[str, str] = MappingProxyType(
-    {
-        # At each module that it has a rule for: https://github.com/Lyken17/pytorch-OpCounter
-        "total_ops": "a count of operations, which thop leaves behind",
-        "total_params": "a count of parameters, which thop leaves behind",
-    }
-)
+LEFT_BEHIND: Final[Mapping[str, str]] = {
+    # At each module that it has a rule for: https://github.com/Lyken17/pytorch-OpCounter
+    "total_ops": "a count of operations, which thop leaves behind",
+    "total_params": "a count of parameters, which thop leaves behind",
+}
 # Beside the one child `module` of an average.
-_AVERAGES: Mapping[str, str] = MappingProxyType(
-    {
-        # https://docs.pytorch.org/docs/stable/optim.html#weight-averaging-swa-and-ema
-        "n_averaged": "how many models torch's AveragedModel has averaged",
-        # https://github.com/open-mmlab/mmengine/blob/main/mmengine/model/averaged_model.py
-        "steps": "how many models mmengine's averaged model has seen",
-    }
-)
+_AVERAGES: Final[Mapping[str, str]] = {
+    # https://docs.pytorch.org/docs/stable/optim.html#weight-averaging-swa-and-ema
+    "n_averaged": "how many models torch's AveragedModel has averaged",
+    # https://github.com/open-mmlab/mmengine/blob/main/mmengine/model/averaged_model.py
+    "steps": "how many models mmengine's averaged model has seen",
+}
 
 
 def without_counters(checkpoint: Checkpoint, targets: Collection[str] = ()) -> Checkpoint:
@@ -34,7 +31,7 @@ def without_counters(checkpoint: Checkpoint, targets: Collection[str] = ()) -> C
         targets: canonical names of the model. What it has itself stays.
     """
     flops = dict(_scalars(checkpoint, LEFT_BEHIND, targets))
-    names = checkpoint.tensors.keys() - flops.keys()
+    names = sorted(checkpoint.tensors.keys() - flops.keys())
     averages = {
         name: reason
         for name, reason in _scalars(checkpoint, _AVERAGES, targets)
@@ -58,11 +55,17 @@ def _scalars(
             yield name, leaves[leaf]
 
 
-def _is_beside_a_lone_module(name: str, names: Collection[str]) -> bool:
-    """Whether all other arrays of the owner are those of its child `module`."""
-    start = f"{owner_of(name)}.".lstrip(".")
-    others = [other for other in names if other.startswith(start) and other != name]
-    return bool(others) and all(other.startswith(f"{start}module.") for other in others)
+def _is_beside_a_lone_module(name: str, names: Sequence[str]) -> bool:
+    """Whether all other arrays of the owner are those of its child `module`; `names` are sorted."""
+    owner = owner_of(name)
+    of_owner = _count_inside(owner, names) if owner else len(names)
+    of_module = _count_inside(f"{owner}.module".lstrip("."), names)
+    return of_module > 0 and of_owner == of_module + 1
+
+
+def _count_inside(owner: str, names: Sequence[str]) -> int:
+    """How many of the sorted `names` start with `owner` and a dot, which "/" comes after."""
+    return bisect_left(names, f"{owner}/") - bisect_left(names, f"{owner}.")
 
 
 def _counted(found: Mapping[str, str], reason: str) -> str:

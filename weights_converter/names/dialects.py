@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 
@@ -104,9 +105,10 @@ def _renamed(
     """The arrays called `names`; those that are not in it are left out."""
     twice = [name for name, count in Counter(names.values()).items() if count > 1]
     if twice:
-        both = [legible(wild) for wild, name in names.items() if name == twice[0]]
+        first, second = islice((wild for wild, name in names.items() if name == twice[0]), 2)
         raise MismatchError(
-            f"{legible(checkpoint.path.name)}: {' and '.join(both)} both stand for {twice[0]}"
+            f"{legible(checkpoint.path.name)}: {legible(first)} and {legible(second)} both stand "
+            f"for {legible(twice[0])}"
         )
     tensors = {name: checkpoint.tensors[wild].renamed(name) for wild, name in names.items()}
     return replace(checkpoint, tensors=tensors, notes=(*checkpoint.notes, *notes))

@@ -17,6 +17,7 @@ LAYER_NORM = (Role.NORM_SCALE, Role.NORM_SHIFT)
 LINEAR = (Role.LINEAR_KERNEL, Role.BIAS)
 DYNAMIC = (Role.EXPERT_KERNELS, Role.BIAS)
 CONV = (Role.CONV_KERNEL, Role.BIAS)
+_ROUTER = ".routing"
 
 
 def canonical_parameters(
@@ -25,9 +26,11 @@ def canonical_parameters(
     """The parameter that each stored array would be; arrays without a role are left out."""
     leaves = _leaves_by_owner(shapes, layout)
     mixing = _with_attention_or_router(leaves)
+    blocks = {path.removesuffix(_ROUTER) for path in leaves if path.endswith(_ROUTER)}
     found: dict[str, Parameter] = {}
     for owner, names in leaves.items():
-        for role in _roles(owner, leaves, mixing, layout):
+        mixes = owner in mixing or _routed_by_its_block(owner, blocks)
+        for role in _roles(owner, names, mixes, layout):
             stored = names.get(layout.file_name("", role))
             if stored is not None:
                 name = TORCH.file_name(owner, role)
@@ -51,12 +54,12 @@ def _leaves_by_owner(names: Iterable[str], layout: Layout) -> dict[str, dict[str
 
 def _roles(
     owner: str,
-    leaves: Mapping[str, Mapping[str, str]],
-    mixing: Collection[str],
+    leaves: Collection[str],
+    mixes: bool,
     layout: Layout,
 ) -> tuple[Role, ...]:
     last = owner.rpartition(".")[2]
-    if layout.file_name("", Role.NORM_VARIANCE) in leaves[owner]:
+    if layout.file_name("", Role.NORM_VARIANCE) in leaves:
         return NORM
     if last == "ln":
         return LAYER_NORM
@@ -64,7 +67,7 @@ def _roles(
         return ()
     if last == "routing":
         return LINEAR
-    if owner in mixing or _routed_by_its_block(owner, leaves):
+    if mixes:
         return DYNAMIC
     if owner == "fc" or owner.startswith("classifier."):
         return LINEAR
@@ -83,9 +86,9 @@ def _with_attention_or_router(paths: Iterable[str]) -> set[str]:
     return found
 
 
-def _routed_by_its_block(owner: str, paths: Collection[str]) -> bool:
+def _routed_by_its_block(owner: str, routed: Collection[str]) -> bool:
     """Whether a router of its block mixes the layer's kernels, as `layer1.0.routing` does."""
     parts = owner.split(".")
     # The projection of a block's shortcut is static where the block has a router.
     blocks = (".".join(parts[:end]) for end in range(1, len(parts)))
-    return "downsample" not in parts and any(f"{block}.routing" in paths for block in blocks)
+    return bool(routed) and "downsample" not in parts and any(block in routed for block in blocks)

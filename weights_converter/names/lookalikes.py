@@ -97,7 +97,7 @@ LOOK_ALIKES = (
     ),
     _look_alike(
         "an attention of its own for each dimension, as blogs describe ODConv",
-        r"(?:channel|filter|spatial|kernel)_att(?:n|ention)?(?:\.[^.]+)*\.weight",
+        r"(?:channel|filter|spatial|kernel)_att(?:n|ention)?\.(?:.*\.)?weight",
         "ODConv computes its four attentions from one squeezed vector, by a shared fc and norm, "
         "and weighs kernels by a softmax",
     ),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import permutations
 
 from weights_converter.arrays.dtypes import Array
 from weights_converter.errors import MismatchError, legible
 
 _SHOWN = 12  # lines of each kind before the message says how many more there are
+_MOST_COMPARED = 2000  # missing names: where more are missing, one slip is not what is wrong
+_LIKE = 0.8  # share of two names that must be equal for one to be a slip of the other
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ def check(
         return
     lines = [
         _summary(what, missing, unexpected, shapes, dtypes),
-        *_listed([f"  missing     {name}  expected {expected[name]}" for name in missing]),
-        *_listed([_unexpected(name, found[name], missing) for name in unexpected]),
-        *_listed([_shape(name, expected[name].shape, found[name].shape) for name in shapes]),
-        *_listed([_dtype(name, expected[name], found[name]) for name in dtypes]),
+        *_listed(missing, lambda name: f"  missing     {name}  expected {expected[name]}"),
+        *_listed(unexpected, lambda name: _unexpected(name, found[name], missing)),
+        *_listed(shapes, lambda name: _shape(name, expected[name].shape, found[name].shape)),
+        *_listed(dtypes, lambda name: _dtype(name, expected[name], found[name])),
     ]
     raise MismatchError("\n".join(lines))
 
@@ -66,9 +67,33 @@ def _summary(
 
 
 def _unexpected(name: str, form: Form, missing: list[str]) -> str:
-    near = get_close_matches(name, missing, n=1, cutoff=0.8)
-    hint = f"   did you mean {near[0]!r}?" if near else ""
+    near = _nearest(name, missing)
+    hint = f"   did you mean {near!r}?" if near else ""
     return f"  unexpected  {legible(name)}  {form}{hint}"
+
+
+def _nearest(name: str, names: list[str]) -> str | None:
+    """The one of `names` that `name` is most likely a slip of, if any."""
+    if not 0 < len(names) <= _MOST_COMPARED:
+        return None
+    nearest = max(names, key=lambda other: _likeness(name, other))
+    return nearest if _likeness(name, nearest) >= _LIKE else None
+
+
+def _likeness(left: str, right: str) -> float:
+    """The share of both names that is equal from the start, or from the end, on: 1 if all is."""
+    start = _same_start(left, right)
+    end = _same_start(left[start:][::-1], right[start:][::-1])
+    return 2 * (start + end) / (len(left) + len(right))
+
+
+def _same_start(left: str, right: str) -> int:
+    """How many characters are the same before the first that differs, by halving."""
+    least, most = 0, min(len(left), len(right))
+    while least < most:
+        middle = (least + most + 1) // 2
+        least, most = (middle, most) if left[:middle] == right[:middle] else (least, middle - 1)
+    return least
 
 
 def _shape(name: str, expected: tuple[int, ...], found: tuple[int, ...]) -> str:
@@ -81,9 +106,11 @@ def _dtype(name: str, expected: Form, found: Form) -> str:
     return f"  dtype       {name}  expected {expected.dtype}, found {found.dtype}"
 
 
-def _listed(lines: list[str]) -> list[str]:
-    more = len(lines) - _SHOWN
-    return lines if more <= 0 else [*lines[:_SHOWN], f"  ... and {more} more like this"]
+def _listed(names: list[str], line: Callable[[str], str]) -> list[str]:
+    """A line for each of the names, but no more than are shown."""
+    lines = [line(name) for name in names[:_SHOWN]]
+    more = len(names) - _SHOWN
+    return lines if more <= 0 else [*lines, f"  ... and {more} more like this"]
 
 
 def equal_order(left: Array, right: Array) -> tuple[int, ...] | None:

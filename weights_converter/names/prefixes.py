@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from types import MappingProxyType
+from typing import Final
 
 from weights_converter.errors import MismatchError, legible
 
 # Attributes that a training script has put the model into.
-MODEL_PREFIXES: Mapping[str, str] = MappingProxyType(
-    {
-        "model.": "a module around the model, such as Lightning's",
-        "net.": "a module around the model, such as Lightning's",
-    }
-)
+MODEL_PREFIXES: Final[Mapping[str, str]] = {
+    "model.": "a module around the model, such as Lightning's",
+    "net.": "a module around the model, such as Lightning's",
+}
+_MOST_PREFIXES = 16  # of one name: more are no wrappers, and each takes a pass over all names
 
 
 def without_prefixes(
@@ -33,7 +32,10 @@ def without_prefixes(
     """
     found = dict(names)
     free = [p for p in prefixes if not any(target.startswith(p) for target in targets)]
-    while prefix := _common(found, free, file):
+    for _ in range(_MOST_PREFIXES):
+        prefix = _common(found, free, file)
+        if prefix is None:
+            break
         found = {name: short.removeprefix(prefix) for name, short in found.items()}
     return found
 

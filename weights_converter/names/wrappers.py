@@ -7,29 +7,29 @@ model.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
-from itertools import combinations
-from types import MappingProxyType
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Final
 
 from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.errors import MismatchError, legible
 from weights_converter.names.layouts import TENSORFLOW, owner_of
 from weights_converter.names.prefixes import MODEL_PREFIXES, without_prefixes
 
-WRAPPERS: Mapping[str, str] = MappingProxyType(
-    {
-        "module": "DataParallel, or an average of models",
-        "_orig_mod": "torch.compile",
-        "_checkpoint_wrapped_module": "activation checkpointing",
-        "_fsdp_wrapped_module": "FullyShardedDataParallel",
-        "_fpw_module": "FullyShardedDataParallel",
-        "_forward_module": "Lightning Fabric",
-        "_layers": "Paddle's DataParallel",
-        "_layer": "Paddle's sharding",
-    }
-)
-_MOST_PARTS = 8  # of one name, which a model may have itself
+WRAPPERS: Final[Mapping[str, str]] = {
+    "module": "DataParallel, or an average of models",
+    "_orig_mod": "torch.compile",
+    "_checkpoint_wrapped_module": "activation checkpointing",
+    "_fsdp_wrapped_module": "FullyShardedDataParallel",
+    "_fpw_module": "FullyShardedDataParallel",
+    "_forward_module": "Lightning Fabric",
+    "_layers": "Paddle's DataParallel",
+    "_layer": "Paddle's sharding",
+}
+_MOST_TRIED = 64  # layers of the model that differ in such parts alone
+_MOST_NOTES = 8
+
+Path = tuple[str, ...]
 
 
 def unwrapped_names(
@@ -54,7 +54,8 @@ def unwrapped_names(
     found = without_prefixes(found, prefixes, targets, legible(checkpoint.path.name))
     if held:
         parts = held | {prefix.removesuffix(".") for prefix in MODEL_PREFIXES}
-        found = {name: _nearest(short, owners, parts) for name, short in found.items()}
+        layers = _layers_by_core(owners, parts)
+        found = {name: _nearest(short, layers, parts) for name, short in found.items()}
     return found, tuple(_notes(found))
 
 
@@ -67,7 +68,7 @@ def without_doubles(
         MismatchError: they differ.
     """
     first: dict[str, str] = {}
-    notes: tuple[str, ...] = ()
+    notes: list[str] = []
     for wild, name in names.items():
         other = first.setdefault(name, wild)
         if other == wild:
@@ -79,8 +80,10 @@ def without_doubles(
                 "and differ",
                 help=f"leave one of them out, such as by --ignore {legible(wild)}",
             )
-        notes = (*notes, f"{legible(wild)} is equal to {legible(other)}, which was taken")
-    return {wild: name for name, wild in first.items()}, notes
+        notes.append(f"{legible(wild)} is equal to {legible(other)}, which was taken")
+    if len(notes) > _MOST_NOTES:
+        notes[_MOST_NOTES:] = [f"and {len(notes) - _MOST_NOTES} more arrays twice"]
+    return {wild: name for name, wild in first.items()}, tuple(notes)
 
 
 def _without(name: str, parts: Collection[str]) -> str:
@@ -88,15 +91,28 @@ def _without(name: str, parts: Collection[str]) -> str:
     return ".".join([*(part for part in owners if part not in parts), leaf])
 
 
-def _nearest(name: str, owners: Collection[str], free: Collection[str]) -> str:
-    """The name of a layer among `owners` that taking off the fewest of the parts `free` gives."""
+def _layers_by_core(owners: Collection[str], free: Collection[str]) -> Mapping[Path, list[Path]]:
+    """A path without the parts `free` -> the layers whose path has those parts, longest first."""
+    layers: dict[Path, list[Path]] = defaultdict(list)
+    for owner in sorted(owners):
+        path = tuple(owner.split("."))
+        layers[_core(path, free)].append(path)
+    for paths in layers.values():
+        paths.sort(key=len, reverse=True)
+    return layers
+
+
+def _core(path: Sequence[str], free: Collection[str]) -> Path:
+    return tuple(part for part in path if part not in free)
+
+
+def _nearest(name: str, layers: Mapping[Path, list[Path]], free: Collection[str]) -> str:
+    """The name of a layer that taking off the fewest of the parts `free` gives."""
     *parts, leaf = name.split(".")
-    places = [place for place, part in enumerate(parts) if part in free][:_MOST_PARTS]
-    for count in range(len(places) + 1):
-        for gone in combinations(places, count):
-            kept = [part for place, part in enumerate(parts) if place not in gone]
-            if ".".join(kept) in owners:
-                return ".".join([*kept, leaf])
+    for layer in layers.get(_core(parts, free), ())[:_MOST_TRIED]:
+        rest = iter(parts)
+        if all(part in rest for part in layer):
+            return ".".join([*layer, leaf])
     return name
 
 
