@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 
 from odconv_spec import Parameter, Role
-from weights_converter.names.layouts import KERAS, LAYOUTS, PADDLE, TORCH, Placed, Row
+from weights_converter.names.layouts import (
+    KERAS,
+    LAYOUTS,
+    PADDLE,
+    TORCH,
+    Placed,
+    Row,
+    contiguous,
+)
 
 # Square on purpose: no wrong order of axes can be told by the shape.
 SQUARE = {
@@ -59,6 +69,45 @@ def test_linear_kernels_are_transposed_and_1x1_kernels_of_paddle_are_not(layout)
     np.testing.assert_array_equal(layout.to_stored(Role.LINEAR_KERNEL, array), array.T)
     kernel = indexed((3, 3, 1, 1))
     np.testing.assert_array_equal(PADDLE.to_stored(Role.CONV_KERNEL, kernel), kernel)
+
+
+RANKS = {
+    Role.CONV_KERNEL: (3, 4, 5),
+    Role.EXPERT_KERNELS: (4, 5, 6),
+    Role.EXPERT_BIASES: (2,),
+    Role.LINEAR_KERNEL: (2,),
+}
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=lambda layout: layout.name)
+def test_random_shapes_there_and_back(layout, role):
+    """Lengths are below, at and above that of the slices in which arrays are copied; some are 0."""
+    random = np.random.default_rng(7)
+    for rank in RANKS.get(role, (1,)):
+        for dtype in ("u1", "<u2", "<f4", "<f8", "<c16"):
+            shape = random.choice([0, 1, 2, 3, 15, 16, 17, 33], rank, p=[0.04, *[0.96 / 7] * 7])
+            array = random.integers(0, 256, shape).astype(dtype)
+            row = layout.rows[role]
+            stored = layout.to_stored(role, array)
+            expected = np.transpose(array, row.order(rank))
+            assert (stored.dtype, stored.shape) == (expected.dtype, expected.shape)
+            assert stored.flags.c_contiguous and np.array_equal(stored, expected)
+            back = layout.to_canonical(role, stored)
+            assert back.flags.c_contiguous and np.array_equal(back, array)
+
+
+@pytest.mark.parametrize("rank", range(1, 7))
+def test_contiguous_in_every_order_of_the_axes(rank):
+    random = np.random.default_rng(rank)
+    for order in permutations(range(rank)):
+        array = random.random(random.choice([1, 2, 5, 16, 18], rank), dtype="f4")
+        found = contiguous(array.transpose(order))
+        assert found.flags.c_contiguous and np.array_equal(found, array.transpose(order))
+    array = random.random([40] + [2] * (rank - 1))
+    assert contiguous(array) is array
+    for apart in (array[::2], array[::-1]):
+        assert contiguous(apart).flags.c_contiguous and np.array_equal(contiguous(apart), apart)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=lambda layout: layout.name)
