@@ -131,8 +131,15 @@ class Report:
             *(f"  dtype   {line}" for line in self.cast_lines()),
             *(f"  value   {a.finding.name} has {a.finding.values}" for a in self.nonfinite()),
             *(f"  note    {note}" for note in self.notes),
+            *(
+                f"  beside  {legible(file.name)}, which has its model and digests"
+                for file in self._sidecars()
+            ),
         ]
         return "\n".join(lines)
+
+    def _sidecars(self) -> tuple[Path, ...]:
+        return self.files[1:] if self.format == "pdparams" else ()
 
     @property
     def verdict(self) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from weights_converter.arrays.dtypes import CARRIERS, Array
 from weights_converter.arrays.tensor import Checkpoint, Tensor
+from weights_converter.errors import legible
 from weights_converter.formats.files.source import Source
 from weights_converter.formats.paddle.calls import (
     NAME_TABLE,
@@ -22,6 +23,7 @@ from weights_converter.formats.paddle.calls import (
     array_in,
     joined,
 )
+from weights_converter.formats.paddle.sidecar import read_sidecar, sidecar
 from weights_converter.formats.pickles import state_dict
 from weights_converter.formats.pickles.found_arrays import loaded
 from weights_converter.formats.pickles.machine import Machine
@@ -63,8 +65,10 @@ def read_paddle(source: Source, key: str | None) -> Checkpoint:
         if (array := array_in(value)) is not None
     }
     layout, by = ("paddle", ()) if told else _layout(tensors)
-    notes = (*notes, *found.notes, *by)
-    return Checkpoint(source.path, "pdparams", layout, tensors, {}, found.scalars, notes)
+    metadata = read_sidecar(source)
+    beside = (f"its metadata are those of {legible(sidecar(source.path).name)}",)
+    notes = (*notes, *found.notes, *by, *(beside if metadata else ()))
+    return Checkpoint(source.path, "pdparams", layout, tensors, metadata, found.scalars, notes)
 
 
 def _layout(names: Collection[str]) -> tuple[str, tuple[str, ...]]:
