@@ -41,6 +41,12 @@ def add_model(command: ArgumentParser) -> None:
         help="leave out the arrays that the pattern fits, such as 'criterion.*'; may be repeated",
     )
     command.add_argument(
+        "--prefix",
+        metavar="NAME",
+        help="take only the arrays below NAME, such as 'student' of student.fc.bias, and take it "
+        "off their names",
+    )
+    command.add_argument(
         "--model",
         help="a name, or a .json file with a spec or a manifest (default: inferred from the "
         "arrays)",
@@ -65,6 +71,7 @@ def request_of(options: Namespace, path: str) -> Request:
         options.stages,
         options.key,
         options.ignore,
+        options.prefix,
         getattr(options, "isolate", False),
     )
 

@@ -8,27 +8,27 @@ from pathlib import Path
 from weights_converter import formats
 from weights_converter.arrays.tensor import Checkpoint
 from weights_converter.formats.isolated.reader import read_isolated
-from weights_converter.identify.ignoring import demand_used, without_ignored
 from weights_converter.identify.model_arrays import Weights, weights_of
 from weights_converter.identify.request import Request
+from weights_converter.identify.selection import demand_used, selected
 from weights_converter.identify.target import target_of
 
 
 def open_checkpoint(source: str | Path | Request) -> Checkpoint:
-    """The arrays of a file under their names in the file, without those that are to be ignored.
+    """The arrays of a file that are asked for, under their names in the file.
 
     Raises:
-        UsageError: a pattern fits no array.
+        UsageError: a pattern or the prefix fits no array.
         ConverterError: the file cannot be read.
     """
     return open_checkpoints(Request.of(source))[0]
 
 
 def open_checkpoints(*requests: Request) -> tuple[Checkpoint, ...]:
-    """Several files, where a pattern has to fit an array of only one of those it is given for."""
-    checkpoints = tuple(map(_read, requests))
-    demand_used(requests, checkpoints)
-    return checkpoints
+    """Several files; a pattern or a prefix has to fit only one of those that it is given for."""
+    files = tuple(map(_read, requests))
+    demand_used(requests, files)
+    return tuple(map(selected, files, requests))
 
 
 def open_model(source: str | Path | Request) -> Weights:
@@ -48,4 +48,4 @@ def _read(request: Request) -> Checkpoint:
     if isolate is None:
         isolate = os.name == "posix" and formats.is_hdf5(request.path)
     read = read_isolated if isolate else formats.read
-    return without_ignored(read(request.path, request.key), request)
+    return read(request.path, request.key)

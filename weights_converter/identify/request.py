@@ -28,6 +28,8 @@ class Request:
         stages: the stage table of a MobileNetV2 that is not the published one.
         key: which state dict to take from a file with several.
         ignore: patterns of arrays to leave out, such as "criterion.*"; each must fit one.
+        prefix: takes only the arrays below this name, which is taken off: "student" makes
+            "student.fc.bias" "fc.bias".
         isolate: parses the file in a child process with limits; None does it for HDF5 only.
     """
 
@@ -36,6 +38,7 @@ class Request:
     stages: Stages | None = None
     key: str | None = None
     ignore: Patterns = ()
+    prefix: str | None = None
     isolate: bool | None = False
 
     @classmethod
