@@ -74,7 +74,11 @@ def canary(tmp_path):
     assert not (folder / CANARY).exists()
 
 
-@pytest.mark.parametrize("place", ["before", "after", "as key", "broken tail"])
+# Calls that run something, wherever they are; the others are refused among the arrays.
+CERTAIN = {"system", "nt", "exec", "import", "runpy", "pip", "popen", "python 2"}
+
+
+@pytest.mark.parametrize("place", ["before", "after", "as key"])
 @pytest.mark.parametrize("attack", attacks(Path()))
 def test_calls_are_refused_in_pdparams(tmp_path, canary, attack, place):
     bad, called = attacks(canary)[attack]
@@ -83,7 +87,6 @@ def test_calls_are_refused_in_pdparams(tmp_path, canary, attack, place):
         "before": pickled(b"}(", text("a"), bad, good, b"u"),
         "after": pickled(b"}(", good, text("a"), bad, b"u"),
         "as key": pickled(b"}(", bad, b"K\x01", good, b"u"),
-        "broken tail": pickled(b"}(", text("a"), bad, good)[:-40],
     }[place]
     with pytest.raises(RefusedError) as error:
         read(written(tmp_path, "evil.pdparams", content))
@@ -92,6 +95,39 @@ def test_calls_are_refused_in_pdparams(tmp_path, canary, attack, place):
         f"evil.pdparams refused: it calls {called} (byte {at}). Nothing was executed."
     )
     assert error.value.help.startswith("a weights file never needs this. Do not open it with")
+
+
+@pytest.mark.parametrize("attack", attacks(Path()))
+def test_calls_before_the_file_breaks_off(tmp_path, canary, attack):
+    bad, called = attacks(canary)[attack]
+    content = pickled(b"}(", text("a"), bad, text("w") + ARRAY)[:-40]
+    certain = attack in CERTAIN
+    with pytest.raises(RefusedError if certain else DamagedError) as error:
+        read(written(tmp_path, "evil.pdparams", content))
+    assert (f"it calls {called} (byte {content.index(bad)})" in str(error.value)) == certain
+
+
+@pytest.mark.parametrize("ending", ["pdparams", "pth"])
+@pytest.mark.parametrize("attack", attacks(Path()))
+def test_calls_beside_the_arrays(tmp_path, canary, attack, ending):
+    """One that runs something is refused there, too; of the others the name is kept."""
+    bad, called = attacks(canary)[attack]
+    state = text("w") + (ARRAY if ending == "pdparams" else tensor()) + b"s"
+    content = pickled(b"}(", text("state_dict"), b"}", state, text("a"), b"](", bad, b"eu")
+    content = content if ending == "pdparams" else torch_zip(content)
+    path = written(tmp_path, f"evil.{ending}", content)
+    if attack in CERTAIN:
+        with pytest.raises(
+            RefusedError, match=rf"^evil.{ending} refused: it calls {called} \(byte"
+        ):
+            read(path)
+        return
+    checkpoint = read(path, key="state_dict")
+    assert list(checkpoint.tensors) == ["w"] and checkpoint.tensors["w"].load().shape in [
+        (2,),
+        (2, 3),
+    ]
+    assert checkpoint.left_out == {"a": f"holds {called}"}
 
 
 @pytest.mark.parametrize("attack", sorted(set(attacks(Path())) - {"module"}))

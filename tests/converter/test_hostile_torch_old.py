@@ -84,7 +84,7 @@ STREAMS = {
         legacy(pickled(dict_(w=legacy_tensor(), x=tuple_(
             text("module"), name("posix", "system"), b"N", b"N") + b"Q)R"))), RefusedError,
         "refused: it calls posix.system"),
-    "quantised": (legacy(content(storage="QInt8Storage")), RefusedError,
+    "quantised": (legacy(content(storage="QInt8Storage"), data=count(2) + bytes(2)), RefusedError,
                   "refused: it calls torch._utils._rebuild_tensor_v2 over a quantised storage"),
 }  # fmt: skip
 ODD = "refused: it has a tensor or a storage"

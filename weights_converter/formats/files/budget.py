@@ -12,6 +12,7 @@ from typing import Final
 from weights_converter.errors import RefusedError
 
 OBJECT: Final = 64  # bytes that an object counts as, and so does a text of that length
+_OBJECTS_A_BYTE: Final = 2
 _FEWEST_OBJECTS: Final = 1 << 16  # 4 MiB, for the smallest file
 _MOST_OBJECTS: Final = 1 << 21  # 128 MiB, for the largest
 _MOST_GROWTH: Final = 4
@@ -30,13 +31,13 @@ class Budget:
     def __init__(self, size: int, refused: Callable[[str], RefusedError]) -> None:
         """The budget of a file of `size` bytes; `refused` makes the error where it is spent."""
         self._size, self._refused = size, refused
-        self._objects = min(max(size, _FEWEST_OBJECTS), _MOST_OBJECTS)
+        self._objects = min(max(_OBJECTS_A_BYTE * size, _FEWEST_OBJECTS), _MOST_OBJECTS)
         self._bytes = _MOST_GROWTH * size + _FREE_BYTES
 
     def charge_objects(self, count: int, text: int = 0) -> None:
         """For what describes arrays: names, numbers, lists, the items of a dict, whole tensors.
 
-        A file may hold as many as it has bytes; at least 65,536 and at most 2,097,152.
+        A file may hold two for each of its bytes; at least 65,536 and at most 2,097,152.
 
         Args:
             count: How many are built. One that takes more than 64 bytes counts as several: a list

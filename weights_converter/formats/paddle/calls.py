@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from types import MappingProxyType
 
 from weights_converter.arrays.dtypes import is_shape
 from weights_converter.formats.files.source import Source
@@ -94,14 +93,12 @@ def _eval(arguments: Arguments) -> object:
 
 
 PADDLE = Vocabulary(
-    calls=MappingProxyType(
-        {
-            **PYTHON_CALLS,
-            **NUMPY_CALLS,
-            "builtins.eval": _eval,
-            "__builtin__.eval": _eval,
-        }
-    ),
+    calls={
+        **PYTHON_CALLS,
+        **NUMPY_CALLS,
+        "builtins.eval": _eval,
+        "__builtin__.eval": _eval,
+    },
     names=PYTHON_NAMES | NUMPY_NAMES,
     classes=PYTHON_CLASSES,
 )

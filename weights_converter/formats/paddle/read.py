@@ -68,7 +68,8 @@ def read_paddle(source: Source, key: str | None) -> Checkpoint:
     metadata = read_sidecar(source)
     beside = (f"its metadata are those of {legible(sidecar(source.path).name)}",)
     notes = (*notes, *found.notes, *by, *(beside if metadata else ()))
-    return Checkpoint(source.path, "pdparams", layout, tensors, metadata, found.scalars, notes)
+    scalars, left_out = found.scalars, found.left_out
+    return Checkpoint(source.path, "pdparams", layout, tensors, metadata, scalars, notes, left_out)
 
 
 def _layout(names: Collection[str]) -> tuple[str, tuple[str, ...]]:

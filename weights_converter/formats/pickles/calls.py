@@ -1,7 +1,8 @@
 """Which names a checkpoint's pickle may contain, and what stands for a call of each.
 
 A call is answered with plain data that we build. Nothing is imported, looked up or executed, so
-there is no list of dangerous names to keep up to date: what is not recognised is refused.
+there is no list of dangerous names to keep up to date: what is not recognised is a placeholder,
+which is refused where an array should be.
 """
 
 from __future__ import annotations
@@ -9,8 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from weights_converter.formats.pickles.values import BadCall, Inert, Span
 
@@ -25,14 +25,11 @@ class Vocabulary:
     calls: Mapping[str, Call]  # may be called
     names: frozenset[str]  # may only be mentioned
     classes: frozenset[str]  # objects of these are kept inert
-    # Whether objects of other classes are, too. Their names may be mentioned, never called.
+    # Whether objects of other classes are, too: they may be modules.
     objects: bool = False
 
     def knows(self, name: str) -> bool:
         return name in self.calls or name in self.names or name in self.classes
-
-    def has_objects_of(self, name: str) -> bool:
-        return name in self.classes or (self.objects and not self.knows(name))
 
     def call(self, name: str, arguments: Arguments) -> object:
         """Raises BadCall if this is not a call that a checkpoint makes."""
@@ -63,10 +60,10 @@ def _bytes(arguments: Arguments) -> object:
 
 
 def _set(arguments: Arguments) -> object:
-    """A set of a list; what is in it decides nothing but which buffers a module does not save."""
+    """A set of a list, which is not copied: all that counts is which buffers are not saved."""
     if len(arguments) > 1 or (arguments and type(arguments[0]) is not list):
         raise BadCall("with something else than one list")
-    return Inert("builtins.set", list(*arguments))
+    return Inert("builtins.set", arguments[0] if arguments else [])
 
 
 def _encode(arguments: Arguments) -> object:
@@ -84,20 +81,18 @@ def _encode(arguments: Arguments) -> object:
         raise BadCall("with characters that are no bytes") from None
 
 
-PYTHON_CALLS: Mapping[str, Call] = MappingProxyType(
-    {
-        "collections.OrderedDict": _ordered_dict,
-        "builtins.tuple": _tuple,
-        "__builtin__.tuple": _tuple,
-        "builtins.bytes": _bytes,
-        "__builtin__.bytes": _bytes,
-        "_codecs.encode": _encode,
-        "builtins.set": _set,
-        "__builtin__.set": _set,
-        "builtins.frozenset": _set,
-        "__builtin__.frozenset": _set,
-    }
-)
+PYTHON_CALLS: Final[Mapping[str, Call]] = {
+    "collections.OrderedDict": _ordered_dict,
+    "builtins.tuple": _tuple,
+    "__builtin__.tuple": _tuple,
+    "builtins.bytes": _bytes,
+    "__builtin__.bytes": _bytes,
+    "_codecs.encode": _encode,
+    "builtins.set": _set,
+    "__builtin__.set": _set,
+    "builtins.frozenset": _set,
+    "__builtin__.frozenset": _set,
+}
 # What training scripts keep beside the weights: options, learning-rate milestones, paths, dates.
 PYTHON_CLASSES = frozenset(
     {

@@ -29,6 +29,7 @@ def loaded(source: Source, name: str, array: Contents) -> Array:
         flat = decode(raw, array.tag, array.big_endian)
     except ValueError as error:
         raise source.refused(f"{legible(name)} {error}") from None
+    del raw  # big-endian arrays have been copied; in Fortran order they are copied once more
     shaped = flat.reshape(array.shape, order="F" if array.fortran else "C")
     return shaped.copy(order="C") if array.fortran else shaped
 

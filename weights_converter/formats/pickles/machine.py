@@ -11,20 +11,31 @@ from __future__ import annotations
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from sys import getsizeof
+from typing import Final
 
 from weights_converter.errors import ConverterError, legible
+from weights_converter.formats.pickles.attacks import is_attack
 from weights_converter.formats.pickles.calls import Vocabulary
+from weights_converter.formats.pickles.keys import Keys
 from weights_converter.formats.pickles.stream import LITERALS, Stream
-from weights_converter.formats.pickles.values import BadCall, Buildable, Global, Inert, Unsupported
+from weights_converter.formats.pickles.values import (
+    BadCall,
+    Buildable,
+    Global,
+    Inert,
+    Unsupported,
+)
 
 MOST_INSTRUCTIONS = 1_000_000  # a large network with its optimizer state takes 100 000
 DEEPEST = 200  # tuples in tuples
 
 _STOP = ord(".")
 _NEWEST_PROTOCOL = 5
+_ROUNDED = 40  # so that None and the booleans, of which there is one each, count as nothing
+_MACHINE = 16  # objects that a machine counts as: tar archives need one for each tensor
 _BYTE, _WORD, _LONG = struct.Struct("<B"), struct.Struct("<I"), struct.Struct("<Q")
-_KEYS = (str, int, float, bool, bytes, type(None))
+_GETATTR = ("builtins.getattr", "__builtin__.getattr")
 _NO_CODE = "Nothing was executed."
 _ADVICE = (
     "a weights file never needs this. "
@@ -35,7 +46,8 @@ _ADVICE = (
 class Machine:
     """Runs one pickle.
 
-    `persistent` answers torch's references to storages; without it they are refused.
+    `persistent` answers torch's references to storages; without it they are refused. What is built
+    is charged to the budget of the file.
     """
 
     def __init__(
@@ -45,17 +57,19 @@ class Machine:
         persistent: Callable[[object], object] | None = None,
     ) -> None:
         self._stream, self._vocabulary, self._persistent = stream, vocabulary, persistent
+        self._budget = stream.source.budget
+        self._budget.charge_objects(_MACHINE)
         self._stack: list[object] = []
         self._marks: list[int] = []
-        self._memo: dict[int, object] = {}
-        # The depth of each tuple by identity; holding the tuple keeps its identity its own.
+        self._memo: dict[str, object] = {}
+        # The depth of each tuple that has tuples in it, by identity; holding the tuple keeps its
+        # identity its own.
         self._depths: dict[int, tuple[int, object]] = {}
+        self._keys = Keys()
         self._at = 0
-        # Names outside of the vocabulary that no object has had for its class, and their places.
-        self.unknown: dict[str, int] = {}
 
     def run(self, alone: bool = True) -> object:
-        """The pickled value.
+        """The pickled value, with a placeholder for whatever is not known.
 
         Args:
             alone: Whether the pickle is all that the stream has; else more may follow.
@@ -70,18 +84,12 @@ class Machine:
             if code == _STOP:
                 return self._finished(alone)
             if code in LITERALS:
-                self._stack.append(LITERALS[code](self._stream))
+                self._push(LITERALS[code](self._stream))
             elif code in ACTIONS:
                 ACTIONS[code](self)
             else:
                 raise self._refused(f"its pickle has the instruction {bytes([code])!r}")
         raise self._refused(f"its pickle has more than {MOST_INSTRUCTIONS} instructions")
-
-    def refuse_unknown(self) -> None:
-        """Raises RefusedError if the pickle names something that it has no use for."""
-        for name, place in self.unknown.items():
-            self._at = place
-            raise self._refused(f"it calls {legible(name)}")
 
     def _finished(self, alone: bool) -> object:
         value = self._pop()
@@ -96,6 +104,20 @@ class Machine:
 
     def _damaged(self, fact: str) -> ConverterError:
         return self._stream.source.damaged(f"{fact} (byte {self._at} of its pickle)")
+
+    def _push(self, value: object) -> None:
+        """Puts a new value on the stack."""
+        self._budget.charge_objects(0, text=getsizeof(value) + _ROUNDED)
+        self._stack.append(value)
+
+    def _push_set(self, name: str, items: list[object]) -> None:
+        self._budget.charge_objects(2 + len(items) // 8)
+        self._stack.append(Inert(name, items))
+
+    def _push_placeholder(self, name: str, error: ConverterError) -> None:
+        """In place of an object that is not known; `error` is raised where it could be an array."""
+        self._budget.charge_objects(8, text=len(str(error)))
+        self._stack.append(Inert(name, error=error))
 
     def _pop(self) -> object:
         value = self._top()
@@ -130,12 +152,19 @@ class Machine:
             raise self._stream.source.truncated(f"its pickle needs {length} bytes more")
 
     def _push_tuple(self, items: tuple[object, ...]) -> None:
-        depths = (self._depths[id(item)][0] for item in items if id(item) in self._depths)
-        depth = 1 + max(depths, default=0)
+        self._budget.charge_objects(2 + len(items))
+        depth = 1 + max(map(self._depth, items), default=0)
         if depth > DEEPEST:
             raise self._refused(f"its pickle nests tuples more than {DEEPEST} deep")
-        self._depths[id(items)] = (depth, items)
+        if depth > 1:
+            self._budget.charge_objects(3)
+            self._depths[id(items)] = (depth, items)
         self._stack.append(items)
+
+    def _depth(self, value: object) -> int:
+        if type(value) is not tuple:
+            return 0
+        return self._depths[id(value)][0] if id(value) in self._depths else 1
 
     def _tuple(self) -> None:
         self._push_tuple(tuple(self._pop_to_mark()))
@@ -148,12 +177,14 @@ class Machine:
         if type(target) is not list and not isinstance(target, Inert):
             raise self._refused(f"its pickle appends to a {type(target).__name__}")
         if type(target) is list:
+            self._budget.charge_objects(1 + len(items) // 4)
             target.extend(items)
 
     def _add_items(self) -> None:
         items, target = self._pop_to_mark(), self._top()
         if not isinstance(target, Inert) or type(target.state) is not list:
             raise self._refused(f"its pickle adds to a {type(target).__name__}")
+        self._budget.charge_objects(1 + len(items) // 4)
         target.state.extend(items)
 
     def _set_items(self, items: list[object]) -> None:
@@ -162,33 +193,36 @@ class Machine:
             raise self._refused(f"its pickle sets items of a {type(target).__name__}")
         if len(items) % 2:
             raise self._damaged("a key lacks its value")
+        self._budget.charge_objects(2 + len(items))
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if type(key) not in _KEYS:
+            if isinstance(key, dict | list):
                 raise self._refused(f"its pickle has a key of type {type(key).__name__}")
             if isinstance(target, dict):
-                target[key] = value
+                target[self._keys.kept(key)] = value
 
     def _set_item(self) -> None:
         value, key = self._pop(), self._pop()
         self._set_items([key, value])
 
     def _remember(self, index: int) -> None:
-        self._memo[index] = self._top()
+        self._budget.charge_objects(2)
+        self._memo[str(index)] = self._top()  # the file chooses the numbers, but not their hashes
 
     def _recall(self, index: int) -> None:
-        if index not in self._memo:
+        if str(index) not in self._memo:
             raise self._damaged(f"it refers to the value {index}, which was not stored")
-        self._stack.append(self._memo[index])
+        self._stack.append(self._memo[str(index)])
 
     def _push_global(self, module: object, name: object) -> None:
-        if not (isinstance(module, str) and isinstance(name, str)) or "." in name:
+        if not (isinstance(module, str) and isinstance(name, str)):
             raise self._refused("its pickle names something in an odd way")
         full = f"{module}.{name}"
-        if not self._vocabulary.knows(full):
-            if not self._vocabulary.objects:
-                raise self._refused(f"it calls {legible(full)}")
-            self.unknown.setdefault(full, self._at)
-        self._stack.append(Global(full))
+        if self._vocabulary.knows(full):
+            self._push(Global(full))
+        else:
+            error = self._refused(f"it calls {legible(full)}")
+            self._budget.charge_objects(8, text=getsizeof(full) + len(str(error)))
+            self._stack.append(Global(full, error))
 
     def _stack_global(self) -> None:
         name, module = self._pop(), self._pop()
@@ -198,33 +232,53 @@ class Machine:
         if self._persistent is None:
             raise self._refused("its pickle refers to data outside of it")
         try:
-            self._stack.append(self._persistent(self._pop()))
+            self._push(self._persistent(self._pop()))
         except BadCall as bad:
             raise self._refused(f"it refers to a storage {bad}") from None
 
     def _reduce(self) -> None:
         arguments, function = self._pop(), self._pop()
-        if type(function) is not Global or type(arguments) is not tuple:
+        if not isinstance(function, Global | Inert) or type(arguments) is not tuple:
             raise self._refused(f"it calls a {type(function).__name__}")
-        if not self._vocabulary.knows(function.name):
-            raise self._refused(f"it calls {legible(function.name)}")
-        try:
-            value = self._vocabulary.call(function.name, arguments)
-        except BadCall as bad:
-            raise self._refused(f"it calls {function.name} {bad}") from None
-        except Unsupported as lack:
-            raise self._stream.source.unsupported(str(lack), lack.help) from None
-        if type(value) is tuple:
-            self._push_tuple(value)
+        if isinstance(function, Inert):  # such as a partial, by which old protocols give options
+            error = function.error or self._refused(f"it calls a {legible(function.name)}")
+            self._push_placeholder(function.name, error)
+        elif function.error is None:
+            self._call(function.name, arguments)
+        elif is_attack(function.name):
+            raise function.error
+        elif function.name in _GETATTR and [type(part) for part in arguments] == [Global, str]:
+            self._push_global(*(getattr(part, "name", part) for part in arguments))
         else:
-            self._stack.append(value)
+            self._push_placeholder(function.name, function.error)
 
-    def _new_object(self) -> None:
-        _, cls = self._pop(), self._pop()
-        if type(cls) is not Global or not self._vocabulary.has_objects_of(cls.name):
-            raise self._refused(f"it creates an object of {getattr(cls, 'name', 'no class')}")
-        self.unknown.pop(cls.name, None)
-        self._stack.append(Inert(cls.name))
+    def _call(self, name: str, arguments: tuple[object, ...]) -> None:
+        """Answers a call of the vocabulary, or says why it cannot be one."""
+        try:
+            value = self._vocabulary.call(name, arguments)
+        except BadCall as bad:
+            error = self._refused(f"it calls {name} {bad}")
+            if is_attack(name):
+                raise error from None
+            self._push_placeholder(name, error)
+        except Unsupported as lack:
+            self._push_placeholder(name, self._stream.source.unsupported(str(lack), lack.help))
+        else:
+            if type(value) is tuple:
+                self._push_tuple(value)
+            else:
+                self._push(value)
+
+    def _new_object(self, arguments: int) -> None:
+        """cls.__new__(cls, *arguments), or with a dict of more of them."""
+        for _ in range(arguments):
+            self._pop()
+        cls = self._pop()
+        if type(cls) is not Global:
+            raise self._refused("it creates an object of no class")
+        if cls.error is None and cls.name not in self._vocabulary.classes:
+            raise self._refused(f"it creates an object of {cls.name}")
+        self._push(Inert(cls.name, error=None if self._vocabulary.objects else cls.error))
 
     def _build(self) -> None:
         state, target = self._pop(), self._top()
@@ -238,36 +292,33 @@ class Machine:
             raise self._refused(f"it builds an object {bad}") from None
 
 
-ACTIONS: Mapping[int, Callable[[Machine], None]] = MappingProxyType(
-    {
-        0x80: Machine._protocol,
-        0x95: Machine._frame,
-        ord("("): Machine._mark,
-        ord("t"): Machine._tuple,
-        0x85: lambda machine: machine._tuple_of(1),
-        0x86: lambda machine: machine._tuple_of(2),
-        0x87: lambda machine: machine._tuple_of(3),
-        ord("a"): lambda machine: machine._extend([machine._pop()]),
-        ord("e"): lambda machine: machine._extend(machine._pop_to_mark()),
-        0x8F: lambda machine: machine._stack.append(Inert("builtins.set", [])),
-        0x90: Machine._add_items,
-        0x91: lambda machine: machine._stack.append(
-            Inert("builtins.frozenset", machine._pop_to_mark())
-        ),
-        ord("s"): Machine._set_item,
-        ord("u"): lambda machine: machine._set_items(machine._pop_to_mark()),
-        ord("q"): lambda machine: machine._remember(machine._stream.number(_BYTE)),
-        ord("r"): lambda machine: machine._remember(machine._stream.number(_WORD)),
-        0x94: lambda machine: machine._remember(len(machine._memo)),
-        ord("h"): lambda machine: machine._recall(machine._stream.number(_BYTE)),
-        ord("j"): lambda machine: machine._recall(machine._stream.number(_WORD)),
-        ord("c"): lambda machine: machine._push_global(
-            machine._stream.line(), machine._stream.line()
-        ),
-        0x93: Machine._stack_global,
-        ord("Q"): Machine._persistent_id,
-        ord("R"): Machine._reduce,
-        0x81: Machine._new_object,
-        ord("b"): Machine._build,
-    }
-)
+ACTIONS: Final[Mapping[int, Callable[[Machine], object]]] = {
+    0x80: Machine._protocol,
+    0x95: Machine._frame,
+    ord("("): Machine._mark,
+    ord("0"): Machine._pop,
+    ord("1"): Machine._pop_to_mark,
+    ord("t"): Machine._tuple,
+    0x85: lambda machine: machine._tuple_of(1),
+    0x86: lambda machine: machine._tuple_of(2),
+    0x87: lambda machine: machine._tuple_of(3),
+    ord("a"): lambda machine: machine._extend([machine._pop()]),
+    ord("e"): lambda machine: machine._extend(machine._pop_to_mark()),
+    0x8F: lambda machine: machine._push_set("builtins.set", []),
+    0x90: Machine._add_items,
+    0x91: lambda machine: machine._push_set("builtins.frozenset", machine._pop_to_mark()),
+    ord("s"): Machine._set_item,
+    ord("u"): lambda machine: machine._set_items(machine._pop_to_mark()),
+    ord("q"): lambda machine: machine._remember(machine._stream.number(_BYTE)),
+    ord("r"): lambda machine: machine._remember(machine._stream.number(_WORD)),
+    0x94: lambda machine: machine._remember(len(machine._memo)),
+    ord("h"): lambda machine: machine._recall(machine._stream.number(_BYTE)),
+    ord("j"): lambda machine: machine._recall(machine._stream.number(_WORD)),
+    ord("c"): lambda machine: machine._push_global(machine._stream.line(), machine._stream.line()),
+    0x93: Machine._stack_global,
+    ord("Q"): Machine._persistent_id,
+    ord("R"): Machine._reduce,
+    0x81: lambda machine: machine._new_object(1),
+    0x92: lambda machine: machine._new_object(2),
+    ord("b"): Machine._build,
+}

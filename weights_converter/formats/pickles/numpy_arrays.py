@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 
 from weights_converter.arrays.dtypes import decode, is_shape, itemsize, tag_of
 from weights_converter.formats.pickles.calls import Arguments, Call
-from weights_converter.formats.pickles.values import BadCall, Buildable, Global, Span
+from weights_converter.formats.pickles.values import BadCall, Buildable, Global, Inert, Span
 
 _KINDS = frozenset(
     ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1", "c8", "c16")
@@ -19,7 +19,7 @@ _KINDS = frozenset(
 _NDARRAY = Global("numpy.ndarray")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class ElementType(Buildable):
     """A `numpy.dtype`."""
 
@@ -35,7 +35,7 @@ class ElementType(Buildable):
         self.big_endian = state[1] == ">"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Contents:
     """What an array consists of; long data is still in the file."""
 
@@ -46,18 +46,24 @@ class Contents:
     data: bytes | Span
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class PickledArray(Buildable):
-    """A `numpy.ndarray`; empty until its state has come."""
+    """A `numpy.ndarray`; empty until its state has come.
+
+    It stays so where its dtype is not one of numbers: `unknown` stands for that dtype.
+    """
 
     contents: Contents | None = None
+    unknown: Inert | None = None
 
     def build(self, state: object) -> None:
         """State: (version, shape, dtype, Fortran order, bytes)."""
         if type(state) is not tuple or len(state) != 5:
             raise BadCall("numpy.ndarray with an odd state")
         _, shape, element, fortran, data = state
-        self.contents = _contents(shape, element, fortran in (True, 1), data)
+        self.unknown = element if isinstance(element, Inert) else None
+        if self.unknown is None:
+            self.contents = _contents(shape, element, fortran in (True, 1), data)
 
 
 def _contents(shape: object, element: object, fortran: bool, data: object) -> Contents:
@@ -121,7 +127,7 @@ def _scalar(arguments: Arguments) -> object:
         raise BadCall(f"that {error}") from None
 
 
-NUMPY_CALLS: Mapping[str, Call] = MappingProxyType(
+NUMPY_CALLS: Final[Mapping[str, Call]] = (
     {"numpy.dtype": _dtype}
     | {f"numpy.{core}.multiarray._reconstruct": _reconstruct for core in ("core", "_core")}
     | {f"numpy.{core}.numeric._frombuffer": _from_buffer for core in ("core", "_core")}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, Final, TypeAlias
 
 from weights_converter.formats.files.source import Source
 from weights_converter.formats.pickles.values import Span
@@ -131,27 +130,25 @@ def _long(stream: Stream) -> int:
     return int.from_bytes(stream.take(stream.take(1)[0]), "little", signed=True)
 
 
-LITERALS: Mapping[int, Literal] = MappingProxyType(
-    {
-        ord("N"): _constant(None),
-        0x88: _constant(True),
-        0x89: _constant(False),
-        ord("K"): _number("<B"),
-        ord("M"): _number("<H"),
-        ord("J"): _number("<i"),
-        0x8A: _long,
-        ord("G"): _number(">d"),
-        ord("X"): _string("<I", text=True),
-        0x8C: _string("<B", text=True),
-        0x8D: _string("<Q", text=True),
-        ord("C"): _string("<B", text=False),
-        ord("B"): _string("<I", text=False),
-        0x8E: _string("<Q", text=False),
-        0x96: _string("<Q", text=False),  # a bytearray
-        ord("U"): _python2_string("<B"),
-        ord("T"): _python2_string("<i"),
-        ord(")"): _constant(()),
-        ord("]"): lambda stream: [],
-        ord("}"): lambda stream: {},
-    }
-)
+LITERALS: Final[Mapping[int, Literal]] = {
+    ord("N"): _constant(None),
+    0x88: _constant(True),
+    0x89: _constant(False),
+    ord("K"): _number("<B"),
+    ord("M"): _number("<H"),
+    ord("J"): _number("<i"),
+    0x8A: _long,
+    ord("G"): _number(">d"),
+    ord("X"): _string("<I", text=True),
+    0x8C: _string("<B", text=True),
+    0x8D: _string("<Q", text=True),
+    ord("C"): _string("<B", text=False),
+    ord("B"): _string("<I", text=False),
+    0x8E: _string("<Q", text=False),
+    0x96: _string("<Q", text=False),  # a bytearray
+    ord("U"): _python2_string("<B"),
+    ord("T"): _python2_string("<i"),
+    ord(")"): _constant(()),
+    ord("]"): lambda stream: [],
+    ord("}"): lambda stream: {},
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
+from typing import Final
 
 from weights_converter.arrays.dtypes import is_shape, itemsize
 from weights_converter.formats.pickles.calls import (
@@ -25,43 +25,39 @@ from weights_converter.formats.pytorch.kinds import (
 )
 from weights_converter.formats.pytorch.views import Storage, View
 
-STORAGES: Mapping[str, str] = MappingProxyType(
-    {
-        "DoubleStorage": "F64",
-        "FloatStorage": "F32",
-        "HalfStorage": "F16",
-        "BFloat16Storage": "BF16",
-        "LongStorage": "I64",
-        "IntStorage": "I32",
-        "ShortStorage": "I16",
-        "CharStorage": "I8",
-        "ByteStorage": "U8",
-        "BoolStorage": "BOOL",
-        "ComplexFloatStorage": "C64",
-        "ComplexDoubleStorage": "C128",
-    }
-)
+STORAGES: Final[Mapping[str, str]] = {
+    "DoubleStorage": "F64",
+    "FloatStorage": "F32",
+    "HalfStorage": "F16",
+    "BFloat16Storage": "BF16",
+    "LongStorage": "I64",
+    "IntStorage": "I32",
+    "ShortStorage": "I16",
+    "CharStorage": "I8",
+    "ByteStorage": "U8",
+    "BoolStorage": "BOOL",
+    "ComplexFloatStorage": "C64",
+    "ComplexDoubleStorage": "C128",
+}
 # Younger element types have no storage class of their own: their bytes are untyped.
 UNTYPED = "UntypedStorage"
-DTYPES: Mapping[str, str] = MappingProxyType(
-    {
-        "uint16": "U16",
-        "uint32": "U32",
-        "uint64": "U64",
-        "float8_e4m3fn": "F8_E4M3",
-        "float8_e5m2": "F8_E5M2",
-        "float8_e4m3fnuz": "F8_E4M3FNUZ",
-        "float8_e5m2fnuz": "F8_E5M2FNUZ",
-        "float8_e8m0fnu": "F8_E8M0",
-    }
-)
-_STORAGE_NAMES: Mapping[str, str] = MappingProxyType(
+DTYPES: Final[Mapping[str, str]] = {
+    "uint16": "U16",
+    "uint32": "U32",
+    "uint64": "U64",
+    "float8_e4m3fn": "F8_E4M3",
+    "float8_e5m2": "F8_E5M2",
+    "float8_e4m3fnuz": "F8_E4M3FNUZ",
+    "float8_e5m2fnuz": "F8_E5M2FNUZ",
+    "float8_e8m0fnu": "F8_E8M0",
+}
+_STORAGE_NAMES: Final[Mapping[str, str]] = (
     {f"torch.{name}": tag for name, tag in STORAGES.items()}
     | {f"torch.cuda.{name}": tag for name, tag in STORAGES.items()}  # before torch 0.4
     | {f"torch.{UNTYPED}": "U8", f"torch.storage.{UNTYPED}": "U8"}
     | dict(QUANTISED_STORAGES)
 )
-_DTYPE_NAMES = MappingProxyType({f"torch.{name}": tag for name, tag in DTYPES.items()})
+_DTYPE_NAMES: Final = {f"torch.{name}": tag for name, tag in DTYPES.items()}
 _COMMON_DTYPES = frozenset(  # named beside the weights, by options and optimizers
     (
         "float64",
@@ -124,7 +120,8 @@ def view_of(storage: object, tag: str | None, geometry: Arguments) -> View:
         raise BadCall("with odd strides")
     if type(offset) is not int or offset < 0:
         raise BadCall("with an odd offset")
-    view = View(storage, tag, offset, shape, strides)
+    used = [stride if size > 1 else 0 for size, stride in zip(shape, strides, strict=True)]
+    view = View(storage, tag, offset, shape, tuple(used))
     if view.extent and (offset + view.extent) * itemsize(tag) > storage.nbytes:
         raise BadCall(
             f"for a tensor of shape {shape} that reaches element {offset + view.extent - 1} "
@@ -166,22 +163,18 @@ def _rebuild_parameter(arguments: Arguments) -> object:
     return arguments[0]
 
 
-_PLAIN_CALLS: Mapping[str, Call] = MappingProxyType(
-    {
-        "torch._utils._rebuild_tensor": _rebuild,
-        "torch._utils._rebuild_tensor_v2": _rebuild,
-        "torch._utils._rebuild_tensor_v3": _rebuild_untyped,
-        "torch._utils._rebuild_parameter": _rebuild_parameter,
-        "torch._utils._rebuild_parameter_with_state": _rebuild_parameter,
-    }
-)
-_TORCH_CALLS: Mapping[str, Call] = MappingProxyType(
-    {
-        **_PLAIN_CALLS,
-        **KIND_CALLS,
-        "torch._tensor._rebuild_from_type_v2": subclass_call(_PLAIN_CALLS),
-    }
-)
+_PLAIN_CALLS: Final[Mapping[str, Call]] = {
+    "torch._utils._rebuild_tensor": _rebuild,
+    "torch._utils._rebuild_tensor_v2": _rebuild,
+    "torch._utils._rebuild_tensor_v3": _rebuild_untyped,
+    "torch._utils._rebuild_parameter": _rebuild_parameter,
+    "torch._utils._rebuild_parameter_with_state": _rebuild_parameter,
+}
+_TORCH_CALLS: Final[Mapping[str, Call]] = {
+    **_PLAIN_CALLS,
+    **KIND_CALLS,
+    "torch._tensor._rebuild_from_type_v2": subclass_call(_PLAIN_CALLS),
+}
 
 # Of modules that were saved whole.
 _TORCH_CLASSES = frozenset(
@@ -194,7 +187,7 @@ TENSOR_NAMES = frozenset(
 )
 
 TORCH = Vocabulary(
-    calls=MappingProxyType({**PYTHON_CALLS, **NUMPY_CALLS, **_TORCH_CALLS}),
+    calls={**PYTHON_CALLS, **NUMPY_CALLS, **_TORCH_CALLS},
     names=frozenset(
         {*PYTHON_NAMES, *NUMPY_NAMES, *_STORAGE_NAMES, *_DTYPE_NAMES}
         | {f"torch.{name}" for name in _COMMON_DTYPES}

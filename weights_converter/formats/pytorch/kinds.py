@@ -7,7 +7,7 @@ the state dict that is read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
+from typing import Final
 
 from weights_converter.errors import legible
 from weights_converter.formats.pickles.calls import Arguments, Call
@@ -73,27 +73,23 @@ def _wrapper(arguments: Arguments) -> object:
     return DISTRIBUTED if name.startswith(_DISTRIBUTED) else _of_class(name)
 
 
-KIND_CALLS: Mapping[str, Call] = MappingProxyType(
-    {
-        "torch._utils._rebuild_qtensor": _always(QUANTISED),
-        "torch._utils._rebuild_sparse_tensor": _always(SPARSE),
-        "torch._utils._rebuild_nested_tensor": _always(NESTED),
-        "torch._utils._rebuild_meta_tensor_no_storage": _always(META),
-        "torch._utils._rebuild_device_tensor_from_numpy": _always(OTHER_DEVICE),
-        "torch._utils._rebuild_device_tensor_from_cpu_tensor": _always(OTHER_DEVICE),
-        "torch._utils._rebuild_wrapper_subclass": _wrapper,
-    }
-)
+KIND_CALLS: Final[Mapping[str, Call]] = {
+    "torch._utils._rebuild_qtensor": _always(QUANTISED),
+    "torch._utils._rebuild_sparse_tensor": _always(SPARSE),
+    "torch._utils._rebuild_nested_tensor": _always(NESTED),
+    "torch._utils._rebuild_meta_tensor_no_storage": _always(META),
+    "torch._utils._rebuild_device_tensor_from_numpy": _always(OTHER_DEVICE),
+    "torch._utils._rebuild_device_tensor_from_cpu_tensor": _always(OTHER_DEVICE),
+    "torch._utils._rebuild_wrapper_subclass": _wrapper,
+}
 # Of quantised tensors; the tag of the integers that are stored.
-QUANTISED_STORAGES: Mapping[str, str] = MappingProxyType(
-    {
-        "torch.QInt8Storage": "I8",
-        "torch.QUInt8Storage": "U8",
-        "torch.QInt32Storage": "I32",
-        "torch.QUInt4x2Storage": "U8",
-        "torch.QUInt2x4Storage": "U8",
-    }
-)
+QUANTISED_STORAGES: Final[Mapping[str, str]] = {
+    "torch.QInt8Storage": "I8",
+    "torch.QUInt8Storage": "U8",
+    "torch.QInt32Storage": "I32",
+    "torch.QUInt4x2Storage": "U8",
+    "torch.QUInt2x4Storage": "U8",
+}
 KIND_NAMES = frozenset(
     {
         _TENSOR,

@@ -5,7 +5,6 @@ https://docs.pytorch.org/docs/stable/notes/serialization.html
 
 from __future__ import annotations
 
-import json
 import zlib
 from functools import partial
 
@@ -18,6 +17,7 @@ from weights_converter.errors import legible
 from weights_converter.formats.archives import zip_content, zip_read
 from weights_converter.formats.archives.zip_read import Entry
 from weights_converter.formats.files.source import Source
+from weights_converter.formats.files.strict_json import json_object
 from weights_converter.formats.pickles.machine import Machine
 from weights_converter.formats.pickles.stream import Stream
 from weights_converter.formats.pickles.values import BadCall
@@ -51,13 +51,12 @@ class _Archive:
         self._big_endian = self._byte_order() == b"big"
         self._intact: set[str] = set()
 
-    def pickle(self) -> tuple[object, Machine]:
-        """What the pickle stands for, with views of storages for tensors, and who has read it."""
+    def pickle(self) -> object:
+        """What the pickle stands for, with views of storages for tensors."""
         entry = self._checked("data.pkl")
         with self._source.open() as handle:
             stream = Stream(self._source, handle, entry.data, entry.data + entry.size)
-            machine = Machine(stream, TORCH, self._storage)
-            return machine.run(), machine
+            return Machine(stream, TORCH, self._storage).run()
 
     def load(self, name: str, view: View) -> Array:
         key = f"data/{view.storage.key}"
@@ -82,14 +81,10 @@ class _Archive:
             return {}
         self._checked(METADATA)
         raw = self._source.read(entry.data, entry.size)
-        try:
-            # Given bytes, json would guess a codec and import it.
-            content = json.loads(raw.decode("utf-8"))
-        except (ValueError, RecursionError):
-            raise self._source.damaged(f"its entry {METADATA} is not JSON") from None
-        if type(content) is not dict or not all(type(text) is str for text in content.values()):
+        content = json_object(self._source, raw, f"entry {METADATA}")
+        if not all(type(text) is str for text in content.values()):
             raise self._source.damaged(f"its entry {METADATA} does not map names to text")
-        return content
+        return {name: str(text) for name, text in content.items()}
 
     def _storage(self, reference: object) -> Storage:
         if type(reference) is tuple and len(reference) > 5:

@@ -37,12 +37,11 @@ def read_legacy(source: Source, key: str | None) -> Checkpoint:
     with source.open() as handle:
         stream = Stream(source, handle, 0, source.size)
         _check_start(source, stream)
-        machine = Machine(stream, TORCH, storages.refer)
-        content = machine.run(alone=False)
+        content = Machine(stream, TORCH, storages.refer).run(alone=False)
         keys = Machine(stream, TORCH).run(alone=False)
         places = _places(source, stream, keys, storages)
     load = partial(_load, source, places)
-    return checkpoint(source, "torch-legacy", (content, machine), load, key, {})
+    return checkpoint(source, "torch-legacy", content, load, key, {})
 
 
 def _check_start(source: Source, stream: Stream) -> None:

@@ -16,6 +16,7 @@ from weights_converter.errors import legible
 from weights_converter.formats.archives.tar_read import Member, members
 from weights_converter.formats.files.source import Source
 from weights_converter.formats.pickles.machine import Machine
+from weights_converter.formats.pickles.placeholders import refuse_placeholders
 from weights_converter.formats.pickles.stream import Stream
 from weights_converter.formats.pickles.values import BadCall, Global
 from weights_converter.formats.pytorch.calls import (
@@ -50,8 +51,8 @@ def read_tar(source: Source, key: str | None) -> Checkpoint:
     if missing := [name for name in _MEMBERS if name not in found]:
         raise source.damaged(f"its archive lacks {', '.join(missing)}")
     tensors = _Tensors(source, found)
-    machine, content = tensors.pickle(found["pickle"])
-    return checkpoint(source, "torch-tar", (content, machine), tensors.load, key, {})
+    content = tensors.pickle(found["pickle"])
+    return checkpoint(source, "torch-tar", content, tensors.load, key, {})
 
 
 class _Tensors:
@@ -60,19 +61,19 @@ class _Tensors:
     def __init__(self, source: Source, found: dict[str, Member]) -> None:
         self._source = source
         self._places: dict[str, int] = {}
-        self._storages: dict[object, Storage] = {}
-        self._views: dict[object, View] = {}
+        # By the text of its number: a file must not choose the hashes of keys.
+        self._storages: dict[str, Storage] = {}
+        self._views: dict[str, View] = {}
         self._each(found["storages"], self._add_storage, self._add_parts)
         self._each(found["tensors"], self._add_view, lambda stream: None)
 
     def load(self, name: str, view: View) -> Array:
         return elements(self._source, name, view, self._places[view.storage.key])
 
-    def pickle(self, member: Member) -> tuple[Machine, object]:
+    def pickle(self, member: Member) -> object:
         with self._source.open() as handle:
             stream = Stream(self._source, handle, member.start, member.end)
-            machine = Machine(stream, TORCH, self._refer)
-            return machine, machine.run()
+            return Machine(stream, TORCH, self._refer).run()
 
     def _each(
         self,
@@ -96,9 +97,8 @@ class _Tensors:
                 raise self._source.refused(f"{stream.left} bytes follow its last tensor")
 
     def _run(self, stream: Stream) -> object:
-        machine = Machine(stream, TORCH)
-        value = machine.run(alone=False)
-        machine.refuse_unknown()
+        value = Machine(stream, TORCH).run(alone=False)
+        refuse_placeholders(self._source, [value])
         return value
 
     def _add_storage(self, stream: Stream, header: object) -> None:
@@ -106,14 +106,14 @@ class _Tensors:
         if type(header) is not tuple or len(header) != 3 or not _is_key(header[0]):
             raise BadCall("in an odd way")
         key = str(header[0])
-        if header[0] in self._storages or key in self._places:
+        if key in self._storages:
             raise BadCall(f"{key} twice")
         count = stream.number(_SIZE)
         storage = storage_of(("storage", header[2], key, header[1], count))
         if storage.nbytes > stream.left:
             raise self._source.truncated(f"storage {legible(key)!r} needs {storage.nbytes} bytes")
         self._places[key] = stream.skip(storage.nbytes)
-        self._storages[header[0]] = storage
+        self._storages[key] = storage
 
     def _add_parts(self, stream: Stream) -> None:
         """[(key of the part, key of the whole, offset, number of elements), ...]"""
@@ -123,10 +123,11 @@ class _Tensors:
         for part in parts:
             if type(part) is not tuple or len(part) != 4 or not all(map(_is_key, part[:2])):
                 raise self._source.refused("it has a part of a storage in an odd way")
-            if part[0] in self._storages or part[1] not in self._storages:
+            name, whole = map(str, part[:2])
+            if name in self._storages or whole not in self._storages:
                 raise self._source.refused("it has a part of a storage twice, or of none")
             try:
-                self._storages[part[0]] = storage_view(self._storages[part[1]], *part[2:])
+                self._storages[name] = storage_view(self._storages[whole], *part[2:])
             except BadCall as bad:
                 raise self._source.refused(f"it has a storage {bad}") from None
 
@@ -134,7 +135,7 @@ class _Tensors:
         """(key, key of the storage, class), axes, sizes, strides, offset"""
         if type(header) is not tuple or len(header) != 3 or not all(map(_is_key, header[:2])):
             raise BadCall("in an odd way")
-        key, storage_key, cls = header
+        key, storage_key, cls = str(header[0]), str(header[1]), header[2]
         if type(cls) is not Global or cls.name not in TENSOR_NAMES:
             raise BadCall("of an unknown class")
         storage = self._storages.get(storage_key)
@@ -149,12 +150,9 @@ class _Tensors:
         """Answers a persistent id: a tensor's key, or a module's class with its source code."""
         if type(reference) is tuple and len(reference) == 3 and type(reference[0]) is Global:
             return reference[0]
-        key = reference
-        if isinstance(key, str) and key.isdecimal() and len(key) < 20:
-            key = int(key)
-        if not _is_key(key) or key not in self._views:
+        if not _is_key(reference) or str(reference) not in self._views:
             raise BadCall("that is not among its tensors")
-        return self._views[key]
+        return self._views[str(reference)]
 
 
 def _is_key(value: object) -> bool:

@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from weights_converter.arrays.dtypes import CARRIERS, Array, decode, itemsize
 from weights_converter.errors import legible
+from weights_converter.formats.files.budget import Budget
 from weights_converter.formats.files.source import CHUNK, Source
 
+_BLOCK = 1 << 12  # bytes that reading the smallest piece counts as
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Storage:
     """A piece of memory that torch saved; `start` counts bytes from where the key's data starts.
 
@@ -29,9 +32,12 @@ class Storage:
     quantised: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class View:
-    """A tensor: elements of a storage. `offset` and `strides` count elements, as torch does."""
+    """A tensor: elements of a storage. `offset` and `strides` count elements, as torch does.
+
+    The stride of an axis with one element or none is never used; it is 0 here.
+    """
 
     storage: Storage
     tag: str
@@ -68,15 +74,18 @@ def elements(
         read: Takes the place of `source.array`, where reading includes checking.
 
     Raises:
-        RefusedError: a boolean is stored as something else than 0 or 1.
+        RefusedError: a boolean is stored as something else than 0 or 1, or the view goes over the
+            storage again and again.
     """
     if not view.extent:
         return np.empty(view.shape, CARRIERS[view.tag])
+    reading = Budget(source.size, source.refused)  # of one array: it may be read again
 
     def span(part: View) -> Array:
         """The elements from the first one of the part to its last, all of them."""
         size = itemsize(part.tag)
         start = place + part.storage.start + part.offset * size
+        reading.charge_bytes(max(_BLOCK, part.extent * size))
         raw = (read or source.array)(start, part.extent * size)
         try:
             return decode(raw, part.tag, big_endian)
@@ -114,7 +123,5 @@ def _fill(target: Array, view: View, span: Callable[[View], Array]) -> None:
 
 
 def _picked(flat: Array, view: View) -> Array:
-    steps = zip(view.shape, view.strides, strict=True)
-    # The stride of an axis of size one is never used, and may be any number.
-    strides = [stride * flat.itemsize if size > 1 else 0 for size, stride in steps]
+    strides = [stride * flat.itemsize for stride in view.strides]
     return as_strided(flat, view.shape, strides, writeable=False)
