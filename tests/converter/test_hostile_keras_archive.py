@@ -89,7 +89,7 @@ def test_a_shape_bomb_inside(tmp_path):
     handle = io.BytesIO()
     with h5py.File(handle, "w") as file:
         file.create_dataset(NAME, (2**31, 16), "f4", chunks=(2**16, 16), compression="gzip")
-    with pytest.raises(RefusedError, match=r"refused: its arrays would take 137438953472 bytes"):
+    with pytest.raises(RefusedError, match=r"refused: it describes more objects than its"):
         read(archive(tmp_path / "m.keras", handle.getvalue()))
 
 

@@ -8,11 +8,10 @@ bounds. `weights_converter.formats.isolated.reader` reads such a file in a proce
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from math import prod
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import h5py
 import numpy as np
@@ -23,16 +22,17 @@ from weights_converter.arrays.tensor import Tensor
 from weights_converter.errors import legible
 from weights_converter.formats.files.array_names import check_name
 from weights_converter.formats.files.source import Source
-from weights_converter.formats.hdf5.chunks import FILTERS, check_chunks
+from weights_converter.formats.hdf5.chunks import FILTERS, charge_chunks, check_chunks
 from weights_converter.formats.hdf5.file import Hdf5
 from weights_converter.formats.hdf5.text import text_attribute
 
 BF16_MARK = "bfloat16"  # Keras stores the two bytes as opaque and says so in an attribute
-_MOST_OBJECTS = 200_000
-_LINKS = MappingProxyType(
-    {h5py.h5l.TYPE_SOFT: "a SoftLink", h5py.h5l.TYPE_EXTERNAL: "an ExternalLink"}
-)
-_FREE_CHUNK = 1 << 24  # bytes; a larger chunk may not exceed its array
+_LINKS: Final[Mapping[int, str]] = {
+    h5py.h5l.TYPE_SOFT: "a SoftLink",
+    h5py.h5l.TYPE_EXTERNAL: "an ExternalLink",
+}
+_OF_A_GROUP = 4  # objects: what is charged for its path and its place in the walk
+_OF_AN_ARRAY = 16
 
 
 def tensors(hdf5: Hdf5, file: h5py.File) -> dict[str, Tensor]:
@@ -42,49 +42,67 @@ def tensors(hdf5: Hdf5, file: h5py.File) -> dict[str, Tensor]:
         RefusedError: the file links to something, or has objects that are no plain arrays.
     """
     found: dict[str, Tensor] = {}
-    for path, dataset in _datasets(hdf5.source, file):
+    for path, dataset in _datasets(hdf5, file):
         if path in found:
             raise hdf5.source.refused(f"it has two arrays {legible(path)}")
-        found[path] = _tensor(hdf5, check_name(hdf5.source, path), dataset)
+        found[path] = _tensor(hdf5, path, dataset)
     return found
 
 
-def _datasets(source: Source, file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
-    """Walks the groups; the arrays of a group come in the order of their numbers."""
-    seen: set[int] = set()
-    groups = [("", file)]
-    room = _MOST_OBJECTS
-    while groups:
-        path, group = groups.pop()
-        address = h5py.h5o.get_info(group.id).addr
-        if address in seen:
-            raise source.refused(f"the group {legible(path or '/')} is linked twice")
-        seen.add(address)
-        names = _names(source, group, room)
-        room -= len(names)
-        children = [(_joined(path, name), _child(source, group, name)) for name in names]
-        groups += [child for child in reversed(children) if isinstance(child[1], h5py.Group)]
-        for name, child in sorted(children, key=lambda child: (len(child[0]), child[0])):
+def _datasets(hdf5: Hdf5, file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Walks the groups; the arrays of a group come in the order of their numbers.
+
+    One array and one group are open at a time: HDF5 takes 12 KB for each.
+    """
+    seen = {h5py.h5o.get_info(file.id).addr}
+    paths = [""]
+    while paths:
+        path = paths.pop()
+        group = file[path] if path else file
+        names = _names(hdf5, group)
+        groups: set[str] = set()
+        for name in sorted(names, key=lambda name: (len(name), name)):
+            inside = check_name(hdf5.source, _joined(path, name))
+            child = _child(hdf5.source, group, name)
+            _check_first(hdf5.source, inside, child, seen)
             if isinstance(child, h5py.Dataset):
-                yield name, child
-
-
-def _names(source: Source, group: h5py.Group, room: int) -> list[str]:
-    """The names in the group, which a table that repeats itself could make endless."""
-    names: list[bytes] = []
-
-    def enough(name: bytes) -> bool | None:
-        names.append(name)
-        return True if len(names) > room else None  # anything but None ends the iteration
-
-    group.id.links.iterate(enough)
-    if len(names) > room:
-        raise source.refused(f"it has more than {_MOST_OBJECTS} groups and arrays")
-    return [name.decode("utf-8") for name in names]
+                yield inside, child
+            else:
+                hdf5.source.budget.charge_objects(_OF_A_GROUP, text=len(inside))
+                groups.add(name)
+        paths += [_joined(path, name) for name in reversed(names) if name in groups]
 
 
 def _joined(path: str, name: str) -> str:
     return f"{path}/{name}" if path else name
+
+
+def _check_first(source: Source, path: str, child: h5py.HLObject, seen: set[int]) -> None:
+    """Notes that the object was seen; raises RefusedError if it was seen before."""
+    address = h5py.h5o.get_info(child.id).addr
+    if address in seen:
+        kind = "array" if isinstance(child, h5py.Dataset) else "group"
+        raise source.refused(f"the {kind} {legible(path)} is linked twice")
+    seen.add(address)
+
+
+def _names(hdf5: Hdf5, group: h5py.Group) -> list[str]:
+    """The names in the group, which a table that repeats itself could make endless."""
+    names: list[bytes] = []
+    room = hdf5.size  # an honest file has each name once, and a zero after it
+
+    def enough(name: bytes) -> bool | None:
+        nonlocal room
+        room -= len(name) + 1
+        names.append(name)
+        return True if room < 0 else None  # anything but None ends the iteration
+
+    # In any other order the library makes a list of them all first.
+    group.id.links.iterate(enough, order=h5py.h5.ITER_NATIVE)
+    if room < 0:
+        raise hdf5.source.refused(f"the names in a group are longer than its {hdf5.size} bytes")
+    hdf5.source.budget.charge_objects(len(names))
+    return sorted(name.decode("utf-8") for name in names)
 
 
 def _child(source: Source, group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
@@ -107,9 +125,10 @@ def _shown(group: h5py.Group, name: str) -> str:
 
 def _tensor(hdf5: Hdf5, path: str, dataset: h5py.Dataset) -> Tensor:
     shown = legible(path)
+    hdf5.source.budget.charge_objects(_OF_AN_ARRAY, text=len(path))
     _check_storage(hdf5.source, shown, dataset)
     shape, dtype = dataset.shape, dataset.dtype  # each is made anew when it is asked for
-    tag = _tag(dataset, dtype)
+    tag = _tag(hdf5, dataset, dtype)
     if tag is None:
         raise hdf5.source.refused(f"{shown} has elements of type {legible(str(dtype))}")
     place = _place(dataset, prod(shape) * itemsize(tag), dtype)
@@ -142,13 +161,11 @@ def _check_storage(source: Source, shown: str, dataset: h5py.Dataset) -> None:
     if type(shape) is not tuple or not is_shape(shape):
         raise source.refused(f"{shown} has an odd shape")
     if layout == h5py.h5d.CHUNKED:
-        size = prod(properties.get_chunk()) * dataset.dtype.itemsize
-        if size > max(_FREE_CHUNK, dataset.nbytes):
-            raise source.refused(f"{shown} is stored in chunks of {size} bytes")
+        charge_chunks(source, shown, dataset)
 
 
-def _tag(dataset: h5py.Dataset, dtype: np.dtype[Any]) -> str | None:
-    if dtype == np.dtype("V2") and text_attribute(dataset, "dtype") == BF16_MARK:
+def _tag(hdf5: Hdf5, dataset: h5py.Dataset, dtype: np.dtype[Any]) -> str | None:
+    if dtype == np.dtype("V2") and text_attribute(hdf5, dataset, "dtype") == BF16_MARK:
         return "BF16"
     if dtype.kind == "c" or h5py.check_enum_dtype(dtype) is not None:
         return None  # a compound; an int8 to NumPy, unless it is HDF5's way to store booleans

@@ -38,8 +38,8 @@ def read_hdf5(hdf5: Hdf5, format: str) -> Checkpoint:
     with hdf5.open() as file:
         found = tensors(hdf5, file)
         if is_legacy(file):
-            return read_legacy(hdf5.source, file, found)
-        metadata = text_attributes(file)
+            return read_legacy(hdf5, file, found)
+        metadata = text_attributes(hdf5, file)
     kept, notes = layers_only(hdf5.source, found)
     return Checkpoint(hdf5.source.path, format, "keras", kept, metadata, {}, notes)
 

@@ -16,7 +16,7 @@ import h5py
 from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.errors import legible
 from weights_converter.formats.files.array_names import repeated
-from weights_converter.formats.files.source import Source
+from weights_converter.formats.hdf5.file import Hdf5
 from weights_converter.formats.hdf5.text import text_attribute
 
 FORMAT = "keras-legacy"
@@ -32,7 +32,7 @@ def is_legacy(file: h5py.File) -> bool:
     return any(name in _model(file).attrs for name in _LAYERS)
 
 
-def read_legacy(source: Source, file: h5py.File, found: Mapping[str, Tensor]) -> Checkpoint:
+def read_legacy(hdf5: Hdf5, file: h5py.File, found: Mapping[str, Tensor]) -> Checkpoint:
     """The layers' arrays under "layer/weight" names such as conv2d/kernel.
 
     Args:
@@ -45,14 +45,14 @@ def read_legacy(source: Source, file: h5py.File, found: Mapping[str, Tensor]) ->
     names = _short_or_whole({path: parts for path, *parts in _split(group, found)})
     twice = repeated(names.values())
     if twice is not None:
-        raise source.refused(f"it has two arrays {legible(twice)}")
+        raise hdf5.source.refused(f"it has two arrays {legible(twice)}")
     arrays = {name: found[path].renamed(name) for path, name in names.items()}
     notes: tuple[str, ...] = ()
     if len(arrays) < len(found):
         notes = (f"left out {len(found) - len(arrays)} arrays that belong to no layer",)
-    texts = {name: text_attribute(group, name) for name in _FACTS}
+    texts = {name: text_attribute(hdf5, group, name) for name in _FACTS}
     facts: dict[str, int | float | str] = {n: text for n, text in texts.items() if text is not None}
-    return Checkpoint(source.path, FORMAT, "keras", arrays, {}, facts, notes)
+    return Checkpoint(hdf5.source.path, FORMAT, "keras", arrays, {}, facts, notes)
 
 
 def _model(file: h5py.File) -> h5py.Group:
@@ -63,16 +63,26 @@ def _model(file: h5py.File) -> h5py.Group:
 def _split(group: h5py.Group, paths: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
     """(path, layer, weight) of every array under a group that has a list of arrays."""
     top = f"{group.name}/".replace("//", "/")
-    known: dict[str, bool] = {}
+    layers = {"": ""}
     for path in paths:
-        parts = f"/{path}".removeprefix(top).split("/") if f"/{path}".startswith(top) else []
-        for end in range(1, len(parts)):
-            layer = "/".join(parts[:end])
-            if layer not in known:
-                known[layer] = any(name in group[layer].attrs for name in _ARRAYS)
-            if known[layer]:
-                yield path, layer, "/".join(parts[end:]).removesuffix(":0")
-                break
+        if f"/{path}".startswith(top):
+            inside = f"/{path}".removeprefix(top)
+            layer = _layer(group, inside.rpartition("/")[0], layers)
+            if layer:
+                yield path, layer, inside[len(layer) + 1 :].removesuffix(":0")
+
+
+def _layer(group: h5py.Group, inside: str, layers: dict[str, str]) -> str:
+    """The outermost group around `inside`, or this one, that has a list; "" if none has.
+
+    Args:
+        layers: what is known already of groups, each of which is looked at once.
+    """
+    if inside not in layers:
+        layers[inside] = _layer(group, inside.rpartition("/")[0], layers)
+        if not layers[inside] and any(name in group[inside].attrs for name in _ARRAYS):
+            layers[inside] = inside
+    return layers[inside]
 
 
 def _short_or_whole(split: Mapping[str, list[str]]) -> dict[str, str]:

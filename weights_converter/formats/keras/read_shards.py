@@ -70,7 +70,7 @@ def _places(source: Source) -> dict[str, list[str]]:
 def _arrays_in(source: Source) -> tuple[dict[str, Tensor], dict[str, str]]:
     hdf5 = Hdf5.whole(source)
     with hdf5.open() as file:
-        arrays, texts = tensors(hdf5, file), text_attributes(file)
+        arrays, texts = tensors(hdf5, file), text_attributes(hdf5, file)
     source.budget.charge_bytes(sum(tensor.nbytes for tensor in arrays.values()))
     return arrays, texts
 
