@@ -4,7 +4,8 @@
 and `load_into` work on a live model and use the framework it is of.
 """
 
-from weights_converter.comparison.diff import Diff, diff
+from weights_converter.comparison.changes import Diff
+from weights_converter.comparison.diff import diff
 from weights_converter.comparison.inspect import Inspection, inspect
 from weights_converter.comparison.verify import Comparison, verify
 from weights_converter.conversion.convert import convert

@@ -13,7 +13,9 @@ import numpy as np
 from odconv_spec import BackboneSpec
 from weights_converter.arrays.distance import distance
 from weights_converter.arrays.dtypes import Array, tag_of
+from weights_converter.comparison.changes import ROWS
 from weights_converter.comparison.pairs import open_pair
+from weights_converter.comparison.verify import compare
 from weights_converter.errors import MismatchError, UsageError, legible
 from weights_converter.identify.backbones import describe
 from weights_converter.identify.model_arrays import Weights
@@ -56,6 +58,7 @@ class OutputsComparison:
         tolerance: largest relative difference that is none.
         layers: that both have.
         missing: layers that only one of the two shows as modules of their own.
+        arrays: what is known of the arrays of both, such as "all bits equal".
     """
 
     model: str
@@ -64,6 +67,7 @@ class OutputsComparison:
     tolerance: float
     layers: tuple[LayerDifference, ...]
     missing: tuple[str, ...]
+    arrays: str = ""
 
     @property
     def diverging(self) -> LayerDifference | None:
@@ -74,6 +78,21 @@ class OutputsComparison:
     def equal(self) -> bool:
         return self.diverging is None
 
+    @property
+    def verdict(self) -> str:
+        """What the numbers say, in one line."""
+        diverging = self.diverging
+        if diverging is not None:
+            outputs = f"outputs differ from {legible(diverging.layer)} on"
+        elif any(row.absolute for row in self.layers):
+            outputs = (
+                f"outputs differ by rounding: every layer agrees to {self.tolerance:g} of its "
+                "largest value"
+            )
+        else:
+            outputs = "outputs are equal"
+        return f"{self.arrays}; {outputs}" if self.arrays else outputs
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; a difference that is no number is null."""
         diverging = self.diverging
@@ -83,6 +102,7 @@ class OutputsComparison:
             "other": self.other,
             "tolerance": self.tolerance,
             "equal": self.equal,
+            "verdict": self.verdict,
             "first_diverging_layer": diverging and diverging.layer,
             "layers": [
                 {
@@ -97,18 +117,37 @@ class OutputsComparison:
         }
 
     def __str__(self) -> str:
-        width = max((len(row.layer) for row in self.layers), default=0)
+        return self.text()
+
+    def text(self, rows: int | None = ROWS) -> str:
+        """A table of layers in order of execution, and the verdict.
+
+        Args:
+            rows: how many layers are shown, those that differ most; None shows all.
+        """
+        shown = self._worst(rows)
+        names = [legible(row.layer) for row in shown]
+        width = max(map(len, names), default=0)
         lines = [
             f"{self.other} against {self.reference}: {self.model}, {len(self.layers)} layers",
             f"  {'layer':<{width}}  {'absolute':>9}  {'relative':>9}  {'ulp':>11}",
         ]
-        for row in self.layers:
+        for name, row in zip(names, shown, strict=True):
             numbers = f"{row.absolute:>9.2g}  {row.relative:>9.2g}  {row.ulp:>11,}"
             mark = "  <- first beyond the tolerance" if row is self.diverging else ""
-            lines.append(f"  {row.layer:<{width}}  {numbers}{mark}")
-        if self.equal:
-            lines.append(f"  every layer agrees to {self.tolerance:g} of its largest value")
-        return "\n".join(lines)
+            lines.append(f"  {name:<{width}}  {numbers}{mark}")
+        if len(shown) < len(self.layers):
+            more = len(self.layers) - len(shown)
+            lines.append(f"  ... and {more} more, which differ less; --all shows them")
+        return "\n".join([*lines, f"  {self.verdict}"])
+
+    def _worst(self, count: int | None) -> list[LayerDifference]:
+        """The layers that differ most, in order, and the first that is beyond the tolerance."""
+        if count is None or count >= len(self.layers):
+            return list(self.layers)
+        ranked = sorted(self.layers, key=lambda row: (row is not self.diverging, -row.relative))
+        chosen = {row.layer for row in ranked[:count]}
+        return [row for row in self.layers if row.layer in chosen]
 
 
 def verify_outputs(
@@ -144,6 +183,7 @@ def verify_outputs(
         raise UsageError(f"expected a tolerance of 0 or more, received {tolerance}")
     requests = [Request.of(source) for source in (left, right) if source is not None]
     files = open_pair(*requests) if len(requests) == 2 else (open_model(requests[0]),)
+    arrays = _arrays_of(*files) if len(files) == 2 else "the same file"
     spec = files[0].spec
     if not isinstance(spec, BackboneSpec):
         raise UsageError(
@@ -160,7 +200,10 @@ def verify_outputs(
     ]
     labels = [f"{legible(Path(request.path).name)} in {runtime}" for request, runtime in runs]
     return tuple(
-        compare_layers(found[0], found[i], describe(spec), (labels[0], labels[i]), tolerance)
+        replace(
+            compare_layers(found[0], found[i], describe(spec), (labels[0], labels[i]), tolerance),
+            arrays=arrays,
+        )
         for i in range(1, len(runs))
     )
 
@@ -202,6 +245,12 @@ def _runs(
     usual = [usual_runtime(weights.source.layout) for weights in files]
     chosen = [runtimes[0], runtimes[-1]] if runtimes else usual
     return zip(requests, chosen, strict=True)
+
+
+def _arrays_of(left: Weights, right: Weights) -> str:
+    """What a comparison of the files' arrays gives, in a few words."""
+    different = len(compare(left, right).differences)
+    return f"{different} of {len(left.tensors)} arrays differ" if different else "all bits equal"
 
 
 def _probe(spec: BackboneSpec, size: tuple[int, int]) -> Array:

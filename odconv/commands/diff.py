@@ -6,7 +6,8 @@ from argparse import ArgumentParser, Namespace
 
 from odconv.command import Command
 from odconv.options import add_isolate, add_json, add_model, request_of, second_request
-from odconv.printing import tell
+from odconv.printing import say, tell
+from weights_converter.comparison.changes import ROWS
 from weights_converter.comparison.diff import diff
 
 
@@ -19,6 +20,9 @@ def _add_options(command: ArgumentParser) -> None:
         metavar="X",
         help="the largest absolute difference that is none (default: bits must be equal)",
     )
+    command.add_argument(
+        "--all", action="store_true", help=f"show every array that differs, not the worst {ROWS}"
+    )
     add_json(command, quiet=True)
     add_isolate(command)
     add_model(command)
@@ -30,7 +34,10 @@ def _run(options: Namespace) -> int:
         second_request(options, options.right),
         atol=options.atol,
     )
-    tell(options, found)
+    if options.all and not (options.json or options.quiet):
+        say(found.text(rows=None))
+    else:
+        tell(options, found)
     return 1 if found.different else 0
 
 

@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from odconv.command import Command
 from odconv.options import add_isolate, add_json, add_model, image_size, request_of, second_request
 from odconv.printing import say, say_json, tell
+from weights_converter.comparison.changes import ROWS
 from weights_converter.comparison.verify import verify, verify_digests
 from weights_converter.errors import UsageError
 from weights_converter.outputs import SIZE, TOLERANCE, verify_outputs
@@ -19,6 +20,9 @@ def _add_options(command: ArgumentParser) -> None:
     )
     command.add_argument(
         "--outputs", action="store_true", help="run the models and compare every layer's output"
+    )
+    command.add_argument(
+        "--all", action="store_true", help=f"show every array or layer, not the first {ROWS}"
     )
     outputs = command.add_argument_group("options of --outputs")
     outputs.add_argument(
@@ -56,7 +60,10 @@ def _run(options: Namespace) -> int:
         found = verify_digests(request_of(options, options.left))
     else:
         found = verify(request_of(options, options.left), second_request(options, options.right))
-    tell(options, found)
+    if options.all and not (options.json or options.quiet):
+        say(found.text(rows=None))
+    else:
+        tell(options, found)
     return 0 if found.equal else 1
 
 
@@ -71,7 +78,8 @@ def _run_outputs(options: Namespace) -> int:
     if options.json:
         say_json([comparison.to_dict() for comparison in found])
     elif not options.quiet:
-        say("\n".join(map(str, found)))
+        rows = None if options.all else ROWS
+        say("\n".join(comparison.text(rows) for comparison in found))
     return 0 if all(comparison.equal for comparison in found) else 1
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
-from odconv_spec import (
-    model_spec,
-)
+from odconv_spec import model_spec, to_json
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
-from weights_converter import MismatchError, formats
+from weights_converter import MismatchError, UsageError, formats, verify
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.identify.backbones import infer_spec
 from weights_converter.identify.contradictions import contradiction
@@ -103,6 +103,31 @@ def test_kernels_of_other_kinds(tmp_path, name, text):
     shapes = {p.name: p.shape for p in spec.parameters()}
     asked = model_spec(name, kernel_num=3, **SMALL_RESNET)
     assert text in str(contradiction(asked, shapes, "x.pth"))
+
+
+def test_a_model_that_nobody_asked_for(tmp_path):
+    """The other file, or the file's own metadata, say which model is expected."""
+    one, two = (model_spec("od_resnet18", kernel_num=n, **SMALL_RESNET) for n in (1, 2))
+    first = save(tmp_path / "a.pth", one, arrays_of(one))
+    second = save(tmp_path / "b.pth", two, arrays_of(two))
+    with pytest.raises(MismatchError, match=r"b\.pth is .*; a\.pth is kernel_num=1") as error:
+        verify(first, second)
+    assert "option" not in str(error.value) + str(error.value.help)
+    metadata = {"odconv.spec": to_json(two)}
+    path = save(tmp_path / "c.safetensors", one, arrays_of(one), ".safetensors", metadata)
+    for opens in (open_model, lambda path: verify(path, path)):
+        with pytest.raises(MismatchError, match="its metadata name kernel_num=2") as error:
+            opens(path)
+        assert error.value.help == "ask for what it holds: --model NAME"
+    with pytest.raises(MismatchError, match="you asked for kernel_num=2"):
+        verify(Request(first, two), first)
+    with pytest.raises(UsageError, match="two models are asked for"):
+        verify(Request(first, one), Request(first, two))
+    told = tmp_path / "d.pdparams.manifest.json"
+    told.write_text(json.dumps(metadata))
+    with pytest.raises(MismatchError) as error:
+        open_model(save(tmp_path / "d.pdparams", one, arrays_of(one), ".pdparams"))
+    assert error.value.help == "remove d.pdparams.manifest.json if it is of another file"
 
 
 FOUR = {p.name: p.shape for p in model_spec("od_resnet18", kernel_num=4).parameters()}

@@ -11,8 +11,9 @@ import pytest
 from odconv.main import main
 from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
-from weights_converter import UsageError, formats
-from weights_converter.arrays.distance import Distance, distance
+from tests.converter.wild import write
+from weights_converter import UsageError, convert, formats
+from weights_converter.arrays.distance import Distance, differs_by_rounding, distance
 from weights_converter.arrays.precision import rounded
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.comparison.diff import diff
@@ -82,7 +83,8 @@ def test_across_formats_by_canonical_name(files):
         "a.pth and b.weights.h5, by od_resnet_custom (kernel_num=2, 5 classes): "
         f"{len(found.changes) - 1} of {len(found.changes)} arrays have equal bits"
     )
-    assert lines[2].split()[:2] == ["layer1.0.conv2.weight", "0.25"]
+    assert lines[1] == "  1 differ, by at most 0.25 (layer1.0.conv2.weight)"
+    assert lines[3].split()[:2] == ["layer1.0.conv2.weight", "0.25"]
     assert not diff(*files, atol=0.26).different and diff(*files, atol=0.24).different
 
 
@@ -110,7 +112,8 @@ def test_the_command(files, capsys):
     told = json.loads(capsys.readouterr().out)
     assert told["different"] == 1 and told["schema"] == 1
     (entry,) = [entry for entry in told["arrays"] if entry["unequal"]]
-    assert set(entry) == {"name", "left", "right", "unequal", "max_abs", "max_rel", "max_ulp"}
+    distances = {"unequal", "max_abs", "max_rel", "max_ulp", "rounding"}
+    assert set(entry) == {"name", "left", "right", *distances}
     assert main([*words, "--atol", "-1"]) == 2
     for wrong in (math.nan, math.inf):
         with pytest.raises(UsageError, match="tolerance"):
@@ -124,3 +127,80 @@ def test_an_infinite_difference_is_valid_json(files, tmp_path, capsys):
     assert main(["diff", str(files[0]), str(other), "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
     assert [entry["max_abs"] for entry in told["arrays"] if entry["unequal"]] == ["inf"]
+
+
+FINE_TUNED = model_spec("od_resnet18", kernel_num=2, **SMALL_RESNET | {"num_classes": 3})
+
+
+def fine_tuned(tmp_path, ending, wrapper=""):
+    """A child of `arrays_of(SPEC)`: another head, all else a little or far away."""
+    arrays, parent = arrays_of(FINE_TUNED, seed=1), arrays_of(SPEC)
+    for number, name in enumerate(list(arrays)):
+        if not name.startswith("fc."):
+            step = np.float32(number % 2)
+            arrays[name] = np.nextafter(parent[name], np.float32(np.inf)) + step
+    named = {f"{wrapper}{name}": array for name, array in arrays.items()}
+    if wrapper:
+        return write(tmp_path / f"b{ending}", named)
+    return save(tmp_path / f"b{ending}", FINE_TUNED, arrays, ending)
+
+
+@pytest.mark.parametrize(
+    ("ending", "wrapper"),
+    [(".pth", ""), (".pth", "model."), (".weights.h5", ""), (".pdparams", "")],
+)
+def test_a_fine_tuned_child(tmp_path, ending, wrapper):
+    parent = save(tmp_path / "a.pth", SPEC, arrays_of(SPEC))
+    found = diff(parent, fine_tuned(tmp_path, ending, wrapper))
+    assert found.by == "canonical names"
+    assert [change.name for change in found.changes] == [p.name for p in SPEC.parameters()]
+    shared = len(found.changes) - 2
+    lines = str(found).splitlines()
+    assert lines[0].endswith(f"by canonical names: 0 of {shared + 2} arrays have equal bits")
+    assert lines[1] == f"  {(shared + 1) // 2} differ by rounding alone"
+    assert lines[2].startswith(f"  {shared // 2} differ, by at most 1 (")
+    assert lines[3] == "  2 have other shapes"
+    assert [line.split()[0] for line in lines[5:7]] == ["fc.weight", "fc.bias"]
+    assert "(5, 12) F32 | (3, 12) F32" in lines[5]
+    assert lines[-1] == f"  ... and {shared + 2 - 20} more that differ; --all shows them"
+    assert len(lines) == 1 + 3 + 1 + 20 + 1
+    assert len(found.text(rows=None).splitlines()) == 1 + 3 + 1 + shared + 2
+
+
+def test_all_is_shown_where_it_is_asked_for(tmp_path, capsys):
+    files = [save(tmp_path / f"{n}.pth", SPEC, arrays_of(SPEC, seed=n)) for n in (1, 2)]
+    for command in ("diff", "verify"):
+        words = [command, *map(str, files)]
+        assert main([*words, "--quiet", "--all"]) == 1 and not capsys.readouterr().out
+        assert main([*words, "--json", "--all"]) == 1 and json.loads(capsys.readouterr().out)
+        assert main(words) == 1 and "--all shows them" in capsys.readouterr().out
+        assert main([*words, "--all"]) == 1
+        assert len(capsys.readouterr().out.splitlines()) > len(SPEC.parameters())
+
+
+@pytest.mark.parametrize("tag", ["F16", "BF16", "F64"])
+def test_a_cast_is_rounding(tmp_path, tag):
+    arrays = arrays_of(SPEC)
+    source = save(tmp_path / "a.pth", SPEC, arrays)
+    options = {"F16": "float16", "BF16": "bfloat16", "F64": "float64"}
+    convert(source, tmp_path / "b.pth", dtype=options[tag], allow_half_statistics=True)
+    for files in ((source, tmp_path / "b.pth"), (tmp_path / "b.pth", source)):
+        found = diff(*files)
+        assert all(change.rounding for change in found.changes)
+        assert str(found).splitlines()[1] == f"  {len(arrays)} differ by rounding alone"
+    name = "layer1.0.conv2.weight"
+    arrays[name].reshape(-1)[3] *= np.float32(1.01)
+    found = diff(save(tmp_path / "c.pth", SPEC, arrays), tmp_path / "b.pth")
+    assert [change.name for change in found.changes if not change.rounding] == [name]
+
+
+def test_rounding_of_one_dtype_is_one_step():
+    one = np.array([1.0, 0.0, -3.0], "f4")
+    for steps, expected in ((0, False), (1, True), (2, False)):
+        other = one.copy()
+        for _ in range(steps):
+            other[2] = np.nextafter(other[2], np.float32(0))
+        found = apart(one, other)
+        assert differs_by_rounding(one, "F32", other, "F32", found) is expected
+    count = np.array([1, 2])
+    assert not differs_by_rounding(count, "I64", count + 1, "I64", apart(count, count + 1, "I64"))

@@ -99,10 +99,37 @@ def test_the_table():
         "  layer          absolute   relative          ulp",
         "  conv1                 0          0            0",
         "  layer1.0.bn1          1       0.25    2,097,152  <- first beyond the tolerance",
+        "  outputs differ from layer1.0.bn1 on",
     ]
-    assert str(compared(reference, reference)).splitlines()[-1] == (
-        "  every layer agrees to 0.0001 of its largest value"
+
+
+def test_the_verdict():
+    assert compared(layers(), layers()).verdict == "outputs are equal"
+    near = layers()
+    near["bn1"] = np.nextafter(near["bn1"], np.float32(9))
+    found = replace(compared(layers(), near), arrays="all bits equal")
+    assert found.verdict == (
+        "all bits equal; outputs differ by rounding: every layer agrees to 0.0001 of its largest "
+        "value"
     )
+    assert str(found).splitlines()[-1] == f"  {found.verdict}"
+    assert json.loads(json.dumps(found.to_dict()))["verdict"] == found.verdict
+
+
+def test_a_long_table_has_the_layers_that_differ_most():
+    reference = {f"layer{number}": np.float32([1, 2, 3]) for number in range(60)}
+    steps = {f"layer{number}": np.float32(2.0 ** -(8 + number % 30)) for number in range(60)}
+    other = {name: array + steps[name] for name, array in reference.items()}
+    found = compared(reference, other, tolerance=1e-3)
+    lines = str(found).splitlines()
+    assert len(lines) == 1 + 1 + 20 + 1 + 1
+    assert [line.split()[0] for line in lines[2:22]] == [
+        f"layer{number}" for number in range(60) if number % 30 < 10
+    ]
+    assert lines[22] == "  ... and 40 more, which differ less; --all shows them"
+    assert len(found.text(rows=None).splitlines()) == 1 + 1 + 60 + 1
+    late = {**reference, "layer59": reference["layer59"] * 2}
+    assert "layer59" in compared(reference, late, tolerance=0.5).text(rows=1)
 
 
 def test_plain_values():
@@ -172,6 +199,7 @@ def test_each_file_is_run_as_it_was_asked_for(tmp_path, monkeypatch):
     left = Request(first, spec, isolate=True, ignore=counters)
     [found] = verify_outputs(left, Request(second, isolate=True))
     assert found.equal
+    assert found.verdict == "all bits equal; outputs are equal"
     assert opened == [
         Request(str(first), spec, isolate=True, ignore=counters),
         Request(str(second), spec, isolate=True, ignore=[]),

@@ -85,7 +85,10 @@ def test_a_file_is_checked_against_its_own_digests(source, tmp_path, ending):
     format = formats.format_of(f"x{ending}")
     formats.write(tmp_path / f"c{ending}", format, tensors, found.metadata)
     comparison = verify_digests(tmp_path / f"c{ending}")
-    assert len(comparison.differences) == 1
+    assert len(comparison.differences) == 1 and comparison.right is None
+    count = len(SPEC.parameters())
+    assert f"{count - 1} of {count} arrays of od_resnet" in str(comparison)
+    assert "are as the converter wrote them" in str(comparison) and "a.pth" not in str(comparison)
     assert "is not what the converter wrote" in str(comparison)
 
 

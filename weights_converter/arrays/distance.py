@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weights_converter.arrays.dtypes import CARRIERS, COMPLEX, Array
-from weights_converter.arrays.precision import FLOATS, as_reals, numbers
+from weights_converter.arrays.precision import FLOATS, LARGEST, as_reals, numbers, rounded
 
 _CHUNK = 1 << 16  # elements
 
@@ -62,6 +62,31 @@ def distance(left: Array, left_tag: str, right: Array, right_tag: str) -> Distan
         piece = slice(start, start + _CHUNK)
         total += _distance(first[piece], left_tag, second[piece], right_tag)
     return total
+
+
+def differs_by_rounding(
+    left: Array, left_tag: str, right: Array, right_tag: str, found: Distance
+) -> bool:
+    """Whether one array is the other rounded to fewer bits or, of one dtype, a step away at most.
+
+    Args:
+        left: an array.
+        left_tag: its dtype.
+        right: another of its shape.
+        right_tag: its dtype.
+        found: `distance` of the two.
+    """
+    if left_tag == right_tag:
+        return found.unequal > 0 and found.ulp is not None and found.ulp <= 1
+    if not {left_tag, right_tag} <= LARGEST.keys():
+        return False
+    return any(
+        not distance(rounded(wide, tag, narrow_tag), narrow_tag, narrow, narrow_tag).unequal
+        for wide, tag, narrow, narrow_tag in (
+            (left, left_tag, right, right_tag),
+            (right, right_tag, left, left_tag),
+        )
+    )
 
 
 def _as_complex(array: Array, tag: str) -> tuple[Array, str]:

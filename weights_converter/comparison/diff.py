@@ -4,100 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from weights_converter.arrays.distance import Distance, distance
+from weights_converter.arrays.distance import differs_by_rounding, distance
 from weights_converter.arrays.tensor import Tensor
+from weights_converter.comparison.changes import Change, Diff
 from weights_converter.comparison.pairs import pair_of
-from weights_converter.errors import MismatchError, RefusedError, UsageError, legible
+from weights_converter.errors import ConverterError, MismatchError, RefusedError, UsageError
 from weights_converter.formats.files.open_files import kept_open
 from weights_converter.identify.backbones import describe
+from weights_converter.identify.model_arrays import named_tensors
 from weights_converter.identify.open_model import open_checkpoints
 from weights_converter.identify.request import Request
+from weights_converter.names.dialects import translated
 
-SCHEMA = 1  # of `Diff.to_dict`
-
-
-@dataclass(frozen=True)
-class Change:
-    """One array of one or both files. `distance` is None where there is nothing to subtract."""
-
-    name: str
-    left: Tensor | None
-    right: Tensor | None
-    distance: Distance | None
-
-    def within(self, atol: float | None) -> bool:
-        """Whether the values are at most `atol` apart; None asks for equal bits."""
-        if self.distance is None or self.left is None or self.right is None:
-            return False
-        if atol is not None:
-            return self.distance.absolute <= atol
-        return self.left.dtype == self.right.dtype and not self.distance.unequal
-
-    def to_dict(self) -> dict[str, Any]:
-        found = self.distance
-        return {
-            "name": self.name,
-            "left": _form(self.left),
-            "right": _form(self.right),
-            "unequal": found and found.unequal,
-            # JSON has no infinity
-            "max_abs": found and (found.absolute if math.isfinite(found.absolute) else "inf"),
-            "max_rel": found and found.relative,
-            "max_ulp": found and found.ulp,
-        }
-
-
-@dataclass(frozen=True)
-class Diff:
-    """The arrays of two files side by side.
-
-    Attributes:
-        left: the first file.
-        right: the second file.
-        by: what gave the arrays their names.
-        atol: the largest difference that is none; None asks for equal bits.
-        changes: of every array, in the order of the first file, equal ones included.
-    """
-
-    left: Path
-    right: Path
-    by: str
-    atol: float | None
-    changes: tuple[Change, ...]
-
-    @property
-    def different(self) -> tuple[Change, ...]:
-        """The arrays that are not the same."""
-        return tuple(change for change in self.changes if not change.within(self.atol))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "schema": SCHEMA,
-            "left": self.left.name,
-            "right": self.right.name,
-            "by": self.by,
-            "atol": self.atol,
-            "different": len(self.different),
-            "arrays": [change.to_dict() for change in self.changes],
-        }
-
-    def __str__(self) -> str:
-        names = f"{legible(self.left.name)} and {legible(self.right.name)}"
-        equal = len(self.changes) - len(self.different)
-        what = "have equal bits" if self.atol is None else f"are within {self.atol:g}"
-        head = f"{names}, by {self.by}: {equal} of {len(self.changes)} arrays {what}"
-        rows = [_row(change) for change in self.different]
-        if not rows:
-            return head
-        header = ("", "max abs", "max rel", "ulp", "differ")
-        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (header, *rows)]
-        return "\n".join([head, *(f"  {line}" for line in lines)])
+_Arrays = Mapping[str, Tensor]
 
 
 def diff(
@@ -105,8 +26,9 @@ def diff(
 ) -> Diff:
     """Compares two checkpoints of any formats, two arrays in memory at a time.
 
-    Where both are of one model, arrays are compared by canonical name and in canonical axes;
-    otherwise by their names in the files.
+    Arrays are compared by canonical name and in canonical axes, also where the files are of two
+    models, as a network and one that was fine-tuned from it are; where no array has a canonical
+    name, by the names in the files.
 
     Args:
         left: a checkpoint.
@@ -125,49 +47,31 @@ def diff(
     return Diff(Path(first.path), Path(second.path), by, atol, changes)
 
 
-def _matched(
-    left: Request, right: Request
-) -> tuple[str, Mapping[str, Tensor], Mapping[str, Tensor]]:
+def _matched(left: Request, right: Request) -> tuple[str, _Arrays, _Arrays]:
     """What the names are by, and the arrays of both files."""
     files = open_checkpoints(left, right)
     try:
         first, second = pair_of(left, right, files)
+        return describe(first.spec), first.tensors, second.tensors
     except (MismatchError, RefusedError):
         if left.names_model or right.names_model:
             raise
-        return "the names in the files", files[0].tensors, files[1].tensors
-    return describe(first.spec), first.tensors, second.tensors
+    try:
+        (one, known), (other, also_known) = (named_tensors(translated(file)) for file in files)
+    except ConverterError:  # such as quantised weights, which no model of ours has
+        known = also_known = False
+    if known and also_known:
+        return "canonical names", one, other
+    return "the names in the files", files[0].tensors, files[1].tensors
 
 
-def _changes(left: Mapping[str, Tensor], right: Mapping[str, Tensor]) -> Iterator[Change]:
+def _changes(left: _Arrays, right: _Arrays) -> Iterator[Change]:
     for name in [*left, *(name for name in right if name not in left)]:
         first, second = left.get(name), right.get(name)
-        found = None
-        if first is not None and second is not None and first.shape == second.shape:
-            found = distance(first.load(), first.dtype, second.load(), second.dtype)
-        yield Change(name, first, second, found)
-
-
-def _row(change: Change) -> tuple[str, ...]:
-    found = change.distance
-    if found is None:
-        return legible(change.name), f"{_shown(change.left)} | {_shown(change.right)}", "", "", ""
-    steps = "" if found.ulp is None else str(found.ulp)
-    differ = f"{found.unequal} of {found.size}"
-    if change.left and change.right and change.left.dtype != change.right.dtype:
-        differ += f", {change.left.dtype} | {change.right.dtype}"
-    return (
-        legible(change.name),
-        f"{found.absolute:.3g}",
-        f"{found.relative:.3g}",
-        steps,
-        differ,
-    )
-
-
-def _shown(tensor: Tensor | None) -> str:
-    return "missing" if tensor is None else f"{tensor.shape} {tensor.dtype}"
-
-
-def _form(tensor: Tensor | None) -> dict[str, Any] | None:
-    return None if tensor is None else {"dtype": tensor.dtype, "shape": list(tensor.shape)}
+        if first is None or second is None or first.shape != second.shape:
+            yield Change(name, first, second, None)
+            continue
+        one, other = first.load(), second.load()
+        found = distance(one, first.dtype, other, second.dtype)
+        rounding = differs_by_rounding(one, first.dtype, other, second.dtype, found)
+        yield Change(name, first, second, found, rounding)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from weights_converter.arrays.sizes import size_text
 from weights_converter.arrays.tensor import Checkpoint
 from weights_converter.conversion.survey import Values, values_of
 from weights_converter.errors import MismatchError, RefusedError, legible
@@ -15,7 +16,7 @@ from weights_converter.identify.backbones import describe
 from weights_converter.identify.model_arrays import Target, weights_of
 from weights_converter.identify.open_model import open_checkpoint
 from weights_converter.identify.request import Request
-from weights_converter.identify.target import target_of
+from weights_converter.identify.target import claim_of, target_of
 from weights_converter.names.mismatch import Form
 
 SCHEMA = 1  # of `Inspection.to_dict`
@@ -59,7 +60,7 @@ class Inspection:
             legible(checkpoint.path.name),
             f"  format  {checkpoint.format}",
             f"  model   {describe(self.spec) if self.spec else 'not found: ' + self.reason}",
-            f"  arrays  {count}, {checkpoint.nbytes / 1e6:.1f} MB",
+            f"  arrays  {count}, {size_text(checkpoint.nbytes)}",
         ]
         if self.spec:
             lines.append(f"  trainable parameters  {self.spec.trainable_count():,}")
@@ -105,7 +106,9 @@ def inspect(source: str | Path | Request, *, statistics: bool = False) -> Inspec
     with kept_open():
         values = {tensor.name: values_of(tensor.load(), tensor.dtype) for tensor in tensors}
     try:
-        weights = weights_of(checkpoint, target_of(checkpoint, request))
+        weights = weights_of(
+            checkpoint, target_of(checkpoint, request), claim_of(checkpoint, request)
+        )
     except (MismatchError, RefusedError) as error:
         reason = f"{error}; {error.help}" if error.help else str(error)
         return Inspection(checkpoint, None, reason, values)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from weights_converter.arrays.tensor import Checkpoint
-from weights_converter.errors import UsageError
+from weights_converter.errors import UsageError, legible
+from weights_converter.identify.contradictions import Claim
+from weights_converter.identify.manifest import VERSION_KEY, Manifest
 from weights_converter.identify.model_arrays import Target, Weights, weights_of
 from weights_converter.identify.open_model import open_checkpoints
 from weights_converter.identify.request import Request
-from weights_converter.identify.target import target_of
+from weights_converter.identify.target import claim_of, target_of
+
+_SELF_DESCRIBED = {"odconv.spec", VERSION_KEY}
 
 
 def open_pair(left: Request, right: Request) -> tuple[Weights, Weights]:
@@ -25,16 +31,28 @@ def pair_of(
     left: Request, right: Request, files: tuple[Checkpoint, ...]
 ) -> tuple[Weights, Weights]:
     """The same for files that are open."""
-    target = _common_target(left, right, files)
-    return weights_of(files[0], target), weights_of(files[1], target)
+    request, teller = _teller(left, right, files)
+    target = _of_any_dtype(target_of(teller, request))
+    own = claim_of(teller, request)
+    other = Claim(f"{legible(teller.path.name)} is", "`odconv diff` compares two models, too")
+    first, second = (
+        weights_of(file, target, own if file is teller or request.names_model else other)
+        for file in files
+    )
+    return first, second
 
 
-def _common_target(left: Request, right: Request, files: tuple[Checkpoint, ...]) -> Target:
-    """The model of both files, of which one may know more about itself than the other."""
-    asked = [request for request in (left, right) if request.names_model]
-    if len({(str(request.model), str(request.stages)) for request in asked}) > 1:
+def _teller(
+    left: Request, right: Request, files: tuple[Checkpoint, ...]
+) -> tuple[Request, Checkpoint]:
+    """Who says which model both files are of: one may know more about itself than the other."""
+    asked = [pair for pair in zip((left, right), files, strict=True) if pair[0].names_model]
+    if len({(str(request.model), str(request.stages)) for request, _ in asked}) > 1:
         raise UsageError("two models are asked for: only files of one model can be compared")
-    if asked:
-        return target_of(files[0] if asked[0] is left else files[1], asked[0])
-    named = [file for file in files if "odconv.spec" in file.metadata]
-    return target_of((*named, files[0])[0], left)
+    named = [(left, file) for file in files if _SELF_DESCRIBED & file.metadata.keys()]
+    return (*asked, *named, (left, files[0]))[0]
+
+
+def _of_any_dtype(target: Target) -> Target:
+    """That arrays have other dtypes is a result of the comparison."""
+    return replace(target, dtypes={}) if isinstance(target, Manifest) else target

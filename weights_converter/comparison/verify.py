@@ -9,10 +9,12 @@ from pathlib import Path
 from weights_converter.arrays.digests import digests_of
 from weights_converter.arrays.distance import distance
 from weights_converter.arrays.tensor import Tensor
+from weights_converter.comparison.changes import ROWS
 from weights_converter.comparison.pairs import open_pair
 from weights_converter.conversion.provenance import Provenance
 from weights_converter.errors import MismatchError, UsageError, legible
 from weights_converter.formats.files.open_files import kept_open
+from weights_converter.formats.paddle.sidecar import sidecar
 from weights_converter.identify.backbones import describe
 from weights_converter.identify.model_arrays import Weights
 from weights_converter.identify.open_model import open_model
@@ -27,15 +29,18 @@ class Difference:
     reason: str
 
     def __str__(self) -> str:
-        return f"  {self.name}  {self.reason}"
+        return f"  {legible(self.name)}  {self.reason}"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The result of comparing all arrays of two checkpoints of one model."""
+    """The result of comparing all arrays of two checkpoints of one model.
+
+    `right` is None where a file was compared with the digests that it keeps of its arrays.
+    """
 
     left: Path
-    right: Path
+    right: Path | None
     model: str
     arrays: int
     differences: tuple[Difference, ...]
@@ -54,7 +59,7 @@ class Comparison:
         """Plain values for JSON."""
         return {
             "left": self.left.name,
-            "right": self.right.name,
+            "right": self.right and self.right.name,
             "model": self.model,
             "arrays": self.arrays,
             "equal": self.equal,
@@ -62,11 +67,23 @@ class Comparison:
         }
 
     def __str__(self) -> str:
-        equal = self.arrays - len(self.differences)
-        names = f"{legible(self.left.name)} and {legible(self.right.name)}"
-        head = f"{names}: {equal} of {self.arrays} arrays "
-        head += f"of {self.model} have equal bits"
-        return "\n".join([head, *map(str, self.differences)])
+        return self.text()
+
+    def text(self, rows: int | None = ROWS) -> str:
+        """The count of equal arrays, and those that differ.
+
+        Args:
+            rows: how many of these are shown; None shows all.
+        """
+        equal = f"{self.arrays - len(self.differences)} of {self.arrays} arrays of {self.model}"
+        left = legible(self.left.name)
+        if self.right is None:
+            head = f"{left}: {equal} are as the converter wrote them"
+        else:
+            head = f"{left} and {legible(self.right.name)}: {equal} have equal bits"
+        lines = [head, *map(str, self.differences[:rows])]
+        more = len(self.differences) - len(self.differences[:rows])
+        return "\n".join([*lines, f"  ... and {more} more; --all shows them"] if more else lines)
 
 
 def verify(left: str | Path | Request, right: str | Path | Request) -> Comparison:
@@ -94,8 +111,11 @@ def verify_digests(source: str | Path | Request) -> Comparison:
     path = weights.source.path
     told = Provenance.told_by(weights.source)
     if told is None or not told.sha256:
+        beside = legible(sidecar(path).name)
+        lost = weights.source.format == "pdparams" and not weights.source.metadata
         raise UsageError(
-            f"{legible(path.name)} has no digests of its arrays",
+            f"{legible(path.name)} has no digests of its arrays"
+            + (f": {beside} is not beside it" if lost else ""),
             help="give a second file to compare it with",
         )
     found = digests_of(weights.tensors.values())
@@ -103,7 +123,7 @@ def verify_digests(source: str | Path | Request) -> Comparison:
     reason = "is not what the converter wrote"
     return Comparison(
         path,
-        Path(told.source),
+        None,
         describe(weights.spec),
         len(found),
         tuple(Difference(name, reason) for name in wrong),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from weights_converter.arrays.casting import KEEP
+from weights_converter.arrays.sizes import size_text
 from weights_converter.comparison.verify import Comparison
 from weights_converter.conversion.provenance import Provenance
 from weights_converter.conversion.survey import Finding
@@ -127,7 +128,7 @@ class Report:
         lines = [
             head,
             f"  model   {describe(self.spec)}",
-            f"  arrays  {self.arrays}, {self.nbytes / 1e6:.1f} MB, {self.verdict}",
+            f"  arrays  {self.arrays}, {size_text(self.nbytes)}, {self.verdict}",
             *(f"  dtype   {line}" for line in self.cast_lines()),
             *(f"  value   {a.finding.name} has {a.finding.values}" for a in self.nonfinite()),
             *(f"  note    {note}" for note in self.notes),

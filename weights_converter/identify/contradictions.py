@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from odconv_spec import BackboneSpec, MobileNetV2Spec, from_dict
 from weights_converter.errors import ConverterError, MismatchError
 from weights_converter.identify.backbones import infer_spec
 
 Shapes = Mapping[str, tuple[int, ...]]
-_WIDTHS = ("reduction", "min_channels", "hidden_rule", "hidden_channels")
 
 
-def contradiction(asked: BackboneSpec, shapes: Shapes, file: str) -> MismatchError | None:
-    """An error that says what the file holds, by which arrays, and what was asked for instead.
+@dataclass(frozen=True)
+class Claim:
+    """Who says which model a file is of, and what helps where it is not.
+
+    Attributes:
+        says: goes before the model, as in "you asked for".
+        help: one line of advice.
+    """
+
+    says: str
+    help: str
+
+
+ASKED: Final = Claim("you asked for", "drop the model option, or ask for what the file holds")
+_WIDTHS: Final = ("reduction", "min_channels", "hidden_rule", "hidden_channels")
+
+
+def contradiction(
+    asked: BackboneSpec, shapes: Shapes, file: str, claim: Claim = ASKED
+) -> MismatchError | None:
+    """An error that says what the file holds, by which arrays, and what was claimed instead.
 
     None where the arrays are not exactly those of some model, or those of this one.
     """
@@ -30,8 +49,8 @@ def contradiction(asked: BackboneSpec, shapes: Shapes, file: str) -> MismatchErr
         wants = [asked.name, *wants]
     return MismatchError(
         f"{file} is {found.name}{' with ' if holds else ''}{', '.join(holds)}; "
-        f"you asked for {', '.join(wants)}",
-        help="drop the model option, or ask for what the file holds",
+        f"{claim.says} {', '.join(wants)}",
+        help=claim.help,
     )
 
 

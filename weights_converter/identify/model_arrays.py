@@ -13,7 +13,7 @@ from weights_converter.arrays.dtypes import Array
 from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.errors import DamagedError, MismatchError, legible
 from weights_converter.identify.backbones import describe
-from weights_converter.identify.contradictions import contradiction
+from weights_converter.identify.contradictions import ASKED, Claim, contradiction
 from weights_converter.identify.manifest import VERSION_KEY, Manifest
 from weights_converter.names.companions import companions
 from weights_converter.names.dialects import translated
@@ -46,12 +46,13 @@ class Weights:
         return any(p.role is Role.EXPERT_KERNELS for p in self.parameters)
 
 
-def weights_of(checkpoint: Checkpoint, target: Target) -> Weights:
+def weights_of(checkpoint: Checkpoint, target: Target, claim: Claim = ASKED) -> Weights:
     """The arrays of a known model. Loads none.
 
     Args:
         checkpoint: with the names in the file.
         target: the spec of a backbone, or the manifest of another network.
+        claim: who says that it is this model.
 
     Raises:
         MismatchError: the arrays are not those of the model.
@@ -61,7 +62,7 @@ def weights_of(checkpoint: Checkpoint, target: Target) -> Weights:
     return Weights(
         target,
         parameters,
-        _tensors_of(checkpoint, target, parameters),
+        _tensors_of(checkpoint, target, parameters, claim),
         {
             companion.name: checkpoint.tensors[companion.name]
             for companion in companions(LAYOUTS[checkpoint.layout], parameters)
@@ -72,7 +73,7 @@ def weights_of(checkpoint: Checkpoint, target: Target) -> Weights:
 
 
 def _tensors_of(
-    checkpoint: Checkpoint, spec: Target, parameters: tuple[Parameter, ...]
+    checkpoint: Checkpoint, spec: Target, parameters: tuple[Parameter, ...], claim: Claim
 ) -> dict[str, Tensor]:
     """The arrays of `spec`. Raises MismatchError, which says which option contradicts the file."""
     what = f"{legible(checkpoint.path.name)} for {describe(spec)}"
@@ -81,7 +82,7 @@ def _tensors_of(
         return canonical_tensors(checkpoint, parameters, what, dtypes)
     except MismatchError as error:
         explained = isinstance(spec, BackboneSpec) and contradiction(
-            spec, canonical_shapes(checkpoint), legible(checkpoint.path.name)
+            spec, canonical_shapes(checkpoint), legible(checkpoint.path.name), claim
         )
         if explained:
             raise explained from error
@@ -103,6 +104,21 @@ def canonical_shapes(checkpoint: Checkpoint) -> dict[str, tuple[int, ...]]:
     shapes = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
     found = canonical_parameters(shapes, LAYOUTS[checkpoint.layout])
     return {parameter.name: parameter.shape for parameter in found.values()}
+
+
+def named_tensors(checkpoint: Checkpoint) -> tuple[dict[str, Tensor], bool]:
+    """The arrays of a model that is not known, and whether any has a role.
+
+    Those with a role have canonical names and axes, the others those in the file.
+    """
+    layout = LAYOUTS[checkpoint.layout]
+    shapes = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
+    found = canonical_parameters(shapes, layout)
+    tensors = [
+        _canonical(tensor, found[name], layout) if name in found else tensor
+        for name, tensor in checkpoint.tensors.items()
+    ]
+    return {tensor.name: tensor for tensor in tensors}, bool(found)
 
 
 def canonical_tensors(

@@ -11,7 +11,7 @@ from weights_converter.formats.isolated.reader import read_isolated
 from weights_converter.identify.model_arrays import Weights, weights_of
 from weights_converter.identify.request import Request
 from weights_converter.identify.selection import demand_used, selected
-from weights_converter.identify.target import target_of
+from weights_converter.identify.target import claim_of, target_of
 
 
 def open_checkpoint(source: str | Path | Request) -> Checkpoint:
@@ -40,7 +40,9 @@ def open_model(source: str | Path | Request) -> Weights:
     """
     request = Request.of(source)
     checkpoint = open_checkpoint(request)
-    return weights_of(checkpoint, target_of(checkpoint, request))
+    return weights_of(
+        checkpoint, target_of(checkpoint, request), claim_of(checkpoint, request)
+    )
 
 
 def _read(request: Request) -> Checkpoint:

@@ -8,7 +8,9 @@ from pathlib import Path
 from odconv_spec import BackboneSpec, MobileNetV2Spec, from_json, list_models
 from weights_converter.arrays.tensor import Checkpoint
 from weights_converter.errors import DamagedError, UsageError, legible
+from weights_converter.formats.paddle.sidecar import sidecar
 from weights_converter.identify.backbones import Stages, infer_spec, same_model
+from weights_converter.identify.contradictions import ASKED, Claim
 from weights_converter.identify.lone_layers import infer_layer
 from weights_converter.identify.manifest import (
     VERSION_KEY,
@@ -50,6 +52,16 @@ def target_of(checkpoint: Checkpoint, request: Request) -> Target:
     if model is not None:
         same_model(str(model), spec, own_table=stages is not None)
     return spec
+
+
+def claim_of(checkpoint: Checkpoint, request: Request) -> Claim:
+    """Who says which model `target_of` found, where the arrays do not."""
+    if request.names_model:
+        return ASKED
+    beside = legible(sidecar(checkpoint.path).name)
+    other = f"remove {beside} if it is of another file"
+    help = other if checkpoint.format == "pdparams" else "ask for what it holds: --model NAME"
+    return Claim("its metadata name", help)
 
 
 def read_target(path: Path) -> Target:
