@@ -31,7 +31,7 @@ _LINKS: Final[Mapping[int, str]] = {
     h5py.h5l.TYPE_SOFT: "a SoftLink",
     h5py.h5l.TYPE_EXTERNAL: "an ExternalLink",
 }
-_OF_A_GROUP = 4  # objects: what is charged for its path and its place in the walk
+_OF_A_GROUP = 4  # objects, for each name of its path, which are all looked up to open it
 _OF_AN_ARRAY = 16
 
 
@@ -68,7 +68,8 @@ def _datasets(hdf5: Hdf5, file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]
             if isinstance(child, h5py.Dataset):
                 yield inside, child
             else:
-                hdf5.source.budget.charge_objects(_OF_A_GROUP, text=len(inside))
+                depth = 1 + inside.count("/")
+                hdf5.source.budget.charge_objects(_OF_A_GROUP * depth, text=len(inside))
                 groups.add(name)
         paths += [_joined(path, name) for name in reversed(names) if name in groups]
 

@@ -12,11 +12,15 @@ _OF_A_TEXT = 4  # objects: it, its name, and their place in a dict
 
 
 def text_attribute(hdf5: Hdf5, holder: h5py.HLObject, name: str) -> str | None:
-    """The attribute if it is one piece of text. Arrays of texts may all be the same long one."""
+    """The attribute if it is one text of any length, as Keras and we write them.
+
+    Arrays of texts may all be the same long one; what has a fixed length is bytes to h5py.
+    """
     if name not in holder.attrs:
         return None
     handle = holder.attrs.get_id(name)
-    if handle.shape != () or h5py.check_string_dtype(handle.dtype) is None:
+    kind = h5py.check_string_dtype(handle.dtype)
+    if handle.shape != () or kind is None or kind.length is not None:
         return None
     text = holder.attrs[name]
     if not isinstance(text, str):

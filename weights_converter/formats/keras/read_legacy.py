@@ -29,7 +29,12 @@ _FACTS = ("keras_version", "backend")
 
 def is_legacy(file: h5py.File) -> bool:
     """Whether the file, which holds no links, has a list of its layers."""
-    return any(name in _model(file).attrs for name in _LAYERS)
+    return _has(_model(file), _LAYERS)
+
+
+def _has(group: h5py.Group, attributes: tuple[str, ...]) -> bool:
+    held = group.attrs
+    return any(name in held for name in attributes)
 
 
 def read_legacy(hdf5: Hdf5, file: h5py.File, found: Mapping[str, Tensor]) -> Checkpoint:
@@ -80,7 +85,7 @@ def _layer(group: h5py.Group, inside: str, layers: dict[str, str]) -> str:
     """
     if inside not in layers:
         layers[inside] = _layer(group, inside.rpartition("/")[0], layers)
-        if not layers[inside] and any(name in group[inside].attrs for name in _ARRAYS):
+        if not layers[inside] and _has(group[inside], _ARRAYS):
             layers[inside] = inside
     return layers[inside]
 
