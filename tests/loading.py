@@ -1,7 +1,7 @@
 """Arrays out of and into live models: the same tests for every framework.
 
-A suite imports the tests and gives the fixture `build`, which makes a live layer or model of a
-spec.
+A suite imports the tests and gives the fixtures `build`, which makes a live layer or model of a
+spec, and `temperatures`, which gives those of a live model as a set.
 """
 
 from __future__ import annotations
@@ -13,10 +13,20 @@ import pytest
 
 from odconv_spec import ODConvSpec, model_spec
 from parity_tests.reference import random_arrays
-from weights_converter import MismatchError, assign, extract, formats, load_into
+from weights_converter import (
+    DamagedError,
+    MismatchError,
+    Request,
+    assign,
+    convert,
+    extract,
+    formats,
+    load_into,
+)
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.identify.open_model import open_model
-from weights_converter.identify.request import Request
+from weights_converter.live.arrays import adapter_of, framework_of
+from weights_converter.names.companions import companions
 from weights_converter.names.layouts import LAYOUTS
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -102,3 +112,78 @@ def test_a_lone_layer_loads_from_every_format(build, tmp_path, ending):
     layer = build(spec)
     load_into(layer, path)
     assert all(a.tobytes() == arrays[key].tobytes() for key, a in extract(layer).items())
+
+
+def stored(path, spec, ending, beside=(), metadata=None):
+    """A file of `spec` as a framework writes it, with the arrays `beside` them."""
+    arrays = random_arrays(spec.parameters(), 1, "float32")
+    layout = LAYOUTS[{".pdparams": "paddle", ".weights.h5": "keras"}.get(ending, "torch")]
+    tensors = [
+        Tensor.of(layout.stored_name(p), layout.to_stored(p.role, arrays[p.name]))
+        for p in spec.parameters()
+    ]
+    tensors += [Tensor.of(name, np.asarray(array)) for name, array in beside]
+    formats.write(path, formats.format_of(f"x{ending}"), tensors, metadata or {})
+    return path
+
+
+@pytest.mark.parametrize("ending", [".pth", ".pdparams", ".weights.h5", ".safetensors", ".npz"])
+@pytest.mark.parametrize("name", ["layer", "od_resnet18"])
+def test_the_temperature_that_a_file_records_is_set(build, temperatures, tmp_path, name, ending):
+    told = {"odconv.temperature": "7.5"}
+    source = stored(tmp_path / "a.safetensors", SPECS[name], ".safetensors", metadata=told)
+    convert(source, tmp_path / f"b{ending}")
+    model = build(SPECS[name])
+    assert temperatures(model) == {1}
+    assert load_into(model, tmp_path / f"b{ending}").temperature == 7.5
+    assert temperatures(model) == {7.5}
+
+
+def test_the_temperature_of_a_file_that_keras_wrote(build, temperatures, tmp_path):
+    spec = SPECS["od_resnet18"]
+    beside = [(c.name, np.float32(3)) for c in companions(LAYOUTS["keras"], spec.parameters())]
+    path = stored(tmp_path / "a.weights.h5", spec, ".weights.h5", beside)
+    model = build(spec)
+    loaded = load_into(model, path)
+    assert loaded.temperature == 3 and temperatures(model) == {3}
+    assert not loaded.dropped
+    beside[0] = beside[0][0], np.float32(4)
+    before = extract(model)
+    with pytest.raises(MismatchError, match=r"temperatures 3\.0, 4\.0"):
+        load_into(model, stored(tmp_path / "b.weights.h5", spec, ".weights.h5", beside))
+    assert all(array.tobytes() == before[key].tobytes() for key, array in extract(model).items())
+
+
+def test_a_file_without_a_temperature_leaves_the_model_its_own(build, temperatures, tmp_path):
+    spec = SPECS["od_resnet18"]
+    model = build(spec)
+    adapter_of(model).set_temperature(model, 5.0)
+    loaded = load_into(model, stored(tmp_path / "a.pth", spec, ".pth"))
+    assert loaded.temperature is None and temperatures(model) == {5}
+    metadata = {"odconv.temperature": "nan"}
+    path = stored(tmp_path / "b.safetensors", spec, ".safetensors", metadata=metadata)
+    with pytest.raises(DamagedError, match="expected a positive temperature, found nan"):
+        load_into(model, path)
+    assert temperatures(model) == {5}
+
+
+def test_what_was_dropped_and_what_the_file_did_not_have(build, tmp_path):
+    spec = SPECS["od_resnet18"]
+    model = build(spec)
+    framework = framework_of(model)
+    counters = [(c.name, np.int64(7)) for c in companions(LAYOUTS["torch"], spec.parameters())]
+    path = stored(tmp_path / "a.pth", spec, ".pth", [*counters, ("loss.weight", np.ones(3))])
+    with pytest.raises(MismatchError, match=r"unexpected  loss\.weight"):
+        load_into(model, path)
+    loaded = load_into(model, Request(path, ignore="loss.*"))
+    dropped = {"loss.weight": "left out by --ignore loss.*"}
+    if framework != "torch":
+        dropped |= {name: "the number of batches that torch alone counts" for name, _ in counters}
+    assert loaded.dropped == dropped
+    assert loaded.notes == ("--ignore loss.* left out loss.weight",)
+    temperature = [name for name in loaded.defaulted if name.endswith("attention/vars/0")]
+    assert bool(temperature) == (framework == "keras")
+    assert len(loaded.defaulted) == len(temperature)
+    loaded = load_into(model, stored(tmp_path / "b.pdparams", spec, ".pdparams"))
+    if framework == "torch":
+        assert list(loaded.defaulted) == [name for name, _ in counters]

@@ -20,7 +20,8 @@ from weights_converter.errors import (
 )
 from weights_converter.identify.manifest import Manifest, read_manifest
 from weights_converter.identify.request import Request
-from weights_converter.live.loading import assign, extract, load_into, save_manifest
+from weights_converter.live.arrays import assign, extract, save_manifest
+from weights_converter.live.loading import Loaded, load_into
 from weights_converter.outputs import verify_outputs
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Diff",
     "FileError",
     "Inspection",
+    "Loaded",
     "Manifest",
     "MismatchError",
     "RefusedError",

@@ -19,7 +19,7 @@ from weights_converter.arrays.tensor import Tensor
 from weights_converter.identify.model_arrays import temperature_of
 from weights_converter.identify.open_model import open_model
 from weights_converter.identify.request import Request
-from weights_converter.live.loading import assign
+from weights_converter.live.arrays import assign
 
 
 def main(framework: str, request: str, probe: str, outputs: str) -> None:

@@ -8,14 +8,19 @@ from paddle import nn
 
 from odconv_paddle import ODConv2D
 from odconv_paddle.layers import build_conv
+from odconv_paddle.layers.temperature import Tempered
 from odconv_paddle.models.factory import build_model
 from odconv_spec import BackboneSpec
 from tests.loading import (  # noqa: F401  # pytest finds them here
     test_a_checkpoint_of_another_model_changes_nothing,
+    test_a_file_without_a_temperature_leaves_the_model_its_own,
     test_a_lone_layer_loads_from_every_format,
     test_assigned_arrays_come_back_bit_for_bit,
     test_everything_wrong_is_reported_together_and_nothing_is_assigned,
     test_the_shipped_checkpoint_loads_into_a_live_model,
+    test_the_temperature_of_a_file_that_keras_wrote,
+    test_the_temperature_that_a_file_records_is_set,
+    test_what_was_dropped_and_what_the_file_did_not_have,
 )
 from weights_converter import MismatchError, extract
 
@@ -23,6 +28,15 @@ from weights_converter import MismatchError, extract
 @pytest.fixture
 def build():
     return lambda spec: build_model(spec) if isinstance(spec, BackboneSpec) else build_conv(spec)
+
+
+@pytest.fixture
+def temperatures():
+    return lambda model: {
+        float(layer.temperature)
+        for layer in model.sublayers(include_self=True)
+        if isinstance(layer, Tempered)
+    }
 
 
 def test_a_network_of_ones_own_with_our_layers():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from parity_tests.runtimes import RUNTIMES
-from weights_converter import convert
+from weights_converter import Request, convert
 from weights_converter.identify.manifest import read_manifest
 
 # The same attributes everywhere, but for the functional model, which has names of layers only. On
@@ -129,8 +129,8 @@ COMMON = """
 import sys
 from pathlib import Path
 from parity_tests.reference import random_arrays
-from weights_converter.live.loading import assign, extract, load_into, manifest, save_manifest
-from weights_converter.identify.request import Request
+from weights_converter.live.arrays import assign, extract, manifest, save_manifest
+from weights_converter.live.loading import load_into
 
 folder, name, ending, *files = sys.argv[1:]
 folder = Path(folder)

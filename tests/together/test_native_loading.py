@@ -16,6 +16,7 @@ from parity_tests.runtimes import RUNTIMES
 from weights_converter import convert, formats, verify
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.identify.open_model import open_model
+from weights_converter.identify.request import Request
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SOURCE = EXAMPLES / "odconv4x_mobilenetv2_digits.pth.tar"
@@ -32,7 +33,6 @@ import numpy as np
 
 from odconv_spec import from_json
 from weights_converter import extract, load_into
-from weights_converter.identify.request import Request
 
 root, weights, source, name = sys.argv[1:]
 sys.path.insert(0, root)

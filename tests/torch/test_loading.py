@@ -12,17 +12,35 @@ from odconv_torch.layers import build_conv
 from odconv_torch.models.factory import build_model
 from tests.loading import (  # noqa: F401  # pytest finds them here
     test_a_checkpoint_of_another_model_changes_nothing,
+    test_a_file_without_a_temperature_leaves_the_model_its_own,
     test_a_lone_layer_loads_from_every_format,
     test_assigned_arrays_come_back_bit_for_bit,
     test_everything_wrong_is_reported_together_and_nothing_is_assigned,
     test_the_shipped_checkpoint_loads_into_a_live_model,
+    test_the_temperature_of_a_file_that_keras_wrote,
+    test_the_temperature_that_a_file_records_is_set,
+    test_what_was_dropped_and_what_the_file_did_not_have,
 )
-from weights_converter import MismatchError, RefusedError, UsageError, extract, load_into
+from weights_converter import (
+    MismatchError,
+    RefusedError,
+    UsageError,
+    convert,
+    extract,
+    load_into,
+)
 
 
 @pytest.fixture
 def build():
     return lambda spec: build_model(spec) if isinstance(spec, BackboneSpec) else build_conv(spec)
+
+
+@pytest.fixture
+def temperatures():
+    return lambda model: {
+        buffer.item() for name, buffer in model.named_buffers() if name.endswith("temperature")
+    }
 
 
 def test_a_network_of_ones_own_with_our_layers():
@@ -67,7 +85,7 @@ def saved(tmp_path, dtype, scale=1.0):
 def test_another_precision_is_loaded_on_demand_only(tmp_path):
     exact, path = saved(tmp_path, torch.float64)
     layer = ODConv2d(4, 8, (3, 2))
-    with pytest.raises(MismatchError, match="expected float32, found float64"):
+    with pytest.raises(MismatchError, match="expected F32, found F64"):
         load_into(layer, path)
     load_into(layer, path, cast=True)
     assert layer.weight.dtype == torch.float32
@@ -82,3 +100,25 @@ def test_a_cast_makes_nothing_infinite(tmp_path):
     _, path = saved(tmp_path, torch.float64, scale=1e300)
     with pytest.raises(RefusedError, match=r"weight: 768 values are too large for the model's F32"):
         load_into(ODConv2d(4, 8, (3, 2)), path, cast=True)
+
+
+def test_the_batches_that_torch_has_counted_are_loaded(tmp_path):
+    source, model = (nn.Sequential(ODConv2d(3, 4, 3), nn.BatchNorm2d(4)) for _ in range(2))
+    source(torch.rand(2, 3, 5, 6))
+    torch.save(source.state_dict(), tmp_path / "x.pth")
+    loaded = load_into(model, tmp_path / "x.pth")
+    assert model[1].num_batches_tracked == 1 and model[0].attention.bn.num_batches_tracked == 1
+    assert not loaded.dropped and not loaded.defaulted
+
+
+def test_the_temperature_of_a_training(temperatures, tmp_path):
+    """A checkpoint of `odconv_torch.train` says it beside its state dict."""
+    layer = ODConv2d(4, 8, (3, 2))
+    content = {"state_dict": layer.state_dict(), "odconv": "{}", "temperature": 12.5}
+    torch.save(content, tmp_path / "x.pth")
+    assert load_into(layer, tmp_path / "x.pth").temperature == 12.5
+    assert temperatures(layer) == {12.5}
+    assert convert(tmp_path / "x.pth", tmp_path / "y.safetensors").temperature == 12.5
+    del content["odconv"]  # of a stranger, who may call another thing so
+    torch.save(content, tmp_path / "x.pth")
+    assert load_into(layer, tmp_path / "x.pth").temperature is None

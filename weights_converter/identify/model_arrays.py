@@ -182,22 +182,32 @@ def _canonical(tensor: Tensor, parameter: Parameter, layout: Layout) -> Tensor:
 
 
 def temperature_of(weights: Weights) -> float:
-    """The temperature that the file tells of, 1 where it tells nothing.
+    """The temperature that the file records, 1 where it records none; see below for errors."""
+    recorded = recorded_temperature(weights)
+    return 1.0 if recorded is None else recorded
+
+
+def recorded_temperature(weights: Weights) -> float | None:
+    """That of the converter's metadata, of Keras' layers, or of a checkpoint of our training.
 
     Raises:
         MismatchError: the layers of a Keras file have several temperatures.
         DamagedError: the temperature is not a positive number.
     """
     name = weights.source.path.name
-    values = {weights.source.metadata.get("odconv.temperature", "1.0")}
-    if weights.source.layout in ("keras", "tensorflow") and weights.companions:
+    source = weights.source
+    told = source.metadata.get("odconv.temperature")
+    values = set() if told is None else {told}
+    if source.layout in ("keras", "tensorflow") and weights.companions:
         values = {str(tensor.load()) for tensor in weights.companions.values()}
+    elif not values and "odconv" in source.scalars and "temperature" in source.scalars:
+        values = {str(source.scalars["temperature"])}
     if len(values) > 1:
         raise MismatchError(
             f"{name} has layers of temperatures {', '.join(sorted(values))}; expected one",
             help="set_temperature(model, t) before saving",
         )
-    return _temperature(values.pop(), name)
+    return _temperature(values.pop(), name) if values else None
 
 
 def _temperature(text: str, name: str) -> float:

@@ -1,134 +1,96 @@
-"""Arrays out of and into a model of any framework."""
+"""A checkpoint of any format into a live model of any framework."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import numpy as np
-
-from odconv_spec import Parameter
 from weights_converter.arrays import casting
 from weights_converter.arrays.dtypes import Array
 from weights_converter.arrays.precision import FLOATS
 from weights_converter.arrays.tensor import Checkpoint, Tensor
-from weights_converter.errors import MismatchError, RefusedError, UsageError, legible
+from weights_converter.errors import RefusedError
 from weights_converter.formats.files.open_files import kept_open
-from weights_converter.identify.manifest import Manifest, tag_of_name, write_manifest
-from weights_converter.identify.model_arrays import canonical_tensors
+from weights_converter.identify.manifest import Manifest
+from weights_converter.identify.model_arrays import Weights, recorded_temperature, weights_of
 from weights_converter.identify.open_model import open_checkpoint
 from weights_converter.identify.request import Request
-from weights_converter.live.slots import Slot
-from weights_converter.names.dialects import translated
-from weights_converter.names.layouts import KERAS, Placed
-from weights_converter.names.mismatch import Form, check
-
-# Keras comes first: its models are torch modules on the torch backend.
-_FRAMEWORKS = ("keras", "torch", "paddle")
+from weights_converter.live.arrays import adapter_of, assign, framework_of, manifest
+from weights_converter.names.companions import COMPANIONS, companions
+from weights_converter.names.layouts import KERAS, LAYOUTS
 
 
-def extract(model: Any) -> dict[str, Array]:
-    """The arrays of a torch module, Paddle layer, or Keras layer or model, by canonical name.
+@dataclass(frozen=True)
+class Loaded:
+    """What `load_into` did beside giving a model its arrays.
 
-    Works for our backbones, for a lone layer, and for networks that contain our layers beside
-    convolutions, batch norms and linear layers of the framework.
-
-    Raises:
-        MismatchError: the model holds an array of a layer that has no canonical form.
-        UsageError: the model is of no framework that is known here, or is not built yet.
+    Attributes:
+        dropped: name of each array of the file that the model did not get -> why.
+        defaulted: name of each array of the model that the file does not have, and that is as it
+            was -> what it is.
+        notes: what was unwrapped or left out.
+        temperature: that the file records and the model has now; None where it records none, and
+            the model keeps its own.
     """
-    return {name: slot.read() for name, slot in slots(model).items()}
+
+    dropped: Mapping[str, str]
+    defaulted: Mapping[str, str]
+    notes: tuple[str, ...]
+    temperature: float | None
 
 
-def assign(model: Any, arrays: Mapping[str, Array]) -> None:
-    """Puts arrays under canonical names into a model, all or none, and reads them back.
-
-    Raises:
-        MismatchError: names, shapes or dtypes are not exactly those of the model, which is then
-            unchanged; or the model returns other values than it was given.
-    """
-    places = slots(model)
-    check(
-        {name: Form(slot.parameter.shape, slot.dtype) for name, slot in places.items()},
-        {name: Form(array.shape, array.dtype.name) for name, array in arrays.items()},
-        what=f"the arrays for {type(model).__name__}",
-    )
-    for name, slot in places.items():
-        slot.write(arrays[name])
-    wrong = [name for name, slot in places.items() if not _same(slot.read(), arrays[name])]
-    if wrong:
-        raise MismatchError(
-            f"{len(wrong)} arrays of {type(model).__name__} are not what was assigned: {wrong[:6]}",
-            help="is the model shared with another thread, or are arrays tied?",
-        )
-
-
-def load_into(
-    model: Any,
-    source: str | Path | Request,
-    *,
-    cast: bool = False,
-) -> None:
-    """Loads a checkpoint of any format into a model of any framework.
+def load_into(model: Any, source: str | Path | Request, *, cast: bool = False) -> Loaded:
+    """Loads a checkpoint of any format into a model of any framework, all of it or nothing.
 
     Args:
         model: our backbone, a lone layer, or a network with our layers in it.
         source: a checkpoint whose arrays are exactly those of the model.
         cast: rounds floats to the dtype that the model has; without it another dtype is an error.
 
+    Returns:
+        What was dropped, what the file did not have, and the temperature that was set.
+
     Raises:
         MismatchError: the arrays are not those of the model, which is then unchanged.
         RefusedError: a number would become infinite by the cast.
         ConverterError: the file cannot be read.
+
+    Example:
+        >>> from odconv_torch import create_model
+        >>> model = create_model("od_resnet18", num_classes=10)
+        >>> load_into(model, "best.pdparams").temperature  # doctest: +SKIP
+        1.0
     """
-    places = slots(model)
-    checkpoint = translated(open_checkpoint(source), list(places))
-    parameters = _parameters(model, places, checkpoint)
-    what = f"{legible(checkpoint.path.name)} for {type(model).__name__}"
-    tensors = canonical_tensors(checkpoint, parameters, what)
+    checkpoint = open_checkpoint(source)
+    target = _target(model, checkpoint)
+    dtypes = target.dtypes
+    weights = weights_of(checkpoint, replace(target, dtypes={}) if cast else target)
+    temperature = recorded_temperature(weights)
     with kept_open():
-        arrays = {
-            name: _cast(tensor, tag_of_name(places[name].dtype)) if cast else tensor.load()
-            for name, tensor in tensors.items()
-        }
+        arrays = {name: _cast(t, dtypes[name]) for name, t in weights.tensors.items()}
+        counters = _counters(model, weights)
     assign(model, arrays)
+    if counters:
+        adapter_of(model).set_counters(model, counters)
+    if temperature is not None and weights.dynamic:
+        adapter_of(model).set_temperature(model, temperature)
+    return Loaded(
+        dropped={**weights.source.left_out, **_dropped(model, weights)},
+        defaulted=_defaulted(model, weights, temperature),
+        notes=weights.source.notes,
+        temperature=temperature,
+    )
 
 
-def manifest(model: Any) -> Manifest:
-    """What a network of one's own stores, for `convert` and `verify` in place of a model's name.
-
-    That of a Keras model also says under which names its own weights files keep the arrays.
-
-    Args:
-        model: a torch module, Paddle layer, or Keras layer or model, built.
-
-    Raises:
-        MismatchError: the model holds an array of a layer that has no canonical form.
-        UsageError: the model is of no framework that is known here, or is not built yet.
-    """
-    places = slots(model)
-    paths = _adapter(model).file_paths(model) if _framework(model) == "keras" else {}
-    arrays = tuple(_placed(slot.parameter, paths.get(name)) for name, slot in places.items())
-    dtypes = {name: tag_of_name(slot.dtype) for name, slot in places.items()}
-    return Manifest(type(model).__name__, arrays, dtypes)
-
-
-def save_manifest(model: Any, path: str | Path, *, overwrite: bool = False) -> None:
-    """Writes `manifest(model)` to a JSON file, for `odconv convert --model net.json`.
-
-    Raises:
-        ConverterError: see `manifest`, or the file cannot be written.
-    """
-    write_manifest(manifest(model), path, overwrite)
-
-
-def slots(model: Any) -> dict[str, Slot]:
-    """Canonical name -> place of every array in the model."""
-    found: dict[str, Slot] = _adapter(model).slots(model)
-    return found
+def _target(model: Any, checkpoint: Checkpoint) -> Manifest:
+    """The model's arrays, under the names of its own files where the file is one of them."""
+    if checkpoint.layout == "keras" == framework_of(model):
+        own = manifest(model)
+        if all(KERAS.stored_name(parameter) in checkpoint.tensors for parameter in own.arrays):
+            return own
+    return manifest(model, own_paths=False)
 
 
 def _cast(tensor: Tensor, tag: str) -> Array:
@@ -146,38 +108,23 @@ def _cast(tensor: Tensor, tag: str) -> Array:
     return result
 
 
-def _adapter(model: Any) -> ModuleType:
-    """The module that knows the models of the framework."""
-    return import_module(f"weights_converter.live.{_framework(model)}_models")
+def _counters(model: Any, weights: Weights) -> dict[str, Array]:
+    """What torch counts, where both the file and the model are torch's."""
+    if not framework_of(model) == weights.source.layout == "torch":
+        return {}
+    return {name: tensor.load() for name, tensor in weights.companions.items()}
 
 
-def _framework(model: Any) -> str:
-    roots = {cls.__module__.partition(".")[0] for cls in type(model).__mro__}
-    for framework in _FRAMEWORKS:
-        if framework in roots:
-            return framework
-    raise UsageError(
-        f"expected a torch module, a Paddle layer or a Keras layer, received {type(model)}"
-    )
+def _dropped(model: Any, weights: Weights) -> dict[str, str]:
+    if weights.source.layout != "torch" or framework_of(model) == "torch":
+        return {}  # the temperatures of Keras are in `Loaded.temperature`
+    return dict.fromkeys(weights.companions, COMPANIONS["torch"])
 
 
-def _parameters(model: Any, places: Mapping[str, Slot], checkpoint: Checkpoint) -> list[Parameter]:
-    """The model's arrays, under the names of its own files where the file is one of them."""
-    plain = [slot.parameter for slot in places.values()]
-    if checkpoint.layout != "keras" or _framework(model) != "keras":
-        return plain
-    placed = manifest(model).parameters()
-    own = all(KERAS.stored_name(parameter) in checkpoint.tensors for parameter in placed)
-    return list(placed) if own else plain
-
-
-def _placed(parameter: Parameter, path: str | None) -> Parameter:
-    if path is None or path == KERAS.stored_name(parameter):
-        return parameter
-    return Placed(parameter.name, parameter.role, parameter.shape, path)
-
-
-def _same(first: Array, second: Array) -> bool:
-    return first.dtype == second.dtype and np.array_equal(
-        first.reshape(-1).view(np.uint8), second.reshape(-1).view(np.uint8)
-    )
+def _defaulted(model: Any, weights: Weights, temperature: float | None) -> dict[str, str]:
+    framework = framework_of(model)
+    if framework == "keras" and temperature is not None:
+        return {}
+    beside = [c.name for c in companions(LAYOUTS[framework], weights.parameters)]
+    known = weights.companions if framework == weights.source.layout else {}
+    return {name: COMPANIONS[framework] for name in beside if name not in known}

@@ -87,6 +87,12 @@ def build(spec: BackboneSpec) -> nn.Module:
     return model.eval()
 
 
+def set_counters(model: nn.Module, counters: Mapping[str, Array]) -> None:
+    """How many batches each batch norm has seen, by the path of its buffer."""
+    for name, count in counters.items():
+        model.get_buffer(name).fill_(int(count))
+
+
 def set_temperature(model: nn.Module, temperature: float) -> None:
     """Of every dynamic convolution."""
     import_module("odconv_torch").set_temperature(model, temperature)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -11,7 +12,12 @@ from odconv_spec import Parameter, Role
 from weights_converter.arrays.dtypes import Array
 from weights_converter.names.layouts import Layout, owner_of
 
-COUNTER = "num_batches_tracked"
+COUNTER: Final = "num_batches_tracked"
+COMPANIONS: Final[Mapping[str, str]] = {  # what those of a layout are
+    "torch": "the number of batches that torch alone counts",
+    "keras": "the temperature, which Keras alone stores as an array",
+    "tensorflow": "the temperature, which Keras alone stores as an array",
+}
 
 
 @dataclass(frozen=True)
