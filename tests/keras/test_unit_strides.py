@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from graphs import pointwise_with_stride, strided
 from helpers import fill, numpy, run
 from plain import convolve, dynamic_conv
 from small import SMALL
+from test_second_derivatives import squared_gradient
 
 from odconv_keras import (
     CondConv1D,
@@ -95,6 +98,43 @@ def test_unknown_batch_and_sizes(padding):
         y = model.predict(x, verbose=0)
         assert y.shape == layer.compute_output_shape(x.shape)
         np.testing.assert_allclose(y, run(layer, x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("strides", [(2, 2, 2), (3, 2, 4)], ids=str)
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_first_and_second_derivatives(rank, strides):
+    _check_derivatives(lambda layer: layer, rank, strides[:rank])
+
+
+@tensorflow
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_derivatives_of_unknown_batch_and_sizes(rank):
+    import tensorflow as tf
+
+    inputs = [tf.TensorSpec((None,) * (rank + 1) + (4,), "float64")]
+    _check_derivatives(partial(tf.function, input_signature=inputs), rank, (2, 3, 2)[:rank])
+
+
+@tensorflow
+def test_derivatives_in_xla():
+    import tensorflow as tf
+
+    _check_derivatives(partial(tf.function, jit_compile=True), 2, (2, 3))
+
+
+def _check_derivatives(wrapped, rank, strides):
+    """Of y = seen @ kernel + bias, where `seen` are the positions of the map that are taken."""
+    layer = made("static", rank, dtype="float64", strides=strides)
+    x = maps(rank, batch=2)
+    layer.build(x.shape)
+    kernel = numpy(fill(layer).kernel).reshape(4, 8)
+    steps = (slice(None), *(slice(None, None, step) for step in strides))
+    first, expected = np.zeros_like(x), np.zeros_like(x)
+    first[steps] = 2 * (x[steps] @ kernel + numpy(layer.bias)) @ kernel.T
+    expected[steps] = 4 * first[steps] @ kernel @ kernel.T
+    penalty, second = squared_gradient(wrapped(layer), x)
+    assert float(penalty) == pytest.approx((first**2).sum(), rel=1e-12)
+    np.testing.assert_allclose(second, expected, rtol=1e-9, atol=1e-9)
 
 
 @tensorflow

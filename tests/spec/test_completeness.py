@@ -53,6 +53,7 @@ def test_packages_have_parallel_files():
             "layers/spec_config.py",
             "layers/static_conv.py",
             "layers/subsampling.py",  # a convolution of oneDNN that may end the process
+            "layers/subsampling_tensorflow.py",
             "tools/sublayers.py",
             "train/images.py",  # the others' frameworks bring transforms of images
             "train/optimizer.py",  # Keras and Paddle have no SGD by PyTorch's rule

@@ -59,6 +59,7 @@ ALLOWED = {
         "numpy",
         "paddle",
     },
+    "odconv_keras/layers/subsampling_tensorflow.py": {"numpy", "keras", "tensorflow"},
     "odconv_keras/train": {
         "odconv_keras",
         "odconv_spec",
