@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from weights_converter.errors import UsageError, legible
 from weights_converter.evaluation import Evaluation
-from weights_converter.formats.files.atomic import check_destination, replacing
+from weights_converter.formats.files.atomic import replacing
+from weights_converter.formats.files.part import check_destination
 
 SUFFIXES = (".pdf", ".png", ".svg")
 _SHOWN = 20  # classes; more cells cannot be read

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from tqdm import tqdm
 
@@ -12,10 +11,6 @@ from odconv.options import add_isolate, add_json, add_model, request_of, size
 from odconv.printing import tell
 from weights_converter.arrays.casting import DTYPES, KEEP
 from weights_converter.conversion.convert import convert
-from weights_converter.conversion.html_report import html_report
-from weights_converter.conversion.report import Report
-from weights_converter.errors import UsageError, legible
-from weights_converter.formats.files.atomic import check_destination, replacing
 
 
 def _add_options(command: ArgumentParser) -> None:
@@ -42,8 +37,7 @@ def _add_options(command: ArgumentParser) -> None:
         "--max-shard-size",
         type=size,
         metavar="SIZE",
-        help="write several files of at most 2GB, say, and an index; started again with "
-        "--overwrite, a run that was killed continues",
+        help="write several files of at most 2GB, say, and an index",
     )
     add("--report", metavar="FILE.html", help="write a page that shows what was done")
     add_json(command, quiet=True)
@@ -52,7 +46,6 @@ def _add_options(command: ArgumentParser) -> None:
 
 
 def _run(options: Namespace) -> int:
-    _check_report(options)
     # On standard error, and on a terminal only: that is what disable=None means.
     silent = True if options.quiet or options.json else None
     with tqdm(unit=" arrays", leave=False, disable=silent) as bar:
@@ -67,27 +60,22 @@ def _run(options: Namespace) -> int:
             allow_nonfinite=options.allow_nonfinite,
             allow_overflow=options.allow_overflow,
             allow_half_statistics=options.allow_half_statistics,
+            report=options.report,
             progress=bar,
         )
-    _write_report(options, report)
     tell(options, report)
     return 0
 
 
-def _check_report(options: Namespace) -> None:
-    """Raises an error where the page cannot be written, before any work is done."""
-    if options.report is None:
-        return
-    page = Path(options.report)
-    if page.resolve() in (Path(options.source).resolve(), Path(options.destination).resolve()):
-        raise UsageError(f"{legible(page.name)} is the source or the destination, not a report")
-    check_destination(page, options.overwrite)
-
-
-def _write_report(options: Namespace, report: Report) -> None:
-    if options.report is not None:
-        with replacing(Path(options.report), options.overwrite) as part:
-            part.write_text(html_report(report), encoding="utf-8")
-
-
-COMMAND = Command("convert", "convert a checkpoint and prove the result", _add_options, _run)
+COMMAND = Command(
+    name="convert",
+    summary="convert a checkpoint, read the result back and compare every bit",
+    usage="SOURCE DESTINATION [options]",
+    examples=(
+        "odconv convert model_best.pth.tar model.pdparams",
+        "odconv convert model.pdparams model.weights.h5 --report page.html",
+        "odconv convert last.ckpt model.safetensors --key ema --dtype bfloat16",
+    ),
+    add_options=_add_options,
+    run=_run,
+)

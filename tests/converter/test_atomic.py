@@ -7,7 +7,7 @@ import sys
 import threading
 
 from weights_converter import FileError
-from weights_converter.formats.files import atomic
+from weights_converter.formats.files import part as parts
 from weights_converter.formats.files.atomic import replacing
 
 LEFTOVER = ".x.pth.0123456789abcdef.part"
@@ -73,7 +73,7 @@ def test_another_process_holds_its_part_until_it_is_killed(tmp_path):
 
 
 def test_a_part_removed_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
-    lock, removed = atomic._lock, []
+    lock, removed = parts._lock, []
 
     def slow(descriptor, wait):
         if wait and not removed:
@@ -81,7 +81,7 @@ def test_a_part_removed_before_it_was_locked_is_made_again(tmp_path, monkeypatch
             removed[0].unlink()
         return lock(descriptor, wait)
 
-    monkeypatch.setattr(atomic, "_lock", slow)
+    monkeypatch.setattr(parts, "_lock", slow)
     with replacing(tmp_path / "x.pth") as part:
         assert part.exists() and part != removed[0]
     assert names(tmp_path) == ["x.pth"]

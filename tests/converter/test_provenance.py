@@ -12,8 +12,10 @@ from odconv_spec import model_spec, to_json
 from tests.converter.helpers import ENDINGS, SMALL_RESNET, arrays_of, save
 from weights_converter import DamagedError, FileError, UsageError, convert, formats
 from weights_converter.comparison.verify import verify_digests
-from weights_converter.conversion import destinations
 from weights_converter.conversion.provenance import KEY, Provenance
+from weights_converter.formats.destinations.single import SingleFile
+from weights_converter.formats.files.source import Source
+from weights_converter.formats.paddle.sidecar import read_sidecar
 from weights_converter.identify.request import Request
 
 SPEC = model_spec("od_resnet18", kernel_num=2, **SMALL_RESNET)
@@ -139,17 +141,20 @@ def test_the_sidecar_never_tells_of_another_file(source, tmp_path):
         convert(source, target, overwrite=True)
 
 
-def test_an_old_sidecar_goes_before_its_file(source, tmp_path, monkeypatch):
-    """As if the process were killed between the file and its new sidecar."""
-    target = tmp_path / "b.pdparams"
+def test_a_sidecar_tells_of_the_file_that_is_there(source, tmp_path, monkeypatch):
+    """As if the process were interrupted between the sidecar of both files and the new file."""
+    target, beside = tmp_path / "b.pdparams", tmp_path / "b.pdparams.manifest.json"
     convert(source, target)
-    old = target.read_bytes()
+    old, told_of_old = target.read_bytes(), beside.read_bytes()
+    seen = []
 
-    def killed(path, metadata):
+    def killed(file):
+        seen.append(read_sidecar(Source.at(target)))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(destinations, "write_sidecar", killed)
+    monkeypatch.setattr(SingleFile, "place", killed)
     with pytest.raises(KeyboardInterrupt):
         convert(source, target, dtype="float64", overwrite=True)
-    assert target.read_bytes() != old
-    assert not (tmp_path / "b.pdparams.manifest.json").exists()
+    assert seen == [json.loads(told_of_old)]
+    assert (target.read_bytes(), beside.read_bytes()) == (old, told_of_old)
+    assert len(list(tmp_path.iterdir())) == 3

@@ -11,9 +11,20 @@ import pytest
 
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.errors import MismatchError
-from weights_converter.formats.files.write_behind import write_each
+from weights_converter.formats.destinations.write_behind import WriteBehind
 
 MIB = 1 << 20
+
+
+def write_each(tensors, writer):
+    behind = WriteBehind(writer, tensors)
+    try:
+        for tensor in tensors:
+            behind.add(tensor, tensor.load())
+        behind.close({})
+    except BaseException:
+        behind.abandon()
+        raise
 
 
 class Notes:
@@ -37,14 +48,21 @@ class Notes:
 
         return Tensor(str(index), "F32", (nbytes // 4,), load)
 
-    def _write(self, tensor, array):
+    def add(self, tensor, array):
         self.threads.add(threading.current_thread())
         time.sleep(0.1)  # in which the other thread has read
         assert array[0] == array[-1] == int(tensor.name)
         self.events.append(f"written {tensor.name}")
 
+    def close(self, metadata):
+        self.events.append("closed")
+
+    def abandon(self):
+        self.events.append("abandoned")
+
     def run(self):
-        write_each(self._tensors, self._write)
+        write_each(self._tensors, self)
+        assert self.events.pop() == "closed"
         return self.events
 
 
@@ -77,6 +95,14 @@ def test_nothing_to_write():
     assert Notes().run() == []
 
 
+class Writer:
+    def __init__(self, add):
+        self.add = add
+
+    def abandon(self):
+        """Nothing was opened."""
+
+
 def test_errors_of_reading():
     def load():
         raise MismatchError("as it happens")
@@ -84,7 +110,7 @@ def test_errors_of_reading():
     written = []
     tensors = [Tensor.of("a", np.zeros(MIB, "f4")), Tensor("b", "F32", (MIB,), load)]
     with pytest.raises(MismatchError, match="as it happens"):
-        write_each(tensors, lambda tensor, array: written.append(tensor.name))
+        write_each(tensors, Writer(lambda tensor, array: written.append(tensor.name)))
     assert written == ["a"]
 
 
@@ -96,5 +122,5 @@ def test_errors_of_writing(size, count):
 
     before = threading.active_count()
     with pytest.raises(OSError, match="No space"):
-        write_each([Tensor.of("a", np.zeros(size, "f4"))] * count, write)
+        write_each([Tensor.of("a", np.zeros(size, "f4"))] * count, Writer(write))
     assert threading.active_count() == before

@@ -30,11 +30,10 @@ from tests.converter.bundles import VALUE, Bundle, table
 from tests.converter.crafted import every_dtype
 from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.errors import ConverterError, DamagedError
-from weights_converter.formats import read, write
+from weights_converter.formats import read, write, write_shards
 from weights_converter.formats.isolated import child as isolated_child
 from weights_converter.formats.isolated import process as isolated_process
 from weights_converter.formats.isolated.reader import read_isolated
-from weights_converter.formats.keras.write_shards import write_keras_shards
 
 SECONDS = 3.0
 MEMORY = 1 << 28
@@ -158,7 +157,7 @@ def _legacy(path: Path) -> None:
 
 def _sharded_kinds(folder: Path) -> Iterator[_Kind]:
     index = folder / "x.weights.json"
-    shards = write_keras_shards(index, _tensors(), {"a": "1"}, 9000)
+    *shards, _ = write_shards(index, _tensors(), {"a": "1"}, 9000)
     files = {path.name: path.read_bytes() for path in (index, *shards)}
     for label, target in (("keras-index", index.name), ("keras-index shard", shards[0].name)):
         yield _Kind(label, files, index.name, target)

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from weights_converter.errors import RefusedError
-from weights_converter.formats import read, write
+from weights_converter.formats import read, write, write_shards
 from weights_converter.formats.isolated.reader import read_isolated
-from weights_converter.formats.keras.write_shards import write_keras_shards
 
 READERS = (read, read_isolated)
 DTYPES = (
@@ -196,7 +195,7 @@ def test_keras_loads_the_shards_that_are_written(tmp_path, most):
     source, target = network(), network()
     randomise(target, 9)
     tensors = read(save(source, tmp_path / "m.weights.h5")).tensors.values()
-    files = write_keras_shards(tmp_path / "o.weights.json", tensors, {"a": "b"}, most)
+    *files, _ = write_shards(tmp_path / "o.weights.json", tensors, {"a": "b"}, most)
     assert (len(files) > 1) == (most < 10**6)
     target.load_weights(tmp_path / "o.weights.json")
     for ours, theirs in zip(source.get_weights(), target.get_weights(), strict=True):

@@ -14,7 +14,7 @@ from tests.converter.crafted import every_dtype, safetensors, written
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.errors import MismatchError, UsageError
 from weights_converter.formats import read, write
-from weights_converter.formats.files.late_metadata import LateMetadata
+from weights_converter.formats.destination import Destination
 
 
 def assert_same(tensors, arrays):
@@ -86,20 +86,23 @@ def test_arrays_in_any_order_are_written_right(tmp_path):
 
 
 def test_metadata_that_is_known_after_the_arrays(tmp_path):
-    loaded = []
-    tensor = Tensor("w", "F32", (2,), lambda: loaded.append("w") or np.ones(2, "f4"))
-    late = LateMetadata(lambda: {"sum": str(len(loaded))}, lambda: {"sum": "?"})
-    write(tmp_path / "late.safetensors", "safetensors", [tensor], late)
+    tensor = Tensor.of("w", np.ones(2, "f4"))
+    with Destination.of(tmp_path / "late.safetensors").open([tensor], {"sum": "?"}) as staged:
+        staged.add(tensor, tensor.load())
+        staged.close({"sum": "1"})
+        staged.place()
     write(tmp_path / "now.safetensors", "safetensors", [tensor], {"sum": "1"})
     late_bytes, now_bytes = ((tmp_path / f"{n}.safetensors").read_bytes() for n in ("late", "now"))
-    assert late_bytes == now_bytes and loaded == ["w"] * 2
+    assert late_bytes == now_bytes
 
 
 def test_metadata_that_grows(tmp_path):
     tensor = Tensor.of("w", np.ones(2, "f4"))
-    late = LateMetadata(lambda: {"sum": "1" * 9}, lambda: {"sum": "?"})
-    with pytest.raises(MismatchError, match="a header of 104 bytes, 96 were announced"):
-        write(tmp_path / "a.safetensors", "safetensors", [tensor], late)
+    destination = Destination.of(tmp_path / "a.safetensors")
+    with destination.open([tensor], {"sum": "?"}) as staged:
+        staged.add(tensor, tensor.load())
+        with pytest.raises(MismatchError, match="a header of 104 bytes, 96 were announced"):
+            staged.close({"sum": "1" * 9})
     assert not list(tmp_path.iterdir())
 
 

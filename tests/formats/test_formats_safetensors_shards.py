@@ -62,7 +62,7 @@ def test_a_link_within_the_folder_is_followed(tmp_path):
 
 def test_writes_sets(tmp_path):
     arrays = ARRAYS | {"special": special_floats("float64"), "scalar": np.array(2.5)}
-    files = write_shards(tmp_path / INDEX, tensors(arrays), {"who": "h\u00e9"}, 100)
+    *files, _ = write_shards(tmp_path / INDEX, tensors(arrays), {"who": "h\u00e9"}, 100)
     assert [file.name for file in files] == [
         f"model-{number:05}-of-00005.safetensors" for number in range(1, 6)
     ]
@@ -94,13 +94,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("survives", range(7))
-def test_goes_on_where_it_was_killed(tmp_path, survives):
-    reference = tmp_path / "reference"
-    reference.mkdir()
-    write_shards(reference / INDEX, tensors(), {}, 100)
-    folder = tmp_path / "folder"
-    folder.mkdir()
-
+def test_an_interrupted_run_leaves_the_old_set_or_nothing(tmp_path, survives):
     def load(number: int) -> np.ndarray:
         if number >= survives:
             raise Killed
@@ -108,20 +102,30 @@ def test_goes_on_where_it_was_killed(tmp_path, survives):
 
     dying = [Tensor(f"w{i}", "F32", (3, 4), lambda i=i: load(i)) for i in range(7)]
     with pytest.raises(Killed):
-        write_shards(folder / INDEX, dying, {}, 100)
-    kept = {file.name: file.stat().st_ino for file in folder.iterdir()}
-    assert len(kept) == survives // 2 and INDEX not in kept
-    write_shards(folder / INDEX, tensors(), {}, 100)
-    assert names_in(folder) == names_in(reference)
-    for file in folder.iterdir():
-        assert file.read_bytes() == (reference / file.name).read_bytes()
-        assert kept.get(file.name, file.stat().st_ino) == file.stat().st_ino
+        write_shards(tmp_path / INDEX, dying, {}, 100)
+    assert not names_in(tmp_path)
+    write_shards(tmp_path / INDEX, tensors(), {}, 100)
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    with pytest.raises(Killed):
+        write_shards(tmp_path / INDEX, dying, {}, 100, overwrite=True)
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_a_set_takes_the_place_of_another(tmp_path):
+    *old, _ = write_shards(tmp_path / INDEX, tensors(), {}, 100)
+    changed = {name: -array for name, array in ARRAYS.items()}
+    (tmp_path / "model-of-another-00001-of-00001.safetensors").write_bytes(b"precious")
+    *new, _ = write_shards(tmp_path / INDEX, tensors(changed), {}, 200, overwrite=True)
+    assert len(new) == 2 and not set(new) & set(old) and not any(f.exists() for f in old)
+    assert_same(read(tmp_path / INDEX).tensors, changed)
+    assert len(names_in(tmp_path)) == 4
 
 
 @pytest.mark.parametrize("change", [b"", b"longer", None])
 def test_another_file_in_the_place_of_one(tmp_path, change):
-    files = write_shards(tmp_path / INDEX, tensors(), {}, 100)
+    *files, _ = write_shards(tmp_path / INDEX, tensors(), {}, 100)
     (tmp_path / INDEX).unlink()
+    files[0].unlink()
     content = files[1].read_bytes()
     other = content[:-1] + b"\1" if change is None else content * bool(change) + change
     files[1].write_bytes(other)
@@ -132,21 +136,10 @@ def test_another_file_in_the_place_of_one(tmp_path, change):
     assert files[1].read_bytes() == content
 
 
-def test_the_proof_comes_before_the_index(tmp_path):
-    def prove(part):
-        assert_same(read(part).tensors, ARRAYS)
-        assert not (tmp_path / INDEX).exists()
-        raise Killed
-
-    with pytest.raises(Killed):
-        write_shards(tmp_path / INDEX, tensors(), {}, 100, proof=prove)
-    assert INDEX not in names_in(tmp_path)
-
-
 @pytest.mark.parametrize(
     ("name", "arrays", "most", "fact"),
     [
-        ("model.safetensors", ARRAYS, 100, "model.safetensors is no index"),
+        (".safetensors.index.json", ARRAYS, 100, "is no index"),
         (INDEX, ARRAYS, 40, "w0 takes 48 bytes, a file may have 40"),
     ],
 )

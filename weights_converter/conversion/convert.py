@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from weights_converter.arrays.casting import KEEP, check_dtype, check_statistics
-from weights_converter.arrays.digests import DRAFT, FileDigest
+from odconv_spec import Parameter
+from weights_converter.arrays.casting import KEEP, cast, check_dtype, check_statistics
+from weights_converter.arrays.digests import DRAFT, Digests, FileDigest
 from weights_converter.arrays.dtypes import Array
-from weights_converter.arrays.tensor import Tensor
-from weights_converter.comparison.verify import Comparison, prove
-from weights_converter.conversion.destinations import Destination
-from weights_converter.conversion.provenance import Provenance, created, release
+from weights_converter.arrays.tensor import TensorInfo
+from weights_converter.comparison.verify import Comparison
+from weights_converter.conversion.collisions import check_apart, files_read, mode_of
+from weights_converter.conversion.html_report import html_report
+from weights_converter.conversion.progress import Progress
+from weights_converter.conversion.proof import prove
+from weights_converter.conversion.provenance import Provenance
 from weights_converter.conversion.report import Carried, Report
 from weights_converter.conversion.survey import Survey
 from weights_converter.conversion.transfer import Transfer
-from weights_converter.formats.files.late_metadata import LateMetadata
+from weights_converter.errors import UsageError, legible
+from weights_converter.formats.destination import Destination, Staged
+from weights_converter.formats.files.atomic import replacing
 from weights_converter.formats.files.open_files import kept_open
+from weights_converter.formats.files.part import check_destination
+from weights_converter.identify.model_arrays import Weights
 from weights_converter.identify.open_model import open_model
 from weights_converter.identify.request import Request
-
-
-class Progress(Protocol):
-    """What shows how far a conversion is, such as a bar of tqdm."""
-
-    def reset(self, total: float | None = None) -> object:
-        """Starts to count up to `total` arrays."""
-
-    def update(self) -> object:
-        """One more array is looked at, written, or read back."""
+from weights_converter.names.layouts import LAYOUTS
 
 
 def convert(
@@ -45,165 +44,176 @@ def convert(
     allow_nonfinite: bool = False,
     allow_overflow: bool = False,
     allow_half_statistics: bool = False,
+    report: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Converts a checkpoint, reads the result back and compares every bit.
 
-    The destination's format follows its extension: .pth, .pt, .pth.tar, .safetensors, .pdparams,
-    .weights.h5 or .npz. Arrays pass through one at a time.
+    Arrays pass through one at a time. The destination's format follows its ending: .pth, .pt,
+    .pth.tar, .safetensors, .pdparams, .weights.h5 or .npz. It appears when it is complete, or not
+    at all, with permissions that let nobody read it who may not read the source.
 
     Args:
-        source: a checkpoint of any format; its content decides which.
+        source: a checkpoint of any format, or a request that says more about it.
         destination: the file to write.
         dtype: "keep", or "float32", "float16", "bfloat16" or "float64" for all floats.
         max_shard_bytes: writes .safetensors or .weights.h5 as several files, of which each holds
-            arrays of so many bytes at most, and an index. A run that was killed is completed by
-            the same call with `overwrite`.
+            arrays of so many bytes at most, and an index.
         overwrite: replaces `destination` where it exists.
         proof: reads the result back, and keeps the digests of the arrays with it.
         dry_run: does all of it but the writing.
         allow_nonfinite: keeps NaN and infinities.
         allow_overflow: lets numbers that are too large for `dtype` become infinite.
         allow_half_statistics: lets `dtype` round the running statistics to half precision.
+        report: a page that will be written about it, which must be no file that is read.
         progress: is told of each array.
+
+    Returns:
+        What was done.
 
     Raises:
         ConverterError: see `weights_converter.errors`; the destination is then as it was.
+
+    Example:
+        >>> from weights_converter import Request, convert
+        >>> convert("od.pth.tar", "od.safetensors").files  # doctest: +SKIP
+        (PosixPath('od.safetensors'),)
+        >>> convert(Request("run.pth", key="ema"), "od.pdparams")  # doctest: +SKIP
     """
-    check_dtype(dtype)
     request = Request.of(source)
-    written = Destination.of(destination, max_shard_bytes, overwrite)
-    written.check(Path(request.path))
-    with (
-        FileDigest(Path(request.path)) as source_digest,
-        Survey(dtype, digests=proof) as survey,
-        kept_open(),
-    ):
+    check_dtype(dtype)
+    target = Destination.of(destination, max_shard_bytes, overwrite)
+    with FileDigest(Path(request.path)) as file_digest, Digests() as digests, kept_open():
         weights = open_model(request)
-        transfer = Transfer.of(weights, written.layout, survey)
+        transfer = Transfer.of(weights, target.layout, dtype)
         if not allow_half_statistics:
-            check_statistics(weights.tensors, transfer.parameters, dtype)
-        steps = _Steps(transfer, written, survey, dtype, progress)
-        looks = dry_run or (proof and written.metadata_first)
-        steps.announce(looks, writes=not dry_run, proves=proof and not dry_run)
-        comparisons: list[Comparison] = []
+            check_statistics(weights.tensors, weights.parameters, dtype)
+        mode = _check_files(request, weights, target, report)
+        steps = _Steps(transfer, Survey(dtype), digests if proof else None, progress)
+        if progress is not None:
+            progress.reset(len(weights.parameters) * (2 if proof and not dry_run else 1))
+        with _output(transfer, target, file_digest, proof, dry_run, mode) as staged:
+            for parameter in weights.parameters:
+                steps.carry(parameter, staged)
+            for tensor in transfer.beside():
+                staged.add(tensor, tensor.read())
+            steps.survey.demand(allow_nonfinite, allow_overflow)
+            sums = steps.digests_by_name()
+            provenance = transfer.provenance(file_digest.result(), sums)
+            part = staged.close(transfer.metadata(provenance))
+            proven = None
+            if part is not None and proof:
+                proven = prove(transfer, sums, part, target.path, progress)
+            files = staged.place()
+        result = _report(transfer, target, provenance, files, steps.carried(sums), proven)
+    if report is not None:
+        with replacing(Path(report), overwrite, mode) as page:
+            page.write_text(html_report(result), encoding="utf-8")
+    return result
 
-        def metadata() -> dict[str, str]:
-            if proof:
-                steps.look()
-                survey.demand(allow_nonfinite, allow_overflow)
-            return transfer.metadata(steps.provenance(source_digest.result(), survey.digests()))
 
-        def draft() -> dict[str, str]:
-            digests = dict.fromkeys(transfer.carried if proof else (), DRAFT)
-            return transfer.metadata(steps.provenance(source_digest.draft(), digests))
-
-        def check(part: Path) -> None:
-            survey.demand(allow_nonfinite, allow_overflow)
-            if proof:
-                comparisons.append(steps.proof(part).demand_equal())
-
-        files: tuple[Path, ...] = ()
-        if dry_run:
-            steps.look()
-            survey.demand(allow_nonfinite, allow_overflow)
-        else:
-            files = written.write(steps.stored(), LateMetadata(metadata, draft), check)
-        provenance = steps.provenance(source_digest.result(), survey.digests())
-        return steps.report(provenance, files, comparisons[0] if comparisons else None)
+def _check_files(
+    request: Request, weights: Weights, target: Destination, report: str | Path | None
+) -> int:
+    """The permissions of what will be written. Raises an error where it must not be written."""
+    read, replaced = files_read(request, weights.source), target.replaced()
+    pages = [] if report is None else [Path(report)]
+    check_apart(read, [*replaced, *pages])
+    for page in pages:
+        if page.resolve() in {path.resolve() for path in (*target.names(), *replaced)}:
+            raise UsageError(f"{legible(page.name)} is the destination, not a report")
+        check_destination(page, target.overwrite)
+    return mode_of([*read, *replaced])
 
 
 @dataclass(frozen=True)
 class _Steps:
-    """The steps of one conversion, each of which lets the arrays pass one at a time."""
+    """What is done to each array on its way, and what is noted of it."""
 
     transfer: Transfer
-    destination: Destination
     survey: Survey
-    dtype: str
+    digests: Digests | None
     progress: Progress | None
 
-    def announce(self, looks: bool, writes: bool, proves: bool) -> None:
-        """Tells how many arrays will pass."""
+    def carry(self, parameter: Parameter, staged: Staged) -> None:
+        """Loads an array, casts it, looks at it, and writes it in the destination's axes."""
+        tensor = self.transfer.weights.tensors[parameter.name]
+        after = self.transfer.tag_of(parameter.name)
+        array = tensor.load()
+        result = cast(array, tensor.dtype, after)
+        self.survey.look(tensor, array, result, after)
+        del array  # it may be as large as the result
+        if self.digests is not None:
+            self.digests.add(parameter.name, result)
+        stored = self.transfer.stored[parameter.name]
+        layout = LAYOUTS[self.transfer.layout]
+        staged.add(stored, stored.checked(layout.to_stored(parameter.role, result)))
         if self.progress is not None:
-            carried = len(self.transfer.carried)
-            stored = carried + len(self.transfer.companions)
-            self.progress.reset(carried * (looks + proves) + stored * writes)
+            self.progress.update()
 
-    def look(self) -> None:
-        """Loads the arrays that have not passed yet, so that the survey knows of each."""
-        unknown = [t for t in self.transfer.carried.values() if not self.survey.knows(t.name)]
-        for tensor in self._counted(unknown):
-            tensor.load()
+    def digests_by_name(self) -> dict[str, str]:
+        return {} if self.digests is None else self.digests.by_name()
 
-    def stored(self) -> list[Tensor]:
-        return self._counted(self.transfer.stored())
-
-    def proof(self, part: Path) -> Comparison:
-        """Compares what was written with what was looked at."""
-        written = open_model(Request(part, self.transfer.spec))
-        tensors = {tensor.name: tensor for tensor in self._counted(written.tensors.values())}
-        comparison = prove(
-            self.transfer.carried,
-            self.survey.digests(),
-            self.transfer.weights.source.path,
-            replace(written, tensors=tensors),
-        )
-        return replace(comparison, right=self.destination.path)
-
-    def provenance(self, source_digest: str | None, digests: Mapping[str, str]) -> Provenance:
-        transfer = self.transfer
-        source = transfer.weights.source
-        return Provenance(
-            tool=release(),
-            source=source.path.name,
-            source_sha256=source_digest,
-            source_format=source.format,
-            dtype=self.dtype,
-            dropped=tuple(remark.name for remark in transfer.dropped()),
-            defaulted=tuple(remark.name for remark in transfer.defaulted()),
-            sha256=digests,
-            created=created(),
+    def carried(self, sums: Mapping[str, str]) -> tuple[Carried, ...]:
+        findings = self.survey.findings(sums)
+        return tuple(
+            Carried(parameter.role.value, info.name, info.shape, info.nbytes, findings[name])
+            for parameter, (name, info) in zip(
+                self.transfer.weights.parameters, self.transfer.stored.items(), strict=True
+            )
         )
 
-    def report(
-        self, provenance: Provenance, files: tuple[Path, ...], proof: Comparison | None
-    ) -> Report:
-        transfer = self.transfer
-        return Report(
-            source=transfer.weights.source.path,
-            destination=self.destination.path,
-            format=self.destination.format,
-            files=files,
-            spec=transfer.spec,
-            temperature=transfer.temperature,
-            provenance=provenance,
-            carried=tuple(self._carried()),
-            dropped=transfer.dropped(),
-            defaulted=transfer.defaulted(),
-            notes=(*transfer.weights.source.notes, *transfer.notes()),
-            proof=proof,
-        )
 
-    def _carried(self) -> Iterator[Carried]:
-        findings = self.survey.findings()
-        # The companions, which are stored last, are none of the model's parameters.
-        for parameter, tensor in zip(
-            self.transfer.parameters, self.transfer.stored(), strict=False
-        ):
-            finding = findings[parameter.name]
-            yield Carried(parameter.role.value, tensor.name, tensor.shape, tensor.nbytes, finding)
+def _output(
+    transfer: Transfer,
+    target: Destination,
+    file_digest: FileDigest,
+    proof: bool,
+    dry_run: bool,
+    mode: int,
+) -> AbstractContextManager[Staged]:
+    if dry_run:
+        return nullcontext(_Nothing())
+    sums = dict.fromkeys(transfer.stored if proof else (), DRAFT)
+    draft = transfer.metadata(transfer.provenance(file_digest.draft(), sums))
+    return target.open([*transfer.stored.values(), *transfer.beside()], draft, mode)
 
-    def _counted(self, tensors: Iterable[Tensor]) -> list[Tensor]:
-        return [self._told(tensor) for tensor in tensors]
 
-    def _told(self, tensor: Tensor) -> Tensor:
-        progress = self.progress
-        if progress is None:
-            return tensor
+class _Nothing:
+    """What a dry run writes."""
 
-        def load() -> Array:
-            progress.update()
-            return tensor.load()
+    def add(self, tensor: TensorInfo, array: Array) -> None:
+        """Drops it."""
 
-        return replace(tensor, load=load)
+    def close(self, metadata: Mapping[str, str]) -> None:
+        """There is nothing to read back."""
+
+    def place(self) -> tuple[Path, ...]:
+        return ()
+
+    def discard(self) -> None:
+        """There is nothing to remove."""
+
+
+def _report(
+    transfer: Transfer,
+    target: Destination,
+    provenance: Provenance,
+    files: tuple[Path, ...],
+    carried: tuple[Carried, ...],
+    proven: Comparison | None,
+) -> Report:
+    return Report(
+        source=transfer.weights.source.path,
+        destination=target.path,
+        format=target.format_name,
+        files=files,
+        spec=transfer.spec,
+        temperature=transfer.temperature,
+        provenance=provenance,
+        carried=carried,
+        dropped=transfer.dropped(),
+        defaulted=transfer.defaulted(),
+        notes=(*transfer.weights.source.notes, *transfer.notes()),
+        proof=proven,
+    )

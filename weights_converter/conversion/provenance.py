@@ -13,14 +13,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from weights_converter.arrays.tensor import Checkpoint
-from weights_converter.errors import DamagedError, FileError, UsageError, legible
-from weights_converter.formats.files.atomic import replacing
+from weights_converter.errors import DamagedError, UsageError, legible
 
 KEY = "odconv.provenance"
-_SIDECAR_ENDING = ".manifest.json"
 _EPOCH = "SOURCE_DATE_EPOCH"  # https://reproducible-builds.org/specs/source-date-epoch/
 
 
@@ -95,24 +92,3 @@ def created() -> str | None:
         return datetime.fromtimestamp(int(text), timezone.utc).isoformat()
     except (ValueError, OverflowError, OSError) as error:
         raise UsageError(f"{_EPOCH}: expected seconds since 1970, found {legible(text)}") from error
-
-
-def sidecar(path: Path) -> Path:
-    """The file beside `path` for what has no place in it."""
-    return path.with_name(path.name + _SIDECAR_ENDING)
-
-
-def write_sidecar(path: Path, metadata: Mapping[str, str]) -> None:
-    """Writes the sidecar of `path`, over an older one."""
-    with replacing(sidecar(path), overwrite=True) as part:
-        text = json.dumps(dict(metadata), sort_keys=True, indent=1)
-        part.write_text(text + "\n", encoding="utf-8")
-
-
-def remove_sidecar(path: Path) -> None:
-    """Removes the sidecar of `path`, so that it never stands beside a file it is not of."""
-    try:
-        sidecar(path).unlink(missing_ok=True)
-    except OSError as error:
-        shown = legible(str(sidecar(path)))
-        raise FileError(f"cannot remove {shown}: {error.strerror or error}") from error

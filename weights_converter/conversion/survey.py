@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import TracebackType
 
 import numpy as np
 
-from weights_converter.arrays.casting import Loss, cast, cast_tag, loss
-from weights_converter.arrays.digests import Digests
+from weights_converter.arrays.casting import Loss, loss
 from weights_converter.arrays.dtypes import Array
 from weights_converter.arrays.precision import LARGEST, as_reals, numbers
-from weights_converter.arrays.tensor import Tensor
+from weights_converter.arrays.tensor import TensorInfo
 from weights_converter.errors import RefusedError
 
 _CHUNK = 1 << 16  # elements
@@ -53,57 +52,27 @@ class Finding:
 
 
 class Survey:
-    """Casts arrays, and notes what it finds the first time that each of them is loaded.
+    """What was found of each array on its way.
 
     Args:
         dtype: "keep", or what floats are cast to.
-        digests: whether to compute the digest of each array after its cast.
     """
 
-    def __init__(self, dtype: str, digests: bool) -> None:
+    def __init__(self, dtype: str) -> None:
         self._dtype = dtype
-        self._digests = Digests() if digests else None
         self._findings: dict[str, Finding] = {}
 
-    def __enter__(self) -> Survey:
-        return self
+    def look(self, tensor: TensorInfo, array: Array, result: Array, after: str) -> None:
+        """Notes the values of `array`, and what it has lost where `result` is it as `after`."""
+        values = values_of(array, tensor.dtype)
+        lost = loss(array, tensor.dtype, result, after)
+        bars = _histogram(array, tensor.dtype, values)
+        finding = Finding(tensor.name, tensor.shape, tensor.dtype, after, values, lost, bars)
+        self._findings[tensor.name] = finding
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._digests is not None:
-            self._digests.close()
-
-    def surveyed(self, tensor: Tensor) -> Tensor:
-        """The tensor after its cast."""
-        after = cast_tag(tensor.dtype, self._dtype)
-
-        def load() -> Array:
-            if self._digests is not None:
-                self._digests.settle()
-            array = tensor.load()
-            result = cast(array, tensor.dtype, after)
-            if tensor.name not in self._findings:
-                self._look(tensor, array, result, after)
-            return result
-
-        return replace(tensor, dtype=after, load=load)
-
-    def knows(self, name: str) -> bool:
-        """Whether the array was loaded already."""
-        return name in self._findings
-
-    def findings(self) -> dict[str, Finding]:
-        """Of the arrays that were loaded, by name."""
-        digests = self.digests()
+    def findings(self, digests: Mapping[str, str]) -> dict[str, Finding]:
+        """Of each array by name, with its digest where there is one."""
         return {n: replace(f, sha256=digests.get(n)) for n, f in self._findings.items()}
-
-    def digests(self) -> dict[str, str]:
-        """Name -> digest; empty if none were asked for."""
-        return {} if self._digests is None else self._digests.by_name()
 
     def demand(self, allow_nonfinite: bool, allow_overflow: bool) -> None:
         """Raises RefusedError for values that nobody has said to want."""
@@ -118,15 +87,6 @@ class Survey:
                 [_overflow(self._dtype, f) for f in found if f.loss.overflowed],
                 help="use --dtype bfloat16, or let them be Inf with --allow-overflow",
             )
-
-    def _look(self, tensor: Tensor, array: Array, result: Array, after: str) -> None:
-        if self._digests is not None:
-            self._digests.add(tensor.name, result)
-        values = values_of(array, tensor.dtype)
-        lost = loss(array, tensor.dtype, result, after)
-        bars = _histogram(array, tensor.dtype, values)
-        finding = Finding(tensor.name, tensor.shape, tensor.dtype, after, values, lost, bars)
-        self._findings[tensor.name] = finding
 
 
 def values_of(array: Array, tag: str) -> Values:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
+from functools import cached_property
+from typing import Final
 
 import numpy as np
 
-from odconv_spec import Parameter
+from weights_converter.arrays.casting import cast_tag
 from weights_converter.arrays.dtypes import Array
-from weights_converter.arrays.tensor import Tensor
-from weights_converter.conversion.provenance import KEY, Provenance
+from weights_converter.arrays.tensor import Tensor, TensorInfo
+from weights_converter.conversion.provenance import KEY, Provenance, created, release
 from weights_converter.conversion.report import Remark
-from weights_converter.conversion.survey import Survey
 from weights_converter.identify.manifest import Manifest
 from weights_converter.identify.model_arrays import (
     Target,
     Weights,
-    stored_tensor,
     target_metadata,
     temperature_of,
 )
@@ -26,13 +25,11 @@ from weights_converter.names.companions import Companion, attention_of, companio
 from weights_converter.names.layouts import LAYOUTS
 
 _ANNEALED = 10  # epochs after which the published training has cooled to temperature 1
-_COMPANIONS = MappingProxyType(
-    {
-        "torch": "the number of batches that torch alone counts",
-        "keras": "the temperature, which Keras alone stores as an array",
-        "tensorflow": "the temperature, which Keras alone stores as an array",
-    }
-)
+_COMPANIONS: Final = {
+    "torch": "the number of batches that torch alone counts",
+    "keras": "the temperature, which Keras alone stores as an array",
+    "tensorflow": "the temperature, which Keras alone stores as an array",
+}
 
 
 @dataclass(frozen=True)
@@ -43,39 +40,51 @@ class Transfer:
         weights: of the source.
         spec: of the model in the destination; a manifest tells of dtypes after the cast.
         layout: name of the destination's.
-        parameters: of the model, in its order.
-        companions: arrays that the destination's framework stores beside them.
-        carried: canonical name -> array after its cast.
+        dtype: "keep", or what floats are cast to.
+        companions: arrays that the destination's framework stores beside the model's.
+        temperature: that the source tells of.
     """
 
     weights: Weights
     spec: Target
     layout: str
-    parameters: tuple[Parameter, ...]
+    dtype: str
     companions: tuple[Companion, ...]
-    carried: Mapping[str, Tensor]
+    temperature: float
 
     @classmethod
-    def of(cls, weights: Weights, layout: str, survey: Survey) -> Transfer:
-        carried = {name: survey.surveyed(tensor) for name, tensor in weights.tensors.items()}
+    def of(cls, weights: Weights, layout: str, dtype: str) -> Transfer:
         spec = weights.spec
         if isinstance(spec, Manifest):
-            spec = replace(spec, dtypes={name: carried[name].dtype for name in spec.dtypes})
+            after = {name: cast_tag(weights.tensors[name].dtype, dtype) for name in spec.dtypes}
+            spec = replace(spec, dtypes=after)
         beside = companions(LAYOUTS[layout], weights.parameters)
-        return cls(weights, spec, layout, weights.parameters, beside, carried)
+        return cls(weights, spec, layout, dtype, beside, temperature_of(weights))
 
-    @property
-    def temperature(self) -> float:
-        return temperature_of(self.weights)
+    def tag_of(self, name: str) -> str:
+        """The dtype of the array after its cast."""
+        return cast_tag(self.weights.tensors[name].dtype, self.dtype)
 
-    def stored(self) -> Iterator[Tensor]:
-        """Every array as the destination stores it, its companions last."""
+    @cached_property
+    def stored(self) -> Mapping[str, TensorInfo]:
+        """Canonical name -> the array as the destination stores it, in the model's order."""
         layout = LAYOUTS[self.layout]
-        for parameter in self.parameters:
-            yield stored_tensor(self.carried[parameter.name], parameter, layout)
-        for companion in self.companions:
-            kept = self._kept().get(companion.name)
-            yield kept or Tensor.of(companion.name, self._default(companion))
+        return {
+            parameter.name: TensorInfo(
+                layout.stored_name(parameter),
+                self.tag_of(parameter.name),
+                layout.stored_shape(parameter.role, parameter.shape),
+            )
+            for parameter in self.weights.parameters
+        }
+
+    def beside(self) -> tuple[Tensor, ...]:
+        """The companions: those of the source where it has them, else their defaults."""
+        kept = self._kept()
+        return tuple(
+            kept.get(companion.name) or Tensor.of(companion.name, self._default(companion))
+            for companion in self.companions
+        )
 
     def dropped(self) -> tuple[Remark, ...]:
         """Arrays of the source that the destination has no place for, or that were left out."""
@@ -118,6 +127,21 @@ class Transfer:
                 f"after {_ANNEALED} epochs, so set_temperature() may be needed to reproduce it"
             )
 
+    def provenance(self, source_sha256: str | None, sums: Mapping[str, str]) -> Provenance:
+        """Where the destination comes from; `sums` are the digests of its arrays by name."""
+        source = self.weights.source
+        return Provenance(
+            tool=release(),
+            source=source.path.name,
+            source_sha256=source_sha256,
+            source_format=source.format,
+            dtype=self.dtype,
+            dropped=tuple(remark.name for remark in self.dropped()),
+            defaulted=tuple(remark.name for remark in self.defaulted()),
+            sha256=sums,
+            created=created(),
+        )
+
     def metadata(self, provenance: Provenance) -> dict[str, str]:
         """Text for the destination, or its sidecar."""
         return target_metadata(self.spec) | {
@@ -137,4 +161,4 @@ class Transfer:
 
     def _anneals(self) -> bool:
         """Whether the model has attentions, which a temperature softens."""
-        return any(attention_of(parameter.name) for parameter in self.parameters)
+        return any(attention_of(parameter.name) for parameter in self.weights.parameters)

@@ -1,129 +1,161 @@
-"""Any weights file, read by its content and written by the name of its format."""
+"""The formats of weights files, a row each.
+
+A format is read where a checkpoint of one of our models exists in it; it is written where a
+framework or a runtime loads it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
+from typing import Final
 
-from weights_converter.arrays.tensor import Checkpoint, Tensor
-from weights_converter.errors import UsageError, legible
-from weights_converter.formats.detect import detect
-from weights_converter.formats.files.array_names import repeated
-from weights_converter.formats.files.atomic import replacing
-from weights_converter.formats.files.open_files import kept_open
+from weights_converter.arrays.tensor import Checkpoint
+from weights_converter.errors import DamagedError, UsageError, legible
+from weights_converter.formats import recognise
+from weights_converter.formats.destinations.shard_format import ShardFormat
+from weights_converter.formats.destinations.writer import MakeRestingWriter, MakeWriter
 from weights_converter.formats.files.source import Source
 from weights_converter.formats.keras.read import read_keras
 from weights_converter.formats.keras.read_archive import read_archive
 from weights_converter.formats.keras.read_shards import read_shards
-from weights_converter.formats.keras.write import write_keras
+from weights_converter.formats.keras.write import KerasWriter
+from weights_converter.formats.keras.write_shards import SHARDS as KERAS_SHARDS
 from weights_converter.formats.npz.read import read_npz
-from weights_converter.formats.npz.write import write_npz
+from weights_converter.formats.npz.write import NpzWriter
 from weights_converter.formats.paddle.read import read_paddle
 from weights_converter.formats.paddle.read_binary import read_binary
-from weights_converter.formats.paddle.write import write_paddle
+from weights_converter.formats.paddle.write import PaddleWriter
 from weights_converter.formats.pytorch.read import read_torch
 from weights_converter.formats.pytorch.read_legacy import read_legacy
 from weights_converter.formats.pytorch.read_tar import read_tar
-from weights_converter.formats.pytorch.write import write_torch
+from weights_converter.formats.pytorch.write import TorchWriter
+from weights_converter.formats.recognise import Content, Recognise
 from weights_converter.formats.safetensors.read import read_safetensors
 from weights_converter.formats.safetensors.read_index import read_index
-from weights_converter.formats.safetensors.write import write_safetensors
-from weights_converter.formats.tensorflow.entry_point import entry_point
+from weights_converter.formats.safetensors.write import SafetensorsWriter
+from weights_converter.formats.safetensors.write_shards import SHARDS as SAFETENSORS_SHARDS
 from weights_converter.formats.tensorflow.read import read_tensorflow
 
-# Formats whose arrays are in other files, each of which is as large as they are.
-_INDEXES = frozenset({"keras-index", "safetensors-index", "tensorflow"})
 
-# Formats that the HDF5 library reads.
-_HDF5 = frozenset({"keras-h5", "keras", "keras-index"})
+@dataclass(frozen=True)
+class Sharded:
+    """How a format is written as several files with an index.
 
-_READERS: Mapping[str, Callable[[Source, str | None], Checkpoint]] = MappingProxyType(
-    {
-        "torch": read_torch,
-        "torch-legacy": read_legacy,
-        "torch-tar": read_tar,
-        "pdparams": read_paddle,
-        "paddle-binary": read_binary,
-        "keras-h5": read_keras,
-        "keras": read_archive,
-        "keras-index": read_shards,
-        "safetensors": read_safetensors,
-        "safetensors-index": read_index,
-        "npz": read_npz,
-        "tensorflow": read_tensorflow,
-    }
+    Attributes:
+        index: name of the format of the index.
+        files: how the set looks.
+        write: makes the writer of each file.
+    """
+
+    index: str
+    files: ShardFormat
+    write: MakeRestingWriter
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of weights files.
+
+    Attributes:
+        name: as messages and `Checkpoint.format` have it.
+        layout: a key of `LAYOUTS`: the framework whose order of axes it has.
+        recognise: whether a file is of this format, if it is of none before it in the table.
+        read: opens a file; takes the key of one of several state dicts.
+        endings: by which a user asks for it; none for a format that is not written.
+        write: makes its writer, None for a format that is not written.
+        sharded: how it is written as several files, None where it is not.
+        is_index: whether its arrays are in other files.
+        has_sidecar: whether its metadata have no place but beside it.
+    """
+
+    name: str
+    layout: str
+    recognise: Recognise
+    read: Callable[[Source, str | None], Checkpoint]
+    endings: tuple[str, ...] = ()
+    write: MakeWriter | None = None
+    sharded: Sharded | None = None
+    is_index: bool = False
+    has_sidecar: bool = False
+
+
+TORCH_ENDINGS: Final = (".pth", ".pt", ".pth.tar", ".bin")
+# In the order in which a file is tried: the length of a safetensors header may look like a pickle,
+# one of a pickle of torch's is one, and any archive may be torch's.
+FORMATS: Final = (
+    Format("keras", "keras", recognise.is_keras_archive, read_archive),
+    Format("npz", "torch", recognise.is_npz, read_npz, (".npz",), NpzWriter),
+    Format("torch", "torch", recognise.is_torch, read_torch, TORCH_ENDINGS, TorchWriter),
+    Format("torch-tar", "torch", recognise.is_tar, read_tar),
+    Format("tensorflow", "tensorflow", recognise.is_tensorflow, read_tensorflow, is_index=True),
+    Format(
+        "keras-h5",
+        "keras",
+        recognise.is_hdf5,
+        read_keras,
+        (".weights.h5",),
+        KerasWriter,
+        Sharded("keras-index", KERAS_SHARDS, KerasWriter),
+    ),
+    Format(
+        "safetensors",
+        "torch",
+        recognise.is_safetensors,
+        read_safetensors,
+        (".safetensors",),
+        SafetensorsWriter,
+        Sharded("safetensors-index", SAFETENSORS_SHARDS, SafetensorsWriter),
+    ),
+    Format("torch-legacy", "torch", recognise.is_torch_legacy, read_legacy),
+    Format(
+        "pdparams",
+        "paddle",
+        recognise.is_pickle,
+        read_paddle,
+        (".pdparams",),
+        PaddleWriter,
+        has_sidecar=True,
+    ),
+    Format("paddle-binary", "paddle", recognise.is_paddle_binary, read_binary),
+    Format("safetensors-index", "torch", recognise.is_safetensors_index, read_index, is_index=True),
+    Format("keras-index", "keras", recognise.is_keras_index, read_shards, is_index=True),
 )
-_WRITERS: Mapping[str, Callable[[Path, list[Tensor], Mapping[str, str]], None]] = MappingProxyType(
-    {
-        "torch": write_torch,
-        "pdparams": write_paddle,
-        "keras-h5": write_keras,
-        "safetensors": write_safetensors,
-        "npz": write_npz,
-    }
-)
 
 
-def read(path: str | Path, key: str | None = None) -> Checkpoint:
-    """Opens a weights file of any format; its content decides which, never its name.
-
-    Nothing in the file is imported, looked up or executed. Arrays are read one at a time, when
-    their `load()` is called.
-
-    Args:
-        key: Which state dict to take if a training script has saved several.
+def format_in(source: Source) -> Format:
+    """The format of a file.
 
     Raises:
-        FileError: there is no readable file.
-        DamagedError: it is truncated, corrupt, or not a checkpoint.
-        RefusedError: it holds something unsafe or unsupported.
-        UsageError: `key` is needed, or names nothing.
+        DamagedError: the file is empty, a web page, a git-lfs pointer, or unknown.
     """
-    source = Source.at(entry_point(Path(path)))
-    with kept_open():
-        format = detect(source)
-        checkpoint = _READERS[format](source, key)
-    if format not in _INDEXES:
-        source.budget.charge_bytes(checkpoint.nbytes)
-    return checkpoint
+    content = Content.of(source)
+    for format in FORMATS:
+        if format.recognise(content):
+            return format
+    raise DamagedError(
+        f"{source.name} is not a weights file of a known format",
+        "known: torch (.pth, .pt), Paddle (.pdparams), Keras (.weights.h5), safetensors, .npz",
+    )
 
 
-def is_hdf5(path: str | Path) -> bool:
-    """Whether `read` would leave it to the HDF5 library; see `read` for the errors."""
-    return detect(Source.at(entry_point(Path(path)))) in _HDF5
-
-
-def write(
-    path: str | Path,
-    format: str,
-    tensors: Iterable[Tensor],
-    metadata: Mapping[str, str],
-    overwrite: bool = False,
-    proof: Callable[[Path], object] = lambda part: None,
-) -> None:
-    """Writes a file that the framework's own loader reads; the same input gives the same bytes.
-
-    One array is in memory at a time. The file appears when it is complete, or not at all.
-
-    Args:
-        format: "torch", "pdparams", "keras-h5", "safetensors" or "npz".
-        metadata: Text to keep with the arrays. `.pdparams` has no place for it: it is left out.
-        overwrite: Replaces the file where it exists.
-        proof: Called with the complete file before it takes its place; what it raises prevents it.
+def format_asked_by(path: Path) -> Format:
+    """The format that the ending of a destination's name asks for.
 
     Raises:
-        FileError: `path` exists and `overwrite` is false, or cannot be written.
-        UsageError: the format is unknown, or a name is given twice or impossible in it.
-        RefusedError: the format cannot hold one of the dtypes.
-        MismatchError: an array is not what its tensor says.
+        UsageError: no format has that ending.
     """
-    if format not in _WRITERS:
-        raise UsageError(f"unknown format {legible(format)}", f"known: {', '.join(_WRITERS)}")
-    listed = list(tensors)
-    twice = repeated(tensor.name for tensor in listed)
-    if twice is not None:
-        raise UsageError(f"two arrays are called {legible(twice)}")
-    with replacing(Path(path), overwrite) as part:
-        _WRITERS[format](part, listed, metadata)
-        proof(part)
+    for format in FORMATS:
+        if path.name.lower().endswith(format.endings):
+            return format
+    known = ", ".join(ending for format in FORMATS for ending in format.endings)
+    raise UsageError(f"{legible(path.name)}: no format has this extension", f"use {known}")
+
+
+def format_called(name: str) -> Format:
+    """Raises UsageError where no format that can be written has the name."""
+    written = {format.name: format for format in FORMATS if format.write is not None}
+    if name not in written:
+        raise UsageError(f"unknown format {legible(name)}", f"known: {', '.join(written)}")
+    return written[name]

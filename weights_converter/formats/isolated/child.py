@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.errors import ConverterError, RefusedError, UsageError, legible
+from weights_converter.formats import read
 from weights_converter.formats.files.open_files import kept_open
 from weights_converter.formats.isolated.protocol import (
     CONTENT,
@@ -22,7 +23,6 @@ from weights_converter.formats.isolated.protocol import (
     pack_error,
     pack_index,
 )
-from weights_converter.formats.table import read
 
 _OPEN_FILES = 64
 _USUAL_MEMORY = 1 << 29

@@ -3,44 +3,50 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from weights_converter.arrays.dtypes import CARRIERS, Array, tag_of
-from weights_converter.arrays.tensor import Tensor
+from weights_converter.arrays.tensor import TensorInfo
 from weights_converter.errors import UsageError
 from weights_converter.formats.archives.zip_write import ZipWriter
-from weights_converter.formats.files.write_behind import write_each
+from weights_converter.formats.destinations.writer import RestingFile
 from weights_converter.formats.npz.read import DTYPES, ENDING, MAGIC, METADATA
 
 _ALIGNMENT = 64  # of the data after its header, as in numpy.lib.format
 
 
-def write_npz(path: Path, tensors: list[Tensor], metadata: Mapping[str, str]) -> None:
+class NpzWriter:
     """One entry per array. What NumPy has no dtype for is stored as unsigned integers of its width.
 
-    `metadata`, and the dtypes of such arrays, are arrays of one byte string with JSON in it.
+    Metadata, and the dtypes of such arrays, are arrays of one byte string with JSON in it.
 
     Raises:
         UsageError: an array has the name of one of those.
     """
-    for tensor in tensors:
-        if tensor.name in (METADATA, DTYPES):
-            raise UsageError(f"an .npz file has no place for an array called {tensor.name}")
-    nameless = {t.name: t.dtype for t in tensors if tag_of(CARRIERS[t.dtype]) != t.dtype}
-    with path.open("wb") as handle:
-        archive = ZipWriter(handle)
 
-        def add(tensor: Tensor, array: Array) -> None:
-            header = _header(CARRIERS[tensor.dtype].str, tensor.shape)
-            archive.add(tensor.name + ENDING, header, array.data)
+    def __init__(self, path: Path, tensors: Sequence[TensorInfo], draft: Mapping[str, str]) -> None:
+        for tensor in tensors:
+            if tensor.name in (METADATA, DTYPES):
+                raise UsageError(f"an .npz file has no place for an array called {tensor.name}")
+        self._nameless = {t.name: t.dtype for t in tensors if tag_of(CARRIERS[t.dtype]) != t.dtype}
+        self._file = RestingFile(path)
+        self._archive = ZipWriter(self._file.open())
 
-        write_each(tensors, add)
-        for name, text in ((METADATA, metadata), (DTYPES, nameless)):
+    def add(self, tensor: TensorInfo, array: Array) -> None:
+        header = _header(CARRIERS[tensor.dtype].str, tensor.shape)
+        self._archive.add(tensor.name + ENDING, header, array.data)
+
+    def close(self, metadata: Mapping[str, str]) -> None:
+        for name, text in ((METADATA, metadata), (DTYPES, self._nameless)):
             if text:
                 raw = json.dumps(dict(text), sort_keys=True, ensure_ascii=True).encode()
-                archive.add(name + ENDING, _header(f"|S{len(raw)}", ()), raw)
-        archive.close()
+                self._archive.add(name + ENDING, _header(f"|S{len(raw)}", ()), raw)
+        self._archive.close()
+        self._file.rest()
+
+    def abandon(self) -> None:
+        self._file.abandon()
 
 
 def _header(descr: str, shape: tuple[int, ...]) -> bytes:

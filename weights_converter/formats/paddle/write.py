@@ -6,45 +6,51 @@ dict of arrays; with an empty one `paddle.load` would return the arrays as they 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from weights_converter.arrays.dtypes import CARRIERS, FLOAT8, Array
-from weights_converter.arrays.tensor import Tensor
+from weights_converter.arrays.tensor import TensorInfo
 from weights_converter.errors import RefusedError
-from weights_converter.formats.files.write_behind import write_each
+from weights_converter.formats.destinations.writer import RestingFile
 from weights_converter.formats.pickles.emit import Emitter
 
 # uint16 would come back as bfloat16, which Paddle stores that way, and float8 as int8.
 _LOST = {"U16", "U32", "U64"} | FLOAT8
 
 
-def write_paddle(path: Path, tensors: list[Tensor], metadata: Mapping[str, str]) -> None:
-    """One flat dict. There is no place for `metadata` that `paddle.load` would not trip over.
+class PaddleWriter:
+    """One flat dict. There is no place for metadata that `paddle.load` would not trip over.
 
     Raises:
         RefusedError: Paddle cannot read an array's dtype back.
     """
-    for tensor in tensors:
-        if tensor.dtype in _LOST:
-            raise RefusedError(f"{tensor.name}: a .pdparams file cannot hold {tensor.dtype}")
-    emit = Emitter(protocol=4)
-    emit.instruction("}(")
-    with path.open("wb") as handle:
 
-        def add(tensor: Tensor, array: Array) -> None:
-            emit.text(tensor.name)
-            _array_header(emit, tensor)
-            handle.write(emit.take())
-            handle.write(array.data)
-            emit.instruction("tb")  # completes the state, and the array with it
+    def __init__(self, path: Path, tensors: Sequence[TensorInfo], draft: Mapping[str, str]) -> None:
+        for tensor in tensors:
+            if tensor.dtype in _LOST:
+                raise RefusedError(f"{tensor.name}: a .pdparams file cannot hold {tensor.dtype}")
+        self._file = RestingFile(path)
+        self._emit = Emitter(protocol=4)
+        self._emit.instruction("}(")
 
-        write_each(tensors, add)
-        emit.instruction("u.")
-        handle.write(emit.take())
+    def add(self, tensor: TensorInfo, array: Array) -> None:
+        self._emit.text(tensor.name)
+        _array_header(self._emit, tensor)
+        self._file.open().write(self._emit.take())
+        self._file.open().write(array.data)
+        self._emit.instruction("tb")  # completes the state, and the array with it
+
+    def close(self, metadata: Mapping[str, str]) -> None:
+        self._emit.instruction("u.")
+        self._file.open().write(self._emit.take())
+        self._file.rest()
+
+    def abandon(self) -> None:
+        self._file.abandon()
 
 
-def _array_header(emit: Emitter, tensor: Tensor) -> None:
+def _array_header(emit: Emitter, tensor: TensorInfo) -> None:
     """_reconstruct(ndarray, (0,), b"b"), then its state (1, shape, dtype, C order, bytes..."""
     emit.global_("numpy.core.multiarray", "_reconstruct")
     emit.instruction("(")
@@ -59,7 +65,7 @@ def _array_header(emit: Emitter, tensor: Tensor) -> None:
     emit.bytes_header(tensor.nbytes)
 
 
-def _dtype(emit: Emitter, tensor: Tensor) -> None:
+def _dtype(emit: Emitter, tensor: TensorInfo) -> None:
     """dtype("f4", False, True), then its state (3, "<", None, None, None, -1, -1, 0)"""
     code = CARRIERS[tensor.dtype].str  # "<f4"
     emit.global_("numpy", "dtype")

@@ -9,14 +9,15 @@ versions (`_metadata`) loads under `strict=True` with and without `num_batches_t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 
-from weights_converter.arrays.tensor import Tensor
+from weights_converter.arrays.dtypes import Array
+from weights_converter.arrays.tensor import TensorInfo
 from weights_converter.formats.archives.zip_write import ZipWriter
-from weights_converter.formats.files.write_behind import write_each
+from weights_converter.formats.destinations.writer import RestingFile
 from weights_converter.formats.pickles.emit import Emitter
 from weights_converter.formats.pytorch.calls import DTYPES, STORAGES, UNTYPED
 from weights_converter.formats.pytorch.read import METADATA
@@ -26,22 +27,32 @@ _CLASSES = MappingProxyType({tag: name for name, tag in STORAGES.items()})
 _DTYPES = MappingProxyType({tag: name for name, tag in DTYPES.items()})
 
 
-def write_torch(path: Path, tensors: list[Tensor], metadata: Mapping[str, str]) -> None:
-    """An OrderedDict of contiguous tensors on the CPU; `metadata` goes to the archive's extras."""
-    with path.open("wb") as handle:
-        archive = ZipWriter(handle)
-        archive.add(f"{_ROOT}/data.pkl", _pickle(tensors))
-        archive.add(f"{_ROOT}/byteorder", b"little")
-        keys = count()
-        write_each(tensors, lambda _, array: archive.add(f"{_ROOT}/data/{next(keys)}", array.data))
+class TorchWriter:
+    """An OrderedDict of contiguous tensors on the CPU; metadata goes to the archive's extras."""
+
+    def __init__(self, path: Path, tensors: Sequence[TensorInfo], draft: Mapping[str, str]) -> None:
+        self._file = RestingFile(path)
+        self._archive = ZipWriter(self._file.open())
+        self._archive.add(f"{_ROOT}/data.pkl", _pickle(tensors))
+        self._archive.add(f"{_ROOT}/byteorder", b"little")
+        self._keys = count()
+
+    def add(self, tensor: TensorInfo, array: Array) -> None:
+        self._archive.add(f"{_ROOT}/data/{next(self._keys)}", array.data)
+
+    def close(self, metadata: Mapping[str, str]) -> None:
         if metadata:  # last, as it may tell of the arrays
             text = json.dumps(dict(metadata), sort_keys=True, ensure_ascii=True)
-            archive.add(f"{_ROOT}/{METADATA}", text.encode())
-        archive.add(f"{_ROOT}/version", b"3\n")
-        archive.close()
+            self._archive.add(f"{_ROOT}/{METADATA}", text.encode())
+        self._archive.add(f"{_ROOT}/version", b"3\n")
+        self._archive.close()
+        self._file.rest()
+
+    def abandon(self) -> None:
+        self._file.abandon()
 
 
-def _pickle(tensors: list[Tensor]) -> bytes:
+def _pickle(tensors: Sequence[TensorInfo]) -> bytes:
     emit = Emitter(protocol=2)
     _ordered_dict(emit)
     emit.instruction("(")
@@ -57,7 +68,7 @@ def _ordered_dict(emit: Emitter) -> None:
     emit.instruction(")R")
 
 
-def _rebuild(emit: Emitter, key: str, tensor: Tensor) -> None:
+def _rebuild(emit: Emitter, key: str, tensor: TensorInfo) -> None:
     """_rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict())
 
     Types without a storage class go through _rebuild_tensor_v3, which takes their dtype last.

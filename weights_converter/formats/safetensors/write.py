@@ -7,51 +7,59 @@ The library's writer (0.8.0) stores other values for an array that is not C-cont
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 
-from weights_converter.arrays.dtypes import itemsize
-from weights_converter.arrays.tensor import Tensor
+from weights_converter.arrays.dtypes import Array, itemsize
+from weights_converter.arrays.tensor import TensorInfo
 from weights_converter.errors import MismatchError, RefusedError
-from weights_converter.formats.files.late_metadata import LateMetadata
-from weights_converter.formats.files.write_behind import write_each
+from weights_converter.formats.destinations.writer import RestingFile
 from weights_converter.formats.safetensors.read import LENGTH_BYTES, METADATA, UNKNOWN
 
 
-def write_safetensors(path: Path, tensors: list[Tensor], metadata: Mapping[str, str]) -> None:
+class SafetensorsWriter:
     """The arrays in the library's order: wide elements first, so that all are aligned.
+
+    They may be added in any other order: where each goes is known from the start.
 
     Raises:
         RefusedError: the format has no such dtype as an array's.
-        MismatchError: `metadata` has another length than its draft.
     """
-    ordered = _ordered(tensors)
-    with path.open("wb") as handle:
-        start = handle.seek(len(_header(ordered, LateMetadata.draft_of(metadata))))
-        write_each(ordered, lambda tensor, array: handle.write(array.data))
-        header = _header(ordered, metadata)
-        if len(header) != start:
-            raise MismatchError(f"a header of {len(header)} bytes, {start} were announced")
+
+    def __init__(self, path: Path, tensors: Sequence[TensorInfo], draft: Mapping[str, str]) -> None:
+        for tensor in tensors:
+            if tensor.dtype in UNKNOWN:
+                raise RefusedError(f"{tensor.name}: safetensors cannot hold {tensor.dtype}")
+        self._ordered = sorted(tensors, key=lambda t: (-itemsize(t.dtype), t.name))
+        self._start = len(_header(self._ordered, draft))
+        ends = accumulate(tensor.nbytes for tensor in self._ordered)
+        self._places = {t.name: end - t.nbytes for t, end in zip(self._ordered, ends, strict=True)}
+        self._file = RestingFile(path)
+
+    def add(self, tensor: TensorInfo, array: Array) -> None:
+        handle = self._file.open()
+        handle.seek(self._start + self._places[tensor.name])
+        handle.write(array.data)
+
+    def rest(self) -> None:
+        self._file.rest()
+
+    def close(self, metadata: Mapping[str, str]) -> None:
+        """Raises MismatchError if `metadata` has another length than its draft."""
+        header = _header(self._ordered, metadata)
+        if len(header) != self._start:
+            raise MismatchError(f"a header of {len(header)} bytes, {self._start} were announced")
+        handle = self._file.open()
         handle.seek(0)
         handle.write(header)
+        self._file.rest()
+
+    def abandon(self) -> None:
+        self._file.abandon()
 
 
-def content(tensors: list[Tensor], metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:
-    """The bytes of the file from the first to the last, one array in memory at a time."""
-    ordered = _ordered(tensors)
-    yield _header(ordered, metadata)
-    for tensor in ordered:
-        yield tensor.read().data
-
-
-def _ordered(tensors: list[Tensor]) -> list[Tensor]:
-    for tensor in tensors:
-        if tensor.dtype in UNKNOWN:
-            raise RefusedError(f"{tensor.name}: safetensors cannot hold {tensor.dtype}")
-    return sorted(tensors, key=lambda tensor: (-itemsize(tensor.dtype), tensor.name))
-
-
-def _header(tensors: list[Tensor], metadata: Mapping[str, str]) -> bytes:
+def _header(tensors: Sequence[TensorInfo], metadata: Mapping[str, str]) -> bytes:
     header: dict[str, object] = {METADATA: dict(sorted(metadata.items()))} if metadata else {}
     place = 0
     for tensor in tensors:
