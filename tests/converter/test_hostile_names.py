@@ -126,6 +126,12 @@ def test_many_missing_names_are_not_compared():
     assert work.calls < 1000
 
 
+def test_too_much_text():
+    names = [f"{'a' * 1000}{i}" for i in range(4190)]
+    with pytest.raises(RefusedError, match="its 4190 names have 4205650 characters"):
+        translated(checkpoint(of(names)))
+
+
 def test_many_doubles_are_counted():
     names = [f"{start}x{i}" for start in ("", "module.") for i in range(500)]
     found = translated(checkpoint(of(names)))

@@ -21,6 +21,7 @@ def tensor(description: bytes, data: bytes = bytes(8), levels: int = 0) -> bytes
 
 
 GOOD = tensor(described())
+DESCRIPTION = "is damaged: the description of its tensor at byte 0:"
 CASES = {
     "truncated data": (tensor(described(), bytes(7)), DamagedError,
                        "is truncated: its tensor 0 ends at byte"),
@@ -31,10 +32,10 @@ CASES = {
                  "is damaged: the tensor at byte 0 has an impossible shape"),
     "33 axes": (tensor(described(shape=(1,) * 33), bytes(4)), DamagedError,
                 "is damaged: the tensor at byte 0 has an impossible shape"),
-    "packed": (tensor(b"\x08\x05\x12\x02\x81"), DamagedError, "is damaged: a field of its"),
+    "packed": (tensor(b"\x08\x05\x12\x02\x81"), DamagedError, f"{DESCRIPTION} a field is cut off"),
     "endless number": (tensor(b"\x08" + b"\xff" * 20), DamagedError,
-                       "is damaged: its description ends within a number"),
-    "odd field": (tensor(b"\x08\x05\x13"), DamagedError, "is damaged: its description has a"),
+                       f"{DESCRIPTION} a number does not end"),
+    "odd field": (tensor(b"\x08\x05\x13"), DamagedError, f"{DESCRIPTION} a field of kind 3"),
     "no such type": (tensor(described(99)), RefusedError, "stores elements of Paddle's type 99"),
     "text": (tensor(described(25)), RefusedError, "stores elements of Paddle's type 25"),
     "levels": (GOOD + tensor(described(), levels=1), RefusedError, "holds a tensor with levels of"),

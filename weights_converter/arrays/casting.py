@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 
@@ -16,9 +16,12 @@ from weights_converter.errors import RefusedError, UsageError, legible
 
 KEEP = "keep"
 # What a user may ask for -> the tag that all floats get.
-DTYPES: Mapping[str, str] = MappingProxyType(
-    {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "float64": "F64"}
-)
+DTYPES: Final[Mapping[str, str]] = {
+    "float32": "F32",
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "float64": "F64",
+}
 _HALF = frozenset({"F16", "BF16"})
 _STATISTICS = (Role.NORM_MEAN, Role.NORM_VARIANCE)
 _CHUNK = 1 << 16  # elements; what the processor's cache holds

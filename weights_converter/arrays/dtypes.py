@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
-from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,14 +40,14 @@ _BITS_ONLY = {
     "F8_E8M0": "|u1",
 }
 
-CARRIERS: Mapping[str, np.dtype[Any]] = MappingProxyType(
-    {tag: np.dtype(code) for tag, code in (_NATIVE | _BITS_ONLY).items()}
-)
+CARRIERS: Final[Mapping[str, np.dtype[Any]]] = {
+    tag: np.dtype(code) for tag, code in (_NATIVE | _BITS_ONLY).items()
+}
 FLOAT8 = frozenset(tag for tag in _BITS_ONLY if tag.startswith("F8"))
 COMPLEX = frozenset({"C64", "C128"})
-_TAGS = MappingProxyType({np.dtype(code): tag for tag, code in _NATIVE.items()})
+_TAGS: Final = {np.dtype(code): tag for tag, code in _NATIVE.items()}
 
-_MOST_AXES = 32  # of numpy 1
+MOST_AXES = 32  # of NumPy 1, where NumPy 2 has 64
 _MOST_BYTES = 2**60
 
 
@@ -64,7 +63,7 @@ def tag_of(dtype: np.dtype[Any]) -> str | None:
 
 def is_shape(sizes: object) -> bool:
     """Whether `sizes` is a list or tuple of sizes that an array can have."""
-    if type(sizes) not in (list, tuple) or len(sizes) > _MOST_AXES:  # type: ignore[arg-type]
+    if type(sizes) not in (list, tuple) or len(sizes) > MOST_AXES:  # type: ignore[arg-type]
         return False
     # bool is an int to isinstance, and numpy refuses (0, 2**60), so zeros are left out.
     if not all(type(size) is int and size >= 0 for size in sizes):  # type: ignore[attr-defined]
@@ -75,6 +74,9 @@ def is_shape(sizes: object) -> bool:
 def decode(raw: NDArray[np.uint8], tag: str, big_endian: bool = False) -> Array:
     """The flat array of `tag`'s carrier dtype that the bytes `raw` stand for, without a copy.
 
+    Bytes that may be written are put into the processor's order where they are: they must belong
+    to nobody else.
+
     Raises:
         ValueError: a boolean is stored as something else than 0 or 1, which reads as True in one
             framework and as 2 in another.
@@ -82,6 +84,5 @@ def decode(raw: NDArray[np.uint8], tag: str, big_endian: bool = False) -> Array:
     if tag == "BOOL" and raw.size and raw.max() > 1:
         raise ValueError(f"stores the boolean {raw.max()}, expected 0 or 1")
     carrier = CARRIERS[tag]
-    if big_endian:
-        return raw.view(carrier.newbyteorder(">")).astype(carrier)
-    return raw.view(carrier)
+    values = raw.view(carrier)
+    return values.byteswap(inplace=values.flags.writeable) if big_endian else values

@@ -6,7 +6,7 @@ bfloat16 and float8 have no NumPy dtype; their bits travel in unsigned integers 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 
@@ -15,19 +15,20 @@ from weights_converter.arrays.dtypes import CARRIERS, COMPLEX, FLOAT8, Array
 # (bits of the exponent, bits of the fraction). F8_E4M3 is the kind without infinities that torch
 # calls float8_e4m3fn, https://arxiv.org/abs/2209.05433; those of FNUZ have neither infinities nor
 # a negative zero, whose pattern is their one NaN, https://arxiv.org/abs/2206.02915
-_FLOAT8: Mapping[str, tuple[int, int]] = MappingProxyType(
-    {"F8_E4M3": (4, 3), "F8_E5M2": (5, 2), "F8_E4M3FNUZ": (4, 3), "F8_E5M2FNUZ": (5, 2)}
-)
+_FLOAT8: Final[Mapping[str, tuple[int, int]]] = {
+    "F8_E4M3": (4, 3),
+    "F8_E5M2": (5, 2),
+    "F8_E4M3FNUZ": (4, 3),
+    "F8_E5M2FNUZ": (5, 2),
+}
 # F8_E8M0 is none of them: a power of two without a sign, by which other numbers are scaled.
 FLOATS = frozenset({"F64", "F32", "F16", "BF16", *_FLOAT8})
-LARGEST: Mapping[str, float] = MappingProxyType(
-    {
-        "F64": float(np.finfo("f8").max),
-        "F32": float(np.finfo("f4").max),
-        "F16": 65504.0,
-        "BF16": float(np.ldexp(255.0, 120)),
-    }
-)
+LARGEST: Final[Mapping[str, float]] = {
+    "F64": float(np.finfo("f8").max),
+    "F32": float(np.finfo("f4").max),
+    "F16": 65504.0,
+    "BF16": float(np.ldexp(255.0, 120)),
+}
 _QUIET = np.uint16(0x40)  # the highest bit of bfloat16's fraction: a NaN that raises no signal
 
 

@@ -7,42 +7,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard
 
 import numpy as np
 
 from odconv_spec import DynamicConvSpec, Parameter, Role
 from weights_converter.arrays.dtypes import CARRIERS, is_shape, tag_of
-from weights_converter.errors import FileError, UsageError, legible
+from weights_converter.errors import FileError, RefusedError, UsageError, legible
 from weights_converter.formats.files.atomic import replacing
+from weights_converter.formats.files.budget import Budget
+from weights_converter.formats.files.strict_json import parsed
 from weights_converter.names.layouts import KERAS, Placed
 
 VERSION_KEY = "odconv.manifest"
 _VERSION = 1
 _LONGEST_NAME = 1024
-_LARGEST_FILE = 1 << 26
+_LARGEST_FILE = 1 << 24
 # NumPy has no such types; the frameworks call them by these names.
-_TAGS = MappingProxyType(
-    {
-        "bfloat16": "BF16",
-        "float8_e4m3fn": "F8_E4M3",
-        "float8_e5m2": "F8_E5M2",
-        "float8_e4m3fnuz": "F8_E4M3FNUZ",
-        "float8_e5m2fnuz": "F8_E5M2FNUZ",
-        "float8_e8m0fnu": "F8_E8M0",
-    }
-)
+_TAGS: Final = {
+    "bfloat16": "BF16",
+    "float8_e4m3fn": "F8_E4M3",
+    "float8_e5m2": "F8_E5M2",
+    "float8_e4m3fnuz": "F8_E4M3FNUZ",
+    "float8_e5m2fnuz": "F8_E5M2FNUZ",
+    "float8_e8m0fnu": "F8_E8M0",
+}
 
-_RANKS: Mapping[Role, tuple[int, ...]] = MappingProxyType(
-    {
-        **dict.fromkeys(Role, (1,)),
-        Role.CONV_KERNEL: (3, 4, 5),
-        Role.EXPERT_KERNELS: (4, 5, 6),
-        Role.EXPERT_BIASES: (2,),
-        Role.LINEAR_KERNEL: (2,),
-    }
-)
+_RANKS: Final[Mapping[Role, tuple[int, ...]]] = {
+    **dict.fromkeys(Role, (1,)),
+    Role.CONV_KERNEL: (3, 4, 5),
+    Role.EXPERT_KERNELS: (4, 5, 6),
+    Role.EXPERT_BIASES: (2,),
+    Role.LINEAR_KERNEL: (2,),
+}
 
 
 @dataclass(frozen=True)
@@ -142,11 +139,8 @@ def read_text(path: Path) -> str:
 
 def manifest_from_json(text: str) -> Manifest:
     """Raises ValueError where the text is no manifest."""
-    try:
-        values = json.loads(text)
-    except RecursionError as error:
-        raise ValueError("expected a JSON object, received a deeply nested one") from error
-    return manifest_from_dict(values)
+    raw = text.encode("utf-8", "surrogatepass")
+    return manifest_from_dict(parsed(raw, Budget(len(raw), RefusedError)))
 
 
 def manifest_from_dict(values: Any) -> Manifest:
@@ -171,7 +165,7 @@ def _parameter(entry: Any) -> Parameter:
     if not _is_name(name) or not (path is None or _is_name(path)):
         raise ValueError(f"expected the name of an array, received {legible(str(name))}")
     if not isinstance(shape, list) or not is_shape(shape):
-        raise ValueError(f"{name}: expected the sizes of its axes, received {shape!r}")
+        raise ValueError(f"{name}: expected the sizes of its axes, received {legible(str(shape))}")
     role = _role(name, entry.get("role"), len(shape))
     if path is not None:
         return Placed(name, role, tuple(shape), path)

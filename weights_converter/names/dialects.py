@@ -11,7 +11,7 @@ import numpy as np
 
 from weights_converter.arrays.dtypes import CARRIERS, Array
 from weights_converter.arrays.tensor import Checkpoint, Tensor
-from weights_converter.errors import MismatchError, legible
+from weights_converter.errors import MismatchError, RefusedError, legible
 from weights_converter.identify.stand_ins import refuse_small_integers, refuse_stand_ins
 from weights_converter.names.counters import without_counters
 from weights_converter.names.dialect_rules import Dialect, Zeros
@@ -23,6 +23,7 @@ from weights_converter.names.prefixes import without_root
 from weights_converter.names.wrappers import unwrapped_names, without_doubles
 
 _MOST_SHOWN = 4
+_MOST_TEXT = 1 << 22  # characters of all names: dozens of patterns are tried on each
 
 
 def translated(checkpoint: Checkpoint, targets: Collection[str] | None = None) -> Checkpoint:
@@ -39,8 +40,15 @@ def translated(checkpoint: Checkpoint, targets: Collection[str] | None = None) -
     Raises:
         MismatchError: a prefix is on some names only, two names stand for one array, arrays belong
             to nothing that is known, or the arrays are of a layer that only looks like ours.
-        RefusedError: arrays stand for others that cannot be had from them, as in int8.
+        RefusedError: arrays stand for others that cannot be had from them, as in int8, or there are
+            more or longer names than any model has.
     """
+    length = sum(map(len, checkpoint.tensors))
+    if length > _MOST_TEXT:
+        raise RefusedError(
+            f"{legible(checkpoint.path.name)} refused: its {len(checkpoint.tensors)} names have "
+            f"{length} characters, the most is {_MOST_TEXT}"
+        )
     if checkpoint.layout == TENSORFLOW.name:
         checkpoint = _renamed(checkpoint, *without_root(checkpoint.tensors, targets))
     refuse_small_integers(checkpoint)

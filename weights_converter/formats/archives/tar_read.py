@@ -13,7 +13,7 @@ from weights_converter.formats.files.source import Source
 _BLOCK = 512
 _MOST_MEMBERS = 1000
 _REGULAR, _EXTENDED = (b"0", b"\0"), b"x"
-_LONGEST_EXTENSION = 1 << 16
+_LONGEST_EXTENSION = 1 << 12  # thousands of members may have one
 # Python's tarfile notes fractions of seconds there. Other records could change a name or a size.
 _HARMLESS = {b"mtime", b"atime", b"ctime", b"uid", b"gid", b"uname", b"gname"}
 

@@ -18,6 +18,7 @@ from weights_converter.formats.files.source import Source
 
 _MOST_ENTRIES = 200_000
 _LONGEST_DIRECTORY = 1 << 26
+_OF_AN_ENTRY = 20  # objects that the budget counts one as
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -45,6 +46,7 @@ def directory(source: Source) -> list[Entry]:
     count, start, end = _directory_span(source)
     if not 0 <= end - start <= _LONGEST_DIRECTORY or count > _MOST_ENTRIES:
         raise source.damaged(f"its directory of {count} entries cannot be right")
+    source.budget.charge_objects(0, text=2 * (end - start))
     entries = list(_central(source, source.read(start, end - start)))
     if len(entries) != count:
         raise source.damaged(f"its directory has {len(entries)} entries, {count} announced")
@@ -135,6 +137,7 @@ def _central(source: Source, raw: bytes) -> Iterator[Entry]:
         name = place + zr.CENTRAL.size
         extra = name + fields[10]
         comment = extra + fields[11]
+        source.budget.charge_objects(_OF_AN_ENTRY, text=2 * fields[10])
         yield _entry(source, fields, raw[name:extra], raw[extra:comment])
         place = comment + fields[12]
 

@@ -31,7 +31,8 @@ METADATA = "__metadata__"  # JSON in an array of one byte string
 DTYPES = "__dtypes__"  # the same: tags of arrays whose bits NumPy has no dtype for
 _LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
 _LONGEST_HEADER = 1 << 12  # that of 32 axes is shorter
-_LONGEST_TEXT = 1 << 26
+_LONGEST_TEXT = 1 << 24
+_OF_AN_ARRAY = 24  # objects that the budget counts a tensor with its header as
 _HEADER = re.compile(
     rb"\{'descr': '([^'\\]{1,30})', 'fortran_order': (True|False), "
     rb"'shape': \(((?:\d{1,19}L?(?:, \d{1,19}L?)*,?)?)\), \} *\n"
@@ -60,6 +61,7 @@ def read_npz(source: Source, key: str | None) -> Checkpoint:
     metadata, tags = (_text(source, named.pop(name, None)) for name in (METADATA, DTYPES))
     tensors, text = {}, []
     for name, entry in named.items():
+        source.budget.charge_objects(_OF_AN_ARRAY)
         tensor = _tensor(source, check_name(source, name), entry, tags)
         if tensor is None:
             text.append(legible(name))

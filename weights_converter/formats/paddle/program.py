@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
-from weights_converter.arrays.dtypes import is_shape
-from weights_converter.errors import legible
+from weights_converter.arrays.dtypes import MOST_AXES, is_shape
+from weights_converter.errors import ConverterError, legible
+from weights_converter.formats.files.protobuf import fields, last_fields, message, numbers
 from weights_converter.formats.files.source import Source
+from weights_converter.formats.files.strict_json import parsed
 from weights_converter.formats.paddle.calls import NAME_TABLE, PADDLE
-from weights_converter.formats.paddle.protobuf import fields, message, numbers
 from weights_converter.formats.pickles.machine import Machine
 from weights_converter.formats.pickles.stream import Stream
 
@@ -21,6 +22,7 @@ PROGRAMS = (".json", ".pdmodel")
 _INFO, _STATE = ".pdiparams.info", ".pdparams"
 _STRUCTURED = "structured_name"
 _LONGEST = 1 << 26
+_OF_A_VARIABLE = 4  # objects that the budget counts one as
 _DENSE_TENSOR = 7  # of VarType.Type; others are what the program is fed and what it returns
 
 
@@ -47,7 +49,12 @@ def variables(source: Source) -> list[Variable] | None:
                 raise program.refused(f"a program of {program.size} bytes")
             raw = program.read(0, program.size)
             found = _from_json if ending == ".json" else _from_protobuf
-            return sorted(found(program, raw), key=lambda variable: variable.name)
+            try:
+                return sorted(found(program, raw), key=lambda variable: variable.name)
+            except ConverterError:
+                raise
+            except ValueError:
+                raise program.damaged("it is not a program by Paddle") from None
     return None
 
 
@@ -86,13 +93,14 @@ def _from_state(content: Mapping[object, object]) -> Iterator[tuple[str, str]]:
 def _from_json(program: Source, raw: bytes) -> Iterator[Variable]:
     """Operations "p" of the first block define the parameters: their name and their type."""
     try:
-        # JSON is UTF-8; given bytes, json would guess a codec and import it.
-        content = json.loads(raw.decode("utf-8"))
+        content = parsed(raw, program.budget)
         operations = content["program"]["regions"][0]["blocks"][0]["ops"]
         parameters = [operation for operation in operations if operation["#"] == "p"]
         names = [[part for part in p["A"] if isinstance(part, str)] for p in parameters]
         shapes = [parameter["O"]["TT"]["D"][1] for parameter in parameters]
-    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+    except ConverterError:
+        raise
+    except (ValueError, TypeError, KeyError, IndexError):
         raise program.damaged("it is not a program by Paddle") from None
     for parts, shape in zip(names, shapes, strict=True):
         if len(parts) != 1:
@@ -102,28 +110,28 @@ def _from_json(program: Source, raw: bytes) -> Iterator[Variable]:
 
 def _from_protobuf(program: Source, raw: bytes) -> Iterator[Variable]:
     """ProgramDesc.blocks = 1, BlockDesc.vars = 3"""
-    for number, block in fields(program, memoryview(raw)):
+    for number, block in fields(memoryview(raw)):
         if number == 1:
-            for inner, value in fields(program, message(program, block)):
+            for inner, value in fields(message(block)):
                 if inner == 3:
-                    yield from _described(program, message(program, value))
+                    yield from _described(program, message(value))
 
 
 def _described(program: Source, raw: memoryview) -> Iterator[Variable]:
     """VarDesc: name = 1, type = 2, persistable = 3"""
-    values = dict(fields(program, raw))
-    kind = dict(fields(program, message(program, values.get(2, memoryview(b"")))))
+    values = last_fields(raw)
+    kind = last_fields(message(values.get(2)))
     if values.get(3) != 1 or kind.get(1) != _DENSE_TENSOR:
         return
     # VarType.lod_tensor = 3, LoDTensorDesc.tensor = 1, TensorDesc.dims = 2
-    outer = dict(fields(program, message(program, kind.get(3, memoryview(b"")))))
-    tensor = message(program, outer.get(1, memoryview(b"")))
-    dims = [n for f, value in fields(program, tensor) if f == 2 for n in numbers(program, value)]
-    name = bytes(message(program, values.get(1, memoryview(b""))))
-    yield _variable(program, name.decode("utf-8", "replace"), dims)
+    tensor = message(last_fields(message(kind.get(3))).get(1))
+    dims = (n for number, value in fields(tensor) if number == 2 for n in numbers(value))
+    name = bytes(message(values.get(1))).decode("utf-8", "replace")
+    yield _variable(program, name, list(islice(dims, MOST_AXES + 1)))
 
 
 def _variable(program: Source, name: str, shape: object) -> Variable:
     if not isinstance(shape, list) or not is_shape(shape):
         raise program.damaged(f"{legible(name)} has an impossible shape")
+    program.budget.charge_objects(_OF_A_VARIABLE + len(shape), text=len(name))
     return Variable(name, tuple(shape))

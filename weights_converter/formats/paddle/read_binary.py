@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import prod
-from types import MappingProxyType
+from typing import Final
 
 from weights_converter.arrays.dtypes import Array, decode, is_shape, itemsize
 from weights_converter.arrays.tensor import Checkpoint, Tensor
-from weights_converter.errors import legible
+from weights_converter.errors import ConverterError, legible
 from weights_converter.formats.files.array_names import check_name, repeated
+from weights_converter.formats.files.protobuf import fields, numbers
 from weights_converter.formats.files.source import Source
 from weights_converter.formats.paddle.program import (
     PROGRAMS,
@@ -25,33 +26,31 @@ from weights_converter.formats.paddle.program import (
     structured_names,
     variables,
 )
-from weights_converter.formats.paddle.protobuf import fields, numbers
 
 _START = struct.Struct("<IQIi")
 _LONGEST_DESCRIPTION = 1 << 12
 _MOST_TENSORS = 50_000
+_OF_A_TENSOR = 24  # objects that the budget counts one as, with its names
 # VarType.Type of framework.proto
-_TYPES: Mapping[int, str] = MappingProxyType(
-    {
-        0: "BOOL",
-        1: "I16",
-        2: "I32",
-        3: "I64",
-        4: "F16",
-        5: "F32",
-        6: "F64",
-        20: "U8",
-        21: "I8",
-        22: "BF16",
-        23: "C64",
-        24: "C128",
-        32: "F8_E4M3",
-        33: "F8_E5M2",
-        36: "U16",
-        37: "U32",
-        38: "U64",
-    }
-)
+_TYPES: Final[Mapping[int, str]] = {
+    0: "BOOL",
+    1: "I16",
+    2: "I32",
+    3: "I64",
+    4: "F16",
+    5: "F32",
+    6: "F64",
+    20: "U8",
+    21: "I8",
+    22: "BF16",
+    23: "C64",
+    24: "C128",
+    32: "F8_E4M3",
+    33: "F8_E5M2",
+    36: "U16",
+    37: "U32",
+    38: "U64",
+}
 
 
 @dataclass(frozen=True)
@@ -103,18 +102,31 @@ def _entry(source: Source, place: int) -> _Entry:
     if levels:
         raise source.unsupported("holds a tensor with levels of detail, which no weights have")
     start = place + _START.size
-    kind, shape = 0, []
-    for number, value in fields(source, memoryview(source.read(start, length))):
-        if number == 1 and isinstance(value, int):
-            kind = value
-        elif number == 2:
-            shape += numbers(source, value)
+    try:
+        kind, shape = _description(memoryview(source.read(start, length)))
+    except ConverterError:
+        raise
+    except ValueError as error:
+        raise source.damaged(f"the description of its tensor at byte {place}: {error}") from None
     tag = _TYPES.get(kind)
     if tag is None:
         raise source.unsupported(f"stores elements of Paddle's type {kind}, which is not supported")
     if not is_shape(shape):
         raise source.damaged(f"the tensor at byte {place} has an impossible shape")
+    source.budget.charge_objects(_OF_A_TENSOR + len(shape))
     return _Entry(tag, tuple(shape), start + length)
+
+
+def _description(raw: memoryview) -> tuple[int, list[int]]:
+    """(type, shape) of a TensorDesc. Raises ValueError where it is none."""
+    kind = 0
+    shape: list[int] = []
+    for number, value in fields(raw):
+        if number == 1 and isinstance(value, int):
+            kind = value
+        elif number == 2:
+            shape += numbers(value)
+    return kind, shape
 
 
 def _names(source: Source, entries: list[_Entry]) -> tuple[list[str], tuple[str, ...]]:

@@ -15,6 +15,7 @@ from weights_converter.arrays.dtypes import CARRIERS, Array, decode, is_shape, i
 from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.errors import legible
 from weights_converter.formats.files.array_names import check_name
+from weights_converter.formats.files.budget import Budget
 from weights_converter.formats.files.source import Source
 from weights_converter.formats.files.strict_json import json_object
 
@@ -24,6 +25,7 @@ METADATA = "__metadata__"
 # `paddle.save(..., safetensors=True)` says nothing of itself; only Paddle calls a variance so.
 _PADDLE_ENDING = "._variance"
 UNKNOWN = frozenset({"C128"})
+_OF_AN_ARRAY = 24  # objects that the budget counts a tensor with its entry as
 _FIELDS = {"dtype", "shape", "data_offsets"}
 
 
@@ -44,21 +46,25 @@ def read_safetensors(source: Source, key: str | None) -> Checkpoint:
         DamagedError: the file is truncated, or its header is not what the format asks for.
     """
     source.refuse_key(key)
-    tensors, metadata = arrays_in(source)
+    tensors, metadata = arrays_in(source, source.budget)
     return assembled(source, "safetensors", tensors, metadata)
 
 
-def arrays_in(source: Source) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The arrays of one file under the names that it gives them, and its metadata."""
+def arrays_in(source: Source, budget: Budget) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The arrays of one file under the names that it gives them, and its metadata.
+
+    `budget` is charged for them: that of the file, or of the set that it belongs to.
+    """
     length = int.from_bytes(source.read(0, LENGTH_BYTES), "little")
     if length > LONGEST_HEADER:
         raise source.damaged(f"its header would have {length} bytes")
     raw = source.read(LENGTH_BYTES, length)
-    header = json_object(source, raw, "header")
+    header = json_object(source, raw, "header", budget)
     if raw[:1] != b"{":
         raise source.damaged("its header is not a JSON object")
     metadata = _metadata(source, header.pop(METADATA, {}))
     start = LENGTH_BYTES + length
+    budget.charge_objects(_OF_AN_ARRAY * len(header))
     entries = [_entry(source, name, fields, start) for name, fields in header.items()]
     _check_cover(source, entries, start)
     tensors = {

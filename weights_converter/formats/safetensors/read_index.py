@@ -10,12 +10,14 @@ from collections import defaultdict
 from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.errors import legible
 from weights_converter.formats.files.array_names import check_name
+from weights_converter.formats.files.budget import Budget
 from weights_converter.formats.files.source import Source
 from weights_converter.formats.files.strict_json import json_object
 from weights_converter.formats.safetensors.read import arrays_in, assembled
 
 _FIELDS = {"metadata", "weight_map"}
 _MOST_FILES = 10_000
+_OF_A_NAME, _OF_A_FILE = 2, 24  # objects that the budget counts them as
 
 
 def read_index(source: Source, key: str | None) -> Checkpoint:
@@ -36,12 +38,16 @@ def read_index(source: Source, key: str | None) -> Checkpoint:
         if not isinstance(file, str):
             raise source.damaged(f"it gives no file for {legible(name)}")
         files[file].add(check_name(source, name))
+    source.budget.charge_objects(_OF_A_NAME * len(weight_map) + _OF_A_FILE * len(files))
     if len(files) > _MOST_FILES:
         raise source.refused(f"it names {len(files)} files")
+    shards = {file: source.beside(file) for file in files}
+    # One budget for all: thousands of files, each within its own, would be thousands of times that.
+    budget = Budget(sum(shard.size for shard in shards.values()), source.refused)
     tensors: dict[str, Tensor] = {}
     metadata: dict[str, str] = {}
     for file, names in files.items():
-        found, metadata = arrays_in(source.beside(file))  # the same in each file that we write
+        found, metadata = arrays_in(shards[file], budget)  # the same in each file that we write
         _check_names(source, file, names, set(found))
         tensors |= found
     ordered = {name: tensors[name] for name in weight_map}

@@ -7,40 +7,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from math import prod
-from types import MappingProxyType
+from typing import Final
 
-from weights_converter.arrays.dtypes import is_shape, itemsize
+from weights_converter.arrays.dtypes import MOST_AXES, is_shape, itemsize
 from weights_converter.errors import ConverterError, legible
+from weights_converter.formats.files.protobuf import fields, integer, last_fields, message
 from weights_converter.formats.files.source import Source
-from weights_converter.formats.tensorflow.protobuf import fields, integer, message
 from weights_converter.formats.tensorflow.table import table
 
 STRING = 7
 # https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/framework/types.proto
-TAGS: Mapping[int, str] = MappingProxyType(
-    {
-        1: "F32",
-        2: "F64",
-        3: "I32",
-        4: "U8",
-        5: "I16",
-        6: "I8",
-        8: "C64",
-        9: "I64",
-        10: "BOOL",
-        14: "BF16",
-        17: "U16",
-        18: "C128",
-        19: "F16",
-        22: "U32",
-        23: "U64",
-        24: "F8_E5M2",
-        25: "F8_E4M3",
-    }
-)
+TAGS: Final[Mapping[int, str]] = {
+    1: "F32",
+    2: "F64",
+    3: "I32",
+    4: "U8",
+    5: "I16",
+    6: "I8",
+    8: "C64",
+    9: "I64",
+    10: "BOOL",
+    14: "BF16",
+    17: "U16",
+    18: "C128",
+    19: "F16",
+    22: "U32",
+    23: "U64",
+    24: "F8_E5M2",
+    25: "F8_E4M3",
+}
 _VERSION = 1  # the newest that readers must know
 _MOST_SHARDS = 100_000
+_OF_AN_ENTRY = 24  # objects that the budget counts a variable as, with its names and its tensor
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,9 @@ def read_bundle(source: Source) -> Bundle:
 
 def _header(source: Source, key: bytes, value: bytes) -> tuple[int, bool]:
     """(number of files, whether they are big-endian), which has the empty name."""
-    found = dict(fields(value))
+    found = last_fields(memoryview(value))
     shards, endianness = integer(found.get(1, 0)), integer(found.get(2, 0))
-    version = integer(dict(fields(message(found.get(3, b"")))).get(2, 0))
+    version = integer(last_fields(message(found.get(3))).get(2, 0))
     if key or not 0 < shards <= _MOST_SHARDS or endianness > 1:
         raise source.damaged("its table does not start as a checkpoint's")
     if version > _VERSION:
@@ -104,18 +104,19 @@ def _header(source: Source, key: bytes, value: bytes) -> tuple[int, bool]:
 
 
 def _entry(source: Source, raw_key: bytes, value: bytes) -> Entry:
-    found = dict(fields(value))
+    found = last_fields(memoryview(value))
     if 7 in found or raw_key.startswith(b"\0"):  # a slice has a binary name
         raise source.unsupported(
             "stores variables in slices, of which each device had one",
             "restore it in TensorFlow and write it again without a partitioner",
         )
+    source.budget.charge_objects(_OF_AN_ENTRY, text=len(raw_key))
     key = raw_key.decode("utf-8")
     shown = legible(key)
     kind = integer(found.get(1, 0))
     if kind not in TAGS and kind != STRING:
         raise source.unsupported(f"stores {shown} as type {kind}, which is not supported")
-    shape = _shape(message(found.get(2, b"")))
+    shape = _shape(message(found.get(2)))
     shard, offset, size, crc = (integer(found.get(number, 0)) for number in (3, 4, 5, 6))
     if not is_shape(shape) or not is_shape((shard, offset, size)):
         raise source.damaged(f"{shown} has an impossible shape or place")
@@ -124,13 +125,14 @@ def _entry(source: Source, raw_key: bytes, value: bytes) -> Entry:
     return Entry(key, kind, shape, shard, offset, size, crc)
 
 
-def _shape(raw: bytes) -> tuple[int, ...]:
-    """The sizes of a TensorShapeProto."""
-    return tuple(
-        integer(dict(fields(message(dimension))).get(1, 0))
+def _shape(raw: memoryview) -> tuple[int, ...]:
+    """The sizes of a TensorShapeProto, of which no more are read than an array can have."""
+    sizes = (
+        integer(last_fields(message(dimension)).get(1, 0))
         for number, dimension in fields(raw)
         if number == 2
     )
+    return tuple(islice(sizes, MOST_AXES + 1))
 
 
 def _check_overlap(source: Source, entries: list[Entry]) -> None:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from weights_converter.formats.tensorflow.protobuf import fields, message
+from weights_converter.formats.files.protobuf import fields, last_fields, message
 
 GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+_OF_A_NAME = 4  # objects that the budget counts a pair of names as
 _COPY = "_all_variables/"  # what Keras exports once more beside variables/
 _ESCAPED = re.compile(r"\.([S.])")
 _UNNAMED = re.compile(r"(?:Variable(?:_\d+)?)?(?::0)?")  # what TensorFlow calls them
@@ -27,17 +28,22 @@ _TRAINING = re.compile(
 )
 
 
-def full_names(graph: bytes) -> dict[str, str]:
+def full_names(graph: bytes, charge: Callable[[int, int], None]) -> dict[str, str]:
     """Key in the table -> the variable's own name, from a TrackableObjectGraph.
+
+    Args:
+        graph: as it is stored.
+        charge: the budget's `charge_objects`.
 
     Raises:
         ValueError: it is not one.
     """
     names: dict[str, str] = {}
-    for node in _messages(graph, 1):
+    for node in _messages(memoryview(graph), 1):
         for attribute in _messages(node, 2):
-            found = dict(fields(attribute))
-            full, key = (message(found.get(number, b"")).decode("utf-8") for number in (2, 3))
+            found = last_fields(attribute)
+            full, key = (bytes(message(found.get(number))).decode("utf-8") for number in (2, 3))
+            charge(_OF_A_NAME, len(full) + len(key))
             names[key] = full
     return names
 
@@ -69,5 +75,5 @@ def _dotted(name: str) -> str:
     return name.removesuffix(":0").replace("/", ".")
 
 
-def _messages(raw: bytes, wanted: int) -> list[bytes]:
-    return [message(value) for number, value in fields(raw) if number == wanted]
+def _messages(raw: memoryview, wanted: int) -> Iterator[memoryview]:
+    return (message(value) for number, value in fields(raw) if number == wanted)

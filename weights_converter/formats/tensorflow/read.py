@@ -14,11 +14,11 @@ from weights_converter.arrays.dtypes import Array, decode
 from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.errors import ConverterError, DamagedError, legible
 from weights_converter.formats.files.array_names import check_name, repeated
+from weights_converter.formats.files.protobuf import varint
 from weights_converter.formats.files.source import Source
 from weights_converter.formats.tensorflow.bundle import STRING, TAGS, Bundle, Entry, read_bundle
 from weights_converter.formats.tensorflow.crc32c import masked_crc32c
 from weights_converter.formats.tensorflow.names import GRAPH, full_names, variable_names
-from weights_converter.formats.tensorflow.protobuf import varint
 
 FORMAT = "tensorflow"
 INDEX_ENDING = ".index"
@@ -100,7 +100,7 @@ def _full_names(bundle: Bundle, shards: Mapping[int, Source]) -> dict[str, str]:
             if entry.size > _LONGEST_GRAPH:
                 raise shard.refused(f"its graph of objects has {entry.size} bytes")
             try:
-                return full_names(_text(shard, entry))
+                return full_names(_text(shard, entry), shard.budget.charge_objects)
             except ConverterError:
                 raise
             except ValueError:

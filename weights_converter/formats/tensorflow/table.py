@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from weights_converter.formats.files.protobuf import varint
 from weights_converter.formats.files.source import Source
 from weights_converter.formats.tensorflow.crc32c import masked_crc32c
-from weights_converter.formats.tensorflow.protobuf import varint
 
 MAGIC = bytes.fromhex("57fb808b247547db")
 _FOOTER = 48  # bytes
