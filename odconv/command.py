@@ -14,11 +14,15 @@ class Command:
     Attributes:
         name: what is typed after `odconv`.
         summary: what it does, in one line.
+        usage: its arguments, in one line.
+        examples: whole command lines, the most common one first.
         add_options: declares its options.
         run: does it, with the options as they were given, and returns the exit code.
     """
 
     name: str
     summary: str
+    usage: str
+    examples: tuple[str, ...]
     add_options: Callable[[ArgumentParser], None]
     run: Callable[[Namespace], int]

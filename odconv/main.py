@@ -1,65 +1,96 @@
-"""The `odconv` command: inspect, convert, verify, compare and evaluate checkpoints, list models.
+"""The `odconv` command from outside: whatever happens ends in an exit code and at most a sentence.
 
 Exit codes: 0 done or equal, 1 the arrays differ or are not those of the model, 2 wrong usage,
-3 refused as unsafe, unsupported or lossy, 4 damaged or no checkpoint, 5 file system error,
-70 a bug in odconv;
+3 refused as unsafe, unsupported or lossy, 4 damaged or no checkpoint, 5 file system error or not
+enough memory, 70 a bug in odconv;
 130 and 141, as a shell reports them, where it was interrupted or nobody reads the output.
+
+Nothing but the standard library is imported before `main` runs: an interrupt, or a limit on memory,
+may strike while NumPy is imported.
 """
 
 from __future__ import annotations
 
-import io
+import mmap
 import os
 import sys
 from collections.abc import Sequence
-from traceback import format_exception
+from contextlib import suppress
 
-from odconv.parser import parser
-from weights_converter.errors import ConverterError, FileError, legible
-
+_SYSTEM = 5
 _BUG = 70  # EX_SOFTWARE of sysexits.h
 _INTERRUPTED = 130
 _NOBODY_READS = 141
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+_LEAST_MEMORY = 80 << 20  # bytes of address space that NumPy and the converter take, about
+# What the dynamic loader says where a library does not fit into a limit on memory.
+_NO_MEMORY = ("failed to map segment", "cannot allocate", "out of memory")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A name in a file may have letters that the terminal cannot show.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    options = parser().parse_args(arguments)
+    """Runs one command, those of the process by default, and returns its exit code."""
+    _fill_closed_descriptors()
     try:
-        code = int(options.run(options))
-        sys.stdout.flush()
-        return code
-    except ConverterError as error:
-        return _complain(error)
-    except BrokenPipeError:
-        # What is left in the buffer would fail again when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _NOBODY_READS
-    except OSError as error:
-        return _complain(FileError(f"{legible(str(error.filename))}: {error.strerror or error}"))
-    except MemoryError:
-        return _complain(FileError("there is not enough memory"))
+        return _run(arguments)
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return _INTERRUPTED
-    except Exception as error:  # no error of ours: whatever it is, the user has done nothing wrong
-        return _own_up(error, options.traceback)
+        return _ended("interrupted", _INTERRUPTED)
+    except BrokenPipeError:
+        from odconv.printing import drop_output
+
+        drop_output()
+        return _NOBODY_READS
+    except MemoryError:
+        return _ended("error: there is not enough memory", _SYSTEM)
+    except ImportError as error:
+        if any(words in str(error).lower() for words in _NO_MEMORY):
+            return _ended("error: there is not enough memory", _SYSTEM)
+        return _ended(f"error: odconv cannot start: {str(error)!a}", _BUG)
 
 
-def _own_up(error: Exception, traceback: bool) -> int:
-    if traceback:
-        sys.stderr.write("".join(format_exception(error)))
-    told = legible(" ".join(f"{type(error).__name__}: {error}".split()))
-    advice = "please report it" if traceback else "--traceback shows where; please report it"
-    sys.stderr.write(f"error: a bug in odconv, {told} ({advice})\n")
-    return _BUG
+def _run(arguments: Sequence[str] | None) -> int:
+    _import_numpy()
+    from odconv.run import run
+
+    return run(arguments)
 
 
-def _complain(error: ConverterError) -> int:
-    sys.stderr.write(f"error: {error}\n")
-    if error.help:
-        sys.stderr.write(f"help: {error.help}\n")
-    return error.exit_code
+def _import_numpy() -> None:
+    """With one thread for its algebra, which no command needs.
+
+    Where a limit forbids threads, OpenBLAS would send the process an interrupt, and where one
+    forbids its memory it would end the process with code 1.
+    """
+    try:
+        mmap.mmap(-1, _LEAST_MEMORY).close()
+    except OSError as error:
+        raise MemoryError from error
+    before = os.environ.get(_BLAS_THREADS)
+    os.environ[_BLAS_THREADS] = "1"
+    try:
+        import numpy as np
+
+        del np
+    finally:
+        if before is None:
+            del os.environ[_BLAS_THREADS]
+        else:
+            os.environ[_BLAS_THREADS] = before
+
+
+def _fill_closed_descriptors() -> None:
+    """Opens /dev/null in the place of closed standard streams: no checkpoint may take their number.
+
+    `sys.stdout` stays None, so that printing is an error; there is no telling without `sys.stderr`.
+    """
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+            os.set_inheritable(descriptor, True)
+        os.close(descriptor)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace")
+
+
+def _ended(sentence: str, code: int) -> int:
+    with suppress(OSError):
+        sys.stderr.write(f"{sentence}\n")
+    return code

@@ -1,43 +1,100 @@
-"""The parser of the command line: the commands and what all of them have."""
+"""The parser of the command line: the commands, and what they say of wrong words."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from typing import NoReturn
 
+from odconv.command import Command
 from odconv.commands import COMMANDS
+from odconv.printing import complain, say
 from weights_converter.conversion.provenance import release
 
-_DESCRIPTION = """Reads, converts, compares and lists checkpoints of dynamic convolutions.
+_DESCRIPTION = """Inspects, converts, compares and evaluates checkpoints of dynamic convolutions.
 
-No framework is needed, and nothing in a file is run."""
+Nothing in a file is run. Only `evaluate` and `verify --outputs` need a framework."""
 _EXIT_CODES = """exit codes:
-  0  done; equal
-  1  the arrays differ, or are not those of the model
-  2  wrong usage
-  3  refused: the file is unsafe or unsupported, or values would be lost
-  4  the file is damaged, or no checkpoint
-  5  file system error
-  70 a bug in odconv; --traceback shows where
-  130 and 141: interrupted, or nobody reads the output any more"""
+  0    done, or equal
+  1    the arrays differ, or are not those of the model
+  2    wrong usage
+  3    refused: the file is unsafe or unsupported, or values would be lost
+  4    the file is damaged, or not a checkpoint
+  5    file system error, or not enough memory
+  70   a bug in odconv; --traceback shows where
+  130  interrupted
+  141  the reader of the output has gone"""
 
 
-def parser() -> ArgumentParser:
-    """The parser; `options.run` of what it parsed is the command's `run`."""
-    whole = _described(ArgumentParser(prog="odconv", description=_DESCRIPTION))
-    whole.add_argument("--version", action="version", version=release())
-    commands = whole.add_subparsers(required=True, metavar="command")
+class Parser(ArgumentParser):
+    """A parser whose errors come with an example."""
+
+    example = "odconv inspect model_best.pth.tar"
+
+    def options(self, words: Sequence[str]) -> Namespace:
+        """The options of one command; `run` among them is the command's.
+
+        Raises SystemExit after help and after an error.
+        """
+        if not words:
+            complain(self.format_help().rstrip())
+            self.exit(2)
+        options, unknown = self.parse_known_args(words)
+        if unknown:
+            options.parser.error(f"unknown arguments: {' '.join(map(repr, unknown))}")
+        return options
+
+    def print_help(self, file: object = None) -> None:
+        """Prints the help as everything else is printed."""
+        say(self.format_help().rstrip())
+
+    def error(self, message: str) -> NoReturn:
+        """Says what is wrong, how it is done and an example, and exits with code 2."""
+        complain(f"error: {' '.join(message.splitlines())}")
+        complain(self.format_usage().rstrip())
+        complain(f"example: {self.example}")
+        complain(f"help: {self.prog} --help")
+        self.exit(2)
+
+
+class _Version(Action):
+    """Prints the version as everything else is printed."""
+
+    def __call__(self, parser: ArgumentParser, *_: object) -> None:
+        say(release())
+        parser.exit()
+
+
+def parser() -> Parser:
+    """The parser of `odconv`."""
+    whole = Parser(
+        prog="odconv",
+        usage="%(prog)s [--help] [--version] COMMAND ...",
+        description=_DESCRIPTION,
+        epilog=_EXIT_CODES,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    whole.add_argument("--version", action=_Version, nargs=0, help="show the version")
+    commands = whole.add_subparsers(
+        required=True, metavar="COMMAND", title="commands", prog="odconv"
+    )
     for command in COMMANDS:
-        description = f"{command.summary.capitalize()}."
-        one = commands.add_parser(command.name, help=command.summary, description=description)
-        _described(one).set_defaults(run=command.run)
-        one.add_argument(
-            "--traceback", action="store_true", help="show where a bug in odconv has struck"
+        one = commands.add_parser(
+            command.name,
+            usage=f"%(prog)s {command.usage}",
+            help=command.summary,
+            description=f"{command.summary[0].upper()}{command.summary[1:]}.",
+            epilog="\n\n".join((_examples(command), _EXIT_CODES)),
+            formatter_class=RawDescriptionHelpFormatter,
         )
+        one.example = command.examples[0]
+        one.set_defaults(run=command.run, parser=one)
         command.add_options(one)
+        one.add_argument(
+            "--traceback", action="store_true", help="show where a bug in odconv occurred"
+        )
     return whole
 
 
-def _described(command: ArgumentParser) -> ArgumentParser:
-    command.formatter_class = RawDescriptionHelpFormatter
-    command.epilog = _EXIT_CODES
-    return command
+def _examples(command: Command) -> str:
+    return "\n".join(("examples:", *(f"  {example}" for example in command.examples)))

@@ -51,7 +51,25 @@ class FileError(ConverterError):
 
 
 def legible(text: str) -> str:
-    """`text` as it can go into a one-line message, whatever a file has put into it."""
-    if text.isprintable() and 0 < len(text) <= _LONGEST:
+    """`text` as it can stand in a line of ours, whatever a stranger has put into it.
+
+    What can be seen stays as it is. Other characters, such as ends of lines, escape sequences and
+    marks that turn the order of letters, are escaped, and the whole is quoted; of long texts the
+    middle is left out. All text from a file, and every path, goes through here, once or twice.
+    """
+    if not text or not text.isprintable():
+        text = ascii(text[:_LONGEST] + text[_LONGEST:][-_LONGEST:])
+    if len(text) <= _LONGEST:
         return text
-    return ascii(text[:_LONGEST]) + ("..." if len(text) > _LONGEST else "")
+    return f"{text[: _LONGEST // 2]}...{text[3 - _LONGEST // 2 :]}"
+
+
+def printable(text: str) -> str:
+    """Lines of text, in which only the ends of the lines are characters that cannot be seen.
+
+    The last gate of what is printed, and of pages: what reaches it unescaped cannot steer a
+    terminal.
+    """
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c == "\n" or c.isprintable() else ascii(c)[1:-1] for c in text)

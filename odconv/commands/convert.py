@@ -46,6 +46,7 @@ def _add_options(command: ArgumentParser) -> None:
 
 
 def _run(options: Namespace) -> int:
+    tqdm.monitor_interval = 0  # of a thread, which a limit may forbid
     # On standard error, and on a terminal only: that is what disable=None means.
     silent = True if options.quiet or options.json else None
     with tqdm(unit=" arrays", leave=False, disable=silent) as bar:

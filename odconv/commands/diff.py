@@ -42,5 +42,13 @@ def _run(options: Namespace) -> int:
 
 
 COMMAND = Command(
-    "diff", "show by how much the arrays of two checkpoints differ", _add_options, _run
+    name="diff",
+    summary="show by how much the arrays of two checkpoints differ",
+    usage="LEFT RIGHT [options]",
+    examples=(
+        "odconv diff epoch_90.pth.tar epoch_100.pth.tar",
+        "odconv diff model.pdparams model.weights.h5 --atol 1e-6",
+    ),
+    add_options=_add_options,
+    run=_run,
 )

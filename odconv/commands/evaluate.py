@@ -63,4 +63,14 @@ def _evaluation(options: Namespace) -> Evaluation:
     return found
 
 
-COMMAND = Command("evaluate", "score a checkpoint on images, in a framework", _add_options, _run)
+COMMAND = Command(
+    name="evaluate",
+    summary="score a checkpoint on images, in a framework",
+    usage="CHECKPOINT --data FOLDER --framework NAME [options]",
+    examples=(
+        "odconv evaluate model_best.pth.tar --data photos --framework torch",
+        "odconv evaluate model.pdparams --data photos --framework keras --picture confusion.png",
+    ),
+    add_options=_add_options,
+    run=_run,
+)

@@ -11,9 +11,11 @@ from weights_converter.comparison.inspect import inspect
 
 
 def _add_options(command: ArgumentParser) -> None:
-    command.add_argument("file")
-    command.add_argument("--arrays", action="store_true", help="list every array")
-    command.add_argument("--stats", action="store_true", help="list their values' ranges, too")
+    command.add_argument("file", metavar="FILE", help="a checkpoint of any format")
+    command.add_argument("--arrays", action="store_true", help="list all arrays")
+    command.add_argument(
+        "--stats", action="store_true", help="list all arrays with the range of their values"
+    )
     add_json(command)
     add_isolate(command)
     add_model(command)
@@ -30,4 +32,14 @@ def _run(options: Namespace) -> int:
     return 0
 
 
-COMMAND = Command("inspect", "show what a checkpoint holds", _add_options, _run)
+COMMAND = Command(
+    name="inspect",
+    summary="show what a checkpoint holds",
+    usage="FILE [options]",
+    examples=(
+        "odconv inspect model_best.pth.tar",
+        "odconv inspect model.weights.h5 --arrays --stats",
+    ),
+    add_options=_add_options,
+    run=_run,
+)

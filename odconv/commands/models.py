@@ -42,4 +42,11 @@ def _run(options: Namespace) -> int:
     return 0
 
 
-COMMAND = Command("models", "list the models with their sizes", _add_options, _run)
+COMMAND = Command(
+    name="models",
+    summary="list the models with their sizes",
+    usage="[options]",
+    examples=("odconv models", "odconv models --size 160", "odconv models --published"),
+    add_options=_add_options,
+    run=_run,
+)

@@ -84,8 +84,14 @@ def _run_outputs(options: Namespace) -> int:
 
 
 COMMAND = Command(
-    "verify",
-    "compare two checkpoints bit for bit, or one with its own digests",
-    _add_options,
-    _run,
+    name="verify",
+    summary="compare two checkpoints bit for bit, or one with its own digests",
+    usage="LEFT [RIGHT] [options]",
+    examples=(
+        "odconv verify model_best.pth.tar model.pdparams",
+        "odconv verify model.pdparams",
+        "odconv verify model.pdparams model.weights.h5 --outputs --runtime torch",
+    ),
+    add_options=_add_options,
+    run=_run,
 )

@@ -102,9 +102,7 @@ def test_options_of_the_user_stay_wrong_usage(tmp_path, monkeypatch, case, capsy
 
 @pytest.mark.parametrize("size", ["0", "-3", "x"])
 def test_sizes_of_no_image(size, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["models", f"--size={size}"])
-    assert stop.value.code == 2
+    assert main(["models", f"--size={size}"]) == 2
     assert "expected a whole number from 1" in capsys.readouterr().err
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from odconv.commands import COMMANDS
 from odconv.main import main
 from odconv.options import size as size_of
+from odconv.parser import parser
 from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
 from weights_converter.formats import read
@@ -23,23 +26,52 @@ def source(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["convert"], ["nonsense"], ["convert", "a", "b", "--stages", "x"]]
+    ("words", "usage", "example"),
+    [
+        (["nonsense"], "[--help] [--version] COMMAND ...", "inspect model_best.pth.tar"),
+        (["convert"], "convert SOURCE DESTINATION", "convert model_best.pth.tar model.pdparams"),
+        (["convert", "a", "b", "--stages", "x"], "convert SOURCE", "convert model_best.pth.tar "),
+        (["diff", "a", "b", "--frob", "c\nd"], "diff LEFT RIGHT", "diff epoch_90.pth.tar "),
+        (["verify"], "verify LEFT [RIGHT]", "verify model_best.pth.tar model.pdparams"),
+    ],
 )
-def test_wrong_usage_is_explained(words, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(words)
-    assert stop.value.code == 2
-    assert "usage: odconv" in capsys.readouterr().err
+def test_wrong_usage_is_explained(words, usage, example, capsys):
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    first, second, third, last = err.splitlines()
+    assert first.startswith("error: ") and out == ""
+    assert second.startswith(f"usage: odconv {usage}")
+    assert third.startswith(f"example: odconv {example}")
+    assert last == f"help: odconv {words[0]} --help".replace("nonsense ", "")
 
 
-@pytest.mark.parametrize("command", ["", "inspect", "convert", "verify", "diff", "models"])
+def test_no_words_are_answered_by_the_help(capsys):
+    assert main([]) == 2
+    err = capsys.readouterr().err
+    assert main(["--help"]) == 0
+    assert capsys.readouterr().out == err
+
+
+@pytest.mark.parametrize("command", ["", *(command.name for command in COMMANDS)])
 def test_help_tells_the_exit_codes(command, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main([*command.split(), "--help"])
-    assert stop.value.code == 0
+    assert main([*command.split(), "--help"]) == 0
     out = capsys.readouterr().out
-    for line in ("0  done; equal", "3  refused", "4  the file is damaged", "5  file system error"):
+    for line in ("0    done", "3    refused", "4    the file is damaged", "5    file system error"):
         assert line in out
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_examples_are_commands(command):
+    assert command.examples
+    for example in command.examples:
+        odconv, name, *words = example.split()
+        options = parser().options([name, *words])
+        assert (odconv, name, options.run) == ("odconv", command.name, command.run)
+
+
+def test_the_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"odconv {version('odconv')}\n"
 
 
 @pytest.mark.parametrize(
@@ -60,11 +92,7 @@ def test_sizes(text, size):
 @pytest.mark.parametrize("text", ["", "GB", "-1", "2 apples", "1e9", "0"])
 def test_sizes_that_are_none(source, tmp_path, text, capsys):
     words = ["convert", str(source), str(tmp_path / "b.safetensors"), f"--max-shard-size={text}"]
-    try:
-        code = main(words)
-    except SystemExit as stop:
-        code = stop.code
-    assert code == 2 and "expected a size" in capsys.readouterr().err
+    assert main(words) == 2 and "expected a size" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -97,9 +125,7 @@ def test_outputs(source, tmp_path, outputs, capsys):
 
 @pytest.mark.parametrize("size", ["224", "0x3", "-1x5", "axb", "64 x 48", "100000x3"])
 def test_sizes_of_no_image(source, size, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["verify", str(source), "--outputs", f"--outputs-size={size}"])
-    assert stop.value.code == 2
+    assert main(["verify", str(source), "--outputs", f"--outputs-size={size}"]) == 2
     assert "expected a height and a width like 224x224" in capsys.readouterr().err
 
 

@@ -18,6 +18,7 @@ from weights_converter.identify.open_model import open_checkpoint
 from weights_converter.identify.request import Request
 from weights_converter.identify.target import claim_of, target_of
 from weights_converter.names.mismatch import Form
+from weights_converter.plain import plain
 
 SCHEMA = 1  # of `Inspection.to_dict`
 
@@ -44,7 +45,7 @@ class Inspection:
             "model": self.spec and describe(self.spec),
             "spec": self.spec and self.spec.to_dict(),
             "reason": self.reason,
-            "scalars": dict(checkpoint.scalars),
+            "scalars": plain(checkpoint.scalars),
             "metadata": dict(checkpoint.metadata),
             "notes": list(checkpoint.notes),
             "arrays": {
@@ -64,16 +65,17 @@ class Inspection:
         ]
         if self.spec:
             lines.append(f"  trainable parameters  {self.spec.trainable_count():,}")
-        lines += [f"  {name}  {value}" for name, value in checkpoint.scalars.items()]
+        for name, value in checkpoint.scalars.items():
+            lines.append(f"  {legible(name)}  {legible(str(plain(value)))}")
         lines += [f"  note    {note}" for note in checkpoint.notes]
         return "\n".join(lines)
 
     def table(self) -> str:
         """Every array's name, dtype and shape, a line each."""
         tensors = self.checkpoint.tensors
-        width = max(map(len, tensors), default=0)
+        width = max((len(legible(name)) for name in tensors), default=0)
         return "\n".join(
-            f"{name:<{width}}  {Form(tensor.shape, tensor.dtype)}{self._range(name)}"
+            f"{legible(name):<{width}}  {Form(tensor.shape, tensor.dtype)}{self._range(name)}"
             for name, tensor in tensors.items()
         )
 

@@ -1,0 +1,65 @@
+"""One command from its words to its exit code."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from traceback import format_exception
+
+from odconv.parser import parser
+from odconv.printing import complain
+from weights_converter.errors import ConverterError, FileError, legible
+
+_BUG = 70
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command.
+
+    Raises:
+        KeyboardInterrupt, BrokenPipeError, MemoryError: see `odconv.main`.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name in a file may have letters that the terminal cannot show.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        options = parser().options(words)
+        return int(options.run(options))
+    except SystemExit as stop:  # after help, and after wrong usage
+        return int(stop.code or 0)
+    except (BrokenPipeError, MemoryError):
+        raise
+    except ConverterError as error:
+        return _explain(error)
+    except OSError as error:
+        return _explain(_system(error))
+    except Exception as error:  # no error of ours: whatever it is, the user has done nothing wrong
+        if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+            return _explain(FileError("the system allows no more threads, or no memory for one"))
+        return _own_up(error, "--traceback" in words)
+
+
+def _system(error: OSError) -> ConverterError:
+    reason = error.strerror or str(error)
+    if error.filename is None:
+        return FileError(legible(reason))
+    return FileError(f"{legible(os.fsdecode(error.filename))}: {legible(reason)}")
+
+
+def _own_up(error: Exception, traceback: bool) -> int:
+    if traceback:
+        complain("".join(format_exception(error)).rstrip("\n"))
+    told = legible(" ".join(f"{type(error).__name__}: {error}".split()))
+    advice = "please report it" if traceback else "--traceback shows where; please report it"
+    complain(f"error: a bug in odconv, {told} ({advice})")
+    return _BUG
+
+
+def _explain(error: ConverterError) -> int:
+    complain(f"error: {error}")
+    if error.help:
+        complain(f"help: {error.help}")
+    return error.exit_code
