@@ -8,6 +8,7 @@ from pathlib import Path
 from weights_converter.arrays.tensor import Checkpoint
 from weights_converter.errors import FileError, UsageError, legible
 from weights_converter.formats.files.part import EVERYBODY
+from weights_converter.formats.paddle.sidecar import sidecar
 from weights_converter.identify.request import Request
 
 
@@ -17,7 +18,8 @@ def files_read(request: Request, checkpoint: Checkpoint) -> tuple[Path, ...]:
     inside = tuple(folder.rglob("*")) if folder.is_dir() else ()
     model = (Path(request.model),) if isinstance(request.model, (str, Path)) else ()
     specs = tuple(path for path in model if path.suffix == ".json")
-    return (checkpoint.path, *checkpoint.files, *inside, *specs)
+    beside = (sidecar(checkpoint.path),)
+    return (checkpoint.path, *checkpoint.files, *beside, *inside, *specs)
 
 
 def check_apart(read: Iterable[Path], written: Iterable[Path]) -> None:

@@ -38,10 +38,11 @@ def read_shards(source: Source, key: str | None) -> Checkpoint:
             files[name].add(group)
     if len(files) > _MOST_FILES:
         raise source.refused(f"it names {len(files)} files")
+    sources = {name: source.beside(name) for name in files}
     found: dict[str, Tensor] = {}
     metadata: dict[str, str] = {}
     for name, groups in files.items():
-        arrays, metadata = _arrays_in(source.beside(name))  # the same in each file that we write
+        arrays, metadata = _arrays_in(sources[name])  # the same in each file that we write
         _check_groups(source, name, groups, {_group(path) for path in arrays})
         twice = found.keys() & arrays.keys()
         if twice:
@@ -50,7 +51,8 @@ def read_shards(source: Source, key: str | None) -> Checkpoint:
     ranks = {group: rank for rank, group in enumerate(places)}
     ordered = sorted(found, key=lambda path: (ranks[_group(path)], len(path), path))
     kept, notes = layers_only(source, {path: found[path] for path in ordered})
-    return Checkpoint(source.path, FORMAT, "keras", kept, metadata, {}, notes)
+    paths = tuple(file.path for file in sources.values())
+    return Checkpoint(source.path, FORMAT, "keras", kept, metadata, {}, notes, files=paths)
 
 
 def _places(source: Source) -> dict[str, list[str]]:

@@ -6,6 +6,7 @@ The index maps each array's name to one of the files beside it.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
 from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.errors import legible
@@ -51,7 +52,8 @@ def read_index(source: Source, key: str | None) -> Checkpoint:
         _check_names(source, file, names, set(found))
         tensors |= found
     ordered = {name: tensors[name] for name in weight_map}
-    return assembled(source, "safetensors-index", ordered, _text(index, metadata))
+    checkpoint = assembled(source, "safetensors-index", ordered, _text(index, metadata))
+    return replace(checkpoint, files=tuple(shard.path for shard in shards.values()))
 
 
 def _check_names(source: Source, file: str, expected: set[str], found: set[str]) -> None:

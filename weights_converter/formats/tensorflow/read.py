@@ -54,7 +54,8 @@ def read_tensorflow(source: Source, key: str | None) -> Checkpoint:
     notes: tuple[str, ...] = ()
     if len(names) < len(variables):
         notes = (f"left out {len(variables) - len(names)} variables of the training or repeated",)
-    return Checkpoint(source.path, FORMAT, "tensorflow", tensors, {}, {}, notes)
+    paths = tuple(shard.path for shard in shards.values())
+    return Checkpoint(source.path, FORMAT, "tensorflow", tensors, {}, {}, notes, files=paths)
 
 
 def _shards(source: Source, bundle: Bundle) -> dict[int, Source]:
