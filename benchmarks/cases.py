@@ -1,4 +1,7 @@
-"""What is measured: a layer or a network, one kind of convolution, one mode, one batch size."""
+"""What is measured: a layer or a network, one kind of convolution, one mode, one batch size.
+
+Or the conversion of a network's checkpoint to one format.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,16 @@ from odconv_spec import BackboneSpec, ConvChoice, ConvSpec, model_spec
 
 STATIC, PUBLISHED, OURS = VARIANTS = ("static", "published", "ours")
 COMPILED = "compiled"  # ours, by the compiler of the framework
+LOAD_AND_SAVE = "torch"  # of a checkpoint, by torch
+ENDINGS = (".pth", ".safetensors", ".npz", ".pdparams", ".weights.h5")
 INFERENCE, TRAINING = MODES = ("inference", "training")
-LAYERS, NETWORKS, MEMORY, SCALING, COMPILERS = GROUPS = (
+LAYERS, NETWORKS, MEMORY, SCALING, COMPILERS, CONVERSIONS = GROUPS = (
     "layers",
     "networks",
     "memory",
     "scaling",
     "compilers",
+    "conversions",
 )
 
 
@@ -71,10 +77,10 @@ class Case:
         subject: what is run.
         kind: "od", "dy" or "cond".
         kernel_num: kernels that are mixed.
-        mode: one of `MODES`.
-        batch: samples in a run.
-        variants: some of `VARIANTS` or `COMPILED`; where time is short the published one is left
-            out.
+        mode: one of `MODES`; of a conversion, one of `ENDINGS`.
+        batch: samples in a run, 0 of a conversion.
+        variants: some of `VARIANTS`, `COMPILED` or `LOAD_AND_SAVE`; where time is short the
+            published one is left out.
     """
 
     group: str
@@ -88,7 +94,8 @@ class Case:
     @property
     def id(self) -> str:
         conv = f"{self.kind}-{self.kernel_num}x"
-        return f"{self.group}/{self.subject}/{conv}/{self.mode}/batch-{self.batch}"
+        batch = f"/batch-{self.batch}" if self.batch else ""
+        return f"{self.group}/{self.subject}/{conv}/{self.mode}{batch}"
 
     @property
     def input_shape(self) -> tuple[int, ...]:

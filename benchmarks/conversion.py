@@ -1,10 +1,8 @@
-"""`python -m benchmarks.conversion [MODEL [KERNEL_NUM]]`: conversions beside load and save.
+"""Conversions of a checkpoint as training scripts save it (`.pth.tar`): their time and memory.
 
-A checkpoint as training scripts save it (`.pth.tar`) goes to each format. The time stands beside
-that of `torch.load` and `torch.save` of the same file, in turns and in processes of their own, as
-the converter runs where no framework is. The memory is the peak of a process, less that of an
-interpreter that has imported the converter, beside twice the largest array and 64 MiB. That bound
-is the converter's promise.
+The time is that of whole processes: `odconv convert`, which reads back what it has written, beside
+a script that loads the checkpoint with torch and saves it. The memory is the peak of a process,
+less that of an interpreter that has imported the converter.
 """
 
 from __future__ import annotations
@@ -13,13 +11,27 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from functools import partial
 from pathlib import Path
-from statistics import median
 
-RUNS = 5
-ENDINGS = (".pth", ".safetensors", ".npz", ".pdparams", ".weights.h5")
+from benchmarks.cases import LOAD_AND_SAVE, OURS, Case
+from benchmarks.records import Record
+from parity_tests.processes import WorkerError
+
 MIB = 1 << 20
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_SAVE = """
+import sys, torch
+from odconv_torch import create_model
+state = create_model(sys.argv[2], kernel_num=int(sys.argv[3])).state_dict()
+wrapped = {f"module.{name}": array for name, array in state.items()}
+torch.save({"epoch": 100, "arch": sys.argv[2], "state_dict": wrapped}, sys.argv[1])
+"""
+_LOAD_AND_SAVE = """
+import sys, torch
+torch.save(torch.load(sys.argv[1], weights_only=True), sys.argv[2])
+"""
 # Read where the kernel counts it; the resource module would tell of the parent's peak, too.
 _PEAK = """
 import sys
@@ -36,102 +48,59 @@ print(peak() - before)
 """
 
 
-_LOAD_AND_SAVE = """
-import sys, torch
-def run(line):
-    torch.save(torch.load(sys.argv[1], weights_only=True), sys.argv[2])
-"""
-_CONVERT = """
-import sys
-from weights_converter import convert
-def run(line):
-    convert(sys.argv[1], sys.argv[2], overwrite=True, proof=line == "proof")
-"""
-_SERVE = """
-import time
-for line in sys.stdin:
-    start = time.perf_counter()
-    run(line.strip())
-    print(time.perf_counter() - start, flush=True)
-"""
+def converted(case: Case, runtime: str, rounds: int) -> Record:
+    """The times of a case, in processes that alternate.
 
-
-def main(model: str = "od_resnet50", kernel_num: str = "4") -> int:
+    Raises:
+        WorkerError: with the process's own words.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = folder / "model_best.pth.tar"
-        largest = _save(source, model, int(kernel_num))
-        bound = 2 * largest / MIB + 64
-        _say(f"{model}, kernel_num={kernel_num}: {source.stat().st_size / 1e6:.0f} MB, ")
-        _say(f"the largest array {largest / MIB:.1f} MiB\n\n")
-        _say("| to | load + save, s | converted, s | times | proven, s | times ")
-        _say(f"| peak, MiB (bound {bound:.0f}) |\n|---|---|---|---|---|---|---|\n")
-        for ending in ENDINGS:
-            cells = [*_times(source, folder / f"x{ending}"), peak(source, folder / f"x{ending}")]
-            _say(f"| {ending} | " + " | ".join(f"{cell:.2f}" for cell in cells) + " |\n")
-    return 0
+        copy, target = folder / "copy.pth", folder / f"target{case.mode}"
+        _run("-c", _SAVE, source, f"{case.kind}_{case.subject}", case.kernel_num)
+        runs = {
+            LOAD_AND_SAVE: partial(_milliseconds, copy, "-c", _LOAD_AND_SAVE, source, copy),
+            OURS: partial(_milliseconds, target, "-m", "odconv", "convert", source, target),
+        }
+        figures: dict[str, list[float]] = {variant: [] for variant in runs}
+        for index in range(rounds + 1):
+            for variant in list(runs)[:: -1 if index % 2 else 1]:
+                figures[variant].append(runs[variant]())
+    return Record.of(
+        case,
+        runtime=runtime,
+        unit="ms",
+        figures={name: values[1:] for name, values in figures.items()},  # the first fill caches
+        difference=None,
+        strategy="auto",
+    )
 
 
 def peak(source: Path, destination: Path) -> float:
     """MiB that a conversion takes beyond the interpreter and its imports."""
+    return int(_run("-c", _PEAK, source, destination)) / MIB
+
+
+def _milliseconds(written: Path, *arguments: object) -> float:
+    """The time of a process that writes a file, which is removed afterwards."""
+    os.sync()  # what an earlier one has still to write is not this one's
+    start = time.perf_counter()
+    _run(*arguments)
+    elapsed = time.perf_counter() - start
+    written.unlink()  # torch would write into the memory of the old file
+    return 1e3 * elapsed
+
+
+def _run(*arguments: object) -> str:
+    """What an interpreter prints."""
     run = subprocess.run(
-        [sys.executable, "-c", _PEAK, str(source), str(destination)],
+        [sys.executable, *map(str, arguments)],
         env=os.environ | _ONE_THREAD,
-        stdout=subprocess.PIPE,
+        capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
-    return int(run.stdout) / MIB
-
-
-def _save(path: Path, model: str, kernel_num: int) -> int:
-    """Writes the checkpoint as a training script does; bytes of its largest array."""
-    import torch
-
-    from odconv_torch import create_model
-
-    state = create_model(model, kernel_num=kernel_num).state_dict()
-    wrapped = {f"module.{name}": array for name, array in state.items()}
-    torch.save({"epoch": 100, "arch": model, "state_dict": wrapped}, path)
-    return max(array.nbytes for array in state.values())
-
-
-def _times(source: Path, destination: Path) -> tuple[float, ...]:
-    """Medians of neighbouring runs: load and save, converting, its ratio, proven, its ratio."""
-    copy = destination.with_name("copy.pth")
-    with (
-        _worker(_LOAD_AND_SAVE, source, copy) as base,
-        _worker(_CONVERT, source, destination) as us,
-    ):
-        turns = ((base, "", copy), (us, "", destination), (us, "proof", destination))
-        rows = [tuple(_seconds(*turn) for turn in turns) for _ in range(RUNS + 1)]
-        for worker in (base, us):
-            worker.communicate()
-    first, plain, proof = zip(*rows[1:], strict=True)  # the first run fills the caches
-    ratios = [median(a / b for a, b in zip(times, first, strict=True)) for times in (plain, proof)]
-    return median(first), median(plain), ratios[0], median(proof), ratios[1]
-
-
-def _worker(program: str, source: Path, destination: Path) -> subprocess.Popen[str]:
-    """A process that runs the program for each line that it is sent, and answers with the time."""
-    command = [sys.executable, "-c", program + _SERVE, str(source), str(destination)]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(
-        command, env=os.environ | _ONE_THREAD, stdin=pipe, stdout=pipe, text=True, bufsize=1
-    )
-
-
-def _seconds(worker: subprocess.Popen[str], line: str, written: Path) -> float:
-    written.unlink(missing_ok=True)  # torch.save would write into the memory of the old file
-    os.sync()  # what an earlier run has still to write is not this one's
-    worker.stdin.write(f"{line}\n")  # type: ignore[union-attr]
-    return float(worker.stdout.readline())  # type: ignore[union-attr]
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    if run.returncode:
+        raise WorkerError(f"stopped with exit code {run.returncode}:\n{run.stderr[-3000:]}")
+    return run.stdout

@@ -33,7 +33,7 @@ def plot(records: Sequence[Record], folder: Path) -> list[Path]:
 
 
 def _ratios(records: Sequence[Record]) -> Figure:
-    """The dynamic variants over the static one, a panel for each mode."""
+    """The variants over their base, a panel for each mode."""
     panels = list(_by(records, lambda record: record.mode))
     tallest = max(len(found) for _, found in panels)
     figure = Figure(figsize=(6.5 * len(panels), 1.2 + 0.22 * tallest), layout="constrained")
@@ -47,7 +47,8 @@ def _ratios(records: Sequence[Record]) -> Figure:
         axis.grid(axis="x", linewidth=0.3)
         axis.set_xscale("log", base=2)
         axis.xaxis.set_major_formatter("{x:g}")
-        axis.set_xlabel(f"{'time' if found[0].unit == 'ms' else 'memory'}, times static")
+        kind = "time" if found[0].unit == "ms" else "memory"
+        axis.set_xlabel(f"{kind}, times {found[0].base}")
         axis.set_title(f"{found[0].runtime}, {mode}")
         axis.legend(fontsize=7)
     return figure
@@ -55,7 +56,7 @@ def _ratios(records: Sequence[Record]) -> Figure:
 
 def _points(axis: Any, records: Sequence[Record], variant: str) -> None:
     """Medians, with the quartiles as whiskers; a case without the variant has none."""
-    found = [(place, record.ratio(variant, STATIC)) for place, record in enumerate(records)]
+    found = [(place, record.ratio(variant, record.base)) for place, record in enumerate(records)]
     shown = [(place, spread) for place, spread in found if spread is not None]
     if shown:
         axis.errorbar(
@@ -105,7 +106,8 @@ def _curves(axis: Any, records: Sequence[Record], place: Callable[[Record], int]
 
 
 def _label(record: Record) -> str:
-    return f"{record.subject}, {record.kind} {record.kernel_num}x, batch {record.batch}"
+    batch = f", batch {record.batch}" if record.batch else ""
+    return f"{record.subject}, {record.kind} {record.kernel_num}x{batch}"
 
 
 def _by(

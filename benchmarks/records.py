@@ -7,7 +7,15 @@ from dataclasses import asdict, dataclass
 from statistics import median, quantiles
 from typing import Any, NamedTuple
 
-from benchmarks.cases import COMPILED, OURS, PUBLISHED, STATIC, Case
+from benchmarks.cases import (
+    COMPILED,
+    CONVERSIONS,
+    LOAD_AND_SAVE,
+    OURS,
+    PUBLISHED,
+    STATIC,
+    Case,
+)
 
 
 class Spread(NamedTuple):
@@ -36,8 +44,8 @@ class Record:
         subject: the layer or network.
         kind: "od", "dy" or "cond".
         kernel_num: kernels that are mixed.
-        mode: "inference" or "training".
-        batch: samples in a run.
+        mode: "inference" or "training"; of a conversion, the ending of what it writes.
+        batch: samples in a run, 0 of a conversion.
         unit: "ms" of a run, or "MiB" at the peak.
         figures: variant -> one figure a round.
         difference: largest difference of ours and the published over the largest value, if both
@@ -71,6 +79,11 @@ class Record:
             **measured,
         )
 
+    @property
+    def base(self) -> str:
+        """The variant that the others stand beside."""
+        return LOAD_AND_SAVE if self.group == CONVERSIONS else STATIC
+
     def spread(self, variant: str) -> Spread | None:
         """None if the variant was not run."""
         return Spread.of(self.figures[variant]) if variant in self.figures else None
@@ -87,7 +100,7 @@ class Record:
         medians = {name: Spread.of(values).median for name, values in self.figures.items()}
         ratios = {}
         for variant, over in (
-            (OURS, STATIC),
+            (OURS, self.base),
             (PUBLISHED, STATIC),
             (PUBLISHED, OURS),
             (COMPILED, OURS),

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
 from typing import Any
 
-from benchmarks.cases import MEMORY, Case
+from benchmarks.cases import CONVERSIONS, MEMORY, Case
 from benchmarks.contest import AUTO
+from benchmarks.conversion import converted
 from benchmarks.records import Record
 from benchmarks.selection import Selection
 from parity_tests.processes import answers
@@ -50,6 +51,8 @@ def run(runtime: str, plan: Plan, listener: Callable[[Record], None]) -> dict[st
     for case in plan.selection.cases(runtime):
         if case.group == MEMORY:
             listener(_memory(runtime, case, plan.strategy))
+        if case.group == CONVERSIONS:
+            listener(converted(case, runtime, plan.rounds))
     return described
 
 

@@ -10,9 +10,12 @@ from itertools import chain, product
 from benchmarks.cases import (
     COMPILED,
     COMPILERS,
+    CONVERSIONS,
+    ENDINGS,
     GROUPS,
     INFERENCE,
     LAYERS,
+    LOAD_AND_SAVE,
     MEMORY,
     MODES,
     NETWORKS,
@@ -92,7 +95,7 @@ class Selection:
     def _every(self, runtime: str) -> Iterator[Case]:
         if not self.long:
             return _short_torch() if runtime == "torch" else _short_other()
-        return chain(_long(), _compiled(runtime))
+        return chain(_long(), _compiled(runtime), _conversions(runtime))
 
 
 def _without_published(case: Case) -> Case:
@@ -125,6 +128,7 @@ def _short_torch() -> Iterator[Case]:
     yield Case(NETWORKS, MOBILENETV2, "od", 4, TRAINING, 8, _PLAIN)
     yield from _scaling((1, 4, 16, 64), (1, 2, 4, 8), (INFERENCE,), _PLAIN)
     yield Case(MEMORY, RESNET18, "od", 4, TRAINING, 8)
+    yield from _conversions("torch")
 
 
 def _short_other() -> Iterator[Case]:
@@ -154,6 +158,13 @@ def _compiled(runtime: str) -> Iterator[Case]:
     modes = MODES if runtime == "torch" else (INFERENCE,)
     for network, kernel_num, mode in product((RESNET18, MOBILENETV2), (1, 4), modes):
         yield Case(COMPILERS, network, "od", kernel_num, mode, 8, (STATIC, OURS, COMPILED))
+
+
+def _conversions(runtime: str) -> Iterator[Case]:
+    """The largest published checkpoint to every format, beside what torch takes to copy it."""
+    if runtime == "torch":
+        for ending in ENDINGS:
+            yield Case(CONVERSIONS, RESNET50, "od", 4, ending, 0, (LOAD_AND_SAVE, OURS))
 
 
 def _scaling(

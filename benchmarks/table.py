@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.cases import COMPILED, COMPILERS, GROUPS, OURS, PUBLISHED, STATIC
+from benchmarks.cases import COMPILED, COMPILERS, GROUPS, OURS, PUBLISHED
 from benchmarks.records import Record, Spread
 
 
@@ -21,9 +21,9 @@ def line(record: Record) -> str:
     """Such as "torch layers/...: static 4.1, published 160, ours 26 ms; 6.3 x static"."""
     figures = [f"{name} {_median(record.spread(name))}" for name in record.figures]
     shown = f"{record.runtime} {record.case}: {', '.join(figures)} {record.unit}"
-    over_static, over_ours = _ratios(record)
-    if over_static is not None:
-        shown += f"; {over_static.median:.2f} x static"
+    over_base, over_ours = _ratios(record)
+    if over_base is not None:
+        shown += f"; {over_base.median:.2f} x {record.base}"
     if over_ours is not None:
         shown += f", {_other(record.group)} {over_ours.median:.2f} x ours"
     return shown
@@ -32,8 +32,8 @@ def line(record: Record) -> str:
 def _section(group: str, records: Sequence[Record]) -> str:
     """`records` are not empty."""
     units = "MiB at the peak" if records[0].unit == "MiB" else "ms"
-    other = _other(group)
-    head = ("runtime", "case", STATIC, other, OURS, "ours / static", f"{other} / ours")
+    base, other = records[0].base, _other(group)
+    head = ("runtime", "case", base, other, OURS, f"ours / {base}", f"{other} / ours")
     rows = [head, ("---",) * len(head), *map(_row, records)]
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return f"## {group.capitalize()}, {units}\n\n{lines}"
@@ -41,18 +41,18 @@ def _section(group: str, records: Sequence[Record]) -> str:
 
 def _row(record: Record) -> tuple[str, ...]:
     name = record.case.removeprefix(f"{record.group}/").replace("/", ", ")
-    variants = (STATIC, _other(record.group), OURS)
+    variants = (record.base, _other(record.group), OURS)
     figures = (_median(record.spread(variant)) for variant in variants)
     return (record.runtime, name, *figures, *map(_with_quartiles, _ratios(record)))
 
 
 def _other(group: str) -> str:
-    """What ours stands beside, but for the static one."""
+    """What ours stands beside, but for the base."""
     return COMPILED if group == COMPILERS else PUBLISHED
 
 
 def _ratios(record: Record) -> tuple[Spread | None, Spread | None]:
-    return record.ratio(OURS, STATIC), record.ratio(_other(record.group), OURS)
+    return record.ratio(OURS, record.base), record.ratio(_other(record.group), OURS)
 
 
 def _median(spread: Spread | None) -> str:

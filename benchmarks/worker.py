@@ -11,7 +11,7 @@ import json
 import sys
 from importlib import import_module
 
-from benchmarks.cases import MEMORY, Case
+from benchmarks.cases import CONVERSIONS, MEMORY, Case
 from benchmarks.contest import contestant, difference
 from benchmarks.frameworks.base import Framework
 from benchmarks.records import Record
@@ -27,7 +27,7 @@ def main(runtime: str, options: str) -> None:
     framework = load(runtime)
     _say({"versions": framework.versions(), "threads": framework.threads()})
     for case in Selection(**values).cases(runtime):
-        if case.group != MEMORY:
+        if case.group not in (MEMORY, CONVERSIONS):
             _say(measured(framework, runtime, case, rounds, strategy).to_dict())
             gc.collect()  # the models are gone before the next are built
 

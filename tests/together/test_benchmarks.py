@@ -14,6 +14,8 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.cases import (
     COMPILERS,
+    CONVERSIONS,
+    ENDINGS,
     GROUPS,
     MEMORY,
     NETWORKS,
@@ -23,13 +25,15 @@ from benchmarks.cases import (
     Network,
 )
 from benchmarks.contest import difference
+from benchmarks.conversion import converted
 from benchmarks.memory import peak
 from benchmarks.plots import plot
 from benchmarks.records import Record, Spread
 from benchmarks.runner import environment
 from benchmarks.selection import Selection
-from benchmarks.table import table
+from benchmarks.table import line, table
 from benchmarks.timing import alternate
+from parity_tests.processes import WorkerError
 
 # Ours and the published formulation in one framework, on the same random arrays.
 COMPARE = """
@@ -115,6 +119,39 @@ def test_a_run_writes_a_table_json_and_a_picture(tmp_path, capsys):
     assert all(len(figures) == 7 for figures in record["figures"].values())
     assert record["difference"] < 1e-4
     assert (tmp_path / "layers-torch.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_conversions_stand_beside_what_torch_takes(tmp_path):
+    case = Case(CONVERSIONS, Network("resnet18"), "od", 1, ".weights.h5", 0, ("torch", "ours"))
+    assert case.id == "conversions/resnet18/od-1x/.weights.h5"
+    found = converted(case, "torch", 2)
+    assert found.figures.keys() == {"torch", "ours"}
+    assert all(len(times) == 2 and min(times) > 100 for times in found.figures.values())
+    ratio = found.ratio("ours", "torch")
+    assert found.base == "torch" and found.to_dict()["ratios"] == {"ours / torch": ratio._asdict()}
+    shown = table([found])
+    assert (
+        "| runtime | case | torch | published | ours | ours / torch | published / ours |" in shown
+    )
+    assert (
+        f"| torch | resnet18, od-1x, .weights.h5 | {found.spread('torch').median:.0f} |  |" in shown
+    )
+    assert f"; {ratio.median:.2f} x torch" in line(found)
+    (picture,) = plot([found], tmp_path)
+    assert picture.name == "conversions-torch.png"
+
+
+def test_a_conversion_that_fails_is_an_error():
+    case = Case(CONVERSIONS, Network("resnet18"), "od", 1, ".txt", 0)
+    with pytest.raises(WorkerError, match="exit code 2"):
+        converted(case, "torch", 1)
+
+
+def test_every_format_is_converted_to():
+    for long in (False, True):
+        cases = [c for c in Selection(long).cases("torch") if c.group == CONVERSIONS]
+        assert [case.mode for case in cases] == [*ENDINGS]
+        assert {case.variants for case in cases} == {("torch", "ours")}
 
 
 def test_no_case_is_an_error(capsys):
@@ -206,6 +243,7 @@ def test_pictures_of_every_group(tmp_path):
         record(NETWORKS, Network("resnet18")),
         record(MEMORY, Network("resnet18"), **memory),
         record(COMPILERS, Network("resnet18"), **compiled),
+        record(CONVERSIONS, Network("resnet18"), figures={"torch": [2.0], "ours": [1.0]}),
         *of_batches,
     ]
     written = plot(records, tmp_path)
@@ -227,8 +265,9 @@ def test_selections(runtime):
     assert {c.group for c in published} >= (
         {"layers", NETWORKS} if runtime == "torch" else {"layers"}
     )
-    # JAX always compiles.
-    assert {c.group for c in long} == {*GROUPS} - ({COMPILERS} if runtime == "keras-jax" else set())
+    # JAX always compiles, and conversions are measured once, beside torch.
+    missing = {"torch": set(), "keras-jax": {COMPILERS, CONVERSIONS}}.get(runtime, {CONVERSIONS})
+    assert {c.group for c in long} == {*GROUPS} - missing
     assert {(c.kind, c.kernel_num) for c in long if c.group == NETWORKS} == {
         ("od", 1),
         ("od", 4),
