@@ -70,7 +70,7 @@ def pickle_attacks(canary: Path) -> dict[str, tuple[bytes, str]]:
         "laughs.pdparams": (pickled(b"]q\x00" + doubling), "DamagedError"),
         "announced.pdparams": (pickled(b"\x8e" + struct.pack("<Q", 1 << 40)), "DamagedError"),
         "endless.pdparams": (pickled(b"}" * 2_000_000), "RefusedError"),
-        "lists.pdparams": (pickled(b"]" * 400_000 + b"a" * 399_999), "DamagedError"),
+        "lists.pdparams": (pickled(b"]" * 400_000 + b"a" * 399_999), "RefusedError"),
     }
 
 
@@ -145,6 +145,7 @@ def fill(folder: Path, canary: Path) -> dict[str, str]:
     for format in ("torch", "pdparams", "keras-h5", "safetensors", "npz"):
         write(folder / format, format, tensors, {"a": "b"})
         expected[format] = "read"
+    expected["pdparams.manifest.json"] = "DamagedError"  # which belongs to a file, and is none
     (folder / "plain.pdparams").write_bytes(pickle.dumps({"w": np.ones((300, 300))}, 2))
     shutil.copy(EXAMPLE, folder)
     return expected | {"plain.pdparams": "read", EXAMPLE.name: "read"}

@@ -16,8 +16,9 @@ LYING = """
 import json, os, struct, sys, time
 def answer(content, kind=b"C"):
     os.write(1, struct.pack("<cQ", kind, len(content)) + content)
-def index(*arrays, layout="keras", notes=(), metadata={}, scalars={}):
-    answer(json.dumps([arrays, "keras-h5", layout, notes, metadata, scalars]).encode())
+def index(*arrays, layout="keras", notes=(), metadata={}, scalars={}, left_out={}, files=()):
+    facts = [arrays, "keras-h5", layout, notes, metadata, scalars, left_out, files]
+    answer(json.dumps(facts).encode())
 """
 
 
@@ -64,7 +65,14 @@ def test_an_honest_liar(tmp_path, monkeypatch):
         ("index(metadata={'a': 3})", "impossible"),
         ("index(metadata=3)", "impossible"),
         ("index(scalars={'a': [3]})", "impossible"),
+        ("index(left_out={'a': 3})", "impossible"),
+        ("index(left_out=3)", "impossible"),
+        ("index(files=['../a'])", "impossible"),
+        ("index(files=['..'])", "impossible"),
+        ("index(files=[3])", "impossible"),
+        ("index(files={})", "impossible"),
         ("answer(b'[' * 100000)", "impossible"),
+        ("answer(b'[' + b'[],' * (1 << 22) + b'1]')", "impossible"),
         ("answer(b'7')", "impossible"),
         ("answer(b'\\xff')", "impossible"),
         ("answer(b'[\"Exception\", \"x\", null]', b'E')", "impossible"),

@@ -17,7 +17,7 @@ from tests.converter.crafted import every_dtype
 from tests.converter.watching import children
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.errors import DamagedError, FileError, RefusedError, UsageError
-from weights_converter.formats import read, write
+from weights_converter.formats import read, write, write_shards
 from weights_converter.formats.isolated import process as isolated_process
 from weights_converter.formats.isolated.reader import read_isolated
 
@@ -30,12 +30,26 @@ def stored(folder, format="keras-h5", **arrays):
     return folder / "x"
 
 
+def facts(checkpoint):
+    """Everything but the arrays."""
+    return {name: value for name, value in vars(checkpoint).items() if name != "tensors"}
+
+
+@pytest.mark.parametrize("name", ["x.weights.json", "x.safetensors.index.json"])
+def test_a_set_tells_of_its_files(tmp_path, name):
+    """By which a conversion knows what it must not write over."""
+    tensors = [Tensor.of(f"a/{i}/vars/0", np.ones(9)) for i in range(3)]
+    write_shards(tmp_path / name, tensors, {"a": "b"}, 80)
+    checkpoint = read_isolated(tmp_path / name)
+    assert facts(checkpoint) == facts(read(tmp_path / name))
+    assert len(checkpoint.files) == 3
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_the_result_is_that_of_read(tmp_path, format):
     path = stored(tmp_path, format, **every_dtype())
     plain, isolated = read(path), read_isolated(path)
-    for field in ("path", "format", "layout", "metadata", "scalars", "notes"):
-        assert getattr(isolated, field) == getattr(plain, field)
+    assert facts(isolated) == facts(plain)
     assert list(isolated.tensors) == list(plain.tensors)
     for name, tensor in reversed(plain.tensors.items()):
         other = isolated.tensors[name]
@@ -127,7 +141,7 @@ def test_a_small_limit_of_memory(tmp_path):
 def test_memory_that_runs_out_within_the_process(tmp_path):
     """The bytes of this array have to be turned, which takes it twice."""
     with h5py.File(tmp_path / "x", "w") as file:
-        file["a/vars/0"] = np.ones(1 << 23, ">f8")
+        file.create_dataset("a/vars/0", data=np.ones(1 << 23, ">f8"), chunks=(1 << 20,))
     tensor = read_isolated(tmp_path / "x", memory=100 << 20).tensors["a/vars/0"]
     with pytest.raises(RefusedError, match="x refused: reading it takes more memory than"):
         tensor.load()

@@ -23,6 +23,8 @@ from weights_converter.errors import (
     RefusedError,
     UsageError,
 )
+from weights_converter.formats.files.budget import Budget
+from weights_converter.formats.files.strict_json import parsed
 from weights_converter.names.layouts import LAYOUTS
 
 REQUEST = struct.Struct("<Q")
@@ -64,6 +66,8 @@ class Index:
     notes: tuple[str, ...]
     metadata: Mapping[str, str]
     scalars: Mapping[str, int | float | str]
+    left_out: Mapping[str, str]
+    files: tuple[str, ...]  # names of files beside the one that is read
 
 
 def pack_error(error: ConverterError) -> bytes:
@@ -81,9 +85,9 @@ def unpack_error(raw: bytes) -> ConverterError:
 def pack_index(checkpoint: Checkpoint) -> bytes:
     entries = [Entry(name, t.dtype, t.shape) for name, t in checkpoint.tensors.items()]
     facts = [checkpoint.format, checkpoint.layout, list(checkpoint.notes)]
-    return json.dumps(
-        [entries, *facts, dict(checkpoint.metadata), dict(checkpoint.scalars)]
-    ).encode()
+    texts = [dict(checkpoint.metadata), dict(checkpoint.scalars), dict(checkpoint.left_out)]
+    files = [path.name for path in checkpoint.files]
+    return json.dumps([entries, *facts, *texts, files]).encode()
 
 
 def unpack_index(raw: bytes) -> Index:
@@ -92,24 +96,27 @@ def unpack_index(raw: bytes) -> Index:
     Raises:
         ValueError: a part of it is impossible.
     """
-    entries, format, layout, notes, metadata, scalars = _parsed(raw, 6)
+    entries, format, layout, notes, metadata, scalars, left_out, files = _parsed(raw, 8)
     _demand(isinstance(layout, str) and layout in LAYOUTS)
-    _demand(isinstance(metadata, dict) and isinstance(scalars, dict))
+    _demand(all(isinstance(texts, dict) for texts in (metadata, scalars, left_out)))
     _demand(all(isinstance(text, str) for text in metadata.values()))
     _demand(all(isinstance(value, int | float | str) for value in scalars.values()))
-    _demand(isinstance(entries, list) and isinstance(notes, list))
+    _demand(all(isinstance(values, list) for values in (entries, notes, files)))
     checked = tuple(map(_entry, entries))
     _demand(len({entry.name for entry in checked}) == len(checked))
-    return Index(checked, _line(format), layout, tuple(map(_line, notes)), metadata, scalars)
+    lines = tuple(map(_line, notes))
+    reasons = {_line(name): _line(reason) for name, reason in left_out.items()}
+    names = tuple(map(_file, files))
+    return Index(checked, _line(format), layout, lines, metadata, scalars, reasons, names)
 
 
 def _parsed(raw: bytes, length: int) -> list[Any]:
     try:
-        parsed = json.loads(raw.decode("utf-8"))
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    _demand(isinstance(parsed, list) and len(parsed) == length)
-    return parsed  # type: ignore[no-any-return]
+        value = parsed(raw, Budget(len(raw), RefusedError))
+    except RefusedError as error:
+        raise ValueError(str(error)) from error
+    _demand(isinstance(value, list) and len(value) == length)
+    return value  # type: ignore[no-any-return]
 
 
 def _entry(fields: Any) -> Entry:
@@ -118,6 +125,11 @@ def _entry(fields: Any) -> Entry:
     _demand(isinstance(tag, str) and tag in CARRIERS and is_shape(shape))
     _demand(_line(name) == name != "")
     return Entry(name, tag, tuple(shape))
+
+
+def _file(name: Any) -> str:
+    _demand(isinstance(name, str) and not {"/", "\0"} & set(name) and name not in ("", ".", ".."))
+    return name  # type: ignore[no-any-return]
 
 
 def _line(text: Any) -> str:

@@ -62,8 +62,17 @@ def read_isolated(
         entry.name: Tensor(*entry, partial(_load, process, number, entry, memory))
         for number, entry in enumerate(index.entries)
     }
-    facts = (index.metadata, index.scalars, index.notes)
-    return Checkpoint(path, index.format, index.layout, tensors, *facts)
+    return Checkpoint(
+        path,
+        index.format,
+        index.layout,
+        tensors,
+        index.metadata,
+        index.scalars,
+        index.notes,
+        index.left_out,
+        tuple(path.parent / name for name in index.files),
+    )
 
 
 def _index(process: ConfinedProcess) -> Index:
