@@ -21,6 +21,7 @@ from weights_converter.names.mismatch import Form
 from weights_converter.plain import plain
 
 SCHEMA = 1  # of `Inspection.to_dict`
+_MOST_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Inspection:
             "scalars": plain(checkpoint.scalars),
             "metadata": dict(checkpoint.metadata),
             "notes": list(checkpoint.notes),
+            "left_out": dict(checkpoint.left_out),
             "arrays": {
                 name: {"dtype": tensor.dtype, "shape": list(tensor.shape), **self._values(name)}
                 for name, tensor in checkpoint.tensors.items()
@@ -68,6 +70,10 @@ class Inspection:
         for name, value in checkpoint.scalars.items():
             lines.append(f"  {legible(name)}  {legible(str(plain(value)))}")
         lines += [f"  note    {note}" for note in checkpoint.notes]
+        reasons = list(checkpoint.left_out.items())
+        lines += [f"  left out  {legible(name)}: {why}" for name, why in reasons[:_MOST_SHOWN]]
+        if len(reasons) > _MOST_SHOWN:
+            lines.append(f"  left out  {len(reasons) - _MOST_SHOWN} more, which --json lists")
         return "\n".join(lines)
 
     def table(self) -> str:
