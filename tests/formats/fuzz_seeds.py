@@ -12,7 +12,9 @@ import json
 import pickle
 import sys
 import zipfile
+from argparse import Namespace
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -40,21 +42,47 @@ def torch_archive(folder: Path) -> Path:
 
 def torch_archive_without_sums(folder: Path) -> Path:
     """Its pickle can be changed without the checksum giving it away."""
-    torch_archive(folder)
-    with zipfile.ZipFile(folder / "x.pth") as archive:
+    return _without_sums(torch_archive(folder))
+
+
+def _without_sums(path: Path) -> Path:
+    with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
-    raw = bytearray((folder / "x.pth").read_bytes())
+    raw = bytearray(path.read_bytes())
     place = -1
     for _ in names:
         place = raw.index(b"PK\x01\x02", place + 1)
         raw[place + 16 : place + 20] = bytes(4)
-    (folder / "x.pth").write_bytes(raw)
-    return folder / "x.pth"
+    path.write_bytes(raw)
+    return path
 
 
 def torch_module(folder: Path) -> Path:
     torch.save(torch_network(), folder / "x.pt", _use_new_zipfile_serialization=False)
     return folder / "x.pt"
+
+
+class Methods(torch.nn.Conv2d):
+    """Has things among its attributes that are no weights."""
+
+    def __init__(self) -> None:
+        super().__init__(2, 3, 3)
+        self.method, self.options = self.extra_repr, {(1, 2): Fraction(1, 2), "a": {"b"}}
+        self.register_buffer("unsaved", torch.ones(2), persistent=False)
+
+
+def torch_module_with_methods(folder: Path) -> Path:
+    content = {"epoch": 3, "model": torch.nn.Sequential(Methods()), "args": Namespace(a=1)}
+    torch.save(content, folder / "x.pt")
+    return _without_sums(folder / "x.pt")
+
+
+def torch_objects(folder: Path) -> Path:
+    """What is left out."""
+    beside = [Fraction(1, 2), np.array(["a"]), np.random.default_rng(0), range(3), {1.5: 2}, 1j]
+    content = {"state_dict": torch_network().state_dict(), "beside": beside}
+    torch.save(content, folder / "x.pt", pickle_protocol=4)
+    return _without_sums(folder / "x.pt")
 
 
 def torch_legacy(folder: Path) -> Path:
@@ -90,6 +118,12 @@ def paddle_2(folder: Path) -> Path:
 
 def paddle_4(folder: Path) -> Path:
     return _paddle(folder, 4)
+
+
+def paddle_objects(folder: Path) -> Path:
+    content = {"state_dict": {"w": np.ones(3)}, "beside": [Fraction(1, 2), Namespace(a=1), 1j]}
+    (folder / "x.pdparams").write_bytes(pickle.dumps(content, 4))
+    return folder / "x.pdparams"
 
 
 def paddle_split(folder: Path) -> Path:
@@ -163,11 +197,14 @@ SEEDS: tuple[Seed, ...] = (
     torch_archive,
     torch_archive_without_sums,
     torch_module,
+    torch_module_with_methods,
+    torch_objects,
     torch_legacy,
     torch_legacy_newer_protocol,
     torch_tar,
     paddle_2,
     paddle_4,
+    paddle_objects,
     paddle_split,
     paddle_program,
     pickled_arrays,

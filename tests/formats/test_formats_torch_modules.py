@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import decimal
+import enum
 import functools
 import pathlib
+import re
 import sys
+import types
 from collections import Counter, OrderedDict, defaultdict, deque
 
 import numpy as np
@@ -44,6 +48,101 @@ def network() -> nn.Module:
     return nn.Sequential(
         OrderedDict(stem=Block(), first=shared, again=shared, deep=nn.Sequential(Block()))
     )
+
+
+class Attention(nn.Module):
+    """Keeps methods among its attributes, as the official ODConv does."""
+
+    class Scale(nn.Module):
+        """A class within a class."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.gain = nn.Parameter(torch.randn(2))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.channel_fc = nn.Conv2d(3, 2, 1)
+        self.func_channel = self.get_channel_attention
+        self.func_skip = self.skip
+        self.funcs = {"a": [self.skip]}
+        self.bound = functools.partial(self.skip, 1)
+        self.forward = self.forward_fused
+        self.scale = self.Scale()
+        self.kind = Kind.FAST
+        self.exact = decimal.Decimal("0.1")
+        self.criterion = Loss()
+        self.grid = torch.randn(3)
+        self.pattern = re.compile("x")
+        self.register_buffer("mask", torch.ones(2), persistent=False)
+
+    @staticmethod
+    def skip(_) -> float:
+        return 1.0
+
+    def get_channel_attention(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.channel_fc(x))
+
+    def forward_fused(self, x: torch.Tensor) -> torch.Tensor:
+        return self.func_channel(x)
+
+
+class Kind(enum.Enum):
+    FAST = "fast"
+
+
+class Loss:
+    """Is no module, and has a tensor all the same."""
+
+    def __init__(self) -> None:
+        self.weights = torch.randn(2)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("place", ["alone", "beside", "two", "data parallel"])
+def test_modules_that_keep_their_methods(tmp_path, zipped, protocol, place):
+    torch.manual_seed(2)
+    model = nn.Sequential(Attention(), nn.ModuleDict({"deep": Attention()}))
+    content, key = model, None
+    if place == "beside":  # as YOLO's files
+        options = types.SimpleNamespace(imgsz=640, run=model.forward)
+        content = {"epoch": -1, "best": None, "model": model, "ema": None, "args": options}
+    elif place == "two":
+        content, key = {"model": nn.Linear(1, 1), "ema": model}, "ema"
+    elif place == "data parallel":
+        model = nn.DataParallel(model)
+        content = {"net": model}
+    torch.save(
+        content, tmp_path / "m.pt", pickle_protocol=protocol, _use_new_zipfile_serialization=zipped
+    )
+    checkpoint = read(tmp_path / "m.pt", key=key)
+    state = model.state_dict()
+    assert list(checkpoint.tensors) == list(state)
+    for name, value in state.items():
+        assert np.array_equal(checkpoint.tensors[name].load(), value.numpy())
+    start = "module.0" if place == "data parallel" else "0"
+    lost = {
+        f"{start}.mask": "a buffer that its module does not save, and 1 more",
+        f"{start}.grid": "a tensor that is no parameter and no buffer, and 1 more",
+        f"{start}.kind": f"an object of {__name__}.Kind, and 1 more",
+        f"{start}.exact": "an object of decimal.Decimal, and 1 more",
+        f"{start}.criterion": f"an object of {__name__}.Loss, and 1 more",
+        f"{start}.pattern": "an object of re._compile, and 1 more",
+    }
+    assert lost.items() <= checkpoint.left_out.items()
+    assert checkpoint.left_out.keys() - lost.keys() <= {"args"}
+
+
+@pytest.mark.parametrize("place", ["_parameters", "_buffers", "_modules"])
+def test_an_unknown_object_in_the_place_of_an_array(tmp_path, place):
+    """It could be one; it must not get lost."""
+    model = nn.Sequential(nn.Linear(2, 2))
+    getattr(model[0], place)["odd"] = decimal.Decimal(1)
+    for content in (model, {"epoch": 1, "model": model}):
+        torch.save(content, tmp_path / "m.pt")
+        with pytest.raises(RefusedError, match=r"m.pt refused: it calls decimal.Decimal \(byte"):
+            read(tmp_path / "m.pt")
 
 
 @pytest.mark.parametrize("protocol", [2, 4])

@@ -13,7 +13,7 @@ from typing import Final
 from weights_converter.formats.pickles.values import OddKey
 
 _SMALL: Final = 1 << 15
-_MOST_NUMBERS: Final = 1 << 12
+_MOST_NUMBERS: Final = 1 << 10
 _HASHED_SAFELY: Final = (str, bytes, bool, type(None))
 
 

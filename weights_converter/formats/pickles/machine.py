@@ -32,7 +32,9 @@ DEEPEST = 200  # tuples in tuples
 
 _STOP = ord(".")
 _NEWEST_PROTOCOL = 5
-_ROUNDED = 40  # so that None and the booleans, of which there is one each, count as nothing
+# Bytes that things take, or a little more.
+_IN_MEMO, _IN_DEPTHS, _IN_DICT, _IN_LIST, _ERROR = 160, 200, 112, 9, 512
+_DUE = 1 << 14  # bytes that are charged at once
 _MACHINE = 16  # objects that a machine counts as: tar archives need one for each tensor
 _BYTE, _WORD, _LONG = struct.Struct("<B"), struct.Struct("<I"), struct.Struct("<Q")
 _GETATTR = ("builtins.getattr", "__builtin__.getattr")
@@ -66,7 +68,7 @@ class Machine:
         # identity its own.
         self._depths: dict[int, tuple[int, object]] = {}
         self._keys = Keys()
-        self._at = 0
+        self._due = 0  # bytes that were taken and are not yet charged
 
     def run(self, alone: bool = True) -> object:
         """The pickled value, with a placeholder for whatever is not known.
@@ -79,8 +81,9 @@ class Machine:
             DamagedError: it is truncated or makes no sense.
         """
         for _ in range(MOST_INSTRUCTIONS):
-            self._at = self._stream.position
-            code = self._stream.take(1)[0]
+            if self._due > _DUE:
+                self._charge()
+            code = self._stream.instruction()
             if code == _STOP:
                 return self._finished(alone)
             if code in LITERALS:
@@ -91,7 +94,12 @@ class Machine:
                 raise self._refused(f"its pickle has the instruction {bytes([code])!r}")
         raise self._refused(f"its pickle has more than {MOST_INSTRUCTIONS} instructions")
 
+    def _charge(self) -> None:
+        self._budget.charge_objects(0, text=self._due)
+        self._due = 0
+
     def _finished(self, alone: bool) -> object:
+        self._charge()
         value = self._pop()
         if self._stack:
             raise self._damaged(f"{len(self._stack)} values are left over")
@@ -100,24 +108,26 @@ class Machine:
         return value
 
     def _refused(self, fact: str) -> ConverterError:
-        return self._stream.source.refused(f"{fact} (byte {self._at}). {_NO_CODE}", _ADVICE)
+        return self._stream.source.refused(
+            f"{fact} (byte {self._stream.begun}). {_NO_CODE}", _ADVICE
+        )
 
     def _damaged(self, fact: str) -> ConverterError:
-        return self._stream.source.damaged(f"{fact} (byte {self._at} of its pickle)")
+        return self._stream.source.damaged(f"{fact} (byte {self._stream.begun} of its pickle)")
 
     def _push(self, value: object) -> None:
         """Puts a new value on the stack."""
-        self._budget.charge_objects(0, text=getsizeof(value) + _ROUNDED)
+        self._due += getsizeof(value)
         self._stack.append(value)
 
     def _push_set(self, name: str, items: list[object]) -> None:
-        self._budget.charge_objects(2 + len(items) // 8)
-        self._stack.append(Inert(name, items))
+        self._due += getsizeof(items)
+        self._push(Inert(name, items))
 
     def _push_placeholder(self, name: str, error: ConverterError) -> None:
         """In place of an object that is not known; `error` is raised where it could be an array."""
-        self._budget.charge_objects(8, text=len(str(error)))
-        self._stack.append(Inert(name, error=error))
+        self._due += _ERROR + len(str(error))
+        self._push(Inert(name, error=error))
 
     def _pop(self) -> object:
         value = self._top()
@@ -152,19 +162,18 @@ class Machine:
             raise self._stream.source.truncated(f"its pickle needs {length} bytes more")
 
     def _push_tuple(self, items: tuple[object, ...]) -> None:
-        self._budget.charge_objects(2 + len(items))
-        depth = 1 + max(map(self._depth, items), default=0)
+        self._due += _IN_LIST * len(items)  # which may have come from the memo
+        depth = 1
+        for item in items:
+            if type(item) is tuple:
+                inner = self._depths[id(item)][0] if id(item) in self._depths else 1
+                depth = max(depth, 1 + inner)
         if depth > DEEPEST:
             raise self._refused(f"its pickle nests tuples more than {DEEPEST} deep")
         if depth > 1:
-            self._budget.charge_objects(3)
+            self._due += _IN_DEPTHS
             self._depths[id(items)] = (depth, items)
-        self._stack.append(items)
-
-    def _depth(self, value: object) -> int:
-        if type(value) is not tuple:
-            return 0
-        return self._depths[id(value)][0] if id(value) in self._depths else 1
+        self._push(items)
 
     def _tuple(self) -> None:
         self._push_tuple(tuple(self._pop_to_mark()))
@@ -177,35 +186,39 @@ class Machine:
         if type(target) is not list and not isinstance(target, Inert):
             raise self._refused(f"its pickle appends to a {type(target).__name__}")
         if type(target) is list:
-            self._budget.charge_objects(1 + len(items) // 4)
+            self._due += _IN_LIST * (len(items) + 4)
             target.extend(items)
 
     def _add_items(self) -> None:
         items, target = self._pop_to_mark(), self._top()
         if not isinstance(target, Inert) or type(target.state) is not list:
             raise self._refused(f"its pickle adds to a {type(target).__name__}")
-        self._budget.charge_objects(1 + len(items) // 4)
+        self._due += _IN_LIST * (len(items) + 4)
         target.state.extend(items)
 
     def _set_items(self, items: list[object]) -> None:
         target = self._top()
-        if not isinstance(target, dict | Inert):
+        if not isinstance(target, (dict, Inert)):
             raise self._refused(f"its pickle sets items of a {type(target).__name__}")
         if len(items) % 2:
             raise self._damaged("a key lacks its value")
-        self._budget.charge_objects(2 + len(items))
+        self._due += _IN_DICT * (1 + len(items) // 2)
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if isinstance(key, dict | list):
-                raise self._refused(f"its pickle has a key of type {type(key).__name__}")
+            kept = key if type(key) is str else self._other_key(key)
             if isinstance(target, dict):
-                target[self._keys.kept(key)] = value
+                target[kept] = value
+
+    def _other_key(self, key: object) -> object:
+        if isinstance(key, dict | list):
+            raise self._refused(f"its pickle has a key of type {type(key).__name__}")
+        return self._keys.kept(key)
 
     def _set_item(self) -> None:
         value, key = self._pop(), self._pop()
         self._set_items([key, value])
 
     def _remember(self, index: int) -> None:
-        self._budget.charge_objects(2)
+        self._due += _IN_MEMO
         self._memo[str(index)] = self._top()  # the file chooses the numbers, but not their hashes
 
     def _recall(self, index: int) -> None:
@@ -221,8 +234,8 @@ class Machine:
             self._push(Global(full))
         else:
             error = self._refused(f"it calls {legible(full)}")
-            self._budget.charge_objects(8, text=getsizeof(full) + len(str(error)))
-            self._stack.append(Global(full, error))
+            self._due += _ERROR + getsizeof(full) + len(str(error))
+            self._push(Global(full, error))
 
     def _stack_global(self) -> None:
         name, module = self._pop(), self._pop()

@@ -11,6 +11,7 @@ from weights_converter.formats.pickles.numpy_arrays import PickledArray
 from weights_converter.formats.pickles.values import Global, Inert, OddKey
 
 _MOST_SHOWN = 3
+_PLAIN = {str, int, float, bool, bytes, type(None)}
 _COMPOSED = (dict, list, tuple, Inert, OddKey, PickledArray)
 
 
@@ -38,11 +39,11 @@ def objects_in(source: Source, value: object, seen: set[int]) -> str:
 
 
 def _walk(source: Source, values: Iterable[object], seen: set[int]) -> Iterator[object]:
-    """The values and all that they consist of, in their order; what is shared comes once."""
+    """The values that are not plain and all that they consist of; what is shared comes once."""
     waiting = [iter(values)]
     while waiting:
         for value in waiting[-1]:
-            if id(value) in seen:
+            if type(value) in _PLAIN or id(value) in seen:
                 continue
             yield value
             if isinstance(value, _COMPOSED):

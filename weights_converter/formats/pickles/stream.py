@@ -20,6 +20,7 @@ class Stream:
     def __init__(self, source: Source, handle: BinaryIO, start: int, end: int) -> None:
         self.source = source
         self._handle, self._start, self._length = handle, start, end - start
+        self.begun = 0  # bytes from the start of the pickle to the last instruction
         # The block begins at byte `_base` of the pickle; its first `_used` bytes were taken.
         self._block, self._base, self._used = b"", 0, 0
 
@@ -31,6 +32,14 @@ class Stream:
     @property
     def left(self) -> int:
         return self._length - self.position
+
+    def instruction(self) -> int:
+        """The next byte."""
+        if self._used == len(self._block):
+            self._refill(1)
+        self.begun = self._base + self._used
+        self._used += 1
+        return self._block[self._used - 1]
 
     def take(self, length: int) -> bytes:
         end = self._used + length
