@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from weights_converter.formats.destinations.shard_format import ShardFormat
-from weights_converter.formats.files.part import Part, leftovers, place, sync
+from weights_converter.formats.files.part import Part, leftovers, place, sync, sync_folder
 
 _LONGEST: Final = 1 << 24  # bytes
+_KINDS: Final = ("new", "old")
 
 
 class Journal:
     """Names the files of the new set and of the old one while one takes the other's place.
 
     It is a temporary file of the index, and so is found with what else a killed process has left.
+    Beside each name is the file's number in the file system: a file that somebody else has put
+    there is another one.
 
     Args:
         path: the index.
@@ -28,7 +31,7 @@ class Journal:
 
     def __init__(self, path: Path, format: ShardFormat, mode: int) -> None:
         self._path, self._format, self._mode = path, format, mode
-        self._part = Part(path)
+        self._part = Part(path, mode)
 
     def new_file(self, number: int) -> Path:
         """An empty file of the set, under a temporary name."""
@@ -36,11 +39,19 @@ class Journal:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self._mode))
         return path
 
-    def announce(self, names: Iterable[str]) -> None:
-        """Before the first of the files gets its name. `names` are of both sets."""
-        self._part.path.write_text(json.dumps(sorted(names)), encoding="utf-8")
+    def announce(self, new: Mapping[str, Path], old: Iterable[str]) -> None:
+        """Before a file gets its name, or loses it.
+
+        Args:
+            new: name -> file, which may have the name by now.
+            old: names of the set that goes.
+        """
+        olds = {name: self._path.with_name(name) for name in old}
+        numbers = [{name: _number(file) for name, file in files.items()} for files in (new, olds)]
+        text = json.dumps(dict(zip(_KINDS, numbers, strict=True)), sort_keys=True)
+        self._part.path.write_text(text, encoding="utf-8")
         sync(self._part.path)
-        sync(self._path.parent)
+        sync_folder(self._path.parent)
 
     def settle(self) -> None:
         """Leaves the set that the index names, and nothing of the other one.
@@ -48,7 +59,7 @@ class Journal:
         What cannot be removed now stays in the journal, for the next run.
         """
         with suppress(OSError):
-            _settle(self._part.path, self._path, self._format)
+            _settle(self._part.path, self._path, self._format, is_own=True)
         self._part.release()
 
 
@@ -56,25 +67,40 @@ def clean_up(path: Path, format: ShardFormat) -> None:
     """Removes what killed runs have left of the set whose index is `path`."""
     for part in leftovers(path):
         with suppress(OSError):  # somebody else's files: the next run tries again
-            _settle(part, path, format)
+            _settle(part, path, format, is_own=False)
 
 
-def _settle(journal: Path, path: Path, format: ShardFormat) -> None:
+def _settle(journal: Path, path: Path, format: ShardFormat, is_own: bool) -> None:
+    """Removes the files of no set.
+
+    Where the index cannot be read, which may be anybody's, a run removes only what it has made.
+    """
     listed = format.listed(path)
     for file in journal.parent.glob(f"{_escaped(journal.name)}[0-9]*"):
         file.unlink(missing_ok=True)
-    for name in _names(journal):
-        if listed is not None and name not in listed and format.may_be_ours(path, name):
-            _remove(path.with_name(name), path, format)
-    sync(path.parent)
+    for kind, numbers in _numbers(journal).items():
+        if listed is None and not (is_own and kind == "new"):
+            continue
+        for name, number in numbers.items():
+            file = path.with_name(name)
+            is_same = number is not None and _number(file) == number
+            if is_same and name not in (listed or ()) and format.may_be_ours(path, name):
+                _remove(file, path, format if listed else None)
+    sync_folder(path.parent)
     journal.unlink(missing_ok=True)
 
 
-def _remove(file: Path, path: Path, format: ShardFormat) -> None:
-    """Removes a file of no set; the first of a set becomes a placeholder where one is needed."""
-    is_first = file.name == format.names(path, "", 1)[0]
-    if is_first and format.placeholder is not None and path.exists() and file.exists():
-        part = Part(path, file.stat().st_mode)
+def _remove(file: Path, path: Path, format: ShardFormat | None) -> None:
+    """Removes a file of no set. The first of one becomes a placeholder, if its format needs that.
+
+    Args:
+        file: what goes.
+        path: the index of the set that stands.
+        format: of that set, None if there is none.
+    """
+    is_first = format is not None and file.name == format.names(path, "", 1)[0]
+    if format is not None and format.placeholder is not None and is_first:
+        part = Part(path, file.stat().st_mode & path.stat().st_mode)
         try:
             format.placeholder(part.path)
             place(part.path, file, overwrite=True)
@@ -84,17 +110,28 @@ def _remove(file: Path, path: Path, format: ShardFormat) -> None:
         file.unlink(missing_ok=True)
 
 
-def _names(journal: Path) -> list[str]:
-    """What the journal names; nothing where it is a temporary file of another kind."""
+def _number(file: Path) -> int | None:
+    """Of the file in its file system, None where there is none."""
+    try:
+        return file.lstat().st_ino
+    except OSError:
+        return None
+
+
+def _numbers(journal: Path) -> dict[str, dict[str, int]]:
+    """What the journal says; nothing where it is a temporary file of another kind."""
     try:
         if journal.stat().st_size > _LONGEST:
-            return []
-        names = json.loads(journal.read_text(encoding="utf-8"))
+            return {}
+        said = json.loads(journal.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return []
-    if not isinstance(names, list):
-        return []
-    return [name for name in names if isinstance(name, str) and Path(name).name == name]
+        return {}
+    if not isinstance(said, dict) or not all(isinstance(said.get(kind), dict) for kind in _KINDS):
+        return {}
+    return {
+        kind: {name: n for name, n in said[kind].items() if Path(name).name == name}
+        for kind in _KINDS
+    }
 
 
 def _escaped(name: str) -> str:

@@ -18,6 +18,7 @@ from weights_converter.errors import ConverterError
 from weights_converter.formats.destinations.single import SingleFile
 from weights_converter.formats.destinations.writer import MakeWriter
 from weights_converter.formats.files.atomic import replacing
+from weights_converter.formats.files.part import folder_lock
 from weights_converter.formats.files.source import Source
 from weights_converter.formats.paddle.sidecar import FILES, read_sidecar, sidecar
 
@@ -37,7 +38,7 @@ class FileWithSidecar:
         self._path, self._overwrite, self._mode = path, overwrite, mode
         self._file = SingleFile(path, make, tensors, draft, overwrite, mode)
         self._part, self._metadata = path, dict(draft)
-        self._before: bytes | None = None  # what the sidecar was
+        self._own_sidecar = 0  # its number in the file system
 
     def add(self, tensor: TensorInfo, array: Array) -> None:
         """Writes the next array."""
@@ -50,24 +51,35 @@ class FileWithSidecar:
 
     def place(self) -> tuple[Path, ...]:
         """Puts both into their places. Returns what was written."""
-        beside = sidecar(self._path)
-        self._before = beside.read_bytes() if self._overwrite and beside.is_file() else None
-        if self._before is None and not self._metadata:
-            return self._file.place()
-        replaced = self._overwrite and self._path.is_file()
-        try:
-            self._write_sidecar(self._both() if replaced else self._metadata, self._overwrite)
-            self._file.place()
-        except BaseException:
-            self._restore()
-            raise
-        if replaced:
-            self._write_sidecar(self._metadata, overwrite=True)
-        return self._path, beside
+        with folder_lock(self._path.parent):
+            return self._place()
 
     def discard(self) -> None:
         """Removes what has no place by now."""
         self._file.discard()
+
+    def _place(self) -> tuple[Path, ...]:
+        beside = sidecar(self._path)
+        before = beside.read_bytes() if self._overwrite and beside.is_file() else None
+        if before is None and not self._metadata:
+            return self._file.place()
+        replaced = self._overwrite and self._path.is_file()
+        number = self._part.stat().st_ino
+        try:
+            self._write_sidecar(self._both() if replaced else self._metadata, self._overwrite)
+            self._file.place()
+        finally:
+            if self._path.is_file() and self._path.stat().st_ino == number:
+                self._tidy(replaced)
+            else:
+                self._restore(before)
+        return self._path, beside
+
+    def _tidy(self, replaced: bool) -> None:
+        """Leaves the new file's texts alone in the sidecar, which is right as it is, too."""
+        if replaced:
+            with suppress(OSError, ConverterError):
+                self._write_sidecar(self._metadata, overwrite=True)
 
     def _both(self) -> dict[str, str]:
         old, new = Source.at(self._path), Source.at(self._part)
@@ -81,12 +93,16 @@ class FileWithSidecar:
         with replacing(sidecar(self._path), overwrite, self._mode) as part:
             text = json.dumps(dict(metadata), sort_keys=True, indent=1)
             part.write_text(text + "\n", encoding="utf-8")
+            self._own_sidecar = part.stat().st_ino
 
-    def _restore(self) -> None:
+    def _restore(self, before: bytes | None) -> None:
+        """Puts the old sidecar back, if this run has put its own there."""
         beside = sidecar(self._path)
         with suppress(OSError, ConverterError):  # the first error is the one to report
-            if self._before is None:
+            if not self._own_sidecar or beside.stat().st_ino != self._own_sidecar:
+                return
+            if before is None:
                 beside.unlink()
             else:
                 with replacing(beside, True, self._mode) as part:
-                    part.write_bytes(self._before)
+                    part.write_bytes(before)

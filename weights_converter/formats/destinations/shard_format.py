@@ -23,7 +23,7 @@ class ShardFormat:
     Attributes:
         index_ending: of the index; what stands before it in the name is the set's stem.
         shard_name: makes a name of (stem with its token, number from 0, count).
-        shard_ending: of each of those.
+        shard_pattern: what stands after the stem and the token in each of those.
         token_mark: joins the stem and the token that tells a set from the one that it replaces.
         index: makes the text of the index of the groups and the metadata.
         placeholder: writes a file for the first name of a set, which its framework opens even
@@ -32,7 +32,7 @@ class ShardFormat:
 
     index_ending: str
     shard_name: Callable[[str, int, int], str]
-    shard_ending: str
+    shard_pattern: str
     token_mark: str
     index: Callable[[Groups, Mapping[str, str]], str]
     placeholder: Callable[[Path], None] | None = None
@@ -53,9 +53,8 @@ class ShardFormat:
 
     def may_be_ours(self, path: Path, name: str) -> bool:
         """Whether `name` is one that this package gives to a file of the set `path`."""
-        stem, ending = re.escape(self.stem(path)), re.escape(self.shard_ending)
-        token = f"(?:{re.escape(self.token_mark)}[0-9a-f]{{8}})?"
-        return re.fullmatch(f"{stem}{token}[-_0-9of]+{ending}", name) is not None
+        stem, mark = re.escape(self.stem(path)), re.escape(self.token_mark)
+        return re.fullmatch(f"{stem}({mark}[0-9a-f]{{8}})?{self.shard_pattern}", name) is not None
 
     def listed(self, path: Path) -> set[str] | None:
         """The files that the index at `path` names: none without an index, None if it is odd."""

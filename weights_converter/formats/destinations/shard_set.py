@@ -21,7 +21,7 @@ from weights_converter.formats.destinations.shard_format import Groups, ShardFor
 from weights_converter.formats.destinations.shard_groups import shard_groups
 from weights_converter.formats.destinations.write_behind import WriteBehind
 from weights_converter.formats.destinations.writer import MakeRestingWriter, RestingWriter
-from weights_converter.formats.files.part import Part, place
+from weights_converter.formats.files.part import Part, folder_lock, place
 
 _LONGEST_NAME: Final = 255  # bytes, on every usual file system
 _LONGEST_TOKEN: Final = "0" * 8
@@ -56,10 +56,9 @@ class ShardSet:
         self._groups = shard_groups(tensors, most_bytes)
         clean_up(path, format)
         self._refuse_names()
-        listed = format.listed(path) or ()
-        self._old = {name for name in listed if format.may_be_ours(path, name)}
         self._replaces = os.path.lexists(path)
         self._mode = mode
+        self._new: dict[str, Path] = {}
         self._index: Part | None = None
         self._journal = Journal(path, format, mode)
         try:
@@ -77,12 +76,12 @@ class ShardSet:
         """Completes the files. The set can be read by the index whose path is returned."""
         self._writer.close(metadata)
         groups = self._named(metadata)
-        self._journal.announce({*groups, *self._old})
-        places = [self._path.with_name(name) for name in groups]
-        for file, named in zip(self._files, places, strict=True):
+        self._new = dict(zip(groups, self._files, strict=True))
+        self._journal.announce(self._new, ())
+        for name, file in self._new.items():
             # Without an index, files of such names are of no set.
-            place(file, named, self._overwrite and not self._replaces)
-        self._files = places
+            place(file, self._path.with_name(name), self._overwrite and not self._replaces)
+        self._new = {name: self._path.with_name(name) for name in groups}
         self._index = Part(self._path, self._mode)
         self._index.path.write_text(self._format.index(groups, metadata), encoding="utf-8")
         return self._index.path
@@ -91,9 +90,14 @@ class ShardSet:
         """Puts the index into its place, and removes the old set. Returns what was written."""
         if self._index is None:
             raise RuntimeError("close the set before it is placed")
-        self._index.place(self._path, self._overwrite)
-        self._settle()
-        return (*self._files, self._path)
+        with folder_lock(self._path.parent):
+            # As it is now: another run may have replaced it since this one began.
+            listed = self._format.listed(self._path) or ()
+            old = [name for name in listed if self._format.may_be_ours(self._path, name)]
+            self._journal.announce(self._new, old)
+            self._index.place(self._path, self._overwrite)
+            self._settle()
+        return (*self._new.values(), self._path)
 
     def discard(self) -> None:
         """Removes what is of no complete set."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from weights_converter.arrays.dtypes import Array
 from weights_converter.arrays.tensor import TensorInfo
 from weights_converter.formats.destinations.write_behind import WriteBehind
 from weights_converter.formats.destinations.writer import MakeWriter
-from weights_converter.formats.files.part import Part, remove_leftovers
+from weights_converter.formats.files.part import Part, remove_leftovers, sync
 
 
 class SingleFile:
@@ -34,6 +35,8 @@ class SingleFile:
         mode: int,
     ) -> None:
         self._path, self._overwrite = path, overwrite
+        self._disk = ThreadPoolExecutor(1)
+        self._syncing: Future[None] | None = None
         remove_leftovers(path)
         self._part = Part(path, mode)
         try:
@@ -49,14 +52,19 @@ class SingleFile:
     def close(self, metadata: Mapping[str, str]) -> Path:
         """Completes the file, which can be read at the path that is returned."""
         self._writer.close(metadata)
+        # What follows may be long: reading all of it back does not wait for the disk.
+        self._syncing = self._disk.submit(sync, self._part.path)
         return self._part.path
 
     def place(self) -> tuple[Path, ...]:
         """Puts it into its place. Returns what was written."""
+        if self._syncing is not None:
+            self._syncing.result()
         self._part.place(self._path, self._overwrite)
         return (self._path,)
 
     def discard(self) -> None:
         """Removes what has no place by now."""
         self._writer.abandon()
+        self._disk.shutdown()
         self._part.discard()

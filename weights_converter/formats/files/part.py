@@ -71,8 +71,7 @@ def place(part: Path, path: Path, overwrite: bool) -> None:
         part.replace(path)
     else:
         _rename_new(part, path)
-    if os.name == "posix":  # Windows cannot open a folder
-        sync(path.parent)
+    sync_folder(path.parent)
 
 
 def check_destination(path: Path, overwrite: bool) -> None:
@@ -93,6 +92,30 @@ def file_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise FileError(f"cannot write {legible(str(path))}: {error.strerror or error}") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the names in a folder are on the disk.
+
+    An error is none of the caller's: the names are there, and only a power cut can lose them.
+    """
+    with suppress(OSError):  # Windows cannot open a folder
+        sync(folder)
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Lets one process at a time put files into their places, where the system can do that."""
+    descriptor = -1
+    with suppress(OSError):
+        if sys.platform == "linux":
+            descriptor = os.open(folder, os.O_RDONLY)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def sync(path: Path) -> None:

@@ -36,7 +36,7 @@ def _write_empty(path: Path) -> None:
 SHARDS: Final = ShardFormat(
     index_ending=".weights.json",
     shard_name=_name,
-    shard_ending=".weights.h5",
+    shard_pattern=r"_\d{5,}\.weights\.h5",
     token_mark="_",
     index=_index,
     placeholder=_write_empty,  # Keras opens the first file before it reads the index

@@ -25,7 +25,7 @@ def _index(groups: Groups, metadata: Mapping[str, str]) -> str:
 SHARDS: Final = ShardFormat(
     index_ending=".safetensors.index.json",
     shard_name=_name,
-    shard_ending=".safetensors",
+    shard_pattern=r"-\d{5,}-of-\d{5,}\.safetensors",
     token_mark="-",
     index=_index,
 )
