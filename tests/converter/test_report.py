@@ -18,6 +18,7 @@ from weights_converter.arrays.tensor import Tensor
 from weights_converter.conversion.html_markup import element, joined
 from weights_converter.conversion.html_plots import bars, histogram, ranges
 from weights_converter.conversion.html_report import html_report
+from weights_converter.identify.request import Request
 
 SPEC = model_spec("od_resnet18", kernel_num=2, **SMALL_RESNET)
 HALF = {"allow_half_statistics": True}
@@ -41,8 +42,9 @@ def test_plain_values(source, tmp_path):
     report = convert(source, tmp_path / "b.weights.h5", dtype="float16", **HALF)
     told = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert list(told) == [
-        "schema", "tool", "created", "source", "destination", "files", "model", "spec",
-        "temperature", "dtype", "nbytes", "arrays", "dropped", "defaulted", "notes", "proof",
+        "schema", "tool", "created", "source", "destination", "files", "verdict", "warnings",
+        "model", "spec", "temperature", "dtype", "nbytes", "arrays", "dropped", "defaulted",
+        "notes", "proof",
     ]  # fmt: skip
     assert told["schema"] == 1 and told["created"] is None
     assert told["source"] == {
@@ -52,6 +54,9 @@ def test_plain_values(source, tmp_path):
     }
     assert told["destination"] == {"name": "b.weights.h5", "format": "keras-h5"}
     assert told["files"] == ["b.weights.h5"]
+    assert told["warnings"] == [told["verdict"].partition("; ")[0]]
+    assert told["verdict"].startswith("floats were rounded to float16, by at most 0.000")
+    assert told["verdict"].endswith("; all cast values equal when read back")
     assert told["proof"] == {"equal": True, "arrays": len(SPEC.parameters())}
     assert told["dropped"][0]["name"] == "bn1.num_batches_tracked" and len(told["dropped"]) == 14
     assert told["defaulted"][0]["name"] == "layer1/0/conv1/attention/vars/0"
@@ -101,7 +106,9 @@ def test_a_dry_run_tells_the_same_and_writes_nothing(source, tmp_path):
         file.unlink()
     dry = convert(source, tmp_path / "b.pdparams", dtype="bfloat16", dry_run=True, **HALF)
     assert list(tmp_path.iterdir()) == [source]
-    assert dry.to_dict() == real | {"files": [], "proof": None}
+    verdict = real["verdict"].replace("all cast values equal when read back", "{}")
+    other = {"files": [], "proof": None, "verdict": verdict.format("nothing was written (dry run)")}
+    assert dry.to_dict() == real | other
     assert "nothing was written (dry run)" in str(dry)
 
 
@@ -119,14 +126,98 @@ def test_the_page_shows_what_was_done(source, tmp_path):
     shown = " ".join(page.itertext())
     for text in (
         "a.pth → b.weights.h5",
-        "All bits equal when read back",
+        "all cast values equal when read back.",
         "14 arrays",  # dropped
         "layer1/0/conv1/attention/vars/0",  # defaulted
         f"{len(SPEC.parameters())} of {len(SPEC.parameters())} arrays cast",
         report.provenance.source_sha256,
     ):
         assert text in shown
+    assert page.find(".//p[@class='verdict fair']").text.startswith(
+        "Floats were rounded to float16"
+    )
     assert len(page.findall(".//svg")) >= 3 and len(page.findall(".//rect")) > 50
+
+
+def test_the_page_fits_a_narrow_screen(source, tmp_path):
+    """As wide as the screen; what is wider scrolls by itself, and drawings stretch without text."""
+    text, page = page_of(convert(source, tmp_path / "b.npz"))
+    (view,) = [n for n in page.iter("meta") if n.get("name") == "viewport"]
+    assert view.get("content") == "width=device-width, initial-scale=1"
+    assert all(
+        "scroll" in div.get("class") for div in page.iter("div") if div.find("table") is not None
+    )
+    assert len(page.findall(".//table")) == len(page.findall(".//div[@class='scroll']/table"))
+    for drawing in page.iter("svg"):
+        assert drawing.get("preserveAspectRatio") == "none" and drawing.get("width") is None
+        assert not "".join(drawing.itertext())
+    sizes = {float(size) for size in re.findall(r"font(?:-size)?: (\d+)px", text)}
+    assert min(sizes) >= 13
+
+
+NEWS = {
+    "nothing": ({}, {}, "good", "all bits equal when read back"),
+    "overflow": (
+        {"fc.weight": 70000.0},
+        {"allow_overflow": True, **HALF, "dtype": "float16"},
+        "bad",
+        "1 value became infinite; floats were rounded to float16, by at most",
+    ),
+    "nan": (
+        {"fc.bias": np.nan},
+        {"allow_nonfinite": True},
+        "bad",
+        "1 NaN kept; all bits equal when",
+    ),
+    "inf": (
+        {"fc.bias": -np.inf},
+        {"allow_nonfinite": True},
+        "bad",
+        "1 Inf kept; all bits equal when",
+    ),
+    "underflow": (
+        {"fc.bias": 1e-30},
+        {**HALF, "dtype": "float16"},
+        "bad",
+        "1 value became zero; floats",
+    ),
+    "worst first": (
+        {"fc.bias": np.nan, "fc.weight": 7e4, "bn1.bias": 1e-30},
+        {"allow_nonfinite": True, "allow_overflow": True, **HALF, "dtype": "float16"},
+        "bad",
+        "1 value became infinite; 1 NaN kept; 1 value became zero; floats were rounded to float16",
+    ),
+    "rounded": ({}, {**HALF, "dtype": "bfloat16"}, "fair", "floats were rounded to bfloat16"),
+    "widened": ({}, {"dtype": "float64"}, "good", "all cast values equal when read back"),
+    "no proof": ({}, {"proof": False}, "fair", "not read back"),
+    "dry run": ({}, {"dry_run": True}, "fair", "nothing was written (dry run)"),
+    "left out": (
+        {"loss.weight": 1.0},
+        {"ignore": "loss.*"},
+        "fair",
+        "1 array left out; all bits equal when read back",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NEWS)
+def test_the_headline_tells_the_worst_news_first(tmp_path, case):
+    values, options, level, verdict = NEWS[case]
+    arrays = arrays_of(SPEC) | {"loss.weight": np.ones(2, "f4")}
+    for name, value in values.items():
+        arrays[name].reshape(-1)[1] = value
+    tensors = [Tensor.of(n, a) for n, a in arrays.items() if n in values or n != "loss.weight"]
+    formats.write(tmp_path / "a.pth", "torch", tensors, {})
+    request = Request(tmp_path / "a.pth", ignore=options.get("ignore", ()))
+    chosen = {name: value for name, value in options.items() if name != "ignore"}
+    report = convert(request, tmp_path / "b.npz", **chosen)
+    assert report.verdict.startswith(verdict) and report.level == level
+    assert str(report).splitlines()[1] == f"  result  {report.verdict}"
+    assert report.to_dict()["verdict"] == report.verdict
+    _, page = page_of(report)
+    (headline,) = [n for n in page.iter("p") if "verdict" in n.get("class", "")]
+    assert headline.get("class") == f"verdict {level}"
+    assert headline.text.lower().startswith(verdict.lower())
 
 
 def test_the_page_needs_nothing_but_itself(source, tmp_path):
@@ -134,7 +225,7 @@ def test_the_page_needs_nothing_but_itself(source, tmp_path):
     names = {node.tag for node in page.iter()}
     assert not names & {"script", "link", "img", "iframe", "object", "embed", "base", "form"}
     assert not re.search(r"https?:|url\(|@import|\bon\w+=|src=|href=", text)
-    assert "default-src 'none'" in [n.get("content", "") for n in page.iter("meta")][1]
+    assert "default-src 'none'" in [n.get("content", "") for n in page.iter("meta")][2]
 
 
 def test_names_are_no_markup(tmp_path):
@@ -153,25 +244,31 @@ def test_text_is_escaped_wherever_it_stands():
 
 def test_bars_are_as_long_as_their_values():
     plot = ET.fromstring(bars([("a", 10, ""), ("b", 5, ""), ("c", 0, "")]))
-    wide, half, none = (float(r.get("width")) for r in plot.findall("rect"))
-    assert half == pytest.approx(wide / 2) and none == 1
+    wide, half, none = (float(r.get("width")) for r in plot.iter("rect"))
+    assert half == pytest.approx(wide / 2) and none == 3  # what can be seen
 
 
 def test_ranges_stand_where_their_numbers_are():
     plot = ET.fromstring(ranges([("a", -1.0, 1.0), ("b", 0.0, 1e-3), ("c", 5.0, 5.0)]))
-    zero = next(float(n.get("x1")) for n in plot.findall("line") if n.get("class") == "zero")
-    spans = [(float(r.get("x")), float(r.get("width"))) for r in plot.findall("rect")]
+    zero = next(float(n.get("x1")) for n in plot.iter("line") if n.get("class") == "zero")
+    spans = [(float(r.get("x")), float(r.get("width"))) for r in plot.iter("rect")]
     assert spans[0][0] + spans[0][1] / 2 == pytest.approx(zero, abs=0.01)
     assert spans[1][0] == pytest.approx(zero, abs=0.01)
-    assert spans[2][0] > spans[0][0] + spans[0][1] and spans[2][1] == 2
-    assert all(float(n.get("x1")) <= 920 for n in plot.findall("line"))
+    assert spans[2][0] > spans[0][0] + spans[0][1] and spans[2][1] == 3
+    assert all(0 <= float(n.get("x1")) <= 1000 for n in plot.iter("line"))
+    ticks = [(float(n.get("style")[5:-1]), float(n.text)) for n in plot.iter("span")]
+    lines = list(plot.iter("line"))[: len(ticks)]
+    assert [place for place, _ in ticks] == pytest.approx(
+        [float(n.get("x1")) / 10 for n in lines], abs=0.1
+    )
+    assert len(ticks) <= 5 and [value for _, value in ticks] == sorted(value for _, value in ticks)
     ET.fromstring(ranges([("huge", -3e38, 3e38), ("tiny", 0.0, 1e-45)]))
     ET.fromstring(ranges([]))
 
 
 def test_histograms_have_a_bar_for_each_count():
     heights = [float(r.get("height")) for r in ET.fromstring(histogram([1, 4, 2])).findall("rect")]
-    assert heights == [7, 28, 14]
+    assert heights == [5, 20, 10]
 
 
 def test_the_command_writes_json_and_the_page(source, tmp_path, capsys):

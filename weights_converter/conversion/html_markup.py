@@ -1,8 +1,13 @@
-"""Elements of HTML and SVG as text, in which nothing is markup but what is made here."""
+"""Elements of HTML and SVG as text, in which nothing is markup but what is made here.
+
+All other text goes through `printable`: a page has no control characters and is always UTF-8.
+"""
 
 from __future__ import annotations
 
 from html import escape
+
+from weights_converter.errors import printable
 
 
 class Markup(str):
@@ -33,4 +38,4 @@ def _markup(child: str | float) -> str:
 
 
 def _text(value: str | float) -> str:
-    return value if isinstance(value, str) else f"{value:.6g}"
+    return printable(value) if isinstance(value, str) else f"{value:.6g}"

@@ -1,36 +1,41 @@
-"""Plots as inline SVG: bars, ranges on a symmetric logarithmic axis, small histograms."""
+"""Plots as rows of a page: the text is the page's, so that it can be read at any width; only what
+is drawn is SVG, which stretches: bars, ranges on a symmetric logarithmic axis, small histograms.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from weights_converter.conversion.html_markup import Markup, element
+from weights_converter.conversion.html_markup import Markup, element, joined
 
-_WIDTH = 920
-_LABEL = 320  # pixels that the labels take
-_TEXT = 110  # pixels that the text after a bar takes
-_ROW = 18
-_PLOT = _WIDTH - _LABEL - _TEXT
-_LONGEST_LABEL = 46
+_WIDTH = 1000  # of a drawing, in its own units
+_HEIGHT = 20
+_LEAST = 3  # what can be seen of a width
 _LINEAR = 1e-3  # up to here the axis of ranges is linear
 _DECADES = range(-2, 39)  # which it can mark
-_MOST_TICKS = 4  # on each side
+_MOST_TICKS = 2  # on each side
+
+# The label stands beside the drawing, and above it on a narrow screen.
+STYLE = """
+.plot { display: grid; grid-template-columns: minmax(8rem, 20rem) 1fr auto; gap: 2px 10px;
+  align-items: center; font-size: 13px; } .plot .label { overflow-wrap: anywhere; }
+svg { display: block; width: 100%; height: 14px; } .ticks { position: relative; height: 1.4em; }
+.ticks span { position: absolute; transform: translateX(-50%); white-space: nowrap; }
+.bar { fill: var(--bar); } .range { fill: var(--range); } line { stroke: var(--line);
+  vector-effect: non-scaling-stroke; } .zero { stroke: var(--dim); }
+@media (max-width: 40rem) { .plot { grid-template-columns: 1fr auto; font-size: 14px; }
+  .plot .label { grid-column: 1 / -1; margin-top: 6px; } }
+"""
 
 
 def bars(rows: Sequence[tuple[str, float, str]]) -> Markup:
     """A horizontal bar for each (label, value, text after the bar)."""
     longest = max((value for _, value, _ in rows), default=0) or 1
-    parts: list[Markup] = []
-    for index, (label, value, text) in enumerate(rows):
-        top = index * _ROW
-        width = _PLOT * value / longest
-        parts += [
-            _label(label, top),
-            _rectangle(_LABEL, top + 3, max(width, 1), "bar"),
-            _word(text, _LABEL + width + 6, top, "start"),
-        ]
-    return _svg(len(rows) * _ROW, parts)
+    return _plot(
+        (label, _drawing(_rectangle(0, _WIDTH * value / longest, "bar")), text)
+        for label, value, text in rows
+    )
 
 
 def ranges(rows: Sequence[tuple[str, float, float]]) -> Markup:
@@ -41,41 +46,40 @@ def ranges(rows: Sequence[tuple[str, float, float]]) -> Markup:
     """
     reach = max((abs(v) for _, *ends in rows for v in ends), default=1)
     ticks = _ticks(_position(reach))
-    span = _position(ticks[-1])
+    span = 1.1 * _position(ticks[-1])  # with room for the words at the ends
 
     def place(value: float) -> float:
-        return _LABEL + (_PLOT + _TEXT - 20) * (_position(value) / span + 1) / 2
+        return _WIDTH * (_position(value) / span + 1) / 2
 
-    height = (len(rows) + 1) * _ROW
-    parts: list[Markup] = []
-    for tick in ticks:
-        at = place(tick)
-        kind = "zero" if tick == 0 else "grid"
-        parts.append(element("line", x1=at, x2=at, y1=_ROW, y2=height, class_=kind))
-        parts.append(_word(f"{tick:g}", at, 0, "middle"))
-    for index, (label, low, high) in enumerate(rows, 1):
-        top = index * _ROW
-        width = max(place(high) - place(low), 2)
-        parts += [_label(label, top), _rectangle(place(low), top + 3, width, "range")]
-    return _svg(height, parts)
+    grid = [_line(place(tick), "grid" if tick else "zero") for tick in ticks]
+    words = [
+        element("span", f"{tick:g}", style=f"left:{100 * place(tick) / _WIDTH:.4g}%")
+        for tick in ticks
+    ]
+    drawn = (
+        (label, _drawing(*grid, _rectangle(place(low), place(high) - place(low), "range")), "")
+        for label, low, high in rows
+    )
+    return _plot((("", element("div", *words, class_="ticks"), ""), *drawn))
 
 
 def histogram(counts: Sequence[int]) -> Markup:
     """A small histogram without axes."""
-    width, height = 120, 28
-    step, highest = width / max(len(counts), 1), max(counts, default=0) or 1
-    parts = [
-        element(
-            "rect",
-            x=index * step,
-            y=height * (1 - count / highest),
-            width=max(step - 0.5, 0.5),
-            height=height * count / highest,
-            class_="bar",
+    step, highest = _WIDTH / max(len(counts), 1), max(counts, default=0) or 1
+    heights = [_HEIGHT * count / highest for count in counts]
+    return _drawing(
+        *(
+            element(
+                "rect",
+                x=index * step,
+                y=_HEIGHT - height,
+                width=0.9 * step,
+                height=height,
+                class_="bar",
+            )
+            for index, height in enumerate(heights)
         )
-        for index, count in enumerate(counts)
-    ]
-    return element("svg", *parts, viewBox=f"0 0 {width} {height}", width=width, height=height)
+    )
 
 
 def _position(value: float) -> float:
@@ -92,18 +96,22 @@ def _ticks(reach: float) -> list[float]:
     return [*(-power for power in reversed(positive)), 0.0, *positive]
 
 
-def _svg(height: float, parts: Sequence[Markup]) -> Markup:
-    return element("svg", *parts, viewBox=f"0 0 {_WIDTH} {height + 4}", role="img", class_="plot")
+def _plot(rows: Iterable[tuple[str, Markup, str]]) -> Markup:
+    return element("div", *(_row(*row) for row in rows), class_="plot")
 
 
-def _label(text: str, top: float) -> Markup:
-    shown = text if len(text) <= _LONGEST_LABEL else f"…{text[1 - _LONGEST_LABEL :]}"
-    return _word(shown, _LABEL - 8, top, "end")
+def _row(label: str, drawing: Markup, text: str) -> Markup:
+    return joined(element("div", label, class_="label"), drawing, element("div", text))
 
 
-def _word(text: str, x: float, top: float, anchor: str) -> Markup:
-    return element("text", text, x=x, y=top + 13, text_anchor=anchor)
+def _drawing(*parts: Markup) -> Markup:
+    box = f"0 0 {_WIDTH} {_HEIGHT}"
+    return element("svg", *parts, viewBox=box, preserveAspectRatio="none", role="img")
 
 
-def _rectangle(x: float, y: float, width: float, kind: str) -> Markup:
-    return element("rect", x=x, y=y, width=width, height=_ROW - 6, rx=2, class_=kind)
+def _line(x: float, kind: str) -> Markup:
+    return element("line", x1=x, x2=x, y1=0, y2=_HEIGHT, class_=kind)
+
+
+def _rectangle(x: float, width: float, kind: str) -> Markup:
+    return element("rect", x=x, y=3, width=max(width, _LEAST), height=_HEIGHT - 6, class_=kind)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from weights_converter.arrays.sizes import size_text
 from weights_converter.conversion.html_markup import Markup, element, joined
-from weights_converter.conversion.html_plots import bars, histogram, ranges
+from weights_converter.conversion.html_plots import STYLE, bars, histogram, ranges
 from weights_converter.conversion.report import Carried, Remark, Report
 from weights_converter.identify.backbones import describe
 
@@ -15,20 +16,19 @@ _MOST_HISTOGRAMS = 12
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --dim: #667085; --line: #d5dae2;
-  --bar: #3b6fb6; --range: #b4652a; --good: #1f7a4d; --paper: #fff; }
+  --bar: #3b6fb6; --range: #b4652a; --good: #1f7a4d; --fair: #8a6100; --bad: #b3261e;
+  --paper: #fff; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --dim: #98a2b3; --line: #3a4252;
-  --bar: #7aa7e0; --range: #e09a63; --good: #6fcf97; --paper: #14181f; } }
+  --bar: #7aa7e0; --range: #e09a63; --good: #6fcf97; --fair: #e3b341; --bad: #ff8a80;
+  --paper: #14181f; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-  max-width: 960px; margin: 2rem auto; padding: 0 1rem; }
+  max-width: 960px; margin: 1.5rem auto; padding: 0 1rem; }
 h1 { font-size: 1.4rem; overflow-wrap: anywhere; } h2 { font-size: 1.1rem; margin-top: 2.2rem; }
-.verdict { color: var(--good); font-weight: 600; } .dim { color: var(--dim); }
-table { border-collapse: collapse; width: 100%; font-size: 13px; }
+.verdict { font-weight: 600; font-size: 1.1rem; } .good { color: var(--good); }
+.fair { color: var(--fair); } .bad { color: var(--bad); }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th, td { text-align: left; padding: 3px 10px 3px 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; overflow-wrap: anywhere; }
-td.number { text-align: right; white-space: nowrap; } code { font-size: 12px; }
-svg.plot { width: 100%; height: auto; } svg text { font: 11px system-ui, sans-serif;
-  fill: var(--ink); } .bar { fill: var(--bar); } .range { fill: var(--range); }
-.grid { stroke: var(--line); } .zero { stroke: var(--dim); }
+  vertical-align: top; overflow-wrap: anywhere; min-width: 5rem; } code { font-size: 13px; }
 """
 
 
@@ -39,9 +39,10 @@ def html_report(report: Report) -> str:
     head = element(
         "head",
         Markup('<meta charset="utf-8">'),
+        Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
         Markup(element("meta", **policy).removesuffix("</meta>")),
         element("title", title),
-        Markup(f"<style>{_STYLE}</style>"),
+        Markup(f"<style>{_STYLE}{STYLE}</style>"),
     )
     sections = (
         _summary(report),
@@ -61,7 +62,7 @@ def _summary(report: Report) -> Markup:
     told = report.provenance
     facts = [
         ("Model", describe(report.spec)),
-        ("Arrays", f"{report.arrays}, {report.nbytes / 1e6:.1f} MB"),
+        ("Arrays", f"{report.arrays}, {size_text(report.nbytes)}"),
         ("Read", f"{told.source} ({told.source_format})"),
         ("SHA-256 of it", told.source_sha256 or "of a folder there is none"),
         ("Written", f"{', '.join(f.name for f in report.files) or 'nothing'} ({report.format})"),
@@ -71,7 +72,7 @@ def _summary(report: Report) -> Markup:
         *([("Created", told.created)] if told.created else []),
         *(("Note", note) for note in report.notes),
     ]
-    verdict = element("p", report.verdict.capitalize(), class_="verdict")
+    verdict = element("p", _sentence(report.verdict), class_=f"verdict {report.level}")
     return joined(verdict, _table((), facts))
 
 
@@ -86,7 +87,7 @@ def _sizes(report: Report) -> list[tuple[str, float, str]]:
         if len(sizes) <= _MOST_ROWS:
             break
     shown = list(sizes.items())[:_MOST_ROWS]
-    return [(name, nbytes, f"{nbytes / 1e6:.2f} MB") for name, nbytes in shown]
+    return [(name, nbytes, size_text(nbytes)) for name, nbytes in shown]
 
 
 def _ranges(report: Report) -> list[tuple[str, float, float]]:
@@ -152,7 +153,11 @@ def _row(array: Carried) -> tuple[str, ...]:
 def _table(header: Sequence[str], rows: Iterable[Sequence[str | float]]) -> Markup:
     head = element("tr", *(element("th", name) for name in header)) if header else Markup()
     lines = [element("tr", *(element("td", cell) for cell in row)) for row in rows]
-    return element("table", head, *lines)
+    return element("div", element("table", head, *lines), class_="scroll")
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _section(title: str, *parts: Markup) -> Markup:

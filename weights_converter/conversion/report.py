@@ -49,10 +49,17 @@ class Carried:
 
 @dataclass(frozen=True)
 class Remark:
-    """An array that one of the files has and the other has not, and why."""
+    """An array that one of the files has and the other has not, and why.
+
+    `routine` is one that no other framework stores, whose loss is no news.
+    """
 
     name: str
     reason: str
+    routine: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": self.name, "reason": self.reason}
 
 
 @dataclass(frozen=True)
@@ -111,14 +118,16 @@ class Report:
             },
             "destination": {"name": self.destination.name, "format": self.format},
             "files": [file.name for file in self.files],
+            "verdict": self.verdict,
+            "warnings": list(self.warnings()),
             "model": describe(self.spec),
             "spec": self.spec.to_dict(),
             "temperature": self.temperature,
             "dtype": told["dtype"],
             "nbytes": self.nbytes,
             "arrays": [array.to_dict() for array in self.carried],
-            "dropped": [asdict(remark) for remark in self.dropped],
-            "defaulted": [asdict(remark) for remark in self.defaulted],
+            "dropped": [remark.to_dict() for remark in self.dropped],
+            "defaulted": [remark.to_dict() for remark in self.defaulted],
             "notes": list(self.notes),
             "proof": self.proof and {"equal": self.proof.equal, "arrays": self.proof.arrays},
         }
@@ -127,10 +136,14 @@ class Report:
         head = f"{legible(self.source.name)} -> {legible(self.destination.name)} ({self.format})"
         lines = [
             head,
+            f"  result  {self.verdict}",
             f"  model   {describe(self.spec)}",
-            f"  arrays  {self.arrays}, {size_text(self.nbytes)}, {self.verdict}",
+            f"  arrays  {self.arrays}, {size_text(self.nbytes)}",
             *(f"  dtype   {line}" for line in self.cast_lines()),
-            *(f"  value   {a.finding.name} has {a.finding.values}" for a in self.nonfinite()),
+            *(
+                f"  value   {legible(a.finding.name)} has {a.finding.values}"
+                for a in self.nonfinite()
+            ),
             *(f"  note    {note}" for note in self.notes),
             *(
                 f"  beside  {legible(file.name)}, which has its model and digests"
@@ -144,10 +157,46 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """How sure it is that the destination is right, in a few words."""
+        """The headline, the worst news first: what was lost, and how sure the rest is."""
+        return "; ".join((*self.warnings(), self._assurance()))
+
+    @property
+    def level(self) -> str:
+        """ "bad" where values are lost or not finite, "good" where nothing is lost, else "fair"."""
+        if self._worst():
+            return "bad"
+        return "fair" if self.proof is None or any(self.warnings()) else "good"
+
+    def warnings(self) -> Iterator[str]:
+        """What a user should know before using the destination, the worst first."""
+        yield from self._worst()
+        error = max((a.finding.loss.relative_error for a in self.carried), default=0)
+        if error:
+            dtype = self.provenance.dtype
+            yield f"floats were rounded to {dtype}, by at most {error:.3g} of a value"
+        left_out = sum(not remark.routine for remark in self.dropped)
+        if left_out:
+            yield f"{_several(left_out, 'array')} left out"
+
+    def _worst(self) -> list[str]:
+        losses = [array.finding.loss for array in self.carried]
+        values = [array.finding.values for array in self.carried]
+        counts = (
+            (sum(loss.overflowed for loss in losses), "value", "became infinite"),
+            (sum(found.nan for found in values), "NaN", "kept"),
+            (sum(found.inf for found in values), "Inf", "kept"),
+            (sum(loss.flushed for loss in losses), "value", "became zero"),
+        )
+        return [f"{_several(count, what)} {deed}" for count, what, deed in counts if count]
+
+    def _assurance(self) -> str:
         if not self.files:
             return "nothing was written (dry run)"
-        return "all bits equal when read back" if self.proof else "not read back"
+        if self.proof is None:
+            return "not read back"
+        return (
+            f"all {'bits' if self.provenance.dtype == KEEP else 'cast values'} equal when read back"
+        )
 
     def nonfinite(self) -> list[Carried]:
         return [a for a in self.carried if a.finding.values.nan or a.finding.values.inf]
@@ -158,13 +207,16 @@ class Report:
             return
         cast = [a.finding for a in self.carried if a.finding.before != a.finding.after]
         yield f"{len(cast)} of {self.arrays} arrays cast to {self.provenance.dtype}"
-        losses = [finding.loss for finding in cast]
         for count, deed in (
-            (sum(loss.overflowed for loss in losses), "became infinite"),
-            (sum(loss.flushed for loss in losses), "became zero"),
+            (sum(finding.loss.overflowed for finding in cast), "became infinite"),
+            (sum(finding.loss.flushed for finding in cast), "became zero"),
         ):
             if count:
-                yield f"{count} {'value' if count == 1 else 'values'} {deed}"
+                yield f"{_several(count, 'value')} {deed}"
         worst = max(cast, key=lambda finding: finding.loss.relative_error, default=None)
         if worst is not None and worst.loss.relative_error:
-            yield f"largest relative error {worst.loss.relative_error:.3g} ({worst.name})"
+            yield f"largest relative error {worst.loss.relative_error:.3g} ({legible(worst.name)})"
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 or what[0].isupper() else 's'}"

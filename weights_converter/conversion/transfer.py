@@ -93,14 +93,14 @@ class Transfer:
         companions = [name for name in self.weights.companions if name in lost]
         return (
             *(Remark(name, reason) for name, reason in source.left_out.items()),
-            *(Remark(name, _COMPANIONS[source.layout]) for name in companions),
+            *(Remark(name, _COMPANIONS[source.layout], True) for name in companions),
         )
 
     def defaulted(self) -> tuple[Remark, ...]:
         """Arrays of the destination that the source does not have."""
         kept = self._kept()
         return tuple(
-            Remark(companion.name, f"{_COMPANIONS[self.layout]}: {self._default(companion)}")
+            Remark(companion.name, f"{_COMPANIONS[self.layout]}: {self._default(companion)}", True)
             for companion in self.companions
             if companion.name not in kept
         )
