@@ -73,21 +73,24 @@ def clean_up(path: Path, format: ShardFormat) -> None:
 def _settle(journal: Path, path: Path, format: ShardFormat, is_own: bool) -> None:
     """Removes the files of no set.
 
-    Where the index cannot be read, which may be anybody's, a run removes only what it has made.
+    Where the index cannot be read, which may be anybody's, a run removes what it has made itself,
+    and the journal of another one stays.
     """
     listed = format.listed(path)
     for file in journal.parent.glob(f"{_escaped(journal.name)}[0-9]*"):
         file.unlink(missing_ok=True)
-    for kind, numbers in _numbers(journal).items():
-        if listed is None and not (is_own and kind == "new"):
-            continue
+    said = _numbers(journal)
+    if listed is None:
+        said = {"new": said["new"]} if is_own and "new" in said else {}
+    for numbers in said.values():
         for name, number in numbers.items():
             file = path.with_name(name)
             is_same = number is not None and _number(file) == number
             if is_same and name not in (listed or ()) and format.may_be_ours(path, name):
                 _remove(file, path, format if listed else None)
     sync_folder(path.parent)
-    journal.unlink(missing_ok=True)
+    if listed is not None or is_own:
+        journal.unlink(missing_ok=True)
 
 
 def _remove(file: Path, path: Path, format: ShardFormat | None) -> None:

@@ -56,7 +56,6 @@ class ShardSet:
         self._groups = shard_groups(tensors, most_bytes)
         clean_up(path, format)
         self._refuse_names()
-        self._replaces = os.path.lexists(path)
         self._mode = mode
         self._new: dict[str, Path] = {}
         self._index: Part | None = None
@@ -76,12 +75,11 @@ class ShardSet:
         """Completes the files. The set can be read by the index whose path is returned."""
         self._writer.close(metadata)
         groups = self._named(metadata)
-        self._new = dict(zip(groups, self._files, strict=True))
+        self._new = dict(zip(groups, self._files, strict=True)) | self._placeholder(groups)
         self._journal.announce(self._new, ())
         for name, file in self._new.items():
-            # Without an index, files of such names are of no set.
-            place(file, self._path.with_name(name), self._overwrite and not self._replaces)
-        self._new = {name: self._path.with_name(name) for name in groups}
+            place(file, self._path.with_name(name), overwrite=False)
+        self._new = {name: self._path.with_name(name) for name in self._new}
         self._index = Part(self._path, self._mode)
         self._index.path.write_text(self._format.index(groups, metadata), encoding="utf-8")
         return self._index.path
@@ -127,13 +125,22 @@ class ShardSet:
         return _Shards(writers, [len(group) for group in self._groups])
 
     def _named(self, metadata: Mapping[str, str]) -> Groups:
-        """The groups under the names of their files, which are those of no file of a set."""
+        """The groups under the names of their files, which are no other files' names."""
         for token in chain([""], self._tokens(metadata)):
             groups = self._groups_by_name(token)
-            taken = (os.path.lexists(self._path.with_name(name)) for name in groups)
-            if not self._replaces or not any(taken):
+            if not any(os.path.lexists(self._path.with_name(name)) for name in groups):
                 break
         return groups
+
+    def _placeholder(self, groups: Groups) -> dict[str, Path]:
+        """The first name of a set -> a file for it, where its format needs one that is not there."""
+        first = self._format.names(self._path, "", 1)[0]
+        taken = first in groups or os.path.lexists(self._path.with_name(first))
+        if self._format.placeholder is None or taken:
+            return {}
+        file = self._journal.new_file(len(groups))
+        self._format.placeholder(file)
+        return {first: file}
 
     def _tokens(self, metadata: Mapping[str, str]) -> Iterator[str]:
         """Of the content, so that the same content gets the same names."""
