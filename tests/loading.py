@@ -1,7 +1,8 @@
 """Arrays out of and into live models: the same tests for every framework.
 
 A suite imports the tests and gives the fixtures `build`, which makes a live layer or model of a
-spec, and `temperatures`, which gives those of a live model as a set.
+spec, `build_body`, which makes the body of a detector of one, and `temperatures`, which gives
+those of a live model as a set.
 """
 
 from __future__ import annotations
@@ -187,3 +188,26 @@ def test_what_was_dropped_and_what_the_file_did_not_have(build, tmp_path):
     loaded = load_into(model, stored(tmp_path / "b.pdparams", spec, ".pdparams"))
     if framework == "torch":
         assert list(loaded.defaulted) == [name for name, _ in counters]
+
+
+@pytest.mark.parametrize("ending", [".pth", ".pdparams", ".weights.h5", ".safetensors"])
+@pytest.mark.parametrize("name", ["od_resnet18", "od_mobilenetv2", "resnet50"])
+def test_a_body_without_a_head(build_body, tmp_path, name, ending):
+    """It has the names of the network everywhere, whatever it was saved in."""
+    spec = SPECS[name]
+    behind = ("fc.", "classifier.", f"features.{1 + len(list(spec.blocks()))}.")
+    parameters = [p for p in spec.parameters() if not p.name.startswith(behind)]
+    arrays = random_arrays(parameters, 3, "float32")
+    bare = [Tensor.of(p.name, arrays[p.name]) for p in parameters]
+    formats.write(tmp_path / "a.pth", "torch", bare, {})
+    stages = None if name != "od_mobilenetv2" else [list(row) for row in spec.stages]
+    convert(Request(tmp_path / "a.pth", stages=stages), tmp_path / f"b{ending}")
+    body = build_body(spec)
+    assert sorted(extract(body)) == sorted(arrays)
+    load_into(body, tmp_path / f"b{ending}")
+    assert all(a.tobytes() == arrays[key].tobytes() for key, a in extract(body).items())
+    assign(body, {key: np.zeros_like(array) for key, array in arrays.items()})
+    wrapped = [tensor.renamed(f"backbone.{tensor.name}") for tensor in bare]
+    formats.write(tmp_path / "c.pth", "torch", wrapped, {})
+    load_into(body, tmp_path / "c.pth")
+    assert all(a.tobytes() == arrays[key].tobytes() for key, a in extract(body).items())

@@ -124,7 +124,7 @@ def evaluate(
     spec = target_of(open_checkpoint(request), request)
     if not isinstance(spec, BackboneSpec):
         raise UsageError(
-            f"{legible(path.name)} is of a network of your own, which only you can build",
+            f"{legible(path.name)} is of {describe(spec)}, which is no whole network of odconv",
             help="--model takes a name or a spec; see `odconv models`",
         )
     with _data_of_the_user():

@@ -187,7 +187,7 @@ def verify_outputs(
     spec = files[0].spec
     if not isinstance(spec, BackboneSpec):
         raise UsageError(
-            f"{describe(spec)} cannot be run: its code is not part of odconv",
+            f"{describe(spec)} cannot be run: only whole networks of odconv can",
             help="load both files with load_into() and compare outputs where the model is built",
         )
     runs = list(_runs(requests, files, runtimes))

@@ -8,8 +8,11 @@ import pytest
 from odconv_keras import ODConv2D
 from odconv_keras.layers import build_conv
 from odconv_keras.models.factory import build_model
+from odconv_keras.models.features import Features
 from odconv_spec import BackboneSpec
 from tests.loading import (  # noqa: F401  # pytest finds them here
+    SPECS,
+    test_a_body_without_a_head,
     test_a_checkpoint_of_another_model_changes_nothing,
     test_a_file_without_a_temperature_leaves_the_model_its_own,
     test_a_lone_layer_loads_from_every_format,
@@ -20,7 +23,8 @@ from tests.loading import (  # noqa: F401  # pytest finds them here
     test_the_temperature_that_a_file_records_is_set,
     test_what_was_dropped_and_what_the_file_did_not_have,
 )
-from weights_converter import MismatchError, UsageError, extract
+from weights_converter import MismatchError, UsageError, convert, extract
+from weights_converter.identify.open_model import open_model
 
 
 @pytest.fixture
@@ -31,6 +35,16 @@ def build():
         layer = build_conv(spec)
         layer.build((None, None, None, spec.in_channels))
         return layer
+
+    return made
+
+
+@pytest.fixture
+def build_body():
+    def made(spec):
+        body = Features(build_model(spec), range(len(spec.feature_info())))
+        body.build((None, None, None, spec.in_channels))
+        return body
 
     return made
 
@@ -64,3 +78,20 @@ def test_layers_without_a_canonical_form_are_named():
 def test_a_layer_without_arrays_yet():
     with pytest.raises(UsageError, match="has no arrays yet"):
         extract(ODConv2D(4, 3))
+
+
+@pytest.mark.parametrize("name", ["od_resnet18", "resnet50"])
+def test_a_body_in_its_own_file(build_body, tmp_path, name):
+    body = build_body(SPECS[name])
+    body(keras.ops.ones((1, 32, 32, 3)))  # Keras saves what was called once
+    body.save_weights(tmp_path / "x.weights.h5")
+    weights = open_model(tmp_path / "x.weights.h5")
+    assert weights.spec.name.endswith("without a head")
+    expected = extract(body)
+    assert weights.tensors.keys() == expected.keys()
+    for key, tensor in weights.tensors.items():
+        assert tensor.load().tobytes() == expected[key].tobytes()
+    body.load_weights(tmp_path / "x.weights.h5")
+    convert(tmp_path / "x.weights.h5", tmp_path / "y.weights.h5")
+    body.load_weights(tmp_path / "y.weights.h5")
+    assert all(a.tobytes() == expected[key].tobytes() for key, a in extract(body).items())

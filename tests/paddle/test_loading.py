@@ -10,8 +10,10 @@ from odconv_paddle import ODConv2D
 from odconv_paddle.layers import build_conv
 from odconv_paddle.layers.temperature import Tempered
 from odconv_paddle.models.factory import build_model
+from odconv_paddle.models.features import Features
 from odconv_spec import BackboneSpec
 from tests.loading import (  # noqa: F401  # pytest finds them here
+    test_a_body_without_a_head,
     test_a_checkpoint_of_another_model_changes_nothing,
     test_a_file_without_a_temperature_leaves_the_model_its_own,
     test_a_lone_layer_loads_from_every_format,
@@ -28,6 +30,11 @@ from weights_converter import MismatchError, extract
 @pytest.fixture
 def build():
     return lambda spec: build_model(spec) if isinstance(spec, BackboneSpec) else build_conv(spec)
+
+
+@pytest.fixture
+def build_body():
+    return lambda spec: Features(build_model(spec), range(len(spec.feature_info())))
 
 
 @pytest.fixture

@@ -10,7 +10,10 @@ from odconv_spec import BackboneSpec
 from odconv_torch import ODConv2d
 from odconv_torch.layers import build_conv
 from odconv_torch.models.factory import build_model
+from odconv_torch.models.features import Features
 from tests.loading import (  # noqa: F401  # pytest finds them here
+    SPECS,
+    test_a_body_without_a_head,
     test_a_checkpoint_of_another_model_changes_nothing,
     test_a_file_without_a_temperature_leaves_the_model_its_own,
     test_a_lone_layer_loads_from_every_format,
@@ -29,11 +32,17 @@ from weights_converter import (
     extract,
     load_into,
 )
+from weights_converter.identify.open_model import open_model
 
 
 @pytest.fixture
 def build():
     return lambda spec: build_model(spec) if isinstance(spec, BackboneSpec) else build_conv(spec)
+
+
+@pytest.fixture
+def build_body():
+    return lambda spec: Features(build_model(spec), range(len(spec.feature_info())))
 
 
 @pytest.fixture
@@ -122,3 +131,14 @@ def test_the_temperature_of_a_training(temperatures, tmp_path):
     del content["odconv"]  # of a stranger, who may call another thing so
     torch.save(content, tmp_path / "x.pth")
     assert load_into(layer, tmp_path / "x.pth").temperature is None
+
+
+def test_a_body_in_its_own_file(build_body, tmp_path):
+    body = build_body(SPECS["od_resnet18"])
+    torch.save(body.state_dict(), tmp_path / "x.pth")
+    weights = open_model(tmp_path / "x.pth")
+    assert weights.spec.name == "od_resnet_custom without a head"
+    assert weights.tensors.keys() == extract(body).keys()
+    convert(tmp_path / "x.pth", tmp_path / "y.pth")
+    body.backbone.load_state_dict(torch.load(tmp_path / "y.pth"))
+    assert not load_into(body, tmp_path / "x.pth").defaulted

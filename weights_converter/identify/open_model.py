@@ -40,9 +40,7 @@ def open_model(source: str | Path | Request) -> Weights:
     """
     request = Request.of(source)
     checkpoint = open_checkpoint(request)
-    return weights_of(
-        checkpoint, target_of(checkpoint, request), claim_of(checkpoint, request)
-    )
+    return weights_of(checkpoint, target_of(checkpoint, request), claim_of(checkpoint, request))
 
 
 def _read(request: Request) -> Checkpoint:

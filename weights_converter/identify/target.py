@@ -10,6 +10,7 @@ from weights_converter.arrays.tensor import Checkpoint
 from weights_converter.errors import DamagedError, UsageError, legible
 from weights_converter.formats.paddle.sidecar import sidecar
 from weights_converter.identify.backbones import Stages, infer_spec, same_model
+from weights_converter.identify.bodies import headless, infer_body
 from weights_converter.identify.contradictions import ASKED, Claim
 from weights_converter.identify.lone_layers import infer_layer
 from weights_converter.identify.manifest import (
@@ -49,7 +50,7 @@ def target_of(checkpoint: Checkpoint, request: Request) -> Target:
     spec = _named_in(checkpoint) if stages is None else None
     if spec is None:
         spec = _inferred(canonical_shapes(translated(checkpoint)), stages)
-    if model is not None:
+    if model is not None and spec.name != headless(str(model)):
         same_model(str(model), spec, own_table=stages is not None)
     return spec
 
@@ -87,7 +88,9 @@ def _check_stages(stages: Stages | None) -> None:
 
 def _inferred(shapes: Mapping[str, tuple[int, ...]], stages: Stages | None) -> Target:
     layer = infer_layer(shapes)
-    return infer_spec(shapes, stages) if layer is None else Manifest.of_layer(layer)
+    if layer is not None:
+        return Manifest.of_layer(layer)
+    return infer_body(shapes, stages) or infer_spec(shapes, stages)
 
 
 def _named_in(checkpoint: Checkpoint) -> Target | None:

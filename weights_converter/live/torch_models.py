@@ -23,6 +23,7 @@ from weights_converter.outputs_names import record
 
 def slots(model: nn.Module) -> dict[str, Slot]:
     """Canonical name -> place of every array in the module."""
+    model = _network(model)
     found = list(variables(model))
     known = {TORCH.file_name(v.owner, v.role) for v in found}
     counters = {COUNTER, *LEFT_BEHIND}
@@ -33,11 +34,18 @@ def slots(model: nn.Module) -> dict[str, Slot]:
 
 def variables(model: nn.Module) -> Iterator[Variable]:
     """Every array with a role."""
-    for path, module in model.named_modules():
+    for path, module in _network(model).named_modules():
         for leaf, role in _roles(module).items():
             tensor = getattr(module, leaf, None)
             if tensor is not None:
                 yield _variable(path, role, tensor)
+
+
+def _network(model: nn.Module) -> nn.Module:
+    """The network whose names count: of a body of ours the one inside it, as in a checkpoint."""
+    kind = type(model)
+    inside = (kind.__module__, kind.__name__) == ("odconv_torch.models.features", "Features")
+    return model.get_submodule("backbone") if inside else model
 
 
 def _roles(module: nn.Module) -> Mapping[str, Role]:
@@ -90,7 +98,7 @@ def build(spec: BackboneSpec) -> nn.Module:
 def set_counters(model: nn.Module, counters: Mapping[str, Array]) -> None:
     """How many batches each batch norm has seen, by the path of its buffer."""
     for name, count in counters.items():
-        model.get_buffer(name).fill_(int(count))
+        _network(model).get_buffer(name).fill_(int(count))
 
 
 def set_temperature(model: nn.Module, temperature: float) -> None:

@@ -10,7 +10,7 @@ from weights_converter.names.dialect_rules import Dialect, Rule, Zeros
 
 # Its detectors hold a whole classifier as their backbone, the last layer included.
 MMDETECTION = Dialect(
-    "an mmdetection detector, https://github.com/OSVAI/ODConv/tree/main/object_detection",
+    "a detector, https://github.com/OSVAI/ODConv/tree/main/object_detection, or of its body",
     signs=("backbone.{rest}",),
     rules=(Rule("backbone.{rest}", "{rest}"),),
     left_out=("neck", "rpn_head", "roi_head", "bbox_head", "mask_head"),

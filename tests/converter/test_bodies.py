@@ -1,0 +1,95 @@
+"""Backbones without a classifier: what detectors and `features_only=True` save."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from odconv.main import main
+from odconv_spec import model_spec
+from tests.converter.helpers import ENDINGS, SMALL_MOBILENET, SMALL_RESNET, arrays_of
+from tests.converter.wild import assert_same, loaded, write
+from weights_converter import MismatchError, Request, UsageError, convert, diff, verify
+from weights_converter.comparison.verify import verify_digests
+from weights_converter.identify.open_model import open_model
+from weights_converter.outputs import verify_outputs
+
+SPECS = {
+    "od_resnet18": model_spec("od_resnet18", kernel_num=2, **SMALL_RESNET),
+    "resnet50": model_spec("resnet50", **SMALL_RESNET),
+    "dy_resnet18": model_spec("dy_resnet18", **SMALL_RESNET),
+    "cond_resnet18": model_spec("cond_resnet18", kernel_num=3, **SMALL_RESNET),
+    "od_mobilenetv2_050": model_spec("od_mobilenetv2_050"),
+    "cond_mobilenetv2_100": model_spec("cond_mobilenetv2_100"),
+}
+
+
+def body(spec, *parts):
+    """The arrays of the network that are in none of the parts."""
+    return {n: a for n, a in arrays_of(spec).items() if not n.startswith(parts)}
+
+
+HEADS = ("fc.", "classifier.")
+CASES = [(name, HEADS) for name in SPECS]
+CASES += [(name, (*HEADS, "features.18.")) for name in SPECS if "mobile" in name]
+
+
+@pytest.mark.parametrize("wrapper", ["", "backbone.", "module."])
+@pytest.mark.parametrize(("name", "parts"), CASES)
+def test_it_is_known_by_its_arrays(tmp_path, name, parts, wrapper):
+    arrays = body(SPECS[name], *parts)
+    path = write(tmp_path / "x.pth", {f"{wrapper}{n}": array for n, array in arrays.items()})
+    weights = open_model(path)
+    assert weights.spec.name == f"{SPECS[name].name} without a head"
+    assert_same(loaded(weights), arrays)
+
+
+@pytest.mark.parametrize("ending", [*ENDINGS, ".npz"])
+def test_it_converts_as_what_it_is(tmp_path, ending, capsys):
+    arrays = body(SPECS["od_resnet18"], *HEADS)
+    source, target = write(tmp_path / "a.pth", arrays), tmp_path / f"b{ending}"
+    assert main(["convert", str(source), str(target)]) == 0
+    text = f"model   od_resnet_custom without a head ({len(arrays)} arrays)"
+    assert text in capsys.readouterr().out
+    assert main(["inspect", str(target)]) == 0 and text in capsys.readouterr().out
+    assert_same(loaded(open_model(target)), arrays)
+    assert verify(source, target).equal and verify_digests(target).equal
+    assert not diff(source, target).different
+    convert(target, tmp_path / "c.safetensors", dtype="float64")
+    assert {t.dtype for t in open_model(tmp_path / "c.safetensors").tensors.values()} == {"F64"}
+    with pytest.raises(UsageError, match=r"without a head .* cannot be run"):
+        verify_outputs(source, target)
+
+
+def test_a_model_or_a_table_that_is_asked_for(tmp_path):
+    path = write(tmp_path / "a.pth", body(model_spec("od_resnet18"), *HEADS))
+    assert open_model(Request(path, "od_resnet18")).spec.name == "od_resnet18 without a head"
+    with pytest.raises(MismatchError, match="you asked for od_resnet34"):
+        open_model(Request(path, "od_resnet34"))
+    spec = model_spec("od_mobilenetv2_100", **SMALL_MOBILENET)
+    path = write(tmp_path / "b.pth", arrays := body(spec, *HEADS))
+    with pytest.raises(MismatchError, match="stage table"):
+        open_model(path)
+    found = open_model(Request(path, stages=SMALL_MOBILENET["stages"]))
+    assert_same(loaded(found), arrays)
+
+
+@pytest.mark.parametrize(
+    "lost", ["fc.weight", "fc.bias", "layer1.0.bn2.bias", "layer2.1.conv1.weight", "bn1.weight"]
+)
+def test_a_broken_file_is_no_body(tmp_path, lost):
+    arrays = arrays_of(SPECS["od_resnet18"])
+    del arrays[lost]
+    if not lost.startswith("fc."):
+        arrays = {name: array for name, array in arrays.items() if not name.startswith("fc.")}
+    with pytest.raises(MismatchError, match=lost.replace(".", r"\.")):
+        open_model(write(tmp_path / "x.pth", arrays))
+
+
+def test_another_head_is_no_part_of_a_body(tmp_path):
+    arrays = body(SPECS["resnet50"], *HEADS)
+    path = write(tmp_path / "x.pth", {**arrays, "head.weight": np.ones((3, 4), np.float32)})
+    with pytest.raises(MismatchError, match=r"unexpected  head\.weight") as error:
+        open_model(path)
+    assert "--ignore" in error.value.help
+    assert_same(loaded(open_model(Request(path, ignore="head.*"))), arrays)
