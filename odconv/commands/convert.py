@@ -8,9 +8,10 @@ from tqdm import tqdm
 
 from odconv.command import Command
 from odconv.options import add_isolate, add_json, add_model, request_of, size
-from odconv.printing import tell
+from odconv.printing import complain, tell
 from weights_converter.arrays.casting import DTYPES, KEEP
 from weights_converter.conversion.convert import convert
+from weights_converter.errors import legible
 
 
 def _add_options(command: ArgumentParser) -> None:
@@ -65,6 +66,9 @@ def _run(options: Namespace) -> int:
             progress=bar,
         )
     tell(options, report)
+    if options.dry_run and not options.overwrite and report.destination.exists():
+        name = legible(report.destination.name)
+        complain(f"note: {name} exists already; without --overwrite it would not be replaced")
     return 0
 
 

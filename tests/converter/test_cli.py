@@ -117,6 +117,16 @@ def test_a_dry_run_writes_nothing(source, tmp_path, capsys):
     assert main(["convert", str(source), str(tmp_path / "b.pdparams"), "--dry-run"]) == 0
     assert "nothing was written (dry run)" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == [source]
+    (tmp_path / "b.pdparams").write_bytes(b"older")
+    for option, note in (
+        ([], "note: b.pdparams exists already; without --over"),
+        (["--overwrite"], ""),
+    ):
+        words = ["convert", str(source), str(tmp_path / "b.pdparams"), "--dry-run", "--json"]
+        assert main([*words, *option]) == 0
+        out, err = capsys.readouterr()
+        assert json.loads(out)["files"] == [] and err.startswith(note) and bool(err) == bool(note)
+    assert (tmp_path / "b.pdparams").read_bytes() == b"older"
 
 
 def test_several_files(source, tmp_path, capsys):
