@@ -13,6 +13,7 @@ from plain import convolve, dynamic_conv
 from small import SMALL
 from test_second_derivatives import squared_gradient
 
+from benchmarks import strides
 from odconv_keras import (
     CondConv1D,
     CondConv2D,
@@ -191,6 +192,16 @@ def test_the_graph_of_a_network(name, like):
     options = {k: v for k, v in SMALL[like].items() if k in ("stages", "stem_channels")}
     model = create_model(name, num_classes=5, **options)
     assert not pointwise_with_stride(model, (1, 32, 40, 3))
+
+
+@tensorflow
+def test_the_benchmark_says_a_ratio(monkeypatch, capsys):
+    monkeypatch.setattr(strides, "SHAPES", (((2, 5, 7, 3), 4),))
+    monkeypatch.setattr(strides, "ROUNDS", 2)
+    assert strides.main() == 0
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[-2:]]
+    assert [row[:2] for row in rows] == [["| 2x5x7x3", "forward"], ["| 2x5x7x3", "gradients"]]
+    assert all(float(number.removesuffix(" |")) > 0 for row in rows for number in row[2:])
 
 
 @tensorflow
