@@ -101,19 +101,11 @@ def test_a_name_given_twice(tmp_path):
         read(index)
 
 
-@pytest.mark.parametrize("end", ["", "}", "]", "{" * 10_000, '"x": ' + "[" * 10_000])
+@pytest.mark.parametrize("end", ["", "}", "]", "{" * 100_000, '"x": ' + "[" * 100_000])
 def test_indexes_that_are_no_json(tmp_path, end):
     path = tmp_path / "x.weights.json"
     path.write_text('{"weight_map": {"a": "a.weights.h5"' + end)
     with pytest.raises(DamagedError, match="its index is not JSON"):
-        read(path)
-
-
-@pytest.mark.parametrize("end", ["{" * 100_000, '"x": ' + "[" * 100_000])
-def test_indexes_of_brackets(tmp_path, end):
-    path = tmp_path / "x.weights.json"
-    path.write_text('{"weight_map": {"a": "a.weights.h5"' + end)
-    with pytest.raises(RefusedError, match=r"it describes more objects than its \d+ bytes"):
         read(path)
 
 

@@ -31,8 +31,7 @@ _LINKS: Final[Mapping[int, str]] = {
     h5py.h5l.TYPE_SOFT: "a SoftLink",
     h5py.h5l.TYPE_EXTERNAL: "an ExternalLink",
 }
-_OF_A_GROUP = 4  # objects, for each name of its path, which are all looked up to open it
-_OF_AN_ARRAY = 16
+_OF_A_NAME, _OF_A_GROUP, _OF_AN_ARRAY = 4, 32, 16  # objects; an open group takes 2 KB
 
 
 def tensors(hdf5: Hdf5, file: h5py.File) -> dict[str, Tensor]:
@@ -52,67 +51,56 @@ def tensors(hdf5: Hdf5, file: h5py.File) -> dict[str, Tensor]:
 def _datasets(hdf5: Hdf5, file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
     """Walks the groups; the arrays of a group come in the order of their numbers.
 
-    One array and one group are open at a time: HDF5 takes 12 KB for each.
+    One array is open at a time: HDF5 takes 12 KB for it.
     """
     seen = {h5py.h5o.get_info(file.id).addr}
-    paths = [""]
-    while paths:
-        path = paths.pop()
-        group = file[path] if path else file
-        names = _names(hdf5, group)
-        groups: set[str] = set()
-        for name in sorted(names, key=lambda name: (len(name), name)):
-            inside = check_name(hdf5.source, _joined(path, name))
+    groups = [("", h5py.Group(h5py.h5g.open(file.id, b"/")))]
+    while groups:
+        path, group = groups.pop()
+        inner: list[tuple[str, h5py.Group]] = []
+        for name, address in _members(hdf5, group):
+            inside = check_name(hdf5.source, f"{path}/{name}" if path else name)
             child = _child(hdf5.source, group, name)
-            _check_first(hdf5.source, inside, child, seen)
-            if isinstance(child, h5py.Dataset):
-                yield inside, child
+            is_group = isinstance(child, h5py.Group)
+            if address in seen:
+                kind = "group" if is_group else "array"
+                raise hdf5.source.refused(f"the {kind} {legible(inside)} is linked twice")
+            seen.add(address)
+            if is_group:
+                hdf5.source.budget.charge_objects(_OF_A_GROUP, text=len(inside))
+                inner.append((inside, child))
             else:
-                depth = 1 + inside.count("/")
-                hdf5.source.budget.charge_objects(_OF_A_GROUP * depth, text=len(inside))
-                groups.add(name)
-        paths += [_joined(path, name) for name in reversed(names) if name in groups]
+                yield inside, child
+        groups += sorted(inner, key=lambda child: child[0], reverse=True)
 
 
-def _joined(path: str, name: str) -> str:
-    return f"{path}/{name}" if path else name
-
-
-def _check_first(source: Source, path: str, child: h5py.HLObject, seen: set[int]) -> None:
-    """Notes that the object was seen; raises RefusedError if it was seen before."""
-    address = h5py.h5o.get_info(child.id).addr
-    if address in seen:
-        kind = "array" if isinstance(child, h5py.Dataset) else "group"
-        raise source.refused(f"the {kind} {legible(path)} is linked twice")
-    seen.add(address)
-
-
-def _names(hdf5: Hdf5, group: h5py.Group) -> list[str]:
-    """The names in the group, which a table that repeats itself could make endless."""
-    names: list[bytes] = []
+def _members(hdf5: Hdf5, group: h5py.Group) -> list[tuple[str, int]]:
+    """(name, address) of what is in the group; a table that repeats itself could be endless."""
+    found: list[tuple[bytes, int, int]] = []
     room = hdf5.size  # an honest file has each name once, and a zero after it
 
-    def enough(name: bytes) -> bool | None:
+    def enough(name: bytes, link: h5py.h5l.LinkInfo) -> bool | None:
         nonlocal room
         room -= len(name) + 1
-        names.append(name)
+        found.append((name, link.type, link.u))
         return True if room < 0 else None  # anything but None ends the iteration
 
     # In any other order the library makes a list of them all first.
-    group.id.links.iterate(enough, order=h5py.h5.ITER_NATIVE)
+    group.id.links.iterate(enough, info=True, order=h5py.h5.ITER_NATIVE)
     if room < 0:
         raise hdf5.source.refused(f"the names in a group are longer than its {hdf5.size} bytes")
-    hdf5.source.budget.charge_objects(len(names))
-    return sorted(name.decode("utf-8") for name in names)
+    hdf5.source.budget.charge_objects(_OF_A_NAME * len(found))
+    for name, kind, _ in found:
+        if kind != h5py.h5l.TYPE_HARD:
+            what = _LINKS.get(kind, "a link of an unknown kind")
+            shown = _shown(group, name.decode("utf-8"))
+            raise hdf5.source.refused(f"{shown} is {what}, not an object of the file")
+    members = [(name.decode("utf-8"), address) for name, _, address in found]
+    return sorted(members, key=lambda member: (len(member[0]), member[0]))
 
 
 def _child(source: Source, group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
-    raw = name.encode("utf-8")
-    kind = group.id.links.get_info(raw).type
-    if kind != h5py.h5l.TYPE_HARD:
-        what = _LINKS.get(kind, "a link of an unknown kind")
-        raise source.refused(f"{_shown(group, name)} is {what}, not an object of the file")
-    found = h5py.h5o.open(group.id, raw)
+    found = h5py.h5o.open(group.id, name.encode("utf-8"))
     if isinstance(found, h5py.h5g.GroupID):
         return h5py.Group(found)
     if isinstance(found, h5py.h5d.DatasetID):
