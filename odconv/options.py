@@ -38,7 +38,7 @@ def add_model(command: ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PATTERN",
-        help="leave out the arrays that the pattern fits, such as 'criterion.*'; may be repeated",
+        help="leave out the arrays that match the pattern, such as 'criterion.*'; may be repeated",
     )
     command.add_argument(
         "--prefix",
@@ -55,7 +55,7 @@ def add_model(command: ArgumentParser) -> None:
         "--stages",
         type=stages,
         metavar="TABLE",
-        help="stage table of a MobileNetV2 that is not the published one, a row for each stage: "
+        help="stage table of a MobileNetV2 that is not a published one, a row for each stage: "
         "'expansion,channels,blocks,stride ...'",
     )
     command.add_argument(

@@ -45,7 +45,7 @@ class DamagedError(ConverterError):
 
 
 class FileError(ConverterError):
-    """The file system says no: missing, not readable, exists already, disk full."""
+    """A file system error: missing, not readable, exists already, disk full."""
 
     exit_code = 5
 

@@ -16,22 +16,30 @@ from weights_converter.errors import legible
 
 def _add_options(command: ArgumentParser) -> None:
     add = command.add_argument
-    add("source", help="a checkpoint of any format; its content decides which")
-    add("destination", help="ends in .pth .pt .safetensors .pdparams .weights.h5 or .npz")
-    add("--overwrite", action="store_true", help="replace the destination")
-    add("--dry-run", action="store_true", help="do everything but write")
-    add("--no-proof", action="store_true", help="neither read the result back nor keep digests")
+    add("source", metavar="SOURCE", help="a checkpoint of any format; its content decides which")
+    add(
+        "destination",
+        metavar="DESTINATION",
+        help="the file to write: .pth, .pt, .safetensors, .pdparams, .weights.h5 or .npz",
+    )
+    add("--overwrite", action="store_true", help="replace the destination, and the report")
+    add("--dry-run", action="store_true", help="do everything except writing")
+    add("--no-proof", action="store_true", help="do not read the result back, and store no digests")
     add(
         "--dtype",
         choices=(KEEP, *DTYPES),
         default=KEEP,
-        help="what floats are cast to; integers never are (default: keep)",
+        help="cast all floats, but no integers (default: keep)",
     )
-    add("--allow-overflow", action="store_true", help="let too large numbers become infinite")
+    add(
+        "--allow-overflow",
+        action="store_true",
+        help="let numbers that are too large become infinite",
+    )
     add(
         "--allow-half-statistics",
         action="store_true",
-        help="cast running statistics to half precision, too",
+        help="also cast running statistics to half precision",
     )
     add("--allow-nonfinite", action="store_true", help="keep NaN and infinities")
     add(
@@ -40,7 +48,7 @@ def _add_options(command: ArgumentParser) -> None:
         metavar="SIZE",
         help="write several files of at most 2GB, say, and an index",
     )
-    add("--report", metavar="FILE.html", help="write a page that shows what was done")
+    add("--report", metavar="FILE.html", help="write a page that shows what was converted and how")
     add_json(command, quiet=True)
     add_isolate(command)
     add_model(command)

@@ -12,13 +12,13 @@ from weights_converter.comparison.diff import diff
 
 
 def _add_options(command: ArgumentParser) -> None:
-    command.add_argument("left")
-    command.add_argument("right")
+    command.add_argument("left", metavar="LEFT", help="a checkpoint of any format")
+    command.add_argument("right", metavar="RIGHT", help="another")
     command.add_argument(
         "--atol",
         type=float,
         metavar="X",
-        help="the largest absolute difference that is none (default: bits must be equal)",
+        help="largest absolute difference to ignore (default: bits must be equal)",
     )
     command.add_argument(
         "--all", action="store_true", help=f"show every array that differs, not the worst {ROWS}"

@@ -17,13 +17,41 @@ if TYPE_CHECKING:
 
 def _add_options(command: ArgumentParser) -> None:
     add = command.add_argument
-    add("checkpoint", help="of any framework")
-    add("--data", required=True, help="a folder with val/CLASS/IMAGE, or digits")
-    add("--framework", required=True, choices=("torch", "paddle", "keras"), help="that computes")
-    add("--batch-size", type=positive, default=64, metavar="N", help="(default: 64)")
-    add("--image-size", type=positive, default=224, metavar="N", help="of folders (default: 224)")
-    add("--workers", type=count, default=0, metavar="N", help="that load images (default: 0)")
-    add("--picture", metavar="FILE.png", help="draw the confusion of the worst classes")
+    add("checkpoint", metavar="CHECKPOINT", help="a checkpoint of any format")
+    add(
+        "--data",
+        required=True,
+        metavar="FOLDER",
+        help="a folder with val/CLASS/IMAGE, or `digits` for those of scikit-learn",
+    )
+    add(
+        "--framework",
+        required=True,
+        choices=("torch", "paddle", "keras"),
+        help="the framework that runs the model",
+    )
+    add(
+        "--batch-size",
+        type=positive,
+        default=64,
+        metavar="N",
+        help="images in a batch (default: 64)",
+    )
+    add(
+        "--image-size",
+        type=positive,
+        default=224,
+        metavar="N",
+        help="height and width of a folder's images (default: 224)",
+    )
+    add(
+        "--workers",
+        type=count,
+        default=0,
+        metavar="N",
+        help="processes that load images (default: 0)",
+    )
+    add("--picture", metavar="FILE.png", help="draw which of the worst classes are taken for which")
     add("--overwrite", action="store_true", help="replace the picture")
     add_json(command, quiet=True)
     add_model(command)

@@ -13,10 +13,14 @@ from odconv_spec import list_models, model_spec, multiply_adds
 
 def _add_options(command: ArgumentParser) -> None:
     command.add_argument(
-        "--size", type=positive, default=224, help="of the image, for multiply-adds"
+        "--size",
+        type=positive,
+        default=224,
+        metavar="N",
+        help="height and width of the image, for multiply-adds (default: 224)",
     )
     command.add_argument(
-        "--published", action="store_true", help="compare with the sizes that were published"
+        "--published", action="store_true", help="compare with the published sizes"
     )
     add_json(command)
 

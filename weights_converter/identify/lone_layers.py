@@ -1,4 +1,4 @@
-"""Which options a lone dynamic layer has, found out from its arrays."""
+"""Which options a lone dynamic layer has, inferred from its arrays."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """From the names in a file to canonical names and roles, by the grammar of canonical names alone.
 
-Needed where the model is still to be found out. Once its spec is known, names and roles come from
+Needed where the model is still to be inferred. Once its spec is known, names and roles come from
 the spec.
 """
 
