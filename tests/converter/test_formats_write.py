@@ -23,8 +23,10 @@ from weights_converter.formats import read, write
 from weights_converter.formats.archives import zip_records as zr
 from weights_converter.formats.archives.zip_read import directory
 from weights_converter.formats.archives.zip_write import ZipWriter
+from weights_converter.formats.destination import Destination
 from weights_converter.formats.files.atomic import replacing
 from weights_converter.formats.files.source import Source
+from weights_converter.formats.table import format_called
 
 FORMATS = ("torch", "pdparams", "keras-h5", "safetensors", "npz")
 TENSORS = (
@@ -189,3 +191,33 @@ def test_archives_of_many_entries(tmp_path):
         names = file.namelist()
     assert len(names) == count
     assert [entry.name for entry in directory(Source.at(tmp_path / "x"))] == names
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_disk_works_while_the_file_is_read_back(tmp_path, format, monkeypatch):
+    started, fsync = threading.Event(), os.fsync
+
+    def told(descriptor):
+        started.set()
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", told)
+    target = Destination(tmp_path / "x", format_called(format))
+    with target.open(TENSORS, {}) as staged:
+        for tensor in TENSORS:
+            staged.add(tensor, tensor.load())
+        path = staged.close({})
+        assert started.wait(20) and set(read(path).tensors) == {"a/vars/0", "b/vars/0"}
+        staged.place()
+    assert read(tmp_path / "x").format == format
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_disk_that_fails_at_last(tmp_path, format, monkeypatch):
+    def fails(descriptor):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(FileError, match=r"cannot write .*x: Input/output error"):
+        write(tmp_path / "x", format, TENSORS, {})
+    assert not list(tmp_path.iterdir())
