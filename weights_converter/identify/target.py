@@ -102,5 +102,5 @@ def _named_in(checkpoint: Checkpoint) -> Target | None:
         return None if manifest is None else manifest_from_json(manifest)
     except ValueError as error:
         raise DamagedError(
-            f"{checkpoint.path.name} names a model that this version does not know: {error}"
+            f"{legible(checkpoint.path.name)} names a model that this version does not know: {error}"
         ) from error

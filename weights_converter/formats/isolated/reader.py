@@ -15,7 +15,7 @@ from pathlib import Path
 
 from weights_converter.arrays.dtypes import Array, decode
 from weights_converter.arrays.tensor import Checkpoint, Tensor
-from weights_converter.errors import RefusedError, UsageError
+from weights_converter.errors import RefusedError, UsageError, legible
 from weights_converter.formats.isolated.process import ConfinedProcess
 from weights_converter.formats.isolated.protocol import (
     LONGEST_INDEX,
@@ -86,7 +86,7 @@ def _index(process: ConfinedProcess) -> Index:
 def _load(process: ConfinedProcess, number: int, entry: Entry, memory: int) -> Array:
     if entry.nbytes > memory:
         raise RefusedError(
-            f"{process.name} refused: {entry.name} has {entry.nbytes} bytes, "
+            f"{process.name} refused: {legible(entry.name)} has {entry.nbytes} bytes, "
             f"the process that reads it may use {memory}",
             "allow it more memory",
         )
