@@ -101,6 +101,7 @@ def _named_in(checkpoint: Checkpoint) -> Target | None:
             return from_json(spec)
         return None if manifest is None else manifest_from_json(manifest)
     except ValueError as error:
+        name = legible(checkpoint.path.name)
         raise DamagedError(
-            f"{legible(checkpoint.path.name)} names a model that this version does not know: {error}"
+            f"{name} names a model that this version does not know: {error}"
         ) from error
