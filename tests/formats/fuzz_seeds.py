@@ -22,6 +22,7 @@ import paddle
 import torch
 from safetensors.numpy import save_file
 
+from tests.converter.bundles import VALUE, Bundle
 from tests.converter.crafted import every_dtype
 from tests.converter.crafted_torch import tar
 from weights_converter.arrays.tensor import Tensor
@@ -193,6 +194,11 @@ def npz_compressed(folder: Path) -> Path:
     return folder / "x.npz"
 
 
+def tensorflow(folder: Path) -> Path:
+    bundle = Bundle().add(f"a/b{VALUE}", np.ones((2, 3), "f4")).add(f"c{VALUE}", np.ones(3, "i8"))
+    return bundle.add_graph({f"a/b{VALUE}": "net/a/kernel"}).write(folder)
+
+
 SEEDS: tuple[Seed, ...] = (
     torch_archive,
     torch_archive_without_sums,
@@ -216,6 +222,7 @@ SEEDS: tuple[Seed, ...] = (
     safetensors_set,
     npz,
     npz_compressed,
+    tensorflow,
 )
 
 

@@ -48,7 +48,7 @@ COMPLEX = frozenset({"C64", "C128"})
 _TAGS: Final = {np.dtype(code): tag for tag, code in _NATIVE.items()}
 
 MOST_AXES = 32  # of NumPy 1, where NumPy 2 has 64
-_MOST_BYTES = 2**60
+_MOST_ELEMENTS = 2**58  # of the largest type they take 2**62 bytes, which NumPy can count
 
 
 def itemsize(tag: str) -> int:
@@ -65,10 +65,10 @@ def is_shape(sizes: object) -> bool:
     """Whether `sizes` is a list or tuple of sizes that an array can have."""
     if type(sizes) not in (list, tuple) or len(sizes) > MOST_AXES:  # type: ignore[arg-type]
         return False
-    # bool is an int to isinstance, and numpy refuses (0, 2**60), so zeros are left out.
+    # bool is an int to isinstance; NumPy multiplies the other sizes of an empty array, too.
     if not all(type(size) is int and size >= 0 for size in sizes):  # type: ignore[attr-defined]
         return False
-    return prod(size for size in sizes if size) <= _MOST_BYTES  # type: ignore[attr-defined]
+    return prod(size for size in sizes if size) <= _MOST_ELEMENTS  # type: ignore[attr-defined]
 
 
 def decode(raw: NDArray[np.uint8], tag: str, big_endian: bool = False) -> Array:

@@ -1,1 +1,1 @@
-"""Checkpoints of TensorFlow."""
+"""Checkpoints of TensorFlow: what `model.export` keeps of a Keras network, and CondConv's own."""

@@ -40,7 +40,7 @@ TAGS: Final[Mapping[int, str]] = {
 }
 _VERSION = 1  # the newest that readers must know
 _MOST_SHARDS = 100_000
-_OF_AN_ENTRY = 24  # objects that the budget counts a variable as, with its names and its tensor
+_OF_AN_ENTRY = 48  # objects that the budget counts a variable as, with its names and its tensor
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from weights_converter.formats.files.protobuf import fields, last_fields, messag
 
 GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
-_OF_A_NAME = 4  # objects that the budget counts a pair of names as
+_OF_A_NAME = 24  # objects that the budget counts a pair of names as
 _COPY = "_all_variables/"  # what Keras exports once more beside variables/
 _ESCAPED = re.compile(r"\.([S.])")
 _UNNAMED = re.compile(r"(?:Variable(?:_\d+)?)?(?::0)?")  # what TensorFlow calls them
@@ -41,9 +41,9 @@ def full_names(graph: bytes, charge: Callable[[int, int], None]) -> dict[str, st
     names: dict[str, str] = {}
     for node in _messages(memoryview(graph), 1):
         for attribute in _messages(node, 2):
+            charge(_OF_A_NAME, len(attribute))
             found = last_fields(attribute)
             full, key = (bytes(message(found.get(number))).decode("utf-8") for number in (2, 3))
-            charge(_OF_A_NAME, len(full) + len(key))
             names[key] = full
     return names
 

@@ -1,6 +1,8 @@
 """Reads TensorFlow checkpoints and the variables of a SavedModel: `.index` and `.data-...` files.
 
-The graph of a SavedModel, which is a program, is not opened.
+They are for networks of `odconv_keras` that were kept by `model.export`, `tf.saved_model.save` or
+`tf.train.Checkpoint`, and for the checkpoints that the authors of CondConv published. The graph of
+a SavedModel, which is a program, is not opened.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from weights_converter.formats.tensorflow.names import GRAPH, full_names, variab
 
 FORMAT = "tensorflow"
 INDEX_ENDING = ".index"
-_LONGEST_GRAPH = 1 << 26
+_LONGEST_GRAPH = 1 << 22
+_COPIES = 4  # of the graph, which the budget is charged for
 _LENGTH_SUM = 4  # bytes of the checksum of a text's length
 
 
@@ -100,6 +103,7 @@ def _full_names(bundle: Bundle, shards: Mapping[int, Source]) -> dict[str, str]:
             shard = shards[entry.shard]
             if entry.size > _LONGEST_GRAPH:
                 raise shard.refused(f"its graph of objects has {entry.size} bytes")
+            shard.budget.charge_objects(0, text=_COPIES * entry.size)
             try:
                 return full_names(_text(shard, entry), shard.budget.charge_objects)
             except ConverterError:

@@ -17,7 +17,8 @@ MAGIC = bytes.fromhex("57fb808b247547db")
 _FOOTER = 48  # bytes
 _TRAILER = 5  # how the block is compressed, and its checksum
 _NUMBER = 4  # of each restart point, and of their count
-_LONGEST_TABLE = 1 << 28
+_LONGEST_TABLE = 1 << 24
+_COPIES = 4  # of the table, which the budget is charged for
 _LONGEST_KEY = 4096
 
 
@@ -37,8 +38,14 @@ def table(source: Source) -> Iterator[tuple[bytes, bytes]]:
     for _ in range(2):  # a block for other purposes, which is empty
         _, place = _number(source, footer, place)
     last: bytes | None = None
-    for _, handle in _entries(source, _block(source, footer[place:])):
-        for key, value in _entries(source, _block(source, handle)):
+    reached = 0
+    source.budget.charge_objects(0, text=_COPIES * source.size)
+    for _, handle in _entries(source, _block(source, *_span(source, footer[place:]))):
+        begin, length = _span(source, handle)
+        if begin < reached:  # one block could be read a million times
+            raise source.refused(f"its table has blocks that overlap at byte {begin}")
+        reached = begin + length
+        for key, value in _entries(source, _block(source, begin, length)):
             if last is not None and key <= last:
                 raise source.damaged("the names of its table are not in order")
             yield key, value
@@ -52,10 +59,15 @@ def _number(source: Source, raw: bytes, place: int) -> tuple[int, int]:
         raise source.damaged("a number of its table does not end") from None
 
 
-def _block(source: Source, handle: bytes) -> bytes:
-    """The entries of the block that `handle` tells of."""
+def _span(source: Source, handle: bytes) -> tuple[int, int]:
+    """(first byte, length) of the block that `handle` tells of."""
     begin, place = _number(source, handle, 0)
     length, _ = _number(source, handle, place)
+    return begin, length
+
+
+def _block(source: Source, begin: int, length: int) -> bytes:
+    """The entries of the block."""
     if length < _NUMBER or begin + length + _TRAILER > source.size - _FOOTER:
         raise source.damaged(f"its table has a block of {length} bytes at {begin}")
     raw = source.array(begin, length + _TRAILER)
