@@ -38,4 +38,4 @@ def _markup(child: str | float) -> str:
 
 
 def _text(value: str | float) -> str:
-    return printable(value) if isinstance(value, str) else f"{value:.6g}"
+    return printable(value).replace("\n", "\\n") if isinstance(value, str) else f"{value:.6g}"
