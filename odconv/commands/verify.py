@@ -10,13 +10,17 @@ from odconv.printing import say, say_json, tell
 from weights_converter.comparison.changes import ROWS
 from weights_converter.comparison.verify import verify, verify_digests
 from weights_converter.errors import UsageError
-from weights_converter.outputs import SIZE, TOLERANCE, verify_outputs
+from weights_converter.outputs.compare import SIZE, verify_outputs
+from weights_converter.outputs.layers import TOLERANCE
 
 
 def _add_options(command: ArgumentParser) -> None:
-    command.add_argument("left")
+    command.add_argument("left", metavar="LEFT", help="a checkpoint of any format")
     command.add_argument(
-        "right", nargs="?", help="left out: the digests that the converter put into the first"
+        "right",
+        nargs="?",
+        metavar="RIGHT",
+        help="another (default: the digests that `odconv convert` put into the first)",
     )
     command.add_argument(
         "--outputs", action="store_true", help="run the models and compare every layer's output"
@@ -29,20 +33,21 @@ def _add_options(command: ArgumentParser) -> None:
         "--runtime",
         action="append",
         default=[],
-        help="where to run them: torch, paddle, keras-tensorflow, keras-jax or keras-torch",
+        help="framework that runs a model: torch, paddle, keras-tensorflow, keras-jax or "
+        "keras-torch; once for both, or once for each; with one file, two or more",
     )
     outputs.add_argument(
         "--tolerance",
         type=float,
         metavar="X",
-        help="the largest difference that is none, over a layer's largest value "
+        help="largest difference to ignore, as a fraction of the layer's largest value "
         f"(default: {TOLERANCE:g})",
     )
     outputs.add_argument(
         "--outputs-size",
         type=image_size,
         metavar="HxW",
-        help=f"height and width of the probe (default: {SIZE[0]}x{SIZE[1]})",
+        help=f"height and width of the random images (default: {SIZE[0]}x{SIZE[1]})",
     )
     add_json(command, quiet=True)
     add_isolate(command)

@@ -12,7 +12,7 @@ from tests.converter.wild import assert_same, loaded, write
 from weights_converter import MismatchError, Request, UsageError, convert, diff, verify
 from weights_converter.comparison.verify import verify_digests
 from weights_converter.identify.open_model import open_model
-from weights_converter.outputs import verify_outputs
+from weights_converter.outputs.compare import verify_outputs
 
 SPECS = {
     "od_resnet18": model_spec("od_resnet18", kernel_num=2, **SMALL_RESNET),

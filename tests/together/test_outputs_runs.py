@@ -11,8 +11,8 @@ from parity_tests.runtimes import RUNTIMES
 from weights_converter import ConverterError, convert, formats
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.identify.request import Request
-from weights_converter.outputs import verify_outputs
-from weights_converter.outputs_runs import layer_outputs
+from weights_converter.outputs.compare import verify_outputs
+from weights_converter.outputs.runs import layer_outputs
 
 SPECS = {
     "od": model_spec(

@@ -19,7 +19,7 @@ from weights_converter.errors import UsageError
 from weights_converter.live.slots import Slot, Variable, collect, refuse_strangers
 from weights_converter.names.grammar import CONV, LAYER_NORM, LINEAR, NORM
 from weights_converter.names.layouts import KERAS
-from weights_converter.outputs_names import record
+from weights_converter.outputs.names import record
 
 
 def slots(model: keras.layers.Layer) -> dict[str, Slot]:

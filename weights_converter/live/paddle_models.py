@@ -17,7 +17,7 @@ from weights_converter.live.slots import Slot, Variable, collect, refuse_strange
 from weights_converter.names.counters import LEFT_BEHIND
 from weights_converter.names.grammar import CONV, LAYER_NORM, LINEAR, NORM
 from weights_converter.names.layouts import PADDLE
-from weights_converter.outputs_names import record
+from weights_converter.outputs.names import record
 
 
 def slots(model: nn.Layer) -> dict[str, Slot]:

@@ -18,7 +18,7 @@ from weights_converter.names.companions import COUNTER
 from weights_converter.names.counters import LEFT_BEHIND
 from weights_converter.names.grammar import CONV, LAYER_NORM, LINEAR, NORM
 from weights_converter.names.layouts import TORCH
-from weights_converter.outputs_names import record
+from weights_converter.outputs.names import record
 
 
 def slots(model: nn.Module) -> dict[str, Slot]:

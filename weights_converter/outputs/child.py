@@ -1,9 +1,9 @@
 """Loads a checkpoint into a model of one framework and writes what every layer gives for a probe.
 
-Started by `weights_converter.outputs_runs` in a process of its own, because one process has one
+Started by `weights_converter.outputs.runs` in a process of its own, because one process has one
 Keras backend and the frameworks disturb each other.
 
-    python -m weights_converter.outputs_child FRAMEWORK REQUEST PROBE OUTPUTS
+    python -m weights_converter.outputs.child FRAMEWORK REQUEST PROBE OUTPUTS
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 
@@ -38,18 +38,16 @@ class Runtime:
 def _keras(backend: str) -> Runtime:
     # TensorFlow writes its greetings to standard error unless told not to.
     environment = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    return Runtime("keras", ("keras", backend), MappingProxyType(environment))
+    return Runtime("keras", ("keras", backend), environment)
 
 
-RUNTIMES: Mapping[str, Runtime] = MappingProxyType(
-    {
-        "torch": Runtime("torch", ("torch",), MappingProxyType({})),
-        "paddle": Runtime("paddle", ("paddle",), MappingProxyType({"GLOG_minloglevel": "2"})),
-        "keras-tensorflow": _keras("tensorflow"),
-        "keras-jax": _keras("jax"),
-        "keras-torch": _keras("torch"),
-    }
-)
+RUNTIMES: Final[Mapping[str, Runtime]] = {
+    "torch": Runtime("torch", ("torch",), {}),
+    "paddle": Runtime("paddle", ("paddle",), {"GLOG_minloglevel": "2"}),
+    "keras-tensorflow": _keras("tensorflow"),
+    "keras-jax": _keras("jax"),
+    "keras-torch": _keras("torch"),
+}
 
 
 def check_runtime(name: str) -> None:
@@ -85,7 +83,7 @@ def layer_outputs(request: Request, runtime: str, probe: Array) -> dict[str, Arr
         given, found = Path(folder, "probe.npz"), Path(folder, "outputs.npz")
         np.savez(given, probe=probe)
         framework = RUNTIMES[runtime].framework
-        command = [sys.executable, "-m", "weights_converter.outputs_child", framework]
+        command = [sys.executable, "-m", "weights_converter.outputs.child", framework]
         _run(runtime, [*command, request.to_json(), str(given), str(found)])
         with np.load(found, allow_pickle=False) as outputs:
             return {name: outputs[name] for name in outputs.files}

@@ -1,0 +1,1 @@
+"""Compares models by what their layers give: a process for each run, and a table."""
