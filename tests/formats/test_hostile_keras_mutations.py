@@ -15,10 +15,18 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("count", [400, pytest.param(4000, marks=pytest.mark.slow)])
-def test_mutated(count):
+@pytest.mark.parametrize(
+    ("count", "how"),
+    [
+        (400, ["--isolated"]),
+        (1000, []),
+        pytest.param(4000, ["--isolated"], marks=pytest.mark.slow),
+        pytest.param(20_000, [], marks=pytest.mark.slow),
+    ],
+)
+def test_mutated(count, how):
     process = subprocess.run(
-        [sys.executable, "-m", "tests.formats.fuzz_keras", str(count), "1"],
+        [sys.executable, "-m", "tests.formats.fuzz_keras", str(count), "1", *how],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,
