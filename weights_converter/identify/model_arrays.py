@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from odconv_spec import BackboneSpec, Parameter, Role, to_json
 from weights_converter.arrays.dtypes import Array
@@ -125,7 +124,7 @@ def canonical_tensors(
     checkpoint: Checkpoint,
     parameters: Iterable[Parameter],
     what: str,
-    dtypes: Mapping[str, str] = MappingProxyType({}),
+    dtypes: Mapping[str, str],
 ) -> dict[str, Tensor]:
     """The checkpoint's arrays for `parameters`. Raises MismatchError unless they fit exactly.
 

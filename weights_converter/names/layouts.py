@@ -14,8 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from math import prod
-from types import MappingProxyType
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -94,7 +93,7 @@ class Layout:
 
     name: str
     rows: Mapping[Role, Row]
-    flat: Mapping[Role, Row] = field(default_factory=lambda: MappingProxyType({}))
+    flat: Mapping[Role, Row] = field(default_factory=dict)
     numbered: bool = False
 
     def stored_name(self, parameter: Parameter) -> str:
@@ -176,51 +175,43 @@ def contiguous(array: Array) -> Array:
 
 TORCH = Layout(
     "torch",
-    MappingProxyType(
-        {
-            Role.CONV_KERNEL: Row("weight"),
-            Role.EXPERT_KERNELS: Row("weight"),
-            Role.EXPERT_BIASES: Row("bias"),
-            Role.LINEAR_KERNEL: Row("weight"),
-            Role.BIAS: Row("bias"),
-            Role.NORM_SCALE: Row("weight"),
-            Role.NORM_SHIFT: Row("bias"),
-            Role.NORM_MEAN: Row("running_mean"),
-            Role.NORM_VARIANCE: Row("running_var"),
-        }
-    ),
+    {
+        Role.CONV_KERNEL: Row("weight"),
+        Role.EXPERT_KERNELS: Row("weight"),
+        Role.EXPERT_BIASES: Row("bias"),
+        Role.LINEAR_KERNEL: Row("weight"),
+        Role.BIAS: Row("bias"),
+        Role.NORM_SCALE: Row("weight"),
+        Role.NORM_SHIFT: Row("bias"),
+        Role.NORM_MEAN: Row("running_mean"),
+        Role.NORM_VARIANCE: Row("running_var"),
+    },
     # https://github.com/huggingface/pytorch-image-models/blob/main/timm/layers/cond_conv2d.py
-    flat=MappingProxyType(
-        {Role.EXPERT_KERNELS: Row("weight", "expert out in * -> expert (out in *)")}
-    ),
+    flat={Role.EXPERT_KERNELS: Row("weight", "expert out in * -> expert (out in *)")},
 )
 PADDLE = Layout(
     "paddle",
-    MappingProxyType(
-        {
-            **TORCH.rows,
-            # https://www.paddlepaddle.org.cn/documentation/docs/en/api/paddle/nn/Linear_en.html
-            Role.LINEAR_KERNEL: Row("weight", "out in -> in out"),
-            Role.NORM_MEAN: Row("_mean"),
-            Role.NORM_VARIANCE: Row("_variance"),
-        }
-    ),
+    {
+        **TORCH.rows,
+        # https://www.paddlepaddle.org.cn/documentation/docs/en/api/paddle/nn/Linear_en.html
+        Role.LINEAR_KERNEL: Row("weight", "out in -> in out"),
+        Role.NORM_MEAN: Row("_mean"),
+        Role.NORM_VARIANCE: Row("_variance"),
+    },
 )
 KERAS = Layout(
     "keras",
-    MappingProxyType(
-        {
-            Role.CONV_KERNEL: Row("kernel", "out in * -> * in out", slot=0),
-            Role.EXPERT_KERNELS: Row("kernel", "expert out in * -> expert * in out", slot=0),
-            Role.EXPERT_BIASES: Row("bias", slot=1),
-            Role.LINEAR_KERNEL: Row("kernel", "out in -> in out", slot=0),
-            Role.BIAS: Row("bias", slot=1),
-            Role.NORM_SCALE: Row("gamma", slot=0),
-            Role.NORM_SHIFT: Row("beta", slot=1),
-            Role.NORM_MEAN: Row("moving_mean", slot=2),
-            Role.NORM_VARIANCE: Row("moving_variance", slot=3),
-        }
-    ),
+    {
+        Role.CONV_KERNEL: Row("kernel", "out in * -> * in out", slot=0),
+        Role.EXPERT_KERNELS: Row("kernel", "expert out in * -> expert * in out", slot=0),
+        Role.EXPERT_BIASES: Row("bias", slot=1),
+        Role.LINEAR_KERNEL: Row("kernel", "out in -> in out", slot=0),
+        Role.BIAS: Row("bias", slot=1),
+        Role.NORM_SCALE: Row("gamma", slot=0),
+        Role.NORM_SHIFT: Row("beta", slot=1),
+        Role.NORM_MEAN: Row("moving_mean", slot=2),
+        Role.NORM_VARIANCE: Row("moving_variance", slot=3),
+    },
     numbered=True,
 )
 # The same arrays by name, as TensorFlow's own checkpoints have them.
@@ -228,10 +219,8 @@ TENSORFLOW = Layout(
     "tensorflow",
     KERAS.rows,
     # https://github.com/tensorflow/tpu/blob/master/models/official/efficientnet/condconv
-    flat=MappingProxyType(
-        {Role.EXPERT_KERNELS: Row("kernel", "expert out in * -> expert (* in out)")}
-    ),
+    flat={Role.EXPERT_KERNELS: Row("kernel", "expert out in * -> expert (* in out)")},
 )
-LAYOUTS: Mapping[str, Layout] = MappingProxyType(
-    {layout.name: layout for layout in (TORCH, PADDLE, KERAS, TENSORFLOW)}
-)
+LAYOUTS: Final[Mapping[str, Layout]] = {
+    layout.name: layout for layout in (TORCH, PADDLE, KERAS, TENSORFLOW)
+}

@@ -1,4 +1,8 @@
-"""Writes zip archives of stored entries: fixed dates, aligned data, the same bytes always."""
+"""Writes zip archives of stored entries: fixed dates, aligned data, the same bytes always.
+
+Python's `zipfile` would repeat the padding of each entry in the directory, and its flags and
+attributes depend on the name and the version: files would be larger, and other than they have been.
+"""
 
 from __future__ import annotations
 

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType
+from typing import Final
 
 from weights_converter.errors import UsageError, legible
 from weights_converter.formats.files.source import Source
 
 _LONGEST = 1024
 _MOST_PARTS = 100  # between dots or slashes; code that looks at each prefix of a name relies on it
-EXTENSIONS: Mapping[str, str] = MappingProxyType(
-    {
-        ".pth": "torch",
-        ".pt": "torch",
-        ".pth.tar": "torch",
-        ".bin": "torch",
-        ".pdparams": "pdparams",
-        ".weights.h5": "keras-h5",
-        ".safetensors": "safetensors",
-        ".npz": "npz",
-    }
-)
+EXTENSIONS: Final[Mapping[str, str]] = {
+    ".pth": "torch",
+    ".pt": "torch",
+    ".pth.tar": "torch",
+    ".bin": "torch",
+    ".pdparams": "pdparams",
+    ".weights.h5": "keras-h5",
+    ".safetensors": "safetensors",
+    ".npz": "npz",
+}
 
 
 def format_of(path: str | Path) -> str:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from types import MappingProxyType
+from typing import Final
 
 from weights_converter.arrays.dtypes import Array
 from weights_converter.arrays.tensor import TensorInfo
@@ -23,8 +23,8 @@ from weights_converter.formats.pytorch.calls import DTYPES, STORAGES, UNTYPED
 from weights_converter.formats.pytorch.read import METADATA
 
 _ROOT = "archive"
-_CLASSES = MappingProxyType({tag: name for name, tag in STORAGES.items()})
-_DTYPES = MappingProxyType({tag: name for name, tag in DTYPES.items()})
+_CLASSES: Final = {tag: name for name, tag in STORAGES.items()}
+_DTYPES: Final = {tag: name for name, tag in DTYPES.items()}
 
 
 class TorchWriter:
