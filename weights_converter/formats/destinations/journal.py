@@ -48,8 +48,11 @@ class Journal:
         """
         olds = {name: self._path.with_name(name) for name in old}
         numbers = [{name: _number(file) for name, file in files.items()} for files in (new, olds)]
-        text = json.dumps(dict(zip(_KINDS, numbers, strict=True)), sort_keys=True)
-        self._part.path.write_text(text, encoding="utf-8")
+        line = json.dumps(dict(zip(_KINDS, numbers, strict=True)), sort_keys=True)
+        with self._part.path.open(
+            "a", encoding="utf-8"
+        ) as file:  # what was said before counts, too
+            file.write(f"{line}\n")
         sync(self._part.path)
         sync_folder(self._path.parent)
 
@@ -126,15 +129,20 @@ def _numbers(journal: Path) -> dict[str, dict[str, int]]:
     try:
         if journal.stat().st_size > _LONGEST:
             return {}
-        said = json.loads(journal.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        lines = journal.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
         return {}
-    if not isinstance(said, dict) or not all(isinstance(said.get(kind), dict) for kind in _KINDS):
-        return {}
-    return {
-        kind: {name: n for name, n in said[kind].items() if Path(name).name == name}
-        for kind in _KINDS
-    }
+    said = [_line(line) for line in lines]
+    return {kind: {n: i for numbers in said for n, i in numbers[kind].items()} for kind in _KINDS}
+
+
+def _line(line: str) -> dict[str, dict[str, int]]:
+    """Kind -> name -> number; nothing for a line that was not completed, or is none."""
+    try:
+        said = json.loads(line)
+        return {kind: {n: i for n, i in said[kind].items() if Path(n).name == n} for kind in _KINDS}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {kind: {} for kind in _KINDS}
 
 
 def _escaped(name: str) -> str:

@@ -41,7 +41,21 @@ class Part:
     """
 
     def __init__(self, path: Path, mode: int = EVERYBODY) -> None:
-        self.path, self._descriptor = _created(path, mode | PRIVATE)
+        self._descriptor = -1
+        while self._descriptor < 0:
+            self.path = path.with_name(f"{_stem(path.name)}.{secrets.token_hex(8)}.part")
+            try:
+                self._create(mode | PRIVATE)
+            except BaseException:  # an interrupt, too: the file may be there by now
+                self.discard()
+                raise
+
+    def _create(self, mode: int) -> None:
+        """Makes the file, and locks it."""
+        # The user's umask applies, unlike with mkstemp.
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+        if _lock(self._descriptor, wait=True) and not _is_at(self.path, self._descriptor):
+            self.release()  # taken for a leftover, and removed, before it was locked
 
     def place(self, path: Path, overwrite: bool) -> None:
         """Gives the file its name; see the function `place`."""
@@ -148,17 +162,6 @@ def remove_leftovers(path: Path) -> None:
     for part in leftovers(path):
         with suppress(OSError):
             part.unlink()
-
-
-def _created(path: Path, mode: int) -> tuple[Path, int]:
-    """An empty file with a name of its own, and the descriptor that holds its lock."""
-    while True:
-        part = path.with_name(f"{_stem(path.name)}.{secrets.token_hex(8)}.part")
-        # The user's umask applies, unlike with mkstemp.
-        descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
-        if not _lock(descriptor, wait=True) or _is_at(part, descriptor):
-            return part, descriptor
-        os.close(descriptor)  # taken for a leftover, and removed, before it was locked
 
 
 def _stem(name: str) -> str:
