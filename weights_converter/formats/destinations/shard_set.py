@@ -133,7 +133,7 @@ class ShardSet:
         return groups
 
     def _placeholder(self, groups: Groups) -> dict[str, Path]:
-        """The first name of a set -> a file for it, where its format needs one that is not there."""
+        """The first name of a set -> a file for it, if its format needs one that is not there."""
         first = self._format.names(self._path, "", 1)[0]
         taken = first in groups or os.path.lexists(self._path.with_name(first))
         if self._format.placeholder is None or taken:
