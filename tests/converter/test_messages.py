@@ -151,5 +151,5 @@ def test_the_source_as_destination(tmp_path, capsys):
     path = str(save(tmp_path / "od.pth", SPEC, arrays_of(SPEC)))
     assert main(["convert", path, path, "--overwrite"]) == 2
     assert capsys.readouterr().err == (
-        "error: od.pth is the source itself\nhelp: write to another name\n"
+        "error: od.pth is the source itself, or a part of it\nhelp: write to another name\n"
     )

@@ -26,7 +26,7 @@ FREE = frozenset(sys.stdlib_module_names) | {"_typeshed"}  # of type checkers on
 # A path below the root -> what may be imported there beside the standard library and itself; the
 # longest path that fits counts.
 ALLOWED = {
-    "odconv": {"odconv", "odconv_spec", "weights_converter", "tqdm"},
+    "odconv": {"odconv", "odconv_spec", "weights_converter", "numpy", "tqdm"},
     "odconv_spec": {"odconv_spec"},
     "odconv_torch": {"odconv_torch", "odconv_spec", "torch"},
     "odconv_torch/timm.py": {"odconv_torch", "odconv_spec", "torch", "timm"},
