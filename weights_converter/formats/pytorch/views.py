@@ -15,7 +15,7 @@ from weights_converter.errors import legible
 from weights_converter.formats.files.budget import Budget
 from weights_converter.formats.files.source import CHUNK, Source
 
-_BLOCK = 1 << 12  # bytes that reading the smallest piece counts as
+_BLOCK = 1 << 14  # bytes that reading the smallest piece counts as
 
 
 @dataclass(frozen=True, slots=True)
