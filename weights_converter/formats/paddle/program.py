@@ -22,7 +22,7 @@ PROGRAMS = (".json", ".pdmodel")
 _INFO, _STATE = ".pdiparams.info", ".pdparams"
 _STRUCTURED = "structured_name"
 _LONGEST = 1 << 26
-_OF_A_VARIABLE = 4  # objects that the budget counts one as
+_OF_A_VARIABLE = 48  # objects that the budget counts one as
 _DENSE_TENSOR = 7  # of VarType.Type; others are what the program is fed and what it returns
 
 
