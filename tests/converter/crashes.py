@@ -169,10 +169,11 @@ class _Counter:
         here = self._strikes(name)
         if here and self._fault.moment != AFTER:
             self._strike()
-        result = function()
-        if here and self._fault.moment == AFTER:
-            self._strike()
-        return result
+        try:
+            return function()
+        finally:  # a call that fails, such as the removal of what is gone, is one, too
+            if here and self._fault.moment == AFTER:
+                self._strike()
 
     def write(self, write: Callable[[object], int], data: object) -> object:
         """As `call`; the fault may strike when half of the data is written."""
