@@ -15,7 +15,9 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 
 from weights_converter.arrays.tensor import Checkpoint
-from weights_converter.errors import DamagedError, UsageError, legible
+from weights_converter.errors import DamagedError, RefusedError, UsageError, legible
+from weights_converter.formats.files.budget import Budget
+from weights_converter.formats.files.strict_json import parsed
 
 KEY = "odconv.provenance"
 _EPOCH = "SOURCE_DATE_EPOCH"  # https://reproducible-builds.org/specs/source-date-epoch/
@@ -59,7 +61,7 @@ class Provenance:
         if text is None:
             return None
         try:
-            fields = json.loads(text)
+            fields = parsed(text.encode("utf-8", "surrogatepass"), _budget(checkpoint, text))
             told = cls(**fields)
             if not isinstance(told.source, str) or not all(
                 isinstance(part, str) for pair in told.sha256.items() for part in pair
@@ -74,6 +76,13 @@ class Provenance:
         """As JSON, the same for the same values."""
         fields = {name: value for name, value in asdict(self).items() if value is not None}
         return json.dumps(fields, sort_keys=True, separators=(",", ":"))
+
+
+def _budget(checkpoint: Checkpoint, text: str) -> Budget:
+    def refused(fact: str) -> RefusedError:
+        return RefusedError(f"{legible(checkpoint.path.name)} refused: {fact}")
+
+    return Budget(len(text), refused)
 
 
 def release() -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final
 
 import numpy as np
 
@@ -21,15 +20,10 @@ from weights_converter.identify.model_arrays import (
     target_metadata,
     temperature_of,
 )
-from weights_converter.names.companions import Companion, attention_of, companions
+from weights_converter.names.companions import COMPANIONS, Companion, attention_of, companions
 from weights_converter.names.layouts import LAYOUTS
 
 _ANNEALED = 10  # epochs after which the published training has cooled to temperature 1
-_COMPANIONS: Final = {
-    "torch": "the number of batches that torch alone counts",
-    "keras": "the temperature, which Keras alone stores as an array",
-    "tensorflow": "the temperature, which Keras alone stores as an array",
-}
 
 
 @dataclass(frozen=True)
@@ -93,14 +87,14 @@ class Transfer:
         companions = [name for name in self.weights.companions if name in lost]
         return (
             *(Remark(name, reason) for name, reason in source.left_out.items()),
-            *(Remark(name, _COMPANIONS[source.layout], True) for name in companions),
+            *(Remark(name, COMPANIONS[source.layout], True) for name in companions),
         )
 
     def defaulted(self) -> tuple[Remark, ...]:
         """Arrays of the destination that the source does not have."""
         kept = self._kept()
         return tuple(
-            Remark(companion.name, f"{_COMPANIONS[self.layout]}: {self._default(companion)}", True)
+            Remark(companion.name, f"{COMPANIONS[self.layout]}: {self._default(companion)}", True)
             for companion in self.companions
             if companion.name not in kept
         )
@@ -119,7 +113,10 @@ class Transfer:
         if source != "keras" and target == "keras":
             yield f"the temperature, which Keras stores in its layers, starts at {temperature:g}"
         if target == "paddle" and temperature != 1:
-            yield f"the file has no place for temperature {temperature:g}: set it after loading"
+            yield (
+                f"the file has no place for temperature {temperature:g}: the sidecar has it, which "
+                f"load_into reads and paddle.load does not"
+            )
         epoch = self.weights.source.scalars.get("epoch")
         if isinstance(epoch, int) and epoch < _ANNEALED:
             yield (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from odconv_spec import BackboneSpec, MobileNetV2Spec, from_json, list_models
 from weights_converter.arrays.tensor import Checkpoint
@@ -23,6 +24,8 @@ from weights_converter.identify.manifest import (
 from weights_converter.identify.model_arrays import Target, canonical_shapes
 from weights_converter.identify.request import Request
 from weights_converter.names.dialects import translated
+
+_LONGEST_SPEC: Final = 1 << 16  # letters; that of a ResNet-101 has some hundreds
 
 
 def target_of(checkpoint: Checkpoint, request: Request) -> Target:
@@ -97,6 +100,8 @@ def _named_in(checkpoint: Checkpoint) -> Target | None:
     spec = checkpoint.metadata.get("odconv.spec")
     manifest = checkpoint.metadata.get(VERSION_KEY)
     try:
+        if spec is not None and len(spec) > _LONGEST_SPEC:
+            raise ValueError(f"its spec has {len(spec)} letters")
         if spec is not None:
             return from_json(spec)
         return None if manifest is None else manifest_from_json(manifest)
