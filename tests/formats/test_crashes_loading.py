@@ -55,8 +55,12 @@ CASES = {
 }
 
 
+# Keras builds a model for each of the many renames of a set.
+SLOW = {"b.weights.json": pytest.mark.slow}
+
+
 @pytest.mark.parametrize("old", [False, True])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, ())) for name in CASES])
 def test_loaded_after_a_kill_at_every_rename(tmp_path, name, old):
     load, size = CASES[name]
     net = NET

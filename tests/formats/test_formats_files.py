@@ -70,9 +70,8 @@ def test_format_of(name, format):
 def test_format_of_other_names(name):
     with pytest.raises(UsageError, match="no format has this extension") as error:
         format_of(name)
-    assert error.value.help == (
-        "use .pth, .pt, .pth.tar, .bin, .pdparams, .weights.h5, .safetensors, .npz"
-    )
+    endings = ".npz .pth .pt .pth.tar .bin .weights.h5 .safetensors .pdparams"
+    assert error.value.help == f"use {endings.replace(' ', ', ')}"
 
 
 def scripted(folder):
