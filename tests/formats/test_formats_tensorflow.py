@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from odconv_keras.models import build_model
+from odconv_spec import model_spec
+from weights_converter import convert
 from weights_converter.errors import RefusedError
 from weights_converter.formats import read
 from weights_converter.formats.isolated.reader import read_isolated
@@ -105,6 +108,43 @@ def test_a_saved_model(tmp_path, reader, place):
     model = network()
     model.export(tmp_path / "saved", verbose=False)
     assert_same(reader(tmp_path / "saved" / place).tensors, model)
+
+
+KEEPERS = {
+    "export": lambda model, path: model.export(path, verbose=False),
+    "saved_model": lambda model, path: tf.saved_model.save(model, path),
+    "checkpoint": lambda model, path: tf.train.Checkpoint(model=model).write(path),
+}
+SPECS = {
+    "ResNet": model_spec("od_resnet18", stages=[[8, 1], [12, 1]], stem_channels=8, num_classes=5),
+    "MobileNetV2": model_spec("od_mobilenetv2_050", num_classes=5),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "keeper"),
+    [
+        ("ResNet", "export"),
+        *(pytest.param("ResNet", k, marks=pytest.mark.slow) for k in ("saved_model", "checkpoint")),
+        *(pytest.param("MobileNetV2", k, marks=pytest.mark.slow) for k in KEEPERS),
+    ],
+)
+def test_our_networks(tmp_path, name, keeper):
+    """What TensorFlow keeps of them converts to the same arrays as their weights file."""
+    model = build_model(SPECS[name])
+    model(np.zeros((1, 32, 32, 3), "float32"))  # which `export` asks for
+    random = np.random.default_rng(3)
+    for variable in model.variables:
+        if "temperature" not in variable.path:
+            variable.assign(random.random(variable.shape))
+    model.save_weights(tmp_path / "a.weights.h5")
+    KEEPERS[keeper](model, str(tmp_path / "kept"))
+    convert(tmp_path / "a.weights.h5", tmp_path / "a.safetensors")
+    convert(tmp_path / "kept", tmp_path / "b.safetensors")
+    first, second = read(tmp_path / "a.safetensors"), read(tmp_path / "b.safetensors")
+    assert list(first.tensors) == list(second.tensors)
+    for array, other in zip(first.tensors.values(), second.tensors.values(), strict=True):
+        assert array.load().tobytes() == other.load().tobytes()
 
 
 def test_a_checkpoint_of_names(tmp_path):
