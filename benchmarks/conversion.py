@@ -88,7 +88,8 @@ def _milliseconds(written: Path, *arguments: object) -> float:
     start = time.perf_counter()
     _run(*arguments)
     elapsed = time.perf_counter() - start
-    written.unlink()  # torch would write into the memory of the old file
+    for file in written.parent.glob(f"{written.name}*"):  # and its sidecar
+        file.unlink()  # torch would write into the memory of the old file
     return 1e3 * elapsed
 
 

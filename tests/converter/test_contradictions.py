@@ -123,10 +123,10 @@ def test_a_model_that_nobody_asked_for(tmp_path):
         verify(Request(first, two), first)
     with pytest.raises(UsageError, match="two models are asked for"):
         verify(Request(first, one), Request(first, two))
-    told = tmp_path / "d.pdparams.manifest.json"
-    told.write_text(json.dumps(metadata))
+    path = save(tmp_path / "d.pdparams", one, arrays_of(one), ".pdparams")
+    (tmp_path / "d.pdparams.manifest.json").write_text(json.dumps(metadata))
     with pytest.raises(MismatchError) as error:
-        open_model(save(tmp_path / "d.pdparams", one, arrays_of(one), ".pdparams"))
+        open_model(path)
     assert error.value.help == "remove d.pdparams.manifest.json if it is of another file"
 
 

@@ -16,7 +16,6 @@ import pytest
 from odconv.main import main
 from odconv_spec import model_spec
 from tests.converter.helpers import arrays_of, save
-from weights_converter import convert, formats
 
 SPEC = model_spec("od_resnet18", kernel_num=2, stages=[[32, 1], [64, 2], [96, 1]], num_classes=50)
 KILLS = 50
@@ -120,18 +119,3 @@ def test_several_files_are_completed_by_the_next_run(tmp_path, name):
             assert found == complete
     assert main(words) == 0 and digests(folder) == complete
     assert not list(folder.glob(".*.part"))
-
-
-def test_files_that_are_complete_already_are_not_written_again(tmp_path):
-    """What a run that was killed has finished keeps its inode."""
-    source = save(tmp_path / "a.pth", SPEC, arrays_of(SPEC))
-    report = convert(source, tmp_path / "b.safetensors", max_shard_bytes=700_000)
-    *shards, index = report.files
-    assert formats.read(index).format == "safetensors-index" and len(shards) > 3
-    index.unlink()
-    shards[-1].unlink()
-    shards[1].write_bytes(shards[1].read_bytes()[:-1])
-    before = {path: path.stat().st_ino for path in shards if path.exists()}
-    convert(source, tmp_path / "b.safetensors", max_shard_bytes=700_000, overwrite=True)
-    kept = [path for path, inode in before.items() if path.stat().st_ino == inode]
-    assert kept == [shards[0], *shards[2:-1]]
