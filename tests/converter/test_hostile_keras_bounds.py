@@ -43,7 +43,7 @@ def measured(path: Path) -> tuple[float, int, str]:
     return float(seconds), int(memory), fate
 
 
-@pytest.mark.parametrize("scale", [1, 4])
+@pytest.mark.parametrize("scale", [1, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("make", FAMILIES, ids=lambda make: make.__name__)
 def test_bounds(tmp_path, make, scale):
     path = tmp_path / "evil.weights.h5"

@@ -56,6 +56,7 @@ def test_as_all_of_a_file(tmp_path, family):
     assert re.fullmatch(ALONE, measured(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", PLAIN)
 def test_beside_a_state_dict(tmp_path, family):
     path = written(tmp_path, "x.pth", hostile_pickles.beside_a_state_dict(PLAIN[family], SIZE))

@@ -19,7 +19,14 @@ MOST = (
 )  # bytes: what describes arrays takes 128 MiB, and a piece that is read is beside it
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+# Each takes a process and a second or two: every other one is for the slow run.
+SOME = [
+    pytest.param(family, marks=pytest.mark.slow if number % 2 else ())
+    for number, family in enumerate(FAMILIES)
+]
+
+
+@pytest.mark.parametrize("family", SOME)
 def test_bounds(tmp_path, family):
     path = FAMILIES[family](tmp_path)
     figures = json.loads(

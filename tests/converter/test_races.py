@@ -102,7 +102,9 @@ def test_another_conversion_at_any_call(tmp_path, kind, overwrite):
     check_another(tmp_path, kind, overwrite, faults(PAUSE))
 
 
-@pytest.mark.parametrize("kind", ["pdparams", "safetensors-set"])
+@pytest.mark.parametrize(
+    "kind", ["pdparams", pytest.param("safetensors-set", marks=pytest.mark.slow)]
+)
 def test_another_conversion_meanwhile(tmp_path, kind):
     check_another(tmp_path, kind, True, faults(PAUSE, names=("rename", "replace", "unlink")))
 
