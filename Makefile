@@ -7,14 +7,14 @@ VISION := .venv-vision/.installed
 # The oldest versions that pyproject.toml allows.
 LOWEST := .venv-lowest/.installed
 
-.PHONY: help install demo test slow slow-half vision lowest lint format bench clean
+.PHONY: help install demo test slow slow-part vision lowest lint format bench clean
 
 help:
 	@echo "make install  set up .venv"
 	@echo "make demo     convert the shipped checkpoint, run it in five runtimes, show the result"
 	@echo "make test     run the tests"
 	@echo "make slow     run the slow sweeps"
-	@echo "make slow-half  run half of them, drawn by the commit"
+	@echo "make slow-part  run a third of them, drawn by the commit"
 	@echo "make vision   run the tests with torchvision, timm, Lightning, ..., in .venv-vision"
 	@echo "make lowest   run a smoke test with the lowest versions, in .venv-lowest"
 	@echo "make lint     ruff and mypy"
@@ -38,8 +38,8 @@ test: install
 slow: install
 	$(BIN)/python -m tests.run --slow
 
-slow-half: install
-	$(BIN)/python -m tests.run --slow --half $$(( 0x$$(git rev-parse HEAD | cut -c1) % 2 ))
+slow-part: install
+	$(BIN)/python -m tests.run --slow --part $$(( 0x$$(git rev-parse HEAD | cut -c1-4) % 3 ))
 
 $(VISION): pyproject.toml constraints-vision.txt
 	$(PYTHON) -m venv .venv-vision

@@ -1,6 +1,6 @@
 """Runs the test suites, each in a process of its own, and says at the end what they did.
 
-    python -m tests.run [--slow [--half K] | --smoke] [--jobs N] [SUITE ...] [-- pytest options]
+    python -m tests.run [--slow [--part K] | --smoke] [--jobs N] [SUITE ...] [-- pytest options]
 
 `--slow` runs the tests marked slow, of the suites that have any; `--smoke` a few files of each
 suite, which is what must hold with the lowest versions of the frameworks. One process has one Keras
@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from parity_tests.runtimes import RUNTIMES
+from tests.parts import PARTS
 
 ROOT = Path(__file__).parent.parent
 # Of each folder of tests: building, computing, replacing, storing and converting.
@@ -69,6 +70,7 @@ class Result:
 
 def suites() -> Iterable[Suite]:
     """The longest come first, so that no core waits at the end."""
+    yield Suite("converter", ("tests/converter",))
     for runtime in reversed(RUNTIMES):
         chosen = runtime if "-" in runtime else f"{runtime} and not keras"
         yield Suite(f"parity-{runtime}", ("tests/parity", "-k", chosen))
@@ -76,7 +78,7 @@ def suites() -> Iterable[Suite]:
             yield Suite(runtime, ("tests/keras",), RUNTIMES[runtime])
     yield Suite("together", ("tests/together",))
     yield Suite("paddle", ("tests/paddle",), RUNTIMES["paddle"])
-    for name in ("torch", "converter", "formats", "training", "reference", "spec"):
+    for name in ("formats", "torch", "training", "reference", "spec"):
         yield Suite(name, (f"tests/{name}",))
 
 
@@ -90,7 +92,7 @@ def main(arguments: Sequence[str]) -> int:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--slow", action="store_true", help="run the tests marked slow only")
     which.add_argument("--smoke", action="store_true", help="run a few files of each suite only")
-    parser.add_argument("--half", type=int, choices=(0, 1), help="of the tests marked slow")
+    parser.add_argument("--part", type=int, choices=range(PARTS), help="of the tests marked slow")
     options = parser.parse_args(own)
     unknown = [name for name in options.suites if name not in known]
     if unknown:
@@ -101,9 +103,9 @@ def main(arguments: Sequence[str]) -> int:
     if options.slow:
         chosen = [suite for suite in chosen if suite.has_slow]
         passed_on = [*passed_on, "-m", "slow"]
-    if options.half is not None:
-        passed_on = [*passed_on, "-p", "tests.halves", "--half", str(options.half)]
-        _say(f"half {options.half} of the tests marked slow")
+    if options.part is not None:
+        passed_on = [*passed_on, "-p", "tests.parts", "--part", str(options.part)]
+        _say(f"part {options.part} of {PARTS} of the tests marked slow")
     with ThreadPoolExecutor(options.jobs) as pool:
         results = list(pool.map(lambda suite: _run(suite, passed_on), chosen))
     for result in results:
