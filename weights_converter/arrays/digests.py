@@ -8,7 +8,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Event
-from types import TracebackType
 
 from weights_converter.arrays.dtypes import Array
 from weights_converter.arrays.tensor import Tensor
@@ -72,12 +71,7 @@ class Digests(AbstractContextManager["Digests"]):
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
@@ -112,11 +106,6 @@ class FileDigest(AbstractContextManager["FileDigest"]):
                 digest.update(memoryview(piece)[:count])
         return digest.hexdigest()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stopped.set()
         self._pool.shutdown()

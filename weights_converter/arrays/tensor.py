@@ -91,7 +91,7 @@ class Checkpoint:
     """
 
     path: Path
-    format: str  # a key of the readers in `formats.files`, such as "torch" or "keras-h5"
+    format: str  # the name of a row of `formats.table`, such as "torch"
     layout: str  # a key of `layouts.LAYOUTS`
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str] = field(default_factory=dict)

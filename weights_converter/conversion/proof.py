@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from weights_converter.arrays.casting import cast
-from weights_converter.arrays.digests import Digests
+from weights_converter.arrays.digests import digests_of
 from weights_converter.arrays.distance import distance
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.comparison.verify import Comparison, Difference
@@ -40,7 +40,7 @@ def prove(
         MismatchError: an array has other bits.
     """
     written = open_model(Request(part, model=transfer.spec))
-    found = _digests_of(written.tensors.values(), progress)
+    found = digests_of(_counted(written.tensors.values(), progress))
     differences = [
         _difference(transfer, written.tensors[parameter], found[parameter] == digest)
         for parameter, digest in digests.items()
@@ -52,14 +52,11 @@ def prove(
     return compared.demand_equal()
 
 
-def _digests_of(tensors: Iterable[Tensor], progress: Progress | None) -> dict[str, str]:
-    with Digests() as digests:
-        for tensor in tensors:
-            digests.settle()
-            digests.add(tensor.name, tensor.load())
-            if progress is not None:
-                progress.update()
-        return digests.by_name()
+def _counted(tensors: Iterable[Tensor], progress: Progress | None) -> Iterator[Tensor]:
+    for tensor in tensors:
+        yield tensor
+        if progress is not None:
+            progress.update()
 
 
 def _difference(transfer: Transfer, written: Tensor, same_bits: bool) -> Difference:
