@@ -152,8 +152,10 @@ class Destination:
             )
         if format.write is None:
             raise UsageError(f"the format {format.name} is not written")
-        kind = FileWithSidecar if format.has_sidecar else SingleFile
-        return kind(self.path, format.write, tensors, draft, self.overwrite, mode)
+        file = SingleFile(self.path, format.write, tensors, draft, self.overwrite, mode)
+        if format.has_sidecar:
+            return FileWithSidecar(file, self.path, self.overwrite, mode)
+        return file
 
 
 def _sharded() -> Iterator[tuple[Format, Sharded]]:

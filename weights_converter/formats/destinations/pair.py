@@ -8,7 +8,7 @@ there.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from weights_converter.arrays.dtypes import Array
 from weights_converter.arrays.tensor import TensorInfo
 from weights_converter.errors import ConverterError
 from weights_converter.formats.destinations.single import SingleFile
-from weights_converter.formats.destinations.writer import MakeWriter
 from weights_converter.formats.files.atomic import replacing
 from weights_converter.formats.files.part import folder_lock
 from weights_converter.formats.files.source import Source
@@ -24,20 +23,18 @@ from weights_converter.formats.paddle.sidecar import FILES, read_sidecar, sideca
 
 
 class FileWithSidecar:
-    """A file of a format that holds nothing but arrays; the arguments are those of `SingleFile`."""
+    """A file of a format that holds nothing but arrays.
 
-    def __init__(
-        self,
-        path: Path,
-        make: MakeWriter,
-        tensors: Sequence[TensorInfo],
-        draft: Mapping[str, str],
-        overwrite: bool,
-        mode: int,
-    ) -> None:
-        self._path, self._overwrite, self._mode = path, overwrite, mode
-        self._file = SingleFile(path, make, tensors, draft, overwrite, mode)
-        self._part, self._metadata = path, dict(draft)
+    Args:
+        file: where the arrays go.
+        path: where it will be.
+        overwrite: whether it, and its sidecar, may replace others.
+        mode: permissions of the sidecar, before the user's umask.
+    """
+
+    def __init__(self, file: SingleFile, path: Path, overwrite: bool, mode: int) -> None:
+        self._file, self._path, self._overwrite, self._mode = file, path, overwrite, mode
+        self._part, self._metadata = path, dict[str, str]()
         self._own_sidecar = 0  # its number in the file system
 
     def add(self, tensor: TensorInfo, array: Array) -> None:
