@@ -177,7 +177,6 @@ def _rename_new(part: Path, path: Path) -> None:
     """Unlike `rename`, a link is refused where there is a file already, at that very moment."""
     try:
         os.link(part, path)
-        part.unlink()
     except FileExistsError as error:
         raise _exists(path) from error
     except OSError as error:
@@ -185,6 +184,9 @@ def _rename_new(part: Path, path: Path) -> None:
             raise
         check_destination(path, overwrite=False)
         part.rename(path)
+        return
+    with suppress(OSError):  # the file stands: its other name, that of a leftover, is no error
+        part.unlink()
 
 
 def _exists(path: Path) -> FileError:
