@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from math import prod
-from types import MappingProxyType
-from typing import Any, ClassVar, Protocol, TypeAlias, cast
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 from odconv_spec.choice import ConvChoice
-from odconv_spec.cond_conv import CondConvSpec
+from odconv_spec.evidence import Shapes, UnexplainedError, dimension, shown
 from odconv_spec.geometry import real, whole
 from odconv_spec.layers import ConvSpec, LinearSpec, NormSpec
-from odconv_spec.parameters import Parameter, under
+from odconv_spec.parameters import Parameter, Role, under
 
 Size: TypeAlias = tuple[int, ...]
+Spec = TypeVar("Spec", bound="BackboneSpec")
 
 MOST_DROPOUT = 0.99
 MOST_BLOCKS = 1000  # a table may come from a file, and each block takes memory
@@ -47,13 +47,31 @@ def conv_norm(conv: str, norm: str, spec: ConvSpec) -> tuple[Parameter, ...]:
 class BackboneSpec:
     """Options of every backbone. `conv` is the convolution of the blocks.
 
+    The class says, too, by which arrays a file shows its networks, and makes itself from them.
+
     Raises:
         ValueError: an option is out of range.
     """
 
     family: ClassVar[str]
-    last_blocks: ClassVar[Mapping[str, int]] = MappingProxyType({})
+    title: ClassVar[str]
+    """What messages call the family."""
+    published: ClassVar[Mapping[str, Mapping[str, Any]]]
+    """Name of each published network -> the options that make it, without a kind's prefix."""
+    last_blocks: ClassVar[Mapping[str, int]] = {}
     """How many of the last blocks a kind of convolution takes; one that is not here takes all."""
+    stem_path: ClassVar[str]
+    """The first convolution, which reads the image."""
+    head_path: ClassVar[str]
+    """The classifier."""
+    sign: ClassVar[str]
+    """An array that every network of the family has, and those of no other."""
+    shown_by: ClassVar[Mapping[str, str]] = {}
+    """Option -> the array whose shape shows it, beside those that every backbone has."""
+    untold: ClassVar[tuple[str, ...]] = ()
+    """Options that no array shows, so that whoever opens a file may give them."""
+    unrouted: ClassVar[frozenset[str]] = frozenset()
+    """Parts of a block that its router does not serve."""
 
     conv: ConvChoice = field(default_factory=lambda: ConvChoice.of("static"))
     num_classes: int = 1000
@@ -68,17 +86,19 @@ class BackboneSpec:
 
     @property
     def name(self) -> str:
-        """The model's name, such as "od_resnet18"; a table of one's own adds "custom"."""
-        raise NotImplementedError
+        """The model's name, such as "od_resnet18"; one of options of its own ends in "custom"."""
+        common = {field.name for field in fields(BackboneSpec)}
+        own = {f.name: f.default for f in fields(self) if f.name not in common}
+        for name, options in self.published.items():
+            if all(getattr(self, key) == value for key, value in {**own, **options}.items()):
+                return self._prefixed(name)
+        return self._prefixed(f"{self.family}_custom")
 
     @property
-    def head(self) -> LinearSpec | CondConvSpec:
-        """The classifier; that of CondConv is a 1x1 convolution of the pooled map."""
-        if self.conv.kind == "cond":
-            widths = {"in_channels": self.num_features, "out_channels": self.num_classes}
-            head = self.conv(kernel_size=1, bias=True, mix_bias=False, **widths)
-            return cast(CondConvSpec, head)
-        return LinearSpec(self.num_features, self.num_classes)
+    def head(self) -> LinearSpec | ConvSpec:
+        """The classifier, which some kinds make a 1x1 convolution of the pooled map."""
+        options = dict(self.conv.options)
+        return self.conv.spec_class.classifier(self.num_features, self.num_classes, options)
 
     @property
     def num_features(self) -> int:
@@ -120,15 +140,62 @@ class BackboneSpec:
         for index in range(count):
             yield self.conv if index >= count - replaced else ConvChoice.of("static")
 
+    @classmethod
+    def from_arrays(cls: type[Spec], shapes: Shapes, **untold: Any) -> Spec:
+        """The spec of the network that has these arrays.
+
+        Args:
+            shapes: canonical name -> canonical shape.
+            **untold: options that no array shows, where they are known.
+
+        Raises:
+            UnexplainedError: no network of the family has such arrays.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def evidence(cls, option: str, shapes: Shapes) -> str:
+        """The array that shows the value of an option of the backbone, with its shape, as text."""
+        common = {"num_classes": cls.head_path, "in_channels": cls.stem_path}
+        path = {**common, **cls.shown_by}.get(option)
+        return shown(shapes, f"{path}.weight") if path else ""
+
+    def spare_layers(self) -> tuple[str, ...]:
+        """Paths of layers behind the last map of `feature_info`, which a body may lack."""
+        return ()
+
+    @classmethod
+    def _infer_common(cls, shapes: Shapes) -> dict[str, Any]:
+        """The options of every backbone."""
+        conv = ConvChoice.from_arrays(shapes)
+        # A bank of kernels has the classes on its second axis.
+        kernel = conv.spec_class.classifier(1, 1, dict(conv.options)).parameters()[0]
+        head = f"{cls.head_path}.weight"
+        classes = dimension(shapes, head, 1 if kernel.role is Role.EXPERT_KERNELS else 0)
+        _check_head(shapes, head, f"{cls.head_path}.bias", classes)
+        in_channels = dimension(shapes, f"{cls.stem_path}.weight", 1)
+        return {"conv": conv, "in_channels": in_channels, "num_classes": classes}
+
     def _prefixed(self, name: str) -> str:
         return name if self.conv.kind == "static" else f"{self.conv.kind}_{name}"
 
 
 def routed(choice: ConvChoice, in_channels: int) -> tuple[LinearSpec | None, dict[str, Any]]:
     """The router of a block, which its convolutions share, and what it makes of their options."""
-    if choice.kind != "cond":
+    if not choice.spec_class.block_router:
         return None, {}
     return LinearSpec(in_channels, dict(choice.options)["kernel_num"]), {"router": "shared"}
+
+
+def _check_head(shapes: Shapes, head: str, bias: str, classes: int) -> None:
+    """Raises UnexplainedError where the classifier's bias has another width than its weight."""
+    width = shapes.get(bias, (classes,))
+    if width != (classes,):
+        transposed = width == shapes[head][-1:]
+        raise UnexplainedError(
+            f"{head} {shapes[head]} has {classes} classes, {bias} {width} has not",
+            help="it looks transposed; was this file converted before?" if transposed else None,
+        )
 
 
 def table(name: str, rows: Any, columns: int, blocks: int) -> tuple[tuple[int, ...], ...]:

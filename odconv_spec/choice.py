@@ -2,31 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from types import MappingProxyType
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 from odconv_spec.cond_conv import CondConvSpec
 from odconv_spec.dy_conv import DyConvSpec
+from odconv_spec.dynamic import DynamicConvSpec
+from odconv_spec.evidence import Shapes, possible
 from odconv_spec.layers import ConvSpec
 from odconv_spec.od_conv import ODConvSpec
+from odconv_spec.plugins import row, with_plugins
 
-KINDS = MappingProxyType(
-    {"static": ConvSpec, "od": ODConvSpec, "dy": DyConvSpec, "cond": CondConvSpec}
-)
-# The backbone, not its user, decides these.
-_PLACED = {field.name for field in fields(ConvSpec)} | {"router", "mix_bias"}
-# The published backbones are named by their multiple (1x, 4x) and default to one kernel, while the
-# published layer alone defaults to four.
-_BACKBONE_DEFAULTS = MappingProxyType({"od": {"kernel_num": 1}})
+GROUP: Final = "odconv.convolutions"
+KINDS: Final[Mapping[str, type[ConvSpec]]] = {
+    spec.kind: spec for spec in (ConvSpec, ODConvSpec, DyConvSpec, CondConvSpec)
+}
+_GEOMETRY = frozenset(field.name for field in fields(ConvSpec))
+
+
+def kinds() -> Mapping[str, type[ConvSpec]]:
+    """Kind -> spec class, of this project and of installed packages."""
+    return with_plugins(GROUP, KINDS)
+
+
+@cache
+def dynamic_kinds() -> tuple[type[DynamicConvSpec], ...]:
+    """The spec classes of all dynamic convolutions."""
+    return tuple(spec for spec in kinds().values() if issubclass(spec, DynamicConvSpec))
+
+
+def spec_class(kind: str) -> type[ConvSpec]:
+    """The spec class of a kind. Raises ValueError for an unknown one."""
+    return row(GROUP, KINDS, kind)
+
+
+def shown_kind(shapes: Shapes) -> type[DynamicConvSpec] | None:
+    """The kind of dynamic convolution that arrays show, of a layer or a network; None for none."""
+    return next((spec for spec in dynamic_kinds() if spec.shows(shapes)), None)
 
 
 def conv_options(kind: str) -> dict[str, Any]:
     """Every option of `kind` that is not geometry, with its default in a backbone."""
-    if kind not in KINDS:
-        raise ValueError(f"conv: expected one of {', '.join(map(repr, KINDS))}, received {kind!r}")
-    defaults = {f.name: f.default for f in fields(KINDS[kind]) if f.name not in _PLACED}
-    return defaults | _BACKBONE_DEFAULTS.get(kind, {})
+    try:
+        spec = spec_class(kind)
+    except ValueError as error:
+        known = ", ".join(map(repr, kinds()))
+        raise ValueError(f"conv: expected one of {known}, received {kind!r}") from error
+    decided = _GEOMETRY | spec.placed
+    defaults = {f.name: f.default for f in fields(spec) if f.name not in decided}
+    return {**defaults, **spec.backbone_defaults}
 
 
 @dataclass(frozen=True)
@@ -47,8 +73,29 @@ class ConvChoice:
                 f"a {kind!r} convolution has the options {accepted}; received {unknown}"
             )
         # The layer's spec checks the values and brings them into their normal form.
-        probe = KINDS[kind](in_channels=1, out_channels=1, kernel_size=1, **known | options)
+        probe = spec_class(kind)(in_channels=1, out_channels=1, kernel_size=1, **known | options)
         return cls(kind, tuple((name, getattr(probe, name)) for name in sorted(known)))
 
+    @classmethod
+    def from_arrays(cls, shapes: Shapes) -> ConvChoice:
+        """The convolution of the blocks of the network that has these arrays.
+
+        What leaves no trace in the arrays, such as the activation of the spatial attention, is
+        taken to be as published.
+
+        Raises:
+            UnexplainedError: no options explain the arrays.
+        """
+        spec = shown_kind(shapes)
+        if spec is None:
+            return cls.of("static")
+        options = spec.infer_options(shapes)
+        with possible():
+            return cls.of(spec.kind, **options)
+
+    @property
+    def spec_class(self) -> type[ConvSpec]:
+        return spec_class(self.kind)
+
     def __call__(self, **geometry: Any) -> ConvSpec:
-        return KINDS[self.kind](**geometry, **dict(self.options))
+        return self.spec_class(**geometry, **dict(self.options))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 from odconv_spec.dynamic import DynamicConvSpec
+from odconv_spec.evidence import Shapes, dimension, owners
 from odconv_spec.geometry import flag, one_of
 from odconv_spec.layers import LinearSpec
-from odconv_spec.parameters import Parameter, under
+from odconv_spec.parameters import LINEAR, Parameter, Role, under
 
 ROUTERS = ("own", "shared")
 
@@ -21,6 +24,15 @@ class CondConvSpec(DynamicConvSpec):
     and is called with the routing weights that one router gives to all convolutions of a block.
     `mix_bias=False` makes `bias` a plain offset instead of one for each kernel.
     """
+
+    kind: ClassVar[str] = "cond"
+    placed: ClassVar[frozenset[str]] = frozenset({"router", "mix_bias"})
+    block_router: ClassVar[bool] = True
+    mixer: ClassVar[str] = "routing"
+    mixer_roles: ClassVar[Mapping[str, tuple[Role, ...]]] = {"": LINEAR}
+    has_temperature: ClassVar[bool] = False
+    squeeze: ClassVar[str] = "routing"
+    weigher: ClassVar[str] = "routing"
 
     kernel_num: int = 8
     head_init: str = "published"
@@ -43,5 +55,33 @@ class CondConvSpec(DynamicConvSpec):
     def start_gain(self) -> float:
         return self.kernel_num / 2  # sigmoids of zero, added up
 
+    def fused(self, channels: int) -> CondConvSpec:
+        if self.bias and self.mix_bias:
+            raise ValueError(
+                "conv: expected a CondConv without a bias or with mix_bias=False, received one "
+                "with mixed biases; its routing weights do not add up to one, so they would scale "
+                "the shift"
+            )
+        return replace(super().fused(channels), mix_bias=False)
+
     def attention_parameters(self) -> tuple[Parameter, ...]:
         return under("routing", self.routing().parameters()) if self.router == "own" else ()
+
+    @classmethod
+    def classifier(
+        cls, in_channels: int, out_channels: int, options: Mapping[str, Any]
+    ) -> CondConvSpec:
+        """A 1x1 convolution of the pooled map."""
+        return cls(
+            in_channels=in_channels,
+            out_channels=out_channels,
+            kernel_size=1,
+            bias=True,
+            mix_bias=False,
+            **options,
+        )
+
+    @classmethod
+    def infer_options(cls, shapes: Shapes) -> dict[str, Any]:
+        router = owners(shapes, "routing.weight")[0]  # of a block, whose kernels are in its layers
+        return {"kernel_num": dimension(shapes, f"{router}routing.weight", 0)}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from odconv_spec.dynamic import DynamicConvSpec
+from odconv_spec.evidence import Shapes, Widths, no_reduction, owners, possible, ratios, widths
 from odconv_spec.geometry import flag, one_of, real, whole
 from odconv_spec.layers import ConvSpec
 from odconv_spec.parameters import Parameter, under
@@ -25,6 +28,13 @@ class DyConvSpec(DynamicConvSpec):
     `hidden_channels` overrules both. Circulating checkpoints also differ in whether the two layers
     have biases: `fc1_bias`, `fc2_bias`.
     """
+
+    kind: ClassVar[str] = "dy"
+    squeeze: ClassVar[str] = "attention.fc1"
+    weigher: ClassVar[str] = "attention.fc2"
+    shown_by: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("reduction", "hidden_rule", "hidden_channels"), "attention.fc1.weight"
+    )
 
     reduction: float = 0.25
     hidden_rule: str = "paper"
@@ -64,3 +74,33 @@ class DyConvSpec(DynamicConvSpec):
     def attention_parameters(self) -> tuple[Parameter, ...]:
         layers = under("fc1", self.fc1().parameters()) + under("fc2", self.fc2().parameters())
         return under("attention", layers)
+
+    @classmethod
+    def infer_options(cls, shapes: Shapes) -> dict[str, Any]:
+        options = super().infer_options(shapes)
+        return {
+            **options,
+            "fc1_bias": bool(owners(shapes, "attention.fc1.bias")),
+            "fc2_bias": bool(owners(shapes, "attention.fc2.bias")),
+            **cls._infer_hidden(widths(shapes, "attention.fc1.weight"), options["kernel_num"]),
+        }
+
+    @classmethod
+    def _infer_hidden(cls, found: Widths, kernel_num: int) -> dict[str, Any]:
+        """The options that explain every hidden width: those of the paper first."""
+        for rule in HIDDEN_RULES:
+            less = {(width, hidden - (rule == "plus_one")) for width, hidden in found}
+            for reduction in (0.25, *ratios(less)):
+                options = {"hidden_rule": rule, "reduction": reduction}
+                if all(cls._hidden(w, kernel_num, options) == hidden for w, hidden in found):
+                    return options
+        if len({hidden for _, hidden in found}) == 1:
+            return {"hidden_channels": next(iter(found))[1]}
+        raise no_reduction(found, "int(width * reduction), or one more")
+
+    @classmethod
+    def _hidden(cls, in_channels: int, kernel_num: int, options: Mapping[str, Any]) -> int:
+        """The hidden width that the options give."""
+        known: dict[str, Any] = {"in_channels": in_channels, "kernel_num": kernel_num, **options}
+        with possible():
+            return cls(out_channels=1, kernel_size=1, **known).attention_channels

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from odconv_spec.geometry import (
     Ints,
@@ -79,6 +79,14 @@ class ConvSpec:
     Raises:
         ValueError: an option is out of range, or `groups` does not divide the channels.
     """
+
+    kind: ClassVar[str] = "static"
+    placed: ClassVar[frozenset[str]] = frozenset()
+    """Options beside the geometry that a backbone decides, not its user."""
+    backbone_defaults: ClassVar[Mapping[str, Any]] = {}
+    """Defaults in a backbone, where they are not those of the layer alone."""
+    block_router: ClassVar[bool] = False
+    """Whether one router weighs the kernels of all convolutions of a block."""
 
     in_channels: int
     out_channels: int
@@ -162,6 +170,22 @@ class ConvSpec:
     @property
     def depthwise(self) -> bool:
         return self.groups == self.in_channels == self.out_channels
+
+    @classmethod
+    def classifier(
+        cls, in_channels: int, out_channels: int, options: Mapping[str, Any]
+    ) -> LinearSpec | ConvSpec:
+        """The classifier of a backbone of such convolutions, which have these options."""
+        return LinearSpec(in_channels, out_channels)
+
+    def mixing_multiply_adds(self, inputs: int, outputs: int) -> int:
+        """What a sample takes beside the convolution itself, see `odconv_spec.multiply_adds`.
+
+        Args:
+            inputs: positions of the input's map.
+            outputs: positions of the output's map.
+        """
+        return 0
 
     def options(self) -> dict[str, Any]:
         """The arguments that give this spec again, without the rank."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar, Final
 
 from odconv_spec.backbone import BackboneSpec, FeatureInfo, Size, conv_norm, routed, table
 from odconv_spec.choice import ConvChoice
+from odconv_spec.evidence import Shapes, UnexplainedError, dimension, possible
 from odconv_spec.geometry import real
 from odconv_spec.layers import ConvSpec, LinearSpec
 from odconv_spec.parameters import Parameter, under
@@ -27,10 +27,15 @@ STAGES = (  # expansion, channels, blocks, stride
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
-WIDTHS = MappingProxyType({"050": 0.5, "075": 0.75, "100": 1.0})
+PUBLISHED: Final[Mapping[str, Mapping[str, Any]]] = {
+    "mobilenetv2_050": {"width": 0.5, "stages": STAGES},
+    "mobilenetv2_075": {"width": 0.75, "stages": STAGES},
+    "mobilenetv2_100": {"width": 1.0, "stages": STAGES},
+}
 STEM_CHANNELS = 32
 MOST_WIDTH = 100.0
 LAST_CHANNELS = 1280
+_MOST_SHOWN = 24  # blocks in a message
 
 
 def make_divisible(value: float, divisor: int = 8) -> int:
@@ -84,7 +89,13 @@ class MobileNetV2Spec(BackboneSpec):
     """`width` multiplies all channels; `stages` rows are (expansion, channels, blocks, stride)."""
 
     family: ClassVar[str] = "mobilenetv2"
-    last_blocks: ClassVar[Mapping[str, int]] = MappingProxyType({"cond": 6})
+    title: ClassVar[str] = "MobileNetV2"
+    published: ClassVar[Mapping[str, Mapping[str, Any]]] = PUBLISHED
+    last_blocks: ClassVar[Mapping[str, int]] = {"cond": 6}
+    stem_path: ClassVar[str] = "features.0.0"
+    head_path: ClassVar[str] = "classifier.1"
+    sign: ClassVar[str] = "features.0.0.weight"
+    untold: ClassVar[tuple[str, ...]] = ("stages",)  # no array shows a stride
 
     width: float = 1.0
     stages: tuple[tuple[int, ...], ...] = STAGES
@@ -93,13 +104,6 @@ class MobileNetV2Spec(BackboneSpec):
         super().__post_init__()
         real("width", self.width, 0, MOST_WIDTH)
         object.__setattr__(self, "stages", table("stages", self.stages, 4, blocks=2))
-
-    @property
-    def name(self) -> str:
-        for label, width in WIDTHS.items():
-            if (self.width, self.stages) == (width, STAGES):
-                return self._prefixed(f"mobilenetv2_{label}")
-        return self._prefixed("mobilenetv2_custom")
 
     @property
     def stem(self) -> ConvNormSpec:
@@ -162,7 +166,26 @@ class MobileNetV2Spec(BackboneSpec):
         for block in self.blocks():
             found += block.parameters()
         found += self.last.parameters()
-        return found + under("classifier.1", self.head.parameters())
+        return found + under(self.head_path, self.head.parameters())
+
+    def spare_layers(self) -> tuple[str, ...]:
+        return (self.last.name,)
+
+    @classmethod
+    def from_arrays(cls, shapes: Shapes, **untold: Any) -> MobileNetV2Spec:
+        width = _infer_width(shapes)
+        common = cls._infer_common(shapes)
+        with possible():
+            spec = cls(**common, width=width, **untold)
+        found = list(_block_widths(shapes))
+        published = [(b.depthwise.out_channels, b.project.out_channels) for b in spec.blocks()]
+        if not untold and found != published:
+            raise UnexplainedError(
+                "this MobileNetV2 has a stage table of its own, and a checkpoint stores no "
+                f"strides; its {len(found)} blocks have (hidden, out) channels {_some(found)}",
+                help="give the table: --stages 'expansion,channels,blocks,stride ...'",
+            )
+        return spec
 
 
 def _block(
@@ -188,3 +211,37 @@ def _block(
         residual=stride == 1 and channels == out,
         routing=routing,
     )
+
+
+def _infer_width(shapes: Shapes) -> float:
+    widths: list[float] = [options["width"] for options in PUBLISHED.values()]
+    by_stem = {make_divisible(STEM_CHANNELS * width): width for width in widths}
+    stem = dimension(shapes, "features.0.0.weight", 0)
+    if stem not in by_stem:
+        raise UnexplainedError(
+            f"features.0.0.weight: expected one of {sorted(by_stem)} output channels, found {stem}",
+            help="a MobileNetV2 of another width needs its spec: --model spec.json",
+        )
+    return by_stem[stem]
+
+
+def _block_widths(shapes: Shapes) -> Iterator[tuple[int, int]]:
+    """(hidden, out) channels of each block; kernels may be static or banks."""
+    index = 1
+    while f"features.{index}.conv.0.0.weight" in shapes:
+        prefix = f"features.{index}.conv"
+        expands = f"{prefix}.1.0.weight" in shapes
+        depthwise = f"{prefix}.1.0.weight" if expands else f"{prefix}.0.0.weight"
+        project = f"{prefix}.2.weight" if expands else f"{prefix}.1.weight"
+        yield _out_channels(shapes, depthwise), _out_channels(shapes, project)
+        index += 1
+
+
+def _out_channels(shapes: Shapes, kernel: str) -> int:
+    return dimension(shapes, kernel, max(0, len(shapes.get(kernel, ())) - 4))
+
+
+def _some(found: list[tuple[int, int]]) -> str:
+    """The text of the list, whose end is left out where it is long."""
+    more = len(found) - _MOST_SHOWN
+    return f"{found[:_MOST_SHOWN]} and {more} more" if more > 0 else f"{found}"

@@ -3,49 +3,59 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
-from functools import partial
-from types import MappingProxyType
-from typing import Any
+from functools import cache
+from typing import Any, Final, NamedTuple
 
-from odconv_spec import mobilenetv2, resnet
 from odconv_spec.backbone import BackboneSpec
-from odconv_spec.choice import KINDS, ConvChoice, conv_options
+from odconv_spec.choice import KINDS, ConvChoice, conv_options, kinds
 from odconv_spec.geometry import one_of
 from odconv_spec.mobilenetv2 import MobileNetV2Spec
+from odconv_spec.plugins import with_plugins
 from odconv_spec.resnet import ResNetSpec
 
-FAMILIES: Mapping[str, type[BackboneSpec]] = MappingProxyType(
-    {spec.family: spec for spec in (ResNetSpec, MobileNetV2Spec)}
-)
+GROUP: Final = "odconv.backbones"
+FAMILIES: Final[Mapping[str, type[BackboneSpec]]] = {
+    spec.family: spec for spec in (ResNetSpec, MobileNetV2Spec)
+}
 
 
-def _architectures() -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for depth, (block, stages) in resnet.DEPTHS.items():
-        found[f"resnet{depth}"] = partial(ResNetSpec, block=block, stages=stages)
-    for label, width in mobilenetv2.WIDTHS.items():
-        found[f"mobilenetv2_{label}"] = partial(MobileNetV2Spec, width=width)
-    return found
+class Model(NamedTuple):
+    """What a name stands for: a family with the options of one of its networks, and a kind."""
+
+    kind: str
+    family: type[BackboneSpec]
+    options: Mapping[str, Any]
 
 
-def _models() -> dict[str, tuple[str, Any]]:
-    prefixes = {kind: "" if kind == "static" else f"{kind}_" for kind in KINDS}
+def _models(kinds: Iterable[str], families: Iterable[type[BackboneSpec]]) -> dict[str, Model]:
     return {
-        prefix + name: (kind, architecture)
-        for kind, prefix in prefixes.items()
-        for name, architecture in _architectures().items()
+        (name if kind == "static" else f"{kind}_{name}"): Model(kind, family, options)
+        for kind in kinds
+        for family in families
+        for name, options in family.published.items()
     }
 
 
-MODELS: Mapping[str, tuple[str, Any]] = MappingProxyType(_models())
+MODELS: Final[Mapping[str, Model]] = _models(KINDS, FAMILIES.values())
+
+
+def families() -> Mapping[str, type[BackboneSpec]]:
+    """Family -> spec class, of this project and of installed packages."""
+    return with_plugins(GROUP, FAMILIES)
+
+
+@cache
+def models() -> Mapping[str, Model]:
+    """Every model by name, those of installed packages included."""
+    return {**MODELS, **_models(kinds(), families().values())}
 
 
 def list_models() -> list[str]:
     """Names that `model_spec` and every package's `create_model` accept."""
-    return list(MODELS)
+    return list(models())
 
 
 def model_spec(name: str, **options: Any) -> BackboneSpec:
@@ -59,20 +69,27 @@ def model_spec(name: str, **options: Any) -> BackboneSpec:
     Raises:
         ValueError: unknown name or option, or a value out of range.
     """
-    if name not in MODELS:
-        near = get_close_matches(name, MODELS, n=3)
+    model = MODELS.get(name) or _found(name)  # packages are searched for other names only
+    _check_options(name, model, options)
+    known = conv_options(model.kind)
+    of_conv = {key: value for key, value in options.items() if key in known}
+    of_backbone = {key: value for key, value in options.items() if key not in known}
+    conv = ConvChoice.of(model.kind, **of_conv)
+    return model.family(conv=conv, **{**model.options, **of_backbone})
+
+
+def _found(name: str) -> Model:
+    names = models()
+    if name not in names:
+        near = get_close_matches(name, names, n=3)
         hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-        raise ValueError(f"unknown model {name!r}: {hint}list_models() has all {len(MODELS)} names")
-    kind, architecture = MODELS[name]
-    _check_options(name, architecture, kind, options)
-    of_conv = {key: value for key, value in options.items() if key in conv_options(kind)}
-    of_backbone = {key: value for key, value in options.items() if key not in of_conv}
-    spec: BackboneSpec = architecture(conv=ConvChoice.of(kind, **of_conv), **of_backbone)
-    return spec
+        raise ValueError(f"unknown model {name!r}: {hint}list_models() has all {len(names)} names")
+    return names[name]
 
 
-def _check_options(name: str, architecture: Any, kind: str, options: Mapping[str, Any]) -> None:
-    known = {field.name for field in fields(architecture.func)} - {"conv"} | set(conv_options(kind))
+def _check_options(name: str, model: Model, options: Mapping[str, Any]) -> None:
+    own = {field.name for field in fields(model.family)} - {"conv"}
+    known = own | set(conv_options(model.kind))
     unknown = sorted(set(options) - known)
     if unknown:
         raise ValueError(
@@ -83,17 +100,26 @@ def _check_options(name: str, architecture: Any, kind: str, options: Mapping[str
 def from_dict(values: Mapping[str, Any]) -> BackboneSpec:
     """The spec that `BackboneSpec.to_dict` described. Raises ValueError for other values."""
     options = dict(values)
-    family = one_of("family", options.pop("family", None), tuple(FAMILIES))
-    kind = one_of("conv", options.pop("conv", "static"), tuple(KINDS))
+    family = _name("family", options.pop("family", None), FAMILIES, families)
+    kind = _name("conv", options.pop("conv", "static"), KINDS, kinds)
     of_conv = options.pop("conv_options", {})
     if not isinstance(of_conv, Mapping) or "kind" in of_conv:
         raise ValueError(f"conv_options: expected options of {kind!r}, received {of_conv!r}")
     conv = ConvChoice.of(kind, **of_conv)
-    known = {field.name for field in fields(FAMILIES[family])} - {"conv"}
+    spec_class = FAMILIES.get(family) or families()[family]
+    known = {field.name for field in fields(spec_class)} - {"conv"}
     unknown = sorted(set(options) - known)
     if unknown:
         raise ValueError(f"a {family} spec has the fields {sorted(known)}; received {unknown}")
-    return FAMILIES[family](conv=conv, **options)
+    return spec_class(conv=conv, **options)
+
+
+def _name(
+    option: str, value: object, table: Mapping[str, Any], every: Callable[[], Mapping[str, Any]]
+) -> str:
+    """`value` if it is a name in `table`, or among `every` one, for which packages are searched."""
+    known = isinstance(value, str) and value in table
+    return one_of(option, value, tuple(table if known else every()))
 
 
 def to_json(spec: BackboneSpec) -> str:

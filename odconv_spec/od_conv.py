@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any, ClassVar
 
 from odconv_spec.dynamic import DynamicConvSpec
+from odconv_spec.evidence import (
+    Foreign,
+    Shapes,
+    Widths,
+    dimension,
+    no_reduction,
+    owners,
+    ratios,
+    widths,
+)
 from odconv_spec.geometry import flag, one_of, real, whole
 from odconv_spec.layers import ConvSpec, LayerNormSpec, NormSpec
-from odconv_spec.parameters import Parameter, under
+from odconv_spec.parameters import LAYER_NORM, Parameter, Role, under
 
 ATTENTIONS = ("channel", "filter", "spatial", "kernel")
 SPATIAL_ACTIVATIONS = ("sigmoid", "softmax")
@@ -32,6 +43,17 @@ class ODConvSpec(DynamicConvSpec):
     whether all kernels share their channel, filter and spatial attention or have their own, and
     `norm` of the trunk, over the batch, over each sample's channels, or none.
     """
+
+    kind: ClassVar[str] = "od"
+    # The published backbones are named by their multiple (1x, 4x) and default to one kernel, while
+    # the published layer alone defaults to four.
+    backbone_defaults: ClassVar[Mapping[str, Any]] = {"kernel_num": 1}
+    mixer_roles: ClassVar[Mapping[str, tuple[Role, ...]]] = {"ln": LAYER_NORM}
+    squeeze: ClassVar[str] = "attention.fc"
+    weigher: ClassVar[str] = "attention.kernel_fc"
+    shown_by: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("reduction", "min_channels"), "attention.fc.weight"
+    )
 
     reduction: float = 0.0625
     min_channels: int = 16
@@ -116,6 +138,87 @@ class ODConvSpec(DynamicConvSpec):
         for name in self.heads():
             found += under(name, self.head(name).parameters())
         return under("attention", found)
+
+    def mixing_multiply_adds(self, inputs: int, outputs: int) -> int:
+        heads = self.heads()
+        found = self.weighing_multiply_adds(inputs)
+        found += self.in_channels * inputs * self.copies if "channel_fc" in heads else 0
+        found += self.out_channels * outputs * self.copies if "filter_fc" in heads else 0
+        found += prod(self.kernel_shape) * self.copies if "spatial_fc" in heads else 0
+        return found + (prod(self.bank_shape) if "kernel_fc" in heads else 0)
+
+    @classmethod
+    def infer_options(cls, shapes: Shapes) -> dict[str, Any]:
+        kernel_num = cls._infer_kernel_num(shapes)
+        heads = [name for name in ATTENTIONS if owners(shapes, f"attention.{name}_fc.weight")]
+        # A single kernel has no kernel head, whether it was asked for or not.
+        single = ["kernel"] if kernel_num == 1 else []
+        return {
+            "kernel_num": kernel_num,
+            "attentions": [*heads, *single],
+            "attention_sharing": kernel_num == 1 or not _has_own_attentions(shapes, kernel_num),
+            "norm": _infer_norm(shapes),
+            **_infer_hidden(widths(shapes, "attention.fc.weight")),
+        }
+
+    @classmethod
+    def foreign(cls, shapes: Shapes) -> Iterator[Foreign]:
+        for head, owner in _heads(shapes):
+            if f"{owner}fc.weight" not in shapes:
+                yield Foreign(
+                    "attention heads without the layer that they share",
+                    "ODConv's heads read one squeezed vector, of fc and its norm",
+                    head,
+                )
+        for head, _ in _heads(shapes):
+            taps = shapes[head][2:]
+            if any(size != 1 for size in taps):
+                yield Foreign(
+                    f"an attention that is a convolution with a kernel of {taps} over the map",
+                    "ODConv's attentions read the mean of the map, by kernels of one tap",
+                    head,
+                )
+
+
+def _infer_norm(shapes: Shapes) -> str:
+    if owners(shapes, "attention.bn.weight"):
+        return "batch"
+    return "layer" if owners(shapes, "attention.ln.weight") else "none"
+
+
+def _infer_hidden(found: Widths) -> dict[str, Any]:
+    """`reduction` and `min_channels` that explain every hidden width: the published ones first."""
+    for floor in sorted({16, min((h for _, h in found), default=16)}, reverse=True):
+        for reduction in (1 / 16, *ratios(found)):
+            if all(hidden == max(int(width * reduction), floor) for width, hidden in found):
+                return {"reduction": reduction, "min_channels": floor}
+    raise no_reduction(found, "max(int(width * reduction), min_channels)")
+
+
+def _has_own_attentions(shapes: Shapes, kernel_num: int) -> bool:
+    """Whether a channel or a filter head is `kernel_num` times as wide as what it scales."""
+    # A head's weight -> the array and the axis that have the width.
+    scaled = {
+        f"{layer}attention.channel_fc.weight": (f"{layer}attention.fc.weight", 1)
+        for layer in owners(shapes, "attention.channel_fc.weight")
+    } | {
+        f"{layer}attention.filter_fc.weight": (f"{layer}weight", 1)
+        for layer in owners(shapes, "attention.filter_fc.weight")
+    }
+    return any(
+        dimension(shapes, head, 0) == kernel_num * dimension(shapes, *place)
+        for head, place in scaled.items()
+    )
+
+
+def _heads(shapes: Shapes) -> Iterator[tuple[str, str]]:
+    """Each head's weight, and the path of the attention that it belongs to, with its last dot."""
+    heads = {f"{name}_fc" for name in ATTENTIONS}
+    for name in shapes:
+        path, _, leaf = name.rpartition(".")
+        owner, _, head = path.rpartition(".")
+        if leaf == "weight" and head in heads:
+            yield name, f"{owner}.".lstrip(".")
 
 
 def _in_order(attentions: object) -> tuple[str, ...]:

@@ -25,6 +25,14 @@ class Role(str, Enum):
         return self not in (Role.NORM_MEAN, Role.NORM_VARIANCE)
 
 
+# The roles of a layer's own arrays, in their order; it may lack those behind the first.
+NORM = (Role.NORM_SCALE, Role.NORM_SHIFT, Role.NORM_MEAN, Role.NORM_VARIANCE)
+LAYER_NORM = (Role.NORM_SCALE, Role.NORM_SHIFT)
+LINEAR = (Role.LINEAR_KERNEL, Role.BIAS)
+DYNAMIC = (Role.EXPERT_KERNELS, Role.BIAS)
+CONV = (Role.CONV_KERNEL, Role.BIAS)
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One stored array: its canonical (official PyTorch) name, its role and its canonical shape."""

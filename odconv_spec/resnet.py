@@ -7,34 +7,34 @@ those of the last three blocks, which share a router each, and the classifier.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
-from types import MappingProxyType
-from typing import ClassVar
+from itertools import count, groupby, takewhile
+from typing import Any, ClassVar, Final
 
 from odconv_spec.backbone import BackboneSpec, FeatureInfo, Size, conv_norm, routed, table
 from odconv_spec.choice import ConvChoice
+from odconv_spec.evidence import Shapes, UnexplainedError, dimension, possible
 from odconv_spec.geometry import one_of, whole
 from odconv_spec.layers import ConvSpec, LinearSpec
 from odconv_spec.parameters import Parameter, under
 
-EXPANSION = MappingProxyType({"basic": 1, "bottleneck": 4})
-WIDTHS = (64, 128, 256, 512)
+EXPANSION: Final[Mapping[str, int]] = {"basic": 1, "bottleneck": 4}
+WIDTHS: Final = (64, 128, 256, 512)
+_FEWEST_ARRAYS = 5  # of a block, of which none has less than 10; half may be missing
 
 
-def _stages(*depths: int) -> tuple[tuple[int, int], ...]:
-    return tuple(zip(WIDTHS, depths, strict=True))
+def _published(block: str, *depths: int) -> dict[str, Any]:
+    return {"block": block, "stages": tuple(zip(WIDTHS, depths, strict=True))}
 
 
-DEPTHS = MappingProxyType(
-    {
-        18: ("basic", _stages(2, 2, 2, 2)),
-        34: ("basic", _stages(3, 4, 6, 3)),
-        50: ("bottleneck", _stages(3, 4, 6, 3)),
-        101: ("bottleneck", _stages(3, 4, 23, 3)),
-    }
-)
+PUBLISHED: Final[Mapping[str, Mapping[str, Any]]] = {
+    "resnet18": _published("basic", 2, 2, 2, 2),
+    "resnet34": _published("basic", 3, 4, 6, 3),
+    "resnet50": _published("bottleneck", 3, 4, 6, 3),
+    "resnet101": _published("bottleneck", 3, 4, 23, 3),
+}
 
 
 @dataclass(frozen=True)
@@ -63,24 +63,24 @@ class ResNetSpec(BackboneSpec):
     """`stages` rows are (width, number of blocks); every stage but the first halves the map."""
 
     family: ClassVar[str] = "resnet"
-    last_blocks: ClassVar[Mapping[str, int]] = MappingProxyType({"cond": 3})
+    title: ClassVar[str] = "ResNet"
+    published: ClassVar[Mapping[str, Mapping[str, Any]]] = PUBLISHED
+    last_blocks: ClassVar[Mapping[str, int]] = {"cond": 3}
+    stem_path: ClassVar[str] = "conv1"
+    head_path: ClassVar[str] = "fc"
+    sign: ClassVar[str] = "layer1.0.conv1.weight"
+    shown_by: ClassVar[Mapping[str, str]] = {"stem_channels": "conv1"}
+    unrouted: ClassVar[frozenset[str]] = frozenset({"downsample"})
 
     block: str = "basic"
-    stages: tuple[tuple[int, ...], ...] = DEPTHS[18][1]
-    stem_channels: int = 64
+    stages: tuple[tuple[int, ...], ...] = PUBLISHED["resnet18"]["stages"]
+    stem_channels: int = WIDTHS[0]
 
     def __post_init__(self) -> None:
         super().__post_init__()
         one_of("block", self.block, tuple(EXPANSION))
         whole("stem_channels", self.stem_channels, 1)
         object.__setattr__(self, "stages", table("stages", self.stages, 2, blocks=1))
-
-    @property
-    def name(self) -> str:
-        for depth, published in DEPTHS.items():
-            if (self.block, self.stages, self.stem_channels) == (*published, WIDTHS[0]):
-                return self._prefixed(f"resnet{depth}")
-        return self._prefixed("resnet_custom")
 
     @property
     def stem(self) -> ConvSpec:
@@ -133,10 +133,25 @@ class ResNetSpec(BackboneSpec):
             yield stage, tuple(blocks)
 
     def parameters(self) -> tuple[Parameter, ...]:
-        found = conv_norm("conv1", "bn1", self.stem)
+        found = conv_norm(self.stem_path, "bn1", self.stem)
         for block in self.blocks():
             found += block.parameters()
-        return found + under("fc", self.head.parameters())
+        return found + under(self.head_path, self.head.parameters())
+
+    @classmethod
+    def from_arrays(cls, shapes: Shapes, **untold: Any) -> ResNetSpec:
+        bottleneck = "layer1.0.conv3.weight" in shapes
+        depths = _depths(shapes)
+        widths = [dimension(shapes, f"layer{n}.0.bn1.weight", 0) for n in range(1, len(depths) + 1)]
+        common = cls._infer_common(shapes)
+        stem = dimension(shapes, "conv1.weight", 0)
+        with possible():
+            return cls(
+                **common,
+                block="bottleneck" if bottleneck else "basic",
+                stages=tuple(zip(widths, depths, strict=True)),
+                stem_channels=stem,
+            )
 
     def _block(
         self, name: str, choice: ConvChoice, channels: int, width: int, stride: int
@@ -166,3 +181,19 @@ class ResNetSpec(BackboneSpec):
             (3, {"in_channels": width, "out_channels": width, "stride": stride}),
             (1, {"in_channels": width, "out_channels": width * EXPANSION[self.block]}),
         )
+
+
+def _depths(shapes: Shapes) -> list[int]:
+    """Blocks in layer1, layer2, ..., up to the first stage that is not there."""
+    blocks: dict[str, set[str]] = defaultdict(set)
+    for name in shapes:
+        layer, _, inside = name.partition(".")
+        blocks[layer].add(inside.partition(".")[0])
+    numbered = (len(blocks.get(f"layer{number}", ())) for number in count(1))
+    depths = list(takewhile(bool, numbered))
+    if sum(depths) * _FEWEST_ARRAYS > len(shapes):
+        raise UnexplainedError(
+            f"{len(shapes)} arrays are too few for the {sum(depths)} blocks of a ResNet that their "
+            "names are of"
+        )
+    return depths

@@ -12,11 +12,8 @@ from collections.abc import Sequence
 from math import prod
 
 from odconv_spec.backbone import BackboneSpec
-from odconv_spec.cond_conv import CondConvSpec
-from odconv_spec.dy_conv import DyConvSpec
 from odconv_spec.geometry import per_axis
 from odconv_spec.layers import ConvSpec, LinearSpec
-from odconv_spec.od_conv import ODConvSpec
 
 
 def multiply_adds(spec: ConvSpec | BackboneSpec, size: int | Sequence[int] = 224) -> int:
@@ -42,27 +39,4 @@ def multiply_adds(spec: ConvSpec | BackboneSpec, size: int | Sequence[int] = 224
 
 def _conv(spec: ConvSpec, size: tuple[int, ...]) -> int:
     positions = prod(spec.output_size(size))
-    found = positions * prod(spec.kernel_shape)
-    if isinstance(spec, ODConvSpec):
-        return found + _od(spec, prod(size), positions)
-    if isinstance(spec, DyConvSpec):
-        attention = sum(prod(layer.kernel_shape) for layer in (spec.fc1(), spec.fc2()))
-        return found + spec.in_channels * prod(size) + attention + prod(spec.bank_shape)
-    if isinstance(spec, CondConvSpec):
-        own = spec.router == "own"
-        routing = spec.in_channels * (prod(size) + spec.kernel_num) if own else 0
-        return found + routing + prod(spec.bank_shape)
-    return found
-
-
-def _od(spec: ODConvSpec, inputs: int, outputs: int) -> int:
-    heads = spec.heads()
-    if not heads:
-        return 0
-    found = spec.in_channels * inputs  # the mean over the map
-    found += prod(spec.trunk().kernel_shape)
-    found += sum(prod(spec.head(name).kernel_shape) for name in heads)
-    found += spec.in_channels * inputs * spec.copies if "channel_fc" in heads else 0
-    found += spec.out_channels * outputs * spec.copies if "filter_fc" in heads else 0
-    found += prod(spec.kernel_shape) * spec.copies if "spatial_fc" in heads else 0
-    return found + (prod(spec.bank_shape) if "kernel_fc" in heads else 0)
+    return positions * prod(spec.kernel_shape) + spec.mixing_multiply_adds(prod(size), positions)

@@ -1,0 +1,101 @@
+"""What the names and shapes of arrays show of a layer or a network.
+
+The way back from `parameters()`: each spec class makes itself from names and shapes, by the
+functions here, and says why where it cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple, TypeAlias
+
+Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
+"""Canonical name -> canonical shape."""
+Widths: TypeAlias = set[tuple[int, int]]
+"""(input channels, hidden width) of what weighs the kernels."""
+_MOST_WIDTHS = 256  # every ratio is tried with every width; published models have some ten
+
+
+class UnexplainedError(ValueError):
+    """No options of a layer or a network explain the arrays.
+
+    Attributes:
+        help: one line of advice, where there is some.
+    """
+
+    def __init__(self, fact: str, help: str | None = None) -> None:
+        super().__init__(fact)
+        self.help = help
+
+
+class Foreign(NamedTuple):
+    """A layer that has the names of one of ours and computes something else.
+
+    Attributes:
+        what: it is.
+        reason: what ours does instead.
+        array: that shows it.
+    """
+
+    what: str
+    reason: str
+    array: str
+
+
+@contextmanager
+def possible(what: str = "model") -> Iterator[None]:
+    """Turns the ValueError of a spec's options into an UnexplainedError.
+
+    Only the call of a spec stands in the block, so that a mistake in this package is not taken for
+    one in the file.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise UnexplainedError(f"the arrays are of no possible {what}: {error}") from error
+
+
+def dimension(shapes: Shapes, name: str, axis: int) -> int:
+    """The size of one axis. Raises UnexplainedError if the array or the axis is missing."""
+    shape = shapes.get(name, ())
+    if axis >= len(shape):
+        raise UnexplainedError(
+            f"{name}: expected an array with at least {axis + 1} axes, "
+            + (f"found the shape {shape}" if name in shapes else "found no such array")
+        )
+    return shape[axis]
+
+
+def owners(shapes: Shapes, path: str) -> list[str]:
+    """What stands before `path` in the names that end with it: "" or a path with its last dot."""
+    dotted = f".{path}"
+    found = [name for name in shapes if name == path or name.endswith(dotted)]
+    return [name.removesuffix(path) for name in found]
+
+
+def shown(shapes: Shapes, path: str) -> str:
+    """The first array that `path` ends the name of, with its shape; "" if there is none."""
+    name = next((f"{owner}{path}" for owner in owners(shapes, path)), "")
+    return f"{name} {shapes[name]}" if name else ""
+
+
+def widths(shapes: Shapes, path: str) -> Widths:
+    """(input channels, output channels) of every convolution kernel at `path` in its owner."""
+    kernels = (shapes[f"{owner}{path}"] for owner in owners(shapes, path))
+    return {(shape[1], shape[0]) for shape in kernels if len(shape) > 2}
+
+
+def ratios(found: Widths) -> list[float]:
+    """Every hidden / input of at most one, from the least."""
+    if len(found) > _MOST_WIDTHS:
+        return []
+    return sorted({hidden / width for width, hidden in found if 0 < hidden <= width})
+
+
+def no_reduction(found: Widths, rule: str) -> UnexplainedError:
+    """The error of hidden widths that follow no `rule`."""
+    return UnexplainedError(
+        "no reduction explains the hidden widths of the attentions: (width, hidden) "
+        f"{sorted(found)[:6]}; expected hidden = {rule}"
+    )
