@@ -14,30 +14,21 @@ import os
 import subprocess
 import sys
 from argparse import ArgumentParser
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from odconv_training import LAST, digits
+from parity_tests.runtimes import RUNTIMES
 from weights_converter.identify.open_model import open_model
 from weights_converter.identify.request import Request
 
 ROOT = Path(__file__).parent.parent
 START = ROOT / "examples" / "odconv4x_mobilenetv2_digits.pth.tar"
-RUNTIMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
-    {
-        "torch": MappingProxyType({}),
-        "paddle": MappingProxyType({"GLOG_minloglevel": "2"}),
-        "keras-tensorflow": MappingProxyType(
-            {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
-        ),
-        "keras-jax": MappingProxyType({"KERAS_BACKEND": "jax"}),
-    }
-)
+TRAINED = ("torch", "paddle", "keras-tensorflow", "keras-jax")
 PRECISIONS = ("float64", "float32")
 REFERENCE = ("torch", "float64")
 # A rate at which this training is stable: where it is not, rounding grows in one runtime alone.
@@ -66,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = ArgumentParser(prog="python -m benchmarks.drift", description=__doc__)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--output", type=Path, default=Path("bench_output/drift"))
-    parser.add_argument("--runtime", nargs="+", choices=tuple(RUNTIMES), default=tuple(RUNTIMES))
+    parser.add_argument("--runtime", nargs="+", choices=TRAINED, default=TRAINED)
     options = parser.parse_args(arguments)
     found = drifts(options.runtime, options.steps, options.output)
     path = options.output / "drift.json"
@@ -97,7 +88,7 @@ def train(runtime: str, precision: str, steps: int, folder: Path) -> None:
             *("--precision", precision, "--steps", str(steps), "--quiet"),
             *("--output", str(_folder(folder, runtime, precision)), "--overwrite"),
         ],
-        env=os.environ | dict(RUNTIMES[runtime]),
+        env=os.environ | RUNTIMES[runtime].environment,
         cwd=ROOT,
         check=True,
     )

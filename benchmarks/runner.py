@@ -17,8 +17,6 @@ from benchmarks.selection import Selection
 from parity_tests.processes import answers
 from parity_tests.runtimes import RUNTIMES
 
-# What the parity suite sets for its many small cases and would change what is measured here.
-_OF_PARITY = ("JAX_ENABLE_X64", "XLA_FLAGS")
 # The settings that the README recommends, unless the user has others.
 _RECOMMENDED = MappingProxyType({"paddle": MappingProxyType({"MKL_DEBUG_CPU_TYPE": "5"})})
 
@@ -72,12 +70,8 @@ def _answers(runtime: str, module: str, *arguments: str) -> Iterator[dict[str, A
 
 def environment(runtime: str) -> dict[str, str]:
     """That of the runtime's processes."""
-    return _settings(runtime) | os.environ | _of_runtime(runtime)
+    return {**_settings(runtime), **os.environ, **RUNTIMES[runtime].environment}
 
 
 def _settings(runtime: str) -> dict[str, str]:
-    return dict(_RECOMMENDED.get(runtime, {})) | _of_runtime(runtime)
-
-
-def _of_runtime(runtime: str) -> dict[str, str]:
-    return {name: v for name, v in RUNTIMES[runtime].items() if name not in _OF_PARITY}
+    return {**_RECOMMENDED.get(runtime, {}), **RUNTIMES[runtime].environment}

@@ -17,7 +17,7 @@ from benchmarks.frameworks.base import Framework
 from benchmarks.records import Record
 from benchmarks.selection import Selection
 from benchmarks.timing import alternate
-from parity_tests.processes import telling_what_is_missing
+from parity_tests.processes import answer, telling_what_is_missing
 
 
 def main(runtime: str, options: str) -> None:
@@ -25,10 +25,10 @@ def main(runtime: str, options: str) -> None:
     values = json.loads(options)
     rounds, strategy = values.pop("rounds"), values.pop("strategy")
     framework = load(runtime)
-    _say({"versions": framework.versions(), "threads": framework.threads()})
+    answer({"versions": framework.versions(), "threads": framework.threads()})
     for case in Selection(**values).cases(runtime):
         if case.group not in (MEMORY, CONVERSIONS):
-            _say(measured(framework, runtime, case, rounds, strategy).to_dict())
+            answer(measured(framework, runtime, case, rounds, strategy).to_dict())
             gc.collect()  # the models are gone before the next are built
 
 
@@ -51,11 +51,6 @@ def measured(framework: Framework, runtime: str, case: Case, rounds: int, strate
         difference=error,
         strategy=strategy,
     )
-
-
-def _say(values: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps(values) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

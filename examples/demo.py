@@ -68,7 +68,11 @@ def evaluate(runtime: str) -> dict[str, np.ndarray]:
     command = [sys.executable, FOLDER / "evaluate.py", runtime, weights, result]
     say(f"... {runtime}")
     run = subprocess.run(
-        command, env=os.environ | RUNTIMES[runtime], capture_output=True, text=True, check=False
+        command,
+        env=os.environ | RUNTIMES[runtime].suite,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if run.returncode:
         raise SystemExit(f"{runtime} failed:\n{run.stderr}")

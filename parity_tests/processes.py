@@ -1,4 +1,8 @@
-"""A process for each runtime, which says what it finds as a JSON object a line."""
+"""A process for each runtime, which writes its answers as a JSON object a line.
+
+Each runtime has a process of its own, because one process has one Keras backend and the frameworks'
+thread pools disturb each other.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from contextlib import contextmanager
 from tempfile import TemporaryFile
 from typing import Any
 
-from parity_tests.runtimes import PIP
+from parity_tests.runtimes import RUNTIMES
 
 _MISSING = "missing"
 
@@ -28,13 +32,15 @@ def answers(
         WorkerError: it did not finish; with the process's own words, or what to install.
     """
     with (
-        TemporaryFile("w+") as errors,
+        TemporaryFile("w+", errors="replace") as errors,
         subprocess.Popen(
             [sys.executable, "-m", module, runtime, *arguments],
             env=environment,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
+            errors="replace",
         ) as process,
     ):
         for line in process.stdout or ():
@@ -45,8 +51,14 @@ def answers(
                 yield values
         if process.wait():
             errors.seek(0)
-            words = errors.read()[-3000:]
+            words = errors.read().strip()[-3000:]
             raise WorkerError(f"{runtime} stopped with exit code {process.returncode}:\n{words}")
+
+
+def answer(values: Mapping[str, object]) -> None:
+    """Writes one object, in the process of a runtime."""
+    sys.stdout.write(json.dumps(values) + "\n")
+    sys.stdout.flush()
 
 
 @contextmanager
@@ -55,12 +67,10 @@ def telling_what_is_missing() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        sys.stdout.write(json.dumps({_MISSING: (error.name or str(error)).partition(".")[0]}))
-        sys.stdout.write("\n")
+        answer({_MISSING: (error.name or str(error)).partition(".")[0]})
         raise
 
 
 def _missing(runtime: str, module: str) -> WorkerError:
-    return WorkerError(
-        f"the runtime {runtime} needs {module}, which is not installed: pip install {PIP[runtime]}"
-    )
+    install = RUNTIMES[runtime].install
+    return WorkerError(f"the runtime {runtime} needs {module}, which is not installed: {install}")

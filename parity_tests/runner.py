@@ -36,7 +36,7 @@ def run(
     if runtime not in RUNTIMES:
         raise ValueError(f"runtime: expected one of {list(RUNTIMES)}, received {runtime!r}")
     arguments = (str(sweep.seed), str(sweep.count), *patterns)
-    environment = os.environ | RUNTIMES[runtime]
+    environment = os.environ | RUNTIMES[runtime].suite
     lines = answers(runtime, "parity_tests.worker", arguments, environment)
     versions: dict[str, str] = {}
     records = []

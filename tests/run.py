@@ -75,9 +75,9 @@ def suites() -> Iterable[Suite]:
         chosen = runtime if "-" in runtime else f"{runtime} and not keras"
         yield Suite(f"parity-{runtime}", ("tests/parity", "-k", chosen))
         if runtime.startswith("keras"):
-            yield Suite(runtime, ("tests/keras",), RUNTIMES[runtime])
+            yield Suite(runtime, ("tests/keras",), RUNTIMES[runtime].suite)
     yield Suite("together", ("tests/together",))
-    yield Suite("paddle", ("tests/paddle",), RUNTIMES["paddle"])
+    yield Suite("paddle", ("tests/paddle",), RUNTIMES["paddle"].suite)
     for name in ("formats", "torch", "training", "reference", "spec"):
         yield Suite(name, (f"tests/{name}",))
 

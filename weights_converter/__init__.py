@@ -22,7 +22,6 @@ from weights_converter.identify.manifest import Manifest, read_manifest
 from weights_converter.identify.request import Request
 from weights_converter.live.arrays import assign, extract, save_manifest
 from weights_converter.live.loading import Loaded, load_into
-from weights_converter.outputs.compare import verify_outputs
 
 __all__ = [
     "Comparison",
@@ -47,5 +46,4 @@ __all__ = [
     "read_manifest",
     "save_manifest",
     "verify",
-    "verify_outputs",
 ]

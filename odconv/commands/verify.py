@@ -7,11 +7,11 @@ from argparse import ArgumentParser, Namespace
 from odconv.command import Command
 from odconv.options import add_isolate, add_json, add_model, image_size, request_of, second_request
 from odconv.printing import say, say_json, tell
+from parity_tests.outputs.comparison import TOLERANCE
+from parity_tests.outputs.verify import SIZE, verify_outputs
 from weights_converter.comparison.changes import ROWS
 from weights_converter.comparison.verify import verify, verify_digests
 from weights_converter.errors import UsageError
-from weights_converter.outputs.compare import SIZE, verify_outputs
-from weights_converter.outputs.layers import TOLERANCE
 
 
 def _add_options(command: ArgumentParser) -> None:

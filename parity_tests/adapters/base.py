@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy.typing as npt
 
 from parity_tests.problems import Problem
 from parity_tests.reference import Run, Training
@@ -19,3 +21,9 @@ class Adapter(Protocol):
 
     def train(self, problem: Problem) -> Training:
         """One optimiser step for each batch of the problem, see `cases.OPTIMISER`."""
+
+    def layer_outputs(self, problem: Problem) -> dict[str, npt.NDArray[Any]]:
+        """The output of every layer by attribute path, channels first, in order of execution.
+
+        Layers with several outputs are left out.
+        """

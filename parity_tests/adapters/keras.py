@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -15,10 +16,11 @@ from odconv_keras.layers import build_conv
 from odconv_keras.models.factory import build_model
 from odconv_spec import BackboneSpec
 from parity_tests.adapters.attentions import attentions, running
+from parity_tests.outputs.names import record
 from parity_tests.problems import OPTIMISER, Problem
 from parity_tests.reference import Run, Training
 from weights_converter import assign, extract
-from weights_converter.live.keras_models import variables
+from weights_converter.live.keras_models import named_layers, variables
 from weights_converter.names.layouts import KERAS
 
 # Step(input, target) -> output, loss, gradient of the input, gradients of trainable_variables
@@ -78,6 +80,29 @@ class KerasAdapter:
             losses.append(float(_numpy(loss)))
         return Training(tuple(losses), extract(model))
 
+    def layer_outputs(self, problem: Problem) -> dict[str, npt.NDArray[Any]]:
+        model = _model(problem)
+        outputs: dict[str, npt.NDArray[Any]] = {}
+        for path, layer in named_layers(model):
+            layer.call = _recorded(layer.call, outputs, path)
+        model(channels_last(problem.x), training=False)
+        return outputs
+
+
+def _recorded(
+    call: Callable[..., Any], outputs: dict[str, npt.NDArray[Any]], path: str
+) -> Callable[..., Any]:
+    """`call`, recording its output: Keras has no hooks."""
+
+    @wraps(call)
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        output = call(*args, **kwargs)
+        if keras.ops.is_tensor(output):
+            record(outputs, path, channels_first(_numpy(output)))
+        return output
+
+    return recorded
+
 
 def _weighted_sum(y: Any, weight: Any) -> Any:
     return keras.ops.sum(y * keras.ops.convert_to_tensor(weight))
@@ -93,6 +118,7 @@ def _model(problem: Problem) -> Any:
     spec = problem.spec
     keras.config.set_floatx(problem.dtype)
     keras.config.set_dtype_policy(problem.dtype)
+    keras.config.set_image_data_format("channels_last")
     model: Any = build_model(spec) if isinstance(spec, BackboneSpec) else build_conv(spec)
     if not model.built:
         model.build((None, *[None] * (problem.x.ndim - 2), problem.x.shape[1]))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+import numpy.typing as npt
 import paddle
+from paddle import nn
 from paddle.nn import functional as F
 
 from odconv_paddle import set_temperature
@@ -12,6 +15,7 @@ from odconv_paddle.layers import build_conv
 from odconv_paddle.models.factory import build_model
 from odconv_spec import BackboneSpec
 from parity_tests.adapters.attentions import attentions, running
+from parity_tests.outputs.names import record
 from parity_tests.problems import OPTIMISER, Problem
 from parity_tests.reference import Run, Training
 from weights_converter import assign, extract
@@ -58,6 +62,21 @@ class PaddleAdapter:
             optimiser.clear_grad()
             losses.append(float(loss))
         return Training(tuple(losses), extract(model))
+
+    @paddle.no_grad()
+    def layer_outputs(self, problem: Problem) -> dict[str, npt.NDArray[Any]]:
+        model = _model(problem)
+        outputs: dict[str, npt.NDArray[Any]] = {}
+
+        def keep(path: str, layer: nn.Layer, inputs: Any, output: Any) -> Any:
+            if isinstance(output, paddle.Tensor):
+                record(outputs, path, output.numpy())
+            return output
+
+        for path, layer in model.named_sublayers(include_self=True):
+            layer.register_forward_post_hook(partial(keep, path))
+        model(paddle.to_tensor(problem.x))
+        return outputs
 
 
 def _model(problem: Problem) -> Any:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from odconv_spec import BackboneSpec
@@ -12,6 +16,7 @@ from odconv_torch import set_temperature
 from odconv_torch.layers import build_conv
 from odconv_torch.models.factory import build_model
 from parity_tests.adapters.attentions import attentions, running
+from parity_tests.outputs.names import record
 from parity_tests.problems import OPTIMISER, Problem
 from parity_tests.reference import Run, Training
 from weights_converter import assign, extract
@@ -54,6 +59,20 @@ class TorchAdapter:
             optimiser.step()
             losses.append(loss.item())
         return Training(tuple(losses), extract(model))
+
+    @torch.no_grad()
+    def layer_outputs(self, problem: Problem) -> dict[str, npt.NDArray[Any]]:
+        model = _model(problem)
+        outputs: dict[str, npt.NDArray[Any]] = {}
+
+        def keep(path: str, module: nn.Module, inputs: Any, output: Any) -> None:
+            if isinstance(output, torch.Tensor):
+                record(outputs, path, np.array(output))
+
+        for path, module in model.named_modules():
+            module.register_forward_hook(partial(keep, path))
+        model(torch.from_numpy(problem.x))
+        return outputs
 
 
 def _model(problem: Problem) -> Any:

@@ -7,12 +7,12 @@ import pytest
 
 from odconv.main import main
 from odconv_spec import model_spec
+from parity_tests.outputs.verify import verify_outputs
 from tests.converter.helpers import ENDINGS, SMALL_MOBILENET, SMALL_RESNET, arrays_of
 from tests.converter.wild import assert_same, loaded, write
 from weights_converter import MismatchError, Request, UsageError, convert, diff, verify
 from weights_converter.comparison.verify import verify_digests
 from weights_converter.identify.open_model import open_model
-from weights_converter.outputs.compare import verify_outputs
 
 SPECS = {
     "od_resnet18": model_spec("od_resnet18", kernel_num=2, **SMALL_RESNET),

@@ -104,7 +104,7 @@ def outputs(monkeypatch):
         probes.append((Path(request.path).name, runtime, probe.shape))
         return {"conv1": next(iter(read(request.path).tensors.values())).load()}
 
-    monkeypatch.setattr("weights_converter.outputs.compare.layer_outputs", give)
+    monkeypatch.setattr("parity_tests.outputs.verify.layer_outputs", give)
     return probes
 
 

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 
 from odconv_spec import ODConvSpec, model_spec
+from parity_tests.outputs import verify
+from parity_tests.outputs.comparison import compare_layers
+from parity_tests.outputs.names import record
+from parity_tests.outputs.runs import usual_runtime
+from parity_tests.outputs.verify import verify_outputs
+from parity_tests.runtimes import RUNTIMES
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
 from tests.converter.wild import write
 from weights_converter import MismatchError, UsageError
 from weights_converter.identify.request import Request
-from weights_converter.outputs import compare
-from weights_converter.outputs.compare import verify_outputs
-from weights_converter.outputs.layers import compare_layers
-from weights_converter.outputs.names import record
-from weights_converter.outputs.runs import RUNTIMES, usual_runtime
 
 LABELS = ("a.pth in torch", "b.pdparams in paddle")
 
@@ -194,8 +195,8 @@ def test_each_file_is_run_as_it_was_asked_for(tmp_path, monkeypatch):
         opened.append(Request.from_json(request.to_json()))  # as the other process reads it
         return layers()
 
-    monkeypatch.setattr(compare, "layer_outputs", runs)
-    monkeypatch.setattr(compare, "check_runtime", lambda runtime: None)
+    monkeypatch.setattr(verify, "layer_outputs", runs)
+    monkeypatch.setattr(verify, "check_runtime", lambda runtime: None)
     counters = ["*.num_batches_tracked"]
     first = write(first, {**arrays, "bn1.num_batches_tracked": np.zeros((), np.int64)})
     left = Request(first, spec, isolate=True, ignore=counters)

@@ -13,8 +13,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from odconv_spec import model_spec
 from odconv_torch import create_model
 from odconv_torch.models import build_model
+from parity_tests.outputs.verify import verify_outputs
 from tests.converter.helpers import SMALL_RESNET
-from weights_converter import RefusedError, convert, extract, load_into, verify_outputs
+from weights_converter import RefusedError, convert, extract, load_into
 from weights_converter.identify.open_model import open_model
 from weights_converter.identify.request import Request
 

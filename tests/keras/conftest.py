@@ -10,14 +10,21 @@ from parity_tests.runtimes import RUNTIMES
 
 # What a backend needs is read when it is imported, so this comes before Keras.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.update({**RUNTIMES[f"keras-{os.environ['KERAS_BACKEND']}"], **os.environ})
+os.environ.update({**RUNTIMES[f"keras-{os.environ['KERAS_BACKEND']}"].suite, **os.environ})
 
 import keras
+import kit as this_kit
 
 
 @pytest.fixture(autouse=True)
 def _seed():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def kit():
+    """What the tests that all frameworks share ask of this one."""
+    return this_kit
 
 
 @pytest.fixture

@@ -165,7 +165,7 @@ def run(folder, name, *files):
     code, runtime, ending = NETS[name]
     done = subprocess.run(
         [sys.executable, "-c", f"import numpy as np\n{code}{COMMON}", folder, name, ending, *files],
-        env=os.environ | RUNTIMES[runtime],
+        env=os.environ | RUNTIMES[runtime].suite,
         capture_output=True,
         text=True,
         check=False,

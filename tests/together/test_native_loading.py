@@ -56,7 +56,7 @@ def test_own_loader_and_live_loading_give_the_same_logits(tmp_path, runtime):
     convert(Request(SOURCE, EXAMPLES / "digits.json"), weights)
     run = subprocess.run(
         [sys.executable, "-c", SCRIPT, EXAMPLES, weights, SOURCE, framework],
-        env=os.environ | RUNTIMES[runtime],
+        env=os.environ | RUNTIMES[runtime].suite,
         capture_output=True,
         text=True,
         check=False,

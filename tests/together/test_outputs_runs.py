@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from odconv_spec import model_spec
+from parity_tests.outputs.runs import layer_outputs
+from parity_tests.outputs.verify import verify_outputs
 from parity_tests.reference import random_arrays
 from parity_tests.runtimes import RUNTIMES
 from weights_converter import ConverterError, convert, formats
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.identify.request import Request
-from weights_converter.outputs.compare import verify_outputs
-from weights_converter.outputs.runs import layer_outputs
 
 SPECS = {
     "od": model_spec(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -96,7 +95,18 @@ def slots(model: Any) -> dict[str, Slot]:
 
 def adapter_of(model: Any) -> ModuleType:
     """The module that knows the models of the framework."""
-    return import_module(f"weights_converter.live.{framework_of(model)}_models")
+    framework = framework_of(model)
+    if framework == "torch":
+        from weights_converter.live import torch_models
+
+        return torch_models
+    if framework == "paddle":
+        from weights_converter.live import paddle_models
+
+        return paddle_models
+    from weights_converter.live import keras_models
+
+    return keras_models
 
 
 def framework_of(model: Any) -> str:

@@ -1,10 +1,8 @@
-"""Keras layers and models on any backend: their arrays, and what their sub-layers compute."""
+"""The arrays of Keras layers and models, on any backend."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import wraps
-from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,14 +10,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from odconv_spec import BackboneSpec, ConvSpec, LinearSpec, Role
+from odconv_spec import ConvSpec, LinearSpec, Role
 from weights_converter import formats
 from weights_converter.arrays.dtypes import Array
 from weights_converter.errors import UsageError
 from weights_converter.live.slots import Slot, Variable, collect, refuse_strangers
 from weights_converter.names.grammar import CONV, LAYER_NORM, LINEAR, NORM
 from weights_converter.names.layouts import KERAS
-from weights_converter.outputs.names import record
 
 
 def slots(model: keras.layers.Layer) -> dict[str, Slot]:
@@ -37,17 +34,20 @@ def slots(model: keras.layers.Layer) -> dict[str, Slot]:
 
 def variables(model: keras.layers.Layer) -> Iterator[Variable]:
     """Every array with a role."""
-    for path, layer in _layers(model, ""):
+    for path, layer in named_layers(model):
         for leaf, role in _roles(layer).items():
             weight = getattr(layer, leaf, None)
             if weight is not None:
                 yield _variable(path, role, weight)
 
 
-def _layers(layer: keras.layers.Layer, path: str) -> Iterator[tuple[str, keras.layers.Layer]]:
+def named_layers(
+    layer: keras.layers.Layer, path: str = ""
+) -> Iterator[tuple[str, keras.layers.Layer]]:
+    """The layer and all layers in it, by attribute path."""
     yield path, layer
     for name, child in _children(layer):
-        yield from _layers(child, f"{path}.{name}".lstrip("."))
+        yield from named_layers(child, f"{path}.{name}".lstrip("."))
 
 
 def _children(layer: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Layer]]:
@@ -145,41 +145,8 @@ def _variable(owner: str, role: Role, weight: keras.Variable) -> Variable:
     return Variable(owner, role, tuple(weight.shape), str(weight.dtype), weight, get, weight.assign)
 
 
-def build(spec: BackboneSpec) -> keras.Model:
-    """The network, channels last."""
-    factory = import_module("odconv_keras.models.factory")
-    model: keras.Model = factory.build_model(spec, data_format="channels_last")
-    return model
-
-
 def set_temperature(model: keras.Model, temperature: float) -> None:
     """Of every dynamic convolution."""
-    import_module("odconv_keras").set_temperature(model, temperature)
+    from odconv_keras import set_temperature  # a network of one's own may have none of our layers
 
-
-def outputs(model: keras.Model, images: Array) -> dict[str, Array]:
-    """What every layer gives, by path and in order; those that give several arrays are left out.
-
-    Args:
-        model: a network that takes images with channels last.
-        images: (batch, channels, height, width), which the outputs' axes are like.
-    """
-    found: dict[str, Array] = {}
-    for path, layer in _layers(model, ""):
-        layer.call = _keeping(layer.call, found, path)
-    model(np.moveaxis(images, 1, -1), training=False)
-    return found
-
-
-def _keeping(call: Callable[..., Any], found: dict[str, Array], path: str) -> Callable[..., Any]:
-    """`call` that records what it gives."""
-
-    @wraps(call)
-    def kept(*args: Any, **kwargs: Any) -> Any:
-        output = call(*args, **kwargs)
-        if keras.ops.is_tensor(output):
-            array = np.array(keras.ops.convert_to_numpy(output))
-            record(found, path, np.moveaxis(array, -1, 1) if array.ndim > 2 else array)
-        return output
-
-    return kept
+    set_temperature(model, temperature)

@@ -1,23 +1,20 @@
-"""Paddle layers: their arrays, and what their sublayers compute."""
+"""The arrays of Paddle layers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from importlib import import_module
-from typing import Any
 
 import numpy as np
 import paddle
 from paddle import nn
 
-from odconv_spec import BackboneSpec, ConvSpec, LinearSpec, Role
+from odconv_spec import ConvSpec, LinearSpec, Role
 from weights_converter.arrays.dtypes import Array
 from weights_converter.live.slots import Slot, Variable, collect, refuse_strangers
 from weights_converter.names.counters import LEFT_BEHIND
 from weights_converter.names.grammar import CONV, LAYER_NORM, LINEAR, NORM
 from weights_converter.names.layouts import PADDLE
-from weights_converter.outputs.names import record
 
 
 def slots(model: nn.Layer) -> dict[str, Slot]:
@@ -74,34 +71,8 @@ def _get(tensor: paddle.Tensor) -> Array:
     return np.array(tensor.numpy())
 
 
-def build(spec: BackboneSpec) -> nn.Layer:
-    """The network, in evaluation mode."""
-    model: nn.Layer = import_module("odconv_paddle.models.factory").build_model(spec)
-    model.eval()
-    return model
-
-
 def set_temperature(model: nn.Layer, temperature: float) -> None:
     """Of every dynamic convolution."""
-    import_module("odconv_paddle").set_temperature(model, temperature)
+    from odconv_paddle import set_temperature  # a network of one's own may have none of our layers
 
-
-@paddle.no_grad()
-def outputs(model: nn.Layer, images: Array) -> dict[str, Array]:
-    """What every layer gives, by path and in order; those that give several arrays are left out.
-
-    Args:
-        model: a network in evaluation mode.
-        images: (batch, channels, height, width).
-    """
-    found: dict[str, Array] = {}
-
-    def keep(path: str, layer: nn.Layer, inputs: Any, output: Any) -> Any:
-        if isinstance(output, paddle.Tensor):
-            record(found, path, _get(output))
-        return output
-
-    for path, layer in model.named_sublayers(include_self=True):
-        layer.register_forward_post_hook(partial(keep, path))
-    model(paddle.to_tensor(images))
-    return found
+    set_temperature(model, temperature)

@@ -1,24 +1,21 @@
-"""Torch modules: their arrays, and what their layers compute."""
+"""The arrays of torch modules."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from importlib import import_module
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from odconv_spec import BackboneSpec, ConvSpec, LinearSpec, Role
+from odconv_spec import ConvSpec, LinearSpec, Role
 from weights_converter.arrays.dtypes import Array
 from weights_converter.live.slots import Slot, Variable, collect, refuse_strangers
 from weights_converter.names.companions import COUNTER
 from weights_converter.names.counters import LEFT_BEHIND
 from weights_converter.names.grammar import CONV, LAYER_NORM, LINEAR, NORM
 from weights_converter.names.layouts import TORCH
-from weights_converter.outputs.names import record
 
 
 def slots(model: nn.Module) -> dict[str, Slot]:
@@ -89,12 +86,6 @@ def _set(tensor: torch.Tensor, array: Array) -> None:
         tensor.copy_(torch.from_numpy(array))
 
 
-def build(spec: BackboneSpec) -> nn.Module:
-    """The network, in evaluation mode."""
-    model: nn.Module = import_module("odconv_torch.models.factory").build_model(spec)
-    return model.eval()
-
-
 def set_counters(model: nn.Module, counters: Mapping[str, Array]) -> None:
     """How many batches each batch norm has seen, by the path of its buffer."""
     for name, count in counters.items():
@@ -103,24 +94,6 @@ def set_counters(model: nn.Module, counters: Mapping[str, Array]) -> None:
 
 def set_temperature(model: nn.Module, temperature: float) -> None:
     """Of every dynamic convolution."""
-    import_module("odconv_torch").set_temperature(model, temperature)
+    from odconv_torch import set_temperature  # a network of one's own may have none of our layers
 
-
-@torch.no_grad()
-def outputs(model: nn.Module, images: Array) -> dict[str, Array]:
-    """What every module gives, by path and in order; those that give several arrays are left out.
-
-    Args:
-        model: a network in evaluation mode.
-        images: (batch, channels, height, width).
-    """
-    found: dict[str, Array] = {}
-
-    def keep(path: str, module: nn.Module, inputs: Any, output: Any) -> None:
-        if isinstance(output, torch.Tensor):
-            record(found, path, np.array(output))
-
-    for path, module in model.named_modules():
-        module.register_forward_hook(partial(keep, path))
-    model(torch.from_numpy(images))
-    return found
+    set_temperature(model, temperature)

@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from odconv_spec import BackboneSpec
+from parity_tests.outputs.comparison import TOLERANCE, OutputsComparison, compare_layers
+from parity_tests.outputs.runs import check_runtime, layer_outputs, usual_runtime
+from parity_tests.runtimes import RUNTIMES
 from weights_converter.arrays.dtypes import Array
 from weights_converter.comparison.pairs import open_pair
 from weights_converter.comparison.verify import compare
@@ -18,8 +21,6 @@ from weights_converter.identify.backbones import describe
 from weights_converter.identify.model_arrays import Weights
 from weights_converter.identify.open_model import open_model
 from weights_converter.identify.request import Request
-from weights_converter.outputs.layers import TOLERANCE, OutputsComparison, compare_layers
-from weights_converter.outputs.runs import RUNTIMES, check_runtime, layer_outputs, usual_runtime
 
 SIZE = (64, 48)  # height and width; not equal, so that swapped axes show
 _BATCH = 2

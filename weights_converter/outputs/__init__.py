@@ -1,1 +1,0 @@
-"""Compares models by what their layers give: a process for each run, and a table."""
