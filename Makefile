@@ -6,6 +6,8 @@ INSTALLED := .venv/.installed
 VISION := .venv-vision/.installed
 # The oldest versions that pyproject.toml allows.
 LOWEST := .venv-lowest/.installed
+# Which tenth of the slow tests: a number that rises by one with each run, or the count of commits.
+PART ?= commit
 
 .PHONY: help install demo test slow slow-part vision lowest lint format bench clean
 
@@ -14,10 +16,10 @@ help:
 	@echo "make demo     convert the shipped checkpoint, run it in five runtimes, show the result"
 	@echo "make test     run the tests"
 	@echo "make slow     run the slow sweeps"
-	@echo "make slow-part  run a third of them, drawn by the commit"
+	@echo "make slow-part  run a tenth of them, drawn by the commit or by PART=N"
 	@echo "make vision   run the tests with torchvision, timm, Lightning, ..., in .venv-vision"
 	@echo "make lowest   run a smoke test with the lowest versions, in .venv-lowest"
-	@echo "make lint     ruff and mypy"
+	@echo "make lint     ruff, mypy, and zizmor on the workflow"
 	@echo "make format   let ruff change the files"
 	@echo "make bench    measure speed and memory, in ten minutes"
 	@echo "make clean    remove .venv"
@@ -39,7 +41,7 @@ slow: install
 	$(BIN)/python -m tests.run --slow
 
 slow-part: install
-	$(BIN)/python -m tests.run --slow --part $$(( 0x$$(git rev-parse HEAD | cut -c1-4) % 3 ))
+	$(BIN)/python -m tests.run --slow --part $(PART)
 
 $(VISION): pyproject.toml constraints-vision.txt
 	$(PYTHON) -m venv .venv-vision
@@ -64,6 +66,7 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/zizmor --offline --no-progress .github
 
 format: install
 	$(BIN)/ruff format .

@@ -1,11 +1,12 @@
 """Runs the test suites, each in a process of its own, and says at the end what they did.
 
-    python -m tests.run [--slow [--part K] | --smoke] [--jobs N] [SUITE ...] [-- pytest options]
+    python -m tests.run [--slow [--part N] | --smoke] [--jobs N] [SUITE ...] [-- pytest options]
 
-`--slow` runs the tests marked slow, of the suites that have any; `--smoke` a few files of each
-suite, which is what must hold with the lowest versions of the frameworks. One process has one Keras
-backend, and the frameworks' thread pools disturb each other, so each suite has a process of its
-own. Two run at a time, each on one core; `--jobs N` changes that.
+`--slow` runs the tests marked slow, of the suites that have any; `--part` a tenth of them, which a
+run's number or `commit` chooses; `--smoke` a few files of each suite, which is what must hold with
+the lowest versions of the frameworks. One process has one Keras backend, and the frameworks' thread
+pools disturb each other, so each suite has a process of its own. Two run at a time, each on one
+core; `--jobs N` changes that.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from parity_tests.runtimes import RUNTIMES
-from tests.parts import PARTS
+from tests.parts import PARTS, number_of_commit
 
 ROOT = Path(__file__).parent.parent
 # Of each folder of tests: building, computing, replacing, storing and converting.
@@ -92,7 +93,7 @@ def main(arguments: Sequence[str]) -> int:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--slow", action="store_true", help="run the tests marked slow only")
     which.add_argument("--smoke", action="store_true", help="run a few files of each suite only")
-    parser.add_argument("--part", type=int, choices=range(PARTS), help="of the tests marked slow")
+    parser.add_argument("--part", metavar="N", type=_number, help="a tenth of the slow")
     options = parser.parse_args(own)
     unknown = [name for name in options.suites if name not in known]
     if unknown:
@@ -103,9 +104,11 @@ def main(arguments: Sequence[str]) -> int:
     if options.slow:
         chosen = [suite for suite in chosen if suite.has_slow]
         passed_on = [*passed_on, "-m", "slow"]
+    if options.part is not None and not options.slow:
+        parser.error("expected --slow beside --part; received --part alone")
     if options.part is not None:
         passed_on = [*passed_on, "-p", "tests.parts", "--part", str(options.part)]
-        _say(f"part {options.part} of {PARTS} of the tests marked slow")
+        _say(f"part {options.part % PARTS} of {PARTS} of the tests marked slow")
     with ThreadPoolExecutor(options.jobs) as pool:
         results = list(pool.map(lambda suite: _run(suite, passed_on), chosen))
     for result in results:
@@ -114,6 +117,15 @@ def main(arguments: Sequence[str]) -> int:
     failed = sum(result.code != 0 for result in results)
     _say(f"suites: {len(results) - failed} passed, {failed} failed")
     return 1 if failed else 0
+
+
+def _number(part: str) -> int:
+    """The number of a run, as it is given or of the commit; the log has its origin."""
+    if part != "commit":
+        return int(part)
+    number, origin = number_of_commit(ROOT)
+    _say(f"drawn from {origin}")
+    return number
 
 
 def _run(suite: Suite, options: Sequence[str]) -> Result:
