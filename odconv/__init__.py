@@ -1,1 +1,77 @@
-"""The command `odconv`: inspects, converts, compares and evaluates checkpoints, lists models."""
+"""Checkpoints of dynamic convolutions: what the command `odconv` does, as a library.
+
+Each function is the command of its name. They work on files and need no framework, except
+`load_into`, `evaluate` and `verify_outputs`. A source is a path, or a `Request` that says more of
+it. Everything is imported when it is first used, so `import odconv` costs nothing.
+
+Example:
+    >>> import odconv
+    >>> odconv.list_models()[:2]
+    ('od_resnet18', 'od_resnet34')
+    >>> report = odconv.convert("model_best.pth.tar", "model.pdparams")  # doctest: +SKIP
+    >>> odconv.verify("model_best.pth.tar", "model.pdparams").equal  # doctest: +SKIP
+    True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from odconv.evaluation import evaluate
+    from odconv_spec import list_models
+    from parity_tests.outputs.verify import verify_outputs
+    from weights_converter import (
+        ConverterError,
+        Request,
+        convert,
+        diff,
+        inspect,
+        load_into,
+        verify,
+    )
+
+    __version__: str
+
+_HOMES: Final[Mapping[str, str]] = {
+    "ConverterError": "weights_converter",
+    "Request": "weights_converter",
+    "convert": "weights_converter",
+    "diff": "weights_converter",
+    "evaluate": "odconv.evaluation",
+    "inspect": "weights_converter",
+    "list_models": "odconv_spec",
+    "load_into": "weights_converter",
+    "verify": "weights_converter",
+    "verify_outputs": "parity_tests.outputs.verify",
+}
+__all__ = [
+    "ConverterError",
+    "Request",
+    "__version__",
+    "convert",
+    "diff",
+    "evaluate",
+    "inspect",
+    "list_models",
+    "load_into",
+    "verify",
+    "verify_outputs",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from weights_converter.release import version
+
+        return version()
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

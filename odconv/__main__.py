@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """`python -m odconv` is the command `odconv`."""
 
 import sys

@@ -1,4 +1,4 @@
-"""What a file in `odconv/commands` defines."""
+"""What a file in `odconv/commands` defines; its name and summary are in `SUMMARIES` there."""
 
 from __future__ import annotations
 
@@ -12,16 +12,12 @@ class Command:
     """One command.
 
     Attributes:
-        name: what is typed after `odconv`.
-        summary: what it does, in one line.
         usage: its arguments, in one line.
         examples: whole command lines, the most common one first.
         add_options: declares its options.
         run: does it, with the options as they were given, and returns the exit code.
     """
 
-    name: str
-    summary: str
     usage: str
     examples: tuple[str, ...]
     add_options: Callable[[ArgumentParser], None]

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The `odconv` command from outside: whatever happens ends in an exit code and at most a sentence.
 
 Exit codes: 0 done or equal, 1 the arrays differ or are not those of the model, 2 wrong usage,
@@ -11,7 +12,6 @@ may strike while NumPy is imported.
 
 from __future__ import annotations
 
-import mmap
 import os
 import sys
 from collections.abc import Sequence
@@ -21,8 +21,6 @@ _SYSTEM = 5
 _BUG = 70  # EX_SOFTWARE of sysexits.h
 _INTERRUPTED = 130
 _NOBODY_READS = 141
-_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
-_LEAST_MEMORY = 80 << 20  # bytes of address space that NumPy and the converter take, about
 # What the dynamic loader says where a library does not fit into a limit on memory.
 _NO_MEMORY = ("failed to map segment", "cannot allocate", "out of memory")
 
@@ -31,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command, those of the process by default, and returns its exit code."""
     _fill_closed_descriptors()
     try:
-        return _run(arguments)
+        from odconv.run import run
+
+        return run(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
         return _ended("interrupted", _INTERRUPTED)
     except BrokenPipeError:
@@ -45,36 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if any(words in str(error).lower() for words in _NO_MEMORY):
             return _ended("error: there is not enough memory", _SYSTEM)
         return _ended(f"error: odconv cannot start: {str(error)!a}", _BUG)
-
-
-def _run(arguments: Sequence[str] | None) -> int:
-    _import_numpy()
-    from odconv.run import run
-
-    return run(arguments)
-
-
-def _import_numpy() -> None:
-    """With one thread for its algebra, which no command needs.
-
-    Where a limit forbids threads, OpenBLAS would send the process an interrupt, and where one
-    forbids its memory it would end the process with code 1.
-    """
-    try:
-        mmap.mmap(-1, _LEAST_MEMORY).close()
-    except OSError as error:
-        raise MemoryError from error
-    before = os.environ.get(_BLAS_THREADS)
-    os.environ[_BLAS_THREADS] = "1"
-    try:
-        import numpy as np
-
-        del np
-    finally:
-        if before is None:
-            del os.environ[_BLAS_THREADS]
-        else:
-            os.environ[_BLAS_THREADS] = before
 
 
 def _fill_closed_descriptors() -> None:

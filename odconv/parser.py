@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from odconv.command import Command
-from odconv.commands import COMMANDS
+from odconv.commands import SUMMARIES, command_named
+from odconv.numpy_import import import_numpy
 from odconv.printing import complain, say
-from weights_converter.conversion.provenance import release
+from weights_converter.release import release
 
 _DESCRIPTION = """Inspects, converts, compares and evaluates checkpoints of dynamic convolutions.
 
@@ -65,8 +66,8 @@ class _Version(Action):
         parser.exit()
 
 
-def parser() -> Parser:
-    """The parser of `odconv`."""
+def parser_for(words: Sequence[str]) -> Parser:
+    """The parser of `odconv`, in which only the command among the words has its options."""
     whole = Parser(
         prog="odconv",
         usage="%(prog)s [--help] [--version] COMMAND ...",
@@ -78,23 +79,24 @@ def parser() -> Parser:
     commands = whole.add_subparsers(
         required=True, metavar="COMMAND", title="commands", prog="odconv"
     )
-    for command in COMMANDS:
-        one = commands.add_parser(
-            command.name,
-            usage=f"%(prog)s {command.usage}",
-            help=command.summary,
-            description=f"{command.summary[0].upper()}{command.summary[1:]}.",
-            epilog="\n\n".join((_examples(command), _EXIT_CODES)),
-            formatter_class=RawDescriptionHelpFormatter,
-        )
-        one.example = command.examples[0]
-        one.set_defaults(run=command.run, parser=one)
-        command.add_options(one)
-        one.add_argument(
-            "--traceback", action="store_true", help="show where a bug in odconv occurred"
-        )
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    for name, summary in SUMMARIES.items():
+        one = commands.add_parser(name, help=summary, formatter_class=RawDescriptionHelpFormatter)
+        if name == chosen:
+            import_numpy()
+            _fill(one, summary, command_named(name))
     return whole
 
 
-def _examples(command: Command) -> str:
-    return "\n".join(("examples:", *(f"  {example}" for example in command.examples)))
+def _fill(parser: Parser, summary: str, command: Command) -> None:
+    """Gives the parser of a command its options and texts."""
+    parser.usage = f"%(prog)s {command.usage}"
+    parser.description = f"{summary[0].upper()}{summary[1:]}."
+    examples = "\n".join(("examples:", *(f"  {example}" for example in command.examples)))
+    parser.epilog = f"{examples}\n\n{_EXIT_CODES}"
+    parser.example = command.examples[0]
+    parser.set_defaults(run=command.run, parser=parser)
+    command.add_options(parser)
+    parser.add_argument(
+        "--traceback", action="store_true", help="show where a bug in odconv occurred"
+    )

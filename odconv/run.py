@@ -8,15 +8,15 @@ import sys
 from collections.abc import Sequence
 from traceback import format_exception
 
-from odconv.parser import parser
+from odconv.parser import parser_for
 from odconv.printing import complain
 from weights_converter.errors import ConverterError, FileError, legible
 
 _BUG = 70
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command.
+def run(words: Sequence[str]) -> int:
+    """Runs a command, given what is typed after `odconv`, and returns its exit code.
 
     Raises:
         KeyboardInterrupt, BrokenPipeError, MemoryError: see `odconv.main`.
@@ -24,9 +24,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name in a file may have letters that the terminal cannot show.
         sys.stdout.reconfigure(errors="backslashreplace")
-    words = sys.argv[1:] if arguments is None else arguments
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks how the line may continue
+        from odconv.completion import complete
+
+        return complete()
+    parser = parser_for(words)
     try:
-        options = parser().options(words)
+        options = parser.options(words)
         return int(options.run(options))
     except SystemExit as stop:  # after help, and after wrong usage
         return int(stop.code or 0)

@@ -1,28 +1,60 @@
 """Checkpoints of ODConv models between PyTorch, PaddlePaddle and Keras, without any of them.
 
 `inspect`, `convert`, `verify` and `diff` work on files and need no framework; `extract`, `assign`
-and `load_into` work on a live model and use the framework it is of.
+and `load_into` work on a live model and use the framework it is of. Each name is imported when it
+is first used.
 """
 
-from weights_converter.comparison.changes import Diff
-from weights_converter.comparison.diff import diff
-from weights_converter.comparison.inspect import Inspection, inspect
-from weights_converter.comparison.verify import Comparison, verify
-from weights_converter.conversion.convert import convert
-from weights_converter.conversion.report import Report
-from weights_converter.errors import (
-    ConverterError,
-    DamagedError,
-    FileError,
-    MismatchError,
-    RefusedError,
-    UsageError,
-)
-from weights_converter.identify.manifest import Manifest, read_manifest
-from weights_converter.identify.request import Request
-from weights_converter.live.arrays import assign, extract, save_manifest
-from weights_converter.live.loading import Loaded, load_into
+from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from weights_converter.comparison.changes import Diff
+    from weights_converter.comparison.diff import diff
+    from weights_converter.comparison.inspect import Inspection, inspect
+    from weights_converter.comparison.verify import Comparison, verify
+    from weights_converter.conversion.convert import convert
+    from weights_converter.conversion.report import Report
+    from weights_converter.errors import (
+        ConverterError,
+        DamagedError,
+        FileError,
+        MismatchError,
+        RefusedError,
+        UsageError,
+    )
+    from weights_converter.identify.manifest import Manifest, read_manifest
+    from weights_converter.identify.request import Request
+    from weights_converter.live.arrays import assign, extract, save_manifest
+    from weights_converter.live.loading import Loaded, load_into
+
+_HOMES: Final[Mapping[str, str]] = {
+    "Comparison": "weights_converter.comparison.verify",
+    "ConverterError": "weights_converter.errors",
+    "DamagedError": "weights_converter.errors",
+    "Diff": "weights_converter.comparison.changes",
+    "FileError": "weights_converter.errors",
+    "Inspection": "weights_converter.comparison.inspect",
+    "Loaded": "weights_converter.live.loading",
+    "Manifest": "weights_converter.identify.manifest",
+    "MismatchError": "weights_converter.errors",
+    "RefusedError": "weights_converter.errors",
+    "Report": "weights_converter.conversion.report",
+    "Request": "weights_converter.identify.request",
+    "UsageError": "weights_converter.errors",
+    "assign": "weights_converter.live.arrays",
+    "convert": "weights_converter.conversion.convert",
+    "diff": "weights_converter.comparison.diff",
+    "extract": "weights_converter.live.arrays",
+    "inspect": "weights_converter.comparison.inspect",
+    "load_into": "weights_converter.live.loading",
+    "read_manifest": "weights_converter.identify.manifest",
+    "save_manifest": "weights_converter.live.arrays",
+    "verify": "weights_converter.comparison.verify",
+}
 __all__ = [
     "Comparison",
     "ConverterError",
@@ -47,3 +79,14 @@ __all__ = [
     "save_manifest",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

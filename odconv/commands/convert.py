@@ -81,8 +81,6 @@ def _run(options: Namespace) -> int:
 
 
 COMMAND = Command(
-    name="convert",
-    summary="convert a checkpoint, read the result back and compare every bit",
     usage="SOURCE DESTINATION [options]",
     examples=(
         "odconv convert model_best.pth.tar model.pdparams",

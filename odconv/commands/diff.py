@@ -42,8 +42,6 @@ def _run(options: Namespace) -> int:
 
 
 COMMAND = Command(
-    name="diff",
-    summary="show by how much the arrays of two checkpoints differ",
     usage="LEFT RIGHT [options]",
     examples=(
         "odconv diff epoch_90.pth.tar epoch_100.pth.tar",

@@ -12,7 +12,7 @@ from odconv.printing import tell
 from weights_converter.errors import UsageError
 
 if TYPE_CHECKING:
-    from weights_converter.evaluation import Evaluation
+    from odconv_training.evaluation import Evaluation
 
 
 def _add_options(command: ArgumentParser) -> None:
@@ -71,11 +71,11 @@ def _run(options: Namespace) -> int:
 def _evaluation(options: Namespace) -> Evaluation:
     """Evaluates, and draws the picture if one is wanted."""
     # Of all commands only this one needs a framework, Pillow and matplotlib.
-    from weights_converter.evaluation import evaluate
+    from odconv.evaluation import evaluate
 
     picture = None if options.picture is None else Path(options.picture)
     if picture is not None:
-        from weights_converter.evaluation_picture import check_picture, draw
+        from odconv_training.confusion_picture import check_picture, draw
 
         check_picture(picture, options.overwrite)
     found = evaluate(
@@ -92,8 +92,6 @@ def _evaluation(options: Namespace) -> Evaluation:
 
 
 COMMAND = Command(
-    name="evaluate",
-    summary="score a checkpoint on images, in a framework",
     usage="CHECKPOINT --data FOLDER --framework NAME [options]",
     examples=(
         "odconv evaluate model_best.pth.tar --data photos --framework torch",

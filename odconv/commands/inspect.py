@@ -33,8 +33,6 @@ def _run(options: Namespace) -> int:
 
 
 COMMAND = Command(
-    name="inspect",
-    summary="show what a checkpoint holds",
     usage="FILE [options]",
     examples=(
         "odconv inspect model_best.pth.tar",

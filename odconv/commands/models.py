@@ -47,8 +47,6 @@ def _run(options: Namespace) -> int:
 
 
 COMMAND = Command(
-    name="models",
-    summary="list the models with their sizes",
     usage="[options]",
     examples=("odconv models", "odconv models --size 160", "odconv models --published"),
     add_options=_add_options,

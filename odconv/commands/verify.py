@@ -89,8 +89,6 @@ def _run_outputs(options: Namespace) -> int:
 
 
 COMMAND = Command(
-    name="verify",
-    summary="compare two checkpoints bit for bit, or one with its own digests",
     usage="LEFT [RIGHT] [options]",
     examples=(
         "odconv verify model_best.pth.tar model.pdparams",

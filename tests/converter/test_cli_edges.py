@@ -65,7 +65,7 @@ def test_while_modules_are_imported(module, deed):
     strike, code, said = DEEDS[deed]
     script = STRIKE.replace("{deed}", strike)
     done = subprocess.run(
-        [sys.executable, "-c", script, module, "models"],
+        [sys.executable, "-c", script, module, "convert", "a.pth", "b.pth"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from odconv.commands import COMMANDS
+from odconv.commands import SUMMARIES, command_named
 from odconv.main import main
 from odconv.options import size as size_of
-from odconv.parser import parser
+from odconv.parser import parser_for
 from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
 from weights_converter.formats import read
@@ -52,7 +52,7 @@ def test_no_words_are_answered_by_the_help(capsys):
     assert capsys.readouterr().out == err
 
 
-@pytest.mark.parametrize("command", ["", *(command.name for command in COMMANDS)])
+@pytest.mark.parametrize("command", ["", *SUMMARIES])
 def test_help_tells_the_exit_codes(command, capsys):
     assert main([*command.split(), "--help"]) == 0
     out = capsys.readouterr().out
@@ -60,13 +60,19 @@ def test_help_tells_the_exit_codes(command, capsys):
         assert line in out
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_examples_are_commands(command):
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_examples_are_commands(name):
+    command = command_named(name)
     assert command.examples
     for example in command.examples:
-        odconv, name, *words = example.split()
-        options = parser().options([name, *words])
-        assert (odconv, name, options.run) == ("odconv", command.name, command.run)
+        odconv, *words = example.split()
+        options = parser_for(words).options(words)
+        assert (odconv, words[0], options.run) == ("odconv", name, command.run)
+
+
+def test_there_is_no_other_command():
+    with pytest.raises(KeyError):
+        command_named("nonsense")
 
 
 def test_the_version(capsys):

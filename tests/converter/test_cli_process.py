@@ -92,6 +92,7 @@ def test_no_file_is_opened_but_the_named_ones(source, tmp_path):
     """An audit hook writes down every file that is opened to be read or written."""
     code = """
 import os, sys
+import odconv.commands.convert
 from odconv.main import main
 opened = set()
 def hook(event, arguments):

@@ -203,7 +203,7 @@ def test_arrays_of_numpy(tmp_path):
 @pytest.mark.slow
 def test_outputs_and_scores_without_the_loss(tmp_path):
     """What runs a framework takes the option, too."""
-    from weights_converter.evaluation import evaluate
+    from odconv import evaluate
 
     torch.manual_seed(0)
     model = create_model("od_resnet18", num_classes=10, stages=[[8, 1], [12, 1]])

@@ -14,10 +14,10 @@ import pytest
 from odconv.main import main
 from odconv_spec import to_json
 from odconv_training import Score, digits, open_validation
+from odconv_training.confusion_picture import worst_classes
+from odconv_training.evaluation import Evaluation
 from tests.converter.helpers import arrays_of, save
 from tests.training.folders import CLASSES, write_folder
-from weights_converter.evaluation import Evaluation
-from weights_converter.evaluation_picture import worst_classes
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CHECKPOINT = str(EXAMPLES / "odconv4x_mobilenetv2_digits.pth.tar")

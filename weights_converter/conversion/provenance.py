@@ -12,7 +12,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 
 from weights_converter.arrays.tensor import Checkpoint
 from weights_converter.errors import DamagedError, RefusedError, UsageError, legible
@@ -83,13 +82,6 @@ def _budget(checkpoint: Checkpoint, text: str) -> Budget:
         return RefusedError(f"{legible(checkpoint.path.name)} refused: {fact}")
 
     return Budget(len(text), refused)
-
-
-def release() -> str:
-    try:
-        return f"odconv {version('odconv')}"
-    except PackageNotFoundError:  # run from a source tree
-        return "odconv unreleased"
 
 
 def created() -> str | None:

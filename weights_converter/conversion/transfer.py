@@ -11,7 +11,7 @@ import numpy as np
 from weights_converter.arrays.casting import cast_tag
 from weights_converter.arrays.dtypes import Array
 from weights_converter.arrays.tensor import Tensor, TensorInfo
-from weights_converter.conversion.provenance import KEY, Provenance, created, release
+from weights_converter.conversion.provenance import KEY, Provenance, created
 from weights_converter.conversion.report import Remark
 from weights_converter.identify.manifest import Manifest
 from weights_converter.identify.model_arrays import (
@@ -22,6 +22,7 @@ from weights_converter.identify.model_arrays import (
 )
 from weights_converter.names.companions import COMPANIONS, Companion, attention_of, companions
 from weights_converter.names.layouts import LAYOUTS
+from weights_converter.release import release
 
 _ANNEALED = 10  # epochs after which the published training has cooled to temperature 1
 

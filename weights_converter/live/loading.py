@@ -63,7 +63,11 @@ def load_into(model: Any, source: str | Path | Request, *, cast: bool = False) -
         >>> load_into(model, "best.pdparams").temperature  # doctest: +SKIP
         1.0
     """
-    checkpoint = open_checkpoint(source)
+    return load_checkpoint(model, open_checkpoint(source), cast=cast)
+
+
+def load_checkpoint(model: Any, checkpoint: Checkpoint, *, cast: bool = False) -> Loaded:
+    """`load_into` for a checkpoint that is open already."""
     target = _target(model, checkpoint)
     dtypes = target.dtypes
     weights = weights_of(checkpoint, replace(target, dtypes={}) if cast else target)

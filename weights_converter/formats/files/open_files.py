@@ -43,7 +43,13 @@ _KEPT: ContextVar[_Kept | None] = ContextVar("kept", default=None)
 
 @contextmanager
 def kept_open() -> Iterator[None]:
-    """Within the block, a file is opened once, however many arrays of it are read."""
+    """Within the block, a file is opened once, however many arrays of it are read.
+
+    A block within a block changes nothing: files stay open until the outer one ends.
+    """
+    if _KEPT.get() is not None:
+        yield
+        return
     kept = _Kept()
     token = _KEPT.set(kept)
     try:

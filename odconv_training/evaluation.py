@@ -1,16 +1,11 @@
-"""How well a checkpoint recognises images, in the framework of one's choice.
-
-Unlike the rest of this package it needs odconv_training, Pillow and a framework, so the command
-line imports it only when it is asked for.
-"""
+"""How well a checkpoint recognises images: the course of an evaluation, in any framework."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +14,29 @@ import numpy as np
 from odconv_spec import BackboneSpec
 from odconv_training import Score, TrainingError, check_classes, open_validation
 from weights_converter.errors import UsageError, legible
+from weights_converter.formats.files.open_files import kept_open
 from weights_converter.identify.backbones import describe
 from weights_converter.identify.open_model import open_checkpoint
 from weights_converter.identify.request import Request
 from weights_converter.identify.target import target_of
-from weights_converter.live.loading import load_into
+from weights_converter.live.loading import load_checkpoint
 
 _SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Framework:
+    """What an evaluation needs of a framework.
+
+    Attributes:
+        name: "torch", "paddle" or "keras".
+        build: makes the network of a spec.
+        logits: logits and labels of samples, batch after batch; see `odconv_F.train.evaluation`.
+    """
+
+    name: str
+    build: Callable[[BackboneSpec], Any]
+    logits: Callable[..., Iterator[tuple[Any, Any]]]
 
 
 @dataclass(frozen=True)
@@ -95,49 +106,35 @@ class Evaluation:
         return "\n".join(lines)
 
 
-def evaluate(
-    checkpoint: str | Path | Request,
+def score_checkpoint(
+    request: Request,
     data: str,
-    framework: str,
+    framework: Framework,
     *,
-    batch_size: int = 64,
-    image_size: int = 224,
-    workers: int = 0,
+    batch_size: int,
+    image_size: int,
+    workers: int,
 ) -> Evaluation:
-    """Scores a checkpoint of any framework on the images of a folder's val/, or on the digits.
-
-    Args:
-        checkpoint: a file of any format.
-        data: a folder in ImageNet's layout, or "digits".
-        framework: "torch", "paddle" or "keras", which computes.
-        batch_size: images in one call of the network.
-        image_size: height and width of a folder's images, in pixels.
-        workers: processes that load images.
-
-    Raises:
-        ConverterError: the checkpoint cannot be read, or is of another model.
-        UsageError: the data cannot be read, or have more classes than the network outputs.
-        ModuleNotFoundError: the framework, or what loads the images, is not installed.
-    """
-    request = Request.of(checkpoint)
+    """Scores a checkpoint, which is opened once; see `odconv.evaluate`."""
     path = Path(request.path)
-    spec = target_of(open_checkpoint(request), request)
-    if not isinstance(spec, BackboneSpec):
-        raise UsageError(
-            f"{legible(path.name)} is of {describe(spec)}, which is no whole network of odconv",
-            help="--model takes a name or a spec; see `odconv models`",
-        )
-    with _data_of_the_user():
-        source = open_validation(data)
-        check_classes(source, spec)
-    runtime = import_module(f"odconv_{framework}.train.evaluation")
-    network = import_module(f"odconv_{framework}.models.factory").build_model(spec)
-    load_into(network, request, cast=True)
+    with kept_open():
+        checkpoint = open_checkpoint(request)
+        spec = target_of(checkpoint, request)
+        if not isinstance(spec, BackboneSpec):
+            raise UsageError(
+                f"{legible(path.name)} is of {describe(spec)}, which is no whole network of odconv",
+                help="--model takes a name or a spec; see `odconv models`",
+            )
+        with _data_of_the_user():
+            source = open_validation(data)
+            check_classes(source, spec)
+        network = framework.build(spec)
+        load_checkpoint(network, checkpoint, cast=True)
     settings = {"batch_size": batch_size, "image_size": image_size, "workers": workers}
     with _data_of_the_user():  # an image may prove to be damaged when its turn comes
-        answers = runtime.logits(network, source.validation, **settings)
+        answers = framework.logits(network, source.validation, **settings)
         score, speed = _scored(answers, spec.num_classes)
-    names = (legible(path.name), describe(spec), framework, legible(data))
+    names = (legible(path.name), describe(spec), framework.name, legible(data))
     return Evaluation(*names, source.classes, score, speed)
 
 

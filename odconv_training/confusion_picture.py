@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from odconv_training.evaluation import Evaluation
 from weights_converter.errors import UsageError, legible
-from weights_converter.evaluation import Evaluation
 from weights_converter.formats.files.atomic import replacing
 from weights_converter.formats.files.part import check_destination
 

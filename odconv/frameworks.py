@@ -1,0 +1,33 @@
+"""The frameworks that a command can run a network in, each imported when it is asked for."""
+
+from __future__ import annotations
+
+from odconv_training.evaluation import Framework
+
+
+def framework_named(name: str) -> Framework:
+    """How a framework builds a network and what it answers.
+
+    Args:
+        name: "torch", "paddle" or "keras".
+
+    Raises:
+        ValueError: there is no such framework.
+        ModuleNotFoundError: it is not installed.
+    """
+    if name == "torch":
+        from odconv_torch.models.factory import build_model as build_torch
+        from odconv_torch.train.evaluation import logits as torch_logits
+
+        return Framework(name, build_torch, torch_logits)
+    if name == "paddle":
+        from odconv_paddle.models.factory import build_model as build_paddle
+        from odconv_paddle.train.evaluation import logits as paddle_logits
+
+        return Framework(name, build_paddle, paddle_logits)
+    if name == "keras":
+        from odconv_keras.models.factory import build_model as build_keras
+        from odconv_keras.train.evaluation import logits as keras_logits
+
+        return Framework(name, build_keras, keras_logits)
+    raise ValueError(f"framework: expected 'torch', 'paddle' or 'keras', received {name!r}")
