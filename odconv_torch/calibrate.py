@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import torch
 
-from odconv_spec.cost import FORMS, Costs, Work, amounts
+from odconv_torch.layers.forms.choice import work_of
+from odconv_torch.layers.forms.cost_model import FORMS, Costs, Work, amounts
 from odconv_torch.layers.od_conv import ODConv2d
-from odconv_torch.layers.strategy import work_of
 from odconv_torch.layers.window import Window
 from odconv_torch.tools.strategy import set_strategy
 

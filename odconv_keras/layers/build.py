@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import keras
 
@@ -15,22 +14,18 @@ from odconv_keras.layers.dynamic import DynamicConv
 from odconv_keras.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
 from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, ODConvSpec
 
-DYNAMIC: Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]] = MappingProxyType(
-    {  # by rank - 1
-        ODConvSpec: (ODConv1D, ODConv2D, ODConv3D),
-        DyConvSpec: (DyConv1D, DyConv2D, DyConv3D),
-        CondConvSpec: (CondConv1D, CondConv2D, CondConv3D),
-    }
-)
+DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by rank - 1
+    ODConvSpec: (ODConv1D, ODConv2D, ODConv3D),
+    DyConvSpec: (DyConv1D, DyConv2D, DyConv3D),
+    CondConvSpec: (CondConv1D, CondConv2D, CondConv3D),
+}
 # What the specs call like torch does and Keras by names of its own.
-_KERAS_NAMES = MappingProxyType(
-    {
-        "out_channels": "filters",
-        "stride": "strides",
-        "dilation": "dilation_rate",
-        "bias": "use_bias",
-    }
-)
+_KERAS_NAMES: Final[Mapping[str, str]] = {
+    "out_channels": "filters",
+    "stride": "strides",
+    "dilation": "dilation_rate",
+    "bias": "use_bias",
+}
 
 
 def build_conv(spec: ConvSpec, **options: Any) -> keras.layers.Layer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
+from typing import Final
 
 from paddle import nn
 from paddle.nn.initializer import Initializer, Normal
@@ -17,13 +17,11 @@ from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, LinearSpec, ODConvSp
 
 __all__ = ["build_classifier", "build_conv", "build_linear", "build_norm"]
 
-DYNAMIC: Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]] = MappingProxyType(
-    {  # by rank - 1
-        ODConvSpec: (ODConv1D, ODConv2D, ODConv3D),
-        DyConvSpec: (DyConv1D, DyConv2D, DyConv3D),
-        CondConvSpec: (CondConv1D, CondConv2D, CondConv3D),
-    }
-)
+DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by rank - 1
+    ODConvSpec: (ODConv1D, ODConv2D, ODConv3D),
+    DyConvSpec: (DyConv1D, DyConv2D, DyConv3D),
+    CondConvSpec: (CondConv1D, CondConv2D, CondConv3D),
+}
 
 
 def build_conv(spec: ConvSpec, initializer: Initializer | None = None) -> nn.Layer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
+from typing import Final
 
 import torch
 from torch import nn
@@ -17,13 +17,11 @@ from odconv_torch.layers.od_conv import ODConv1d, ODConv2d, ODConv3d
 
 __all__ = ["DYNAMIC", "build_conv", "build_linear", "build_norm"]
 
-DYNAMIC: Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]] = MappingProxyType(
-    {  # by rank - 1
-        ODConvSpec: (ODConv1d, ODConv2d, ODConv3d),
-        DyConvSpec: (DyConv1d, DyConv2d, DyConv3d),
-        CondConvSpec: (CondConv1d, CondConv2d, CondConv3d),
-    }
-)
+DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by rank - 1
+    ODConvSpec: (ODConv1d, ODConv2d, ODConv3d),
+    DyConvSpec: (DyConv1d, DyConv2d, DyConv3d),
+    CondConvSpec: (CondConv1d, CondConv2d, CondConv3d),
+}
 
 
 def build_conv(

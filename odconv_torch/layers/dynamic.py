@@ -11,10 +11,10 @@ from torch import nn
 
 from odconv_spec import ConvSpec, DynamicConvSpec
 from odconv_torch.layers.attributes import ConvAttributes
+from odconv_torch.layers.forms.choice import Strategy
 from odconv_torch.layers.from_static import from_static
 from odconv_torch.layers.init import kaiming_normal_experts_
 from odconv_torch.layers.padding import check_padding_mode, no_padding, pad
-from odconv_torch.layers.strategy import Strategy
 from odconv_torch.layers.temperature import set_temperature
 
 Size = int | tuple[int, ...]

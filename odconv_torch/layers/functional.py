@@ -8,7 +8,7 @@ import torch
 
 from odconv_spec.geometry import Pairs
 from odconv_torch.layers.attentions import Attentions
-from odconv_torch.layers.strategy import Strategy, convolve
+from odconv_torch.layers.forms.choice import Strategy, convolve
 from odconv_torch.layers.window import Window
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
+from collections.abc import Mapping
+from typing import Final
 
 import torch
 from torch.nn import functional as F
@@ -10,9 +11,12 @@ from torch.nn import functional as F
 from odconv_spec.geometry import Pairs, one_of
 
 # `padding_mode` of a convolution -> `mode` of torch.nn.functional.pad
-_MODES = MappingProxyType(
-    {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
-)
+_MODES: Final[Mapping[str, str]] = {
+    "zeros": "constant",
+    "reflect": "reflect",
+    "replicate": "replicate",
+    "circular": "circular",
+}
 
 
 def check_padding_mode(mode: object) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from odconv_spec.cost import AUTO, Costs, check_strategy
 from odconv_torch.layers.dynamic import DynamicConv
-from odconv_torch.layers.strategy import Strategy
+from odconv_torch.layers.forms.choice import Strategy
+from odconv_torch.layers.forms.cost_model import AUTO, Costs, check_strategy
 
 
 def set_strategy(

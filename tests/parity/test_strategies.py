@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from odconv_spec.cost import FORMS
 from odconv_torch.layers import DynamicConv
-from odconv_torch.layers.strategy import Strategy
+from odconv_torch.layers.forms.choice import Strategy
+from odconv_torch.layers.forms.cost_model import FORMS
 from parity_tests.adapters.torch import ADAPTER
 from parity_tests.cases import all_cases
 from parity_tests.comparison import compare

@@ -74,9 +74,7 @@ def test_packages_have_parallel_files():
             "flops.py",  # counters that hook modules
             "layers/attentions.py",
             "layers/attributes.py",
-            "layers/costs.py",
             "layers/leaf.py",  # tracers of torch.fx
-            "layers/strategy.py",
             "layers/window.py",
             "timm.py",
             "tools/strategy.py",

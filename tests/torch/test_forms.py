@@ -9,10 +9,10 @@ import pytest
 import torch
 from helpers import ABLATIONS, KINDS, LAYERS, close, loop, random_map, randomised
 
-from odconv_spec.cost import FORMS, STRATEGIES
 from odconv_torch import ODConv2d, create_model, set_strategy
-from odconv_torch.layers import strategy as chosen
+from odconv_torch.layers.forms import choice as chosen
 from odconv_torch.layers.forms import tiled
+from odconv_torch.layers.forms.cost_model import FORMS, STRATEGIES
 
 GEOMETRIES = (
     {"kernel_size": 3, "padding": 1},

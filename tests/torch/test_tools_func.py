@@ -9,8 +9,8 @@ import torch
 from helpers import KINDS, LAYERS, randomised
 from torch.func import functional_call, grad, hessian, jacrev, jvp, stack_module_state, vmap
 
-from odconv_spec.cost import FORMS
 from odconv_torch import ODConv2d, set_strategy
+from odconv_torch.layers.forms.cost_model import FORMS
 
 
 @pytest.fixture(params=[(kind, form) for kind in KINDS for form in FORMS], ids="-".join)

@@ -8,7 +8,7 @@ ratio of arithmetic to memory; the command prints theirs.
 
 from __future__ import annotations
 
-from odconv_spec.cost import Costs
+from odconv_torch.layers.forms.cost_model import Costs
 
 INFERENCE = Costs(
     conv=0.0155,

@@ -1,10 +1,10 @@
-"""Which formulation of a dynamic convolution takes the least time, by plain arithmetic.
+"""Which form of a dynamic convolution takes the least time, by plain arithmetic.
 
-No formulation is the best everywhere. Where maps are large, the kernels of each sample cost little
+No form is the best everywhere. Where maps are large, the kernels of each sample cost little
 and arithmetic decides; where they are small and channels many, making and reading those kernels
-takes longer than using them. The time of each formulation is a sum of amounts of work times what a
-unit of it costs in a framework on a machine. Those few constants are measured; the package of a
-framework with several formulations has them, and a command that measures them anew.
+takes longer than using them. The time of each form is a sum of amounts of work, each times what a
+unit of it costs on a machine. Those few constants are measured: `measured_costs.py` has them, and
+`python -m odconv_torch.calibrate` measures them again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ STRATEGIES = (AUTO, *FORMS)
 
 
 def check_strategy(strategy: object) -> str:
-    """`strategy` if there is such a one; otherwise raises ValueError."""
+    """`strategy` if it is one of `STRATEGIES`; otherwise raises ValueError."""
     return one_of("strategy", strategy, STRATEGIES)
 
 
@@ -88,7 +88,7 @@ class Costs:
 
 
 def amounts(form: str, work: Work) -> Mapping[str, float]:
-    """How many units of each kind of work a formulation takes; names are those of `Costs`."""
+    """How many units of each kind of work a form takes; names are those of `Costs`."""
     own = work.batch * work.kernel_size
     kernels = {"kernel": own, "mixing": own * (work.kernel_num if work.kernel_num > 1 else 0)}
     columns = work.batch * work.columns
@@ -123,7 +123,7 @@ def amounts(form: str, work: Work) -> Mapping[str, float]:
 
 
 def seconds(form: str, work: Work, costs: Costs) -> float:
-    """What the formulation takes, by the model."""
+    """The time that the form takes, by the model."""
     units = vars(costs)
     return float(1e-9 * sum(units[kind] * amount for kind, amount in amounts(form, work).items()))
 

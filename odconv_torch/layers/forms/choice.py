@@ -1,20 +1,19 @@
-"""Chooses the form of a dynamic convolution by its shapes, or takes the one that was asked for."""
+"""Chooses the form of a dynamic convolution by its shapes, unless one is asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from math import prod
-from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from odconv_spec.cost import AUTO, FORMS, Costs, Work, cheapest
 from odconv_torch.layers.attentions import Attentions
-from odconv_torch.layers.costs import INFERENCE, TRAINING
+from odconv_torch.layers.forms.cost_model import AUTO, FORMS, Costs, Work, cheapest
 from odconv_torch.layers.forms.grouped import grouped
+from odconv_torch.layers.forms.measured_costs import INFERENCE, TRAINING
 from odconv_torch.layers.forms.opaque import opaque
 from odconv_torch.layers.forms.opaque_tiles import opaque_tiles
 from odconv_torch.layers.forms.patches import patches
@@ -25,17 +24,15 @@ from odconv_torch.layers.forms.tiled import tiled
 from odconv_torch.layers.window import Window
 
 Form = Callable[[torch.Tensor, torch.Tensor, Attentions, Window], torch.Tensor]
-_FORMS: Mapping[str, Form] = MappingProxyType(
-    {
-        "grouped": grouped,
-        "samples": samples,
-        "shared": shared,
-        "tiled": tiled,
-        "patches": patches,
-        "opaque": opaque,
-        "opaque_tiles": opaque_tiles,
-    }
-)
+_FORMS: Final[Mapping[str, Form]] = {
+    "grouped": grouped,
+    "samples": samples,
+    "shared": shared,
+    "tiled": tiled,
+    "patches": patches,
+    "opaque": opaque,
+    "opaque_tiles": opaque_tiles,
+}
 _ANY_BATCH = ("shared", "patches")  # whose graphs hold for any batch size
 _LARGE = 32  # times the map: kernels that are mixed in tiles, whatever the batch
 _OWN_ATTENTIONS = ("grouped", "samples", "patches")  # that take attentions of each kernel
