@@ -8,7 +8,7 @@ from math import prod
 from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 from odconv_spec.choice import ConvChoice
-from odconv_spec.evidence import Shapes, UnexplainedError, dimension, shown
+from odconv_spec.evidence import Shapes, UnexplainedError, dimension
 from odconv_spec.geometry import real, whole
 from odconv_spec.layers import ConvSpec, LinearSpec, NormSpec
 from odconv_spec.parameters import Parameter, Role, under
@@ -67,7 +67,7 @@ class BackboneSpec:
     sign: ClassVar[str]
     """An array that every network of the family has, and those of no other."""
     shown_by: ClassVar[Mapping[str, str]] = {}
-    """Option -> the array whose shape shows it, beside those that every backbone has."""
+    """Option -> the layer whose weight shows it, beside those that every backbone has."""
     untold: ClassVar[tuple[str, ...]] = ()
     """Options that no array shows, so that whoever opens a file may give them."""
     unrouted: ClassVar[frozenset[str]] = frozenset()
@@ -156,9 +156,9 @@ class BackboneSpec:
     @classmethod
     def evidence(cls, option: str, shapes: Shapes) -> str:
         """The array that shows the value of an option of the backbone, with its shape, as text."""
-        common = {"num_classes": cls.head_path, "in_channels": cls.stem_path}
-        path = {**common, **cls.shown_by}.get(option)
-        return shown(shapes, f"{path}.weight") if path else ""
+        layers = {"num_classes": cls.head_path, "in_channels": cls.stem_path, **cls.shown_by}
+        array = f"{layers.get(option)}.weight"
+        return f"{array} {shapes[array]}" if array in shapes else ""
 
     def spare_layers(self) -> tuple[str, ...]:
         """Paths of layers behind the last map of `feature_info`, which a body may lack."""

@@ -129,6 +129,11 @@ class DynamicConvSpec(ConvSpec):
         )
 
     @classmethod
+    def title(cls) -> str:
+        """What messages call the layer, such as "ODConv"."""
+        return cls.__name__.removesuffix("Spec")
+
+    @classmethod
     def shows(cls, shapes: Shapes) -> bool:
         """Whether arrays are those of a layer of this kind, or of a network with some."""
         return bool(owners(shapes, f"{cls.squeeze}.weight"))

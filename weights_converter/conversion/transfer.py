@@ -20,8 +20,9 @@ from weights_converter.identify.model_arrays import (
     target_metadata,
     temperature_of,
 )
-from weights_converter.names.companions import COMPANIONS, Companion, attention_of, companions
+from weights_converter.names.companions import COMPANIONS, Companion, companions
 from weights_converter.names.layouts import LAYOUTS
+from weights_converter.names.mixers import path_with_temperature
 from weights_converter.release import release
 
 _ANNEALED = 10  # epochs after which the published training has cooled to temperature 1
@@ -159,4 +160,4 @@ class Transfer:
 
     def _anneals(self) -> bool:
         """Whether the model has attentions, which a temperature softens."""
-        return any(attention_of(parameter.name) for parameter in self.weights.parameters)
+        return any(path_with_temperature(parameter.name) for parameter in self.weights.parameters)

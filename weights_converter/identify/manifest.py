@@ -60,7 +60,7 @@ class Manifest:
     @classmethod
     def of_layer(cls, spec: DynamicConvSpec) -> Manifest:
         """The manifest of a lone layer, of any dtype."""
-        return cls(f"{type(spec).__name__.removesuffix('Spec')}{spec.rank}d", spec.parameters(), {})
+        return cls(f"{spec.title()}{spec.rank}d", spec.parameters(), {})
 
     def parameters(self) -> tuple[Parameter, ...]:
         """Every stored array, as `BackboneSpec.parameters` gives them."""

@@ -25,7 +25,8 @@ class Request:
         path: a file of any format; its content decides which.
         model: a name, a spec, the manifest of another network, or a JSON file with a spec or a
             manifest; None infers it from the arrays.
-        stages: the stage table of a MobileNetV2 that is not the published one.
+        stages: the stage table of a network whose arrays do not show it, where it is not a
+            published one.
         key: which state dict to take from a file with several.
         ignore: patterns of arrays to leave out, such as "criterion.*"; each must fit one.
         prefix: takes only the arrays below this name, which is taken off: "student" makes

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from odconv_spec import BackboneSpec, MobileNetV2Spec, from_json, list_models
+from odconv_spec import BackboneSpec, from_json, list_models
 from weights_converter.arrays.tensor import Checkpoint
 from weights_converter.errors import DamagedError, UsageError, legible
 from weights_converter.formats.paddle.sidecar import sidecar
-from weights_converter.identify.backbones import Stages, infer_spec, same_model
+from weights_converter.identify.backbones import Stages, infer_spec, same_model, with_stages
 from weights_converter.identify.bodies import headless, infer_body
 from weights_converter.identify.contradictions import ASKED, Claim
 from weights_converter.identify.lone_layers import infer_layer
@@ -80,13 +80,18 @@ def read_target(path: Path) -> Target:
 
 
 def _check_stages(stages: Stages | None) -> None:
-    """Raises UsageError for a table that no MobileNetV2 can have."""
+    """Raises UsageError for a table that no family can have of those whose files do not show it."""
     if stages is None:
         return
-    try:
-        MobileNetV2Spec(stages=tuple(map(tuple, stages)))
-    except (TypeError, ValueError) as error:
-        raise UsageError(str(error)) from error
+    errors = []
+    for family in with_stages():
+        try:
+            given: dict[str, Any] = {"stages": tuple(map(tuple, stages))}
+            family(**given)
+        except (TypeError, ValueError) as error:
+            errors.append(error)
+    if len(errors) == len(with_stages()):
+        raise UsageError(str(errors[0])) from errors[0]
 
 
 def _inferred(shapes: Mapping[str, tuple[int, ...]], stages: Stages | None) -> Target:

@@ -11,11 +11,11 @@ import keras
 import numpy as np
 
 from odconv_spec import ConvSpec, LinearSpec, Role
+from odconv_spec.parameters import CONV, LAYER_NORM, LINEAR, NORM
 from weights_converter import formats
 from weights_converter.arrays.dtypes import Array
 from weights_converter.errors import UsageError
 from weights_converter.live.slots import Slot, Variable, collect, refuse_strangers
-from weights_converter.names.grammar import CONV, LAYER_NORM, LINEAR, NORM
 from weights_converter.names.layouts import KERAS
 
 

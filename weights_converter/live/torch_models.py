@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from odconv_spec import ConvSpec, LinearSpec, Role
+from odconv_spec.parameters import CONV, LAYER_NORM, LINEAR, NORM
 from weights_converter.arrays.dtypes import Array
 from weights_converter.live.slots import Slot, Variable, collect, refuse_strangers
 from weights_converter.names.companions import COUNTER
 from weights_converter.names.counters import LEFT_BEHIND
-from weights_converter.names.grammar import CONV, LAYER_NORM, LINEAR, NORM
 from weights_converter.names.layouts import TORCH
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from odconv_spec import Parameter, Role
 from weights_converter.arrays.dtypes import Array
 from weights_converter.names.layouts import Layout, owner_of
+from weights_converter.names.mixers import path_with_temperature
 
 COUNTER: Final = "num_batches_tracked"
 COMPANIONS: Final[Mapping[str, str]] = {  # what those of a layout are
@@ -32,7 +33,7 @@ def companions(layout: Layout, parameters: Iterable[Parameter]) -> tuple[Compani
     """What `layout` stores beside `parameters`, under the names that its files use.
 
     PyTorch counts the batches of each batch norm, which only momentum=None would use. Keras keeps
-    the temperature of each attention, so that compiled functions see it change.
+    the temperature of each layer, so that compiled functions see it change.
     """
     if layout.name == "torch":
         owners = [owner_of(p.name) for p in parameters if p.role is Role.NORM_MEAN]
@@ -40,18 +41,12 @@ def companions(layout: Layout, parameters: Iterable[Parameter]) -> tuple[Compani
         return tuple(Companion(f"{owner}.{COUNTER}".lstrip("."), zero) for owner in owners)
     if layout.name == "keras":
         one = np.ones((), np.float32)
-        # A layer of the attention, and its array: <attention>/<layer>/vars/<number>.
-        inside = (layout.stored_name(p) for p in parameters if attention_of(p.name))
+        # A layer of the mixer, and its array: <mixer>/<layer>/vars/<number>.
+        inside = (layout.stored_name(p) for p in parameters if path_with_temperature(p.name))
         paths = sorted({path.rsplit("/", 3)[0] for path in inside})
         return tuple(Companion(f"{path}/vars/0", one) for path in paths)
     if layout.name == "tensorflow":
         one = np.ones((), np.float32)
-        paths = sorted({path for p in parameters if (path := attention_of(p.name))})
+        paths = sorted({path for p in parameters if (path := path_with_temperature(p.name))})
         return tuple(Companion(f"{path}.temperature", one) for path in paths)
     return ()
-
-
-def attention_of(name: str) -> str:
-    """The path of the attention that the array belongs to, or "" if it belongs to none."""
-    parts = name.split(".")
-    return ".".join(parts[: parts.index("attention") + 1]) if "attention" in parts else ""

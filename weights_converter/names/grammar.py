@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 
-from odconv_spec import Parameter, Role
+from odconv_spec import Parameter
+from odconv_spec.models import families
+from odconv_spec.parameters import CONV, DYNAMIC, LINEAR, NORM, Role
 from weights_converter.names.layouts import TORCH, Layout
-
-NORM = (Role.NORM_SCALE, Role.NORM_SHIFT, Role.NORM_MEAN, Role.NORM_VARIANCE)
-LAYER_NORM = (Role.NORM_SCALE, Role.NORM_SHIFT)
-LINEAR = (Role.LINEAR_KERNEL, Role.BIAS)
-DYNAMIC = (Role.EXPERT_KERNELS, Role.BIAS)
-CONV = (Role.CONV_KERNEL, Role.BIAS)
-_ROUTER = ".routing"
+from weights_converter.names.mixers import mixers, routers
 
 
 def canonical_parameters(
@@ -25,8 +22,8 @@ def canonical_parameters(
 ) -> dict[str, Parameter]:
     """The parameter that each stored array would be; arrays without a role are left out."""
     leaves = _leaves_by_owner(shapes, layout)
-    mixing = _with_attention_or_router(leaves)
-    blocks = {path.removesuffix(_ROUTER) for path in leaves if path.endswith(_ROUTER)}
+    mixing = _with_mixer(leaves)
+    blocks = {path.rpartition(".")[0] for path in leaves if path.rpartition(".")[2] in routers()}
     found: dict[str, Parameter] = {}
     for owner, names in leaves.items():
         mixes = owner in mixing or _routed_by_its_block(owner, blocks)
@@ -58,37 +55,54 @@ def _roles(
     mixes: bool,
     layout: Layout,
 ) -> tuple[Role, ...]:
-    last = owner.rpartition(".")[2]
     if layout.file_name("", Role.NORM_VARIANCE) in leaves:
         return NORM
-    if last == "ln":
-        return LAYER_NORM
-    if last == "attention":
-        return ()
-    if last == "routing":
-        return LINEAR
+    mixer, inside = _mixer_of(owner)
+    if inside in mixers().get(mixer, ()):
+        return mixers()[mixer][inside]
+    if mixer and not inside:
+        return ()  # it has a temperature at most
     if mixes:
         return DYNAMIC
-    if owner == "fc" or owner.startswith("classifier."):
-        return LINEAR
-    return CONV
+    return LINEAR if owner in _heads() else CONV
 
 
-def _with_attention_or_router(paths: Iterable[str]) -> set[str]:
-    """Their owners; "" where the whole file is one layer."""
+def _mixer_of(owner: str) -> tuple[str, str]:
+    """The last mixer on the path of a layer, and the path inside it; empty where there is none."""
+    parts = owner.split(".")
+    for index in reversed(range(len(parts))):
+        if parts[index] in mixers():
+            return parts[index], ".".join(parts[index + 1 :])
+    return "", ""
+
+
+def _with_mixer(paths: Iterable[str]) -> set[str]:
+    """The owners of mixers with arrays; "" where the whole file is one layer."""
     found = set()
     for path in paths:
         parts = path.split(".")
         for index, part in enumerate(parts):
-            inner = part == "attention" and index + 1 < len(parts)
-            if inner or part == "routing":
+            # A mixer that has no arrays itself has layers.
+            if part in mixers() and (index + 1 < len(parts) or "" in mixers()[part]):
                 found.add(".".join(parts[:index]))
     return found
 
 
+@cache
+def _heads() -> frozenset[str]:
+    """Paths of classifiers, which are linear layers where nothing mixes their kernels."""
+    return frozenset(spec.head_path for spec in families().values())
+
+
+@cache
+def _unrouted() -> frozenset[str]:
+    return frozenset().union(*(spec.unrouted for spec in families().values()))
+
+
 def _routed_by_its_block(owner: str, routed: Collection[str]) -> bool:
-    """Whether a router of its block mixes the layer's kernels, as `layer1.0.routing` does."""
+    """Whether a router of its block mixes the layer's kernels."""
     parts = owner.split(".")
-    # The projection of a block's shortcut is static where the block has a router.
     blocks = (".".join(parts[:end]) for end in range(1, len(parts)))
-    return bool(routed) and "downsample" not in parts and any(block in routed for block in blocks)
+    return (
+        bool(routed) and _unrouted().isdisjoint(parts) and any(block in routed for block in blocks)
+    )

@@ -7,14 +7,13 @@ or by arrays that ours cannot have.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from odconv_spec.choice import dynamic_kinds
+from odconv_spec.evidence import Foreign, Shapes
 from weights_converter.arrays.tensor import Checkpoint
 from weights_converter.errors import MismatchError, legible
-
-Shapes = Mapping[str, tuple[int, ...]]
-_HEADS = ("channel_fc", "filter_fc", "spatial_fc", "kernel_fc")
 
 
 @dataclass(frozen=True)
@@ -115,47 +114,22 @@ def refuse_lookalikes(checkpoint: Checkpoint, targets: Collection[str] = ()) -> 
         if example in own:
             continue
         raise MismatchError(
-            f"{legible(checkpoint.path.name)} holds {name}, which is not ODConv, DyConv or "
-            f"CondConv: {reason} (it has {legible(example)})",
+            f"{legible(checkpoint.path.name)} holds {name}, which is not {_ours()}: {reason} "
+            f"(it has {legible(example)})",
             help="such a layer cannot be converted; train the model anew with one of `odconv "
             "models`, or keep its own code",
         )
 
 
-def _found(shapes: Shapes) -> Iterator[tuple[str, str, str]]:
-    """(what it is, what it does otherwise, the array that shows it)"""
-    for kind in LOOK_ALIKES:
-        for example in kind.examples(shapes):
-            yield kind.name, kind.reason, example
-    for check in (_head_without_trunk, _attention_over_maps):
-        yield from check(shapes)
+def _found(shapes: Shapes) -> Iterator[Foreign]:
+    for look_alike in LOOK_ALIKES:
+        for example in look_alike.examples(shapes):
+            yield Foreign(look_alike.name, look_alike.reason, example)
+    for kind in dynamic_kinds():
+        yield from kind.foreign(shapes)
 
 
-def _head_without_trunk(shapes: Shapes) -> Iterator[tuple[str, str, str]]:
-    for head, owner in _heads(shapes):
-        if f"{owner}fc.weight" not in shapes:
-            yield (
-                "attention heads without the layer that they share",
-                "ODConv's heads read one squeezed vector, of fc and its norm",
-                head,
-            )
-
-
-def _attention_over_maps(shapes: Shapes) -> Iterator[tuple[str, str, str]]:
-    for head, _ in _heads(shapes):
-        taps = shapes[head][2:]
-        if any(size != 1 for size in taps):
-            yield (
-                f"an attention that is a convolution with a kernel of {taps} over the map",
-                "ODConv's attentions read the mean of the map, by kernels of one tap",
-                head,
-            )
-
-
-def _heads(shapes: Shapes) -> Iterator[tuple[str, str]]:
-    """Each head's weight, and the path of the attention that it belongs to."""
-    for name in shapes:
-        path, _, leaf = name.rpartition(".")
-        owner, _, head = path.rpartition(".")
-        if leaf == "weight" and head in _HEADS:
-            yield name, f"{owner}.".lstrip(".")
+def _ours() -> str:
+    """The names of the layers that can be converted."""
+    *names, last = (kind.title() for kind in dynamic_kinds())
+    return f"{', '.join(names)} or {last}"
