@@ -60,8 +60,8 @@ def row(group: str, table: Mapping[str, Row], name: str) -> Row:
     rows = with_plugins(group, table)
     if name not in rows:
         raise ValueError(
-            f"{group}: expected one of {', '.join(map(repr, rows))}, received {name!r}; the "
-            "package that brings it adds an entry point of this group"
+            f"{group}: expected {', '.join(map(repr, rows)) or 'an entry point'}, received "
+            f"{name!r}, which no installed package brings"
         )
     return rows[name]
 

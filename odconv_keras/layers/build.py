@@ -13,6 +13,7 @@ from odconv_keras.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
 from odconv_keras.layers.dynamic import DynamicConv
 from odconv_keras.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
 from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, ODConvSpec
+from odconv_spec.plugins import row
 
 DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by rank - 1
     ODConvSpec: (ODConv1D, ODConv2D, ODConv3D),
@@ -35,7 +36,8 @@ def build_conv(spec: ConvSpec, **options: Any) -> keras.layers.Layer:
     """
     if type(spec) is ConvSpec:
         return build_static_conv(spec, **options)
-    layer = DYNAMIC[type(spec)][spec.rank - 1]
+    layers = DYNAMIC.get(type(spec)) or row("odconv.keras_layers", {}, spec.kind)
+    layer = layers[spec.rank - 1]
     arguments = {_KERAS_NAMES.get(key, key): value for key, value in spec.options().items()}
     del arguments["in_channels"]  # inferred from the input
     return layer(data_format="channels_last", **arguments, **options)

@@ -14,6 +14,7 @@ from odconv_paddle.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
 from odconv_paddle.layers.dynamic import DynamicConv
 from odconv_paddle.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
 from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, LinearSpec, ODConvSpec
+from odconv_spec.plugins import row
 
 __all__ = ["build_classifier", "build_conv", "build_linear", "build_norm"]
 
@@ -30,7 +31,8 @@ def build_conv(spec: ConvSpec, initializer: Initializer | None = None) -> nn.Lay
         return build_static_conv(spec, initializer)
     options = spec.options()
     bias = options.pop("bias")
-    layer = DYNAMIC[type(spec)][spec.rank - 1]
+    layers = DYNAMIC.get(type(spec)) or row("odconv.paddle_layers", {}, spec.kind)
+    layer = layers[spec.rank - 1]
     return layer(**options, weight_attr=initializer, bias_attr=bias)
 
 

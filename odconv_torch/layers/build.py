@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, ODConvSpec
+from odconv_spec.plugins import row
 from odconv_torch.layers.build_static import build_linear, build_norm, build_static_conv
 from odconv_torch.layers.cond_conv import CondConv1d, CondConv2d, CondConv3d
 from odconv_torch.layers.dy_conv import DyConv1d, DyConv2d, DyConv3d
@@ -32,5 +33,6 @@ def build_conv(
     """The convolution that `spec` describes, static or dynamic."""
     if type(spec) is ConvSpec:
         return build_static_conv(spec, device, dtype)
-    layer = DYNAMIC[type(spec)][spec.rank - 1]
+    layers = DYNAMIC.get(type(spec)) or row("odconv.torch_layers", {}, spec.kind)
+    layer = layers[spec.rank - 1]
     return layer(**spec.options(), device=device, dtype=dtype)
