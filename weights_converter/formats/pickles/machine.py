@@ -18,6 +18,7 @@ from weights_converter.errors import ConverterError, legible
 from weights_converter.formats.pickles.attacks import is_attack
 from weights_converter.formats.pickles.calls import Vocabulary
 from weights_converter.formats.pickles.keys import Keys
+from weights_converter.formats.pickles.stack import IN_LIST, Stack
 from weights_converter.formats.pickles.stream import LITERALS, Stream
 from weights_converter.formats.pickles.values import (
     BadCall,
@@ -28,21 +29,13 @@ from weights_converter.formats.pickles.values import (
 )
 
 MOST_INSTRUCTIONS = 1_000_000  # a large network with its optimizer state takes 100 000
-DEEPEST = 200  # tuples in tuples
 
 _STOP = ord(".")
 _NEWEST_PROTOCOL = 5
-# Bytes that things take, or a little more.
-_IN_MEMO, _IN_DEPTHS, _IN_DICT, _IN_LIST, _ERROR = 160, 200, 112, 9, 512
-_DUE = 1 << 14  # bytes that are charged at once
+_IN_DICT, _ERROR = 112, 512  # bytes that things take, or a little more
 _MACHINE = 16  # objects that a machine counts as: tar archives need one for each tensor
 _BYTE, _WORD, _LONG = struct.Struct("<B"), struct.Struct("<I"), struct.Struct("<Q")
 _GETATTR = ("builtins.getattr", "__builtin__.getattr")
-_NO_CODE = "Nothing was executed."
-_ADVICE = (
-    "a weights file never needs this. "
-    "Do not open it with paddle.load or torch.load(weights_only=False)."
-)
 
 
 class Machine:
@@ -59,16 +52,9 @@ class Machine:
         persistent: Callable[[object], object] | None = None,
     ) -> None:
         self._stream, self._vocabulary, self._persistent = stream, vocabulary, persistent
-        self._budget = stream.source.budget
-        self._budget.charge_objects(_MACHINE)
-        self._stack: list[object] = []
-        self._marks: list[int] = []
-        self._memo: dict[str, object] = {}
-        # The depth of each tuple that has tuples in it, by identity; holding the tuple keeps its
-        # identity its own.
-        self._depths: dict[int, tuple[int, object]] = {}
+        stream.source.budget.charge_objects(_MACHINE)
+        self.stack = Stack(stream)
         self._keys = Keys()
-        self._due = 0  # bytes that were taken and are not yet charged
 
     def run(self, alone: bool = True) -> object:
         """The pickled value, with a placeholder for whatever is not known.
@@ -81,128 +67,68 @@ class Machine:
             DamagedError: it is truncated or makes no sense.
         """
         for _ in range(MOST_INSTRUCTIONS):
-            if self._due > _DUE:
-                self._charge()
+            self.stack.charge_full_block()
             code = self._stream.instruction()
             if code == _STOP:
                 return self._finished(alone)
             if code in LITERALS:
-                self._push(LITERALS[code](self._stream))
+                self.stack.push(LITERALS[code](self._stream))
             elif code in ACTIONS:
                 ACTIONS[code](self)
             else:
-                raise self._refused(f"its pickle has the instruction {bytes([code])!r}")
-        raise self._refused(f"its pickle has more than {MOST_INSTRUCTIONS} instructions")
-
-    def _charge(self) -> None:
-        self._budget.charge_objects(0, text=self._due)
-        self._due = 0
+                raise self._stream.refused(f"its pickle has the instruction {bytes([code])!r}")
+        raise self._stream.refused(f"its pickle has more than {MOST_INSTRUCTIONS} instructions")
 
     def _finished(self, alone: bool) -> object:
-        self._charge()
-        value = self._pop()
-        if self._stack:
-            raise self._damaged(f"{len(self._stack)} values are left over")
+        self.stack.charge()
+        value = self.stack.pop()
+        if self.stack:
+            raise self._stream.damaged(f"{len(self.stack)} values are left over")
         if alone and self._stream.left:
-            raise self._refused(f"{self._stream.left} bytes follow the end of its pickle")
+            raise self._stream.refused(f"{self._stream.left} bytes follow the end of its pickle")
         return value
 
-    def _refused(self, fact: str) -> ConverterError:
-        return self._stream.source.refused(
-            f"{fact} (byte {self._stream.begun}). {_NO_CODE}", _ADVICE
-        )
-
-    def _damaged(self, fact: str) -> ConverterError:
-        return self._stream.source.damaged(f"{fact} (byte {self._stream.begun} of its pickle)")
-
-    def _push(self, value: object) -> None:
-        """Puts a new value on the stack."""
-        self._due += getsizeof(value)
-        self._stack.append(value)
-
     def _push_set(self, name: str, items: list[object]) -> None:
-        self._due += getsizeof(items)
-        self._push(Inert(name, items))
+        self.stack.take(getsizeof(items))
+        self.stack.push(Inert(name, items))
 
     def _push_placeholder(self, name: str, error: ConverterError) -> None:
         """In place of an object that is not known; `error` is raised where it could be an array."""
-        self._due += _ERROR + len(str(error))
-        self._push(Inert(name, error=error))
-
-    def _pop(self) -> object:
-        value = self._top()
-        del self._stack[-1]
-        return value
-
-    def _top(self) -> object:
-        # What lies under a mark belongs to what is being built.
-        if len(self._stack) <= (self._marks[-1] if self._marks else 0):
-            raise self._damaged("an instruction lacks its operand")
-        return self._stack[-1]
-
-    def _pop_to_mark(self) -> list[object]:
-        if not self._marks:
-            raise self._damaged("an instruction lacks its mark")
-        start = self._marks.pop()
-        items = self._stack[start:]
-        del self._stack[start:]
-        return items
-
-    def _mark(self) -> None:
-        self._marks.append(len(self._stack))
+        self.stack.take(_ERROR + len(str(error)))
+        self.stack.push(Inert(name, error=error))
 
     def _protocol(self) -> None:
         version = self._stream.number(_BYTE)
         if version > _NEWEST_PROTOCOL:
-            raise self._refused(f"its pickle has the protocol {version}")
+            raise self._stream.refused(f"its pickle has the protocol {version}")
 
     def _frame(self) -> None:
         length = self._stream.number(_LONG)
         if length > self._stream.left:
             raise self._stream.source.truncated(f"its pickle needs {length} bytes more")
 
-    def _push_tuple(self, items: tuple[object, ...]) -> None:
-        self._due += _IN_LIST * len(items)  # which may have come from the memo
-        depth = 1
-        for item in items:
-            if type(item) is tuple:
-                inner = self._depths[id(item)][0] if id(item) in self._depths else 1
-                depth = max(depth, 1 + inner)
-        if depth > DEEPEST:
-            raise self._refused(f"its pickle nests tuples more than {DEEPEST} deep")
-        if depth > 1:
-            self._due += _IN_DEPTHS
-            self._depths[id(items)] = (depth, items)
-        self._push(items)
-
-    def _tuple(self) -> None:
-        self._push_tuple(tuple(self._pop_to_mark()))
-
-    def _tuple_of(self, length: int) -> None:
-        self._push_tuple(tuple([self._pop() for _ in range(length)][::-1]))
-
     def _extend(self, items: list[object]) -> None:
-        target = self._top()
+        target = self.stack.top()
         if type(target) is not list and not isinstance(target, Inert):
-            raise self._refused(f"its pickle appends to a {type(target).__name__}")
+            raise self._stream.refused(f"its pickle appends to a {type(target).__name__}")
         if type(target) is list:
-            self._due += _IN_LIST * (len(items) + 4)
+            self.stack.take(IN_LIST * (len(items) + 4))
             target.extend(items)
 
     def _add_items(self) -> None:
-        items, target = self._pop_to_mark(), self._top()
+        items, target = self.stack.pop_to_mark(), self.stack.top()
         if not isinstance(target, Inert) or type(target.state) is not list:
-            raise self._refused(f"its pickle adds to a {type(target).__name__}")
-        self._due += _IN_LIST * (len(items) + 4)
+            raise self._stream.refused(f"its pickle adds to a {type(target).__name__}")
+        self.stack.take(IN_LIST * (len(items) + 4))
         target.state.extend(items)
 
     def _set_items(self, items: list[object]) -> None:
-        target = self._top()
+        target = self.stack.top()
         if not isinstance(target, (dict, Inert)):
-            raise self._refused(f"its pickle sets items of a {type(target).__name__}")
+            raise self._stream.refused(f"its pickle sets items of a {type(target).__name__}")
         if len(items) % 2:
-            raise self._damaged("a key lacks its value")
-        self._due += _IN_DICT * (1 + len(items) // 2)
+            raise self._stream.damaged("a key lacks its value")
+        self.stack.take(_IN_DICT * (1 + len(items) // 2))
         for key, value in zip(items[::2], items[1::2], strict=True):
             kept = key if type(key) is str else self._other_key(key)
             if isinstance(target, dict):
@@ -210,51 +136,42 @@ class Machine:
 
     def _other_key(self, key: object) -> object:
         if isinstance(key, dict | list):
-            raise self._refused(f"its pickle has a key of type {type(key).__name__}")
+            raise self._stream.refused(f"its pickle has a key of type {type(key).__name__}")
         return self._keys.kept(key)
 
     def _set_item(self) -> None:
-        value, key = self._pop(), self._pop()
+        value, key = self.stack.pop(), self.stack.pop()
         self._set_items([key, value])
-
-    def _remember(self, index: int) -> None:
-        self._due += _IN_MEMO
-        self._memo[str(index)] = self._top()  # the file chooses the numbers, but not their hashes
-
-    def _recall(self, index: int) -> None:
-        if str(index) not in self._memo:
-            raise self._damaged(f"it refers to the value {index}, which was not stored")
-        self._stack.append(self._memo[str(index)])
 
     def _push_global(self, module: object, name: object) -> None:
         if not (isinstance(module, str) and isinstance(name, str)):
-            raise self._refused("its pickle names something in an odd way")
+            raise self._stream.refused("its pickle names something in an odd way")
         full = f"{module}.{name}"
         if self._vocabulary.knows(full):
-            self._push(Global(full))
+            self.stack.push(Global(full))
         else:
-            error = self._refused(f"it calls {legible(full)}")
-            self._due += _ERROR + getsizeof(full) + len(str(error))
-            self._push(Global(full, error))
+            error = self._stream.refused(f"it calls {legible(full)}")
+            self.stack.take(_ERROR + getsizeof(full) + len(str(error)))
+            self.stack.push(Global(full, error))
 
     def _stack_global(self) -> None:
-        name, module = self._pop(), self._pop()
+        name, module = self.stack.pop(), self.stack.pop()
         self._push_global(module, name)
 
     def _persistent_id(self) -> None:
         if self._persistent is None:
-            raise self._refused("its pickle refers to data outside of it")
+            raise self._stream.refused("its pickle refers to data outside of it")
         try:
-            self._push(self._persistent(self._pop()))
+            self.stack.push(self._persistent(self.stack.pop()))
         except BadCall as bad:
-            raise self._refused(f"it refers to a storage {bad}") from None
+            raise self._stream.refused(f"it refers to a storage {bad}") from None
 
     def _reduce(self) -> None:
-        arguments, function = self._pop(), self._pop()
+        arguments, function = self.stack.pop(), self.stack.pop()
         if not isinstance(function, Global | Inert) or type(arguments) is not tuple:
-            raise self._refused(f"it calls a {type(function).__name__}")
+            raise self._stream.refused(f"it calls a {type(function).__name__}")
         if isinstance(function, Inert):  # such as a partial, by which old protocols give options
-            error = function.error or self._refused(f"it calls a {legible(function.name)}")
+            error = function.error or self._stream.refused(f"it calls a {legible(function.name)}")
             self._push_placeholder(function.name, error)
         elif function.error is None:
             self._call(function.name, arguments)
@@ -270,7 +187,7 @@ class Machine:
         try:
             value = self._vocabulary.call(name, arguments)
         except BadCall as bad:
-            error = self._refused(f"it calls {name} {bad}")
+            error = self._stream.refused(f"it calls {name} {bad}")
             if is_attack(name):
                 raise error from None
             self._push_placeholder(name, error)
@@ -278,55 +195,55 @@ class Machine:
             self._push_placeholder(name, self._stream.source.unsupported(str(lack), lack.help))
         else:
             if type(value) is tuple:
-                self._push_tuple(value)
+                self.stack.push_tuple(value)
             else:
-                self._push(value)
+                self.stack.push(value)
 
     def _new_object(self, arguments: int) -> None:
         """cls.__new__(cls, *arguments), or with a dict of more of them."""
         for _ in range(arguments):
-            self._pop()
-        cls = self._pop()
+            self.stack.pop()
+        cls = self.stack.pop()
         if type(cls) is not Global:
-            raise self._refused("it creates an object of no class")
+            raise self._stream.refused("it creates an object of no class")
         if cls.error is None and cls.name not in self._vocabulary.classes:
-            raise self._refused(f"it creates an object of {cls.name}")
-        self._push(Inert(cls.name, error=None if self._vocabulary.objects else cls.error))
+            raise self._stream.refused(f"it creates an object of {cls.name}")
+        self.stack.push(Inert(cls.name, error=None if self._vocabulary.objects else cls.error))
 
     def _build(self) -> None:
-        state, target = self._pop(), self._top()
+        state, target = self.stack.pop(), self.stack.top()
         if type(target) is OrderedDict and type(state) is dict:
             return  # torch keeps version numbers of modules there
         if not isinstance(target, Buildable):
-            raise self._refused(f"its pickle changes the state of a {type(target).__name__}")
+            raise self._stream.refused(f"its pickle changes the state of a {type(target).__name__}")
         try:
             target.build(state)
         except BadCall as bad:
-            raise self._refused(f"it builds an object {bad}") from None
+            raise self._stream.refused(f"it builds an object {bad}") from None
 
 
 ACTIONS: Final[Mapping[int, Callable[[Machine], object]]] = {
     0x80: Machine._protocol,
     0x95: Machine._frame,
-    ord("("): Machine._mark,
-    ord("0"): Machine._pop,
-    ord("1"): Machine._pop_to_mark,
-    ord("t"): Machine._tuple,
-    0x85: lambda machine: machine._tuple_of(1),
-    0x86: lambda machine: machine._tuple_of(2),
-    0x87: lambda machine: machine._tuple_of(3),
-    ord("a"): lambda machine: machine._extend([machine._pop()]),
-    ord("e"): lambda machine: machine._extend(machine._pop_to_mark()),
+    ord("("): lambda machine: machine.stack.mark(),
+    ord("0"): lambda machine: machine.stack.pop(),
+    ord("1"): lambda machine: machine.stack.pop_to_mark(),
+    ord("t"): lambda machine: machine.stack.push_tuple(tuple(machine.stack.pop_to_mark())),
+    0x85: lambda machine: machine.stack.push_tuple_of(1),
+    0x86: lambda machine: machine.stack.push_tuple_of(2),
+    0x87: lambda machine: machine.stack.push_tuple_of(3),
+    ord("a"): lambda machine: machine._extend([machine.stack.pop()]),
+    ord("e"): lambda machine: machine._extend(machine.stack.pop_to_mark()),
     0x8F: lambda machine: machine._push_set("builtins.set", []),
     0x90: Machine._add_items,
-    0x91: lambda machine: machine._push_set("builtins.frozenset", machine._pop_to_mark()),
+    0x91: lambda machine: machine._push_set("builtins.frozenset", machine.stack.pop_to_mark()),
     ord("s"): Machine._set_item,
-    ord("u"): lambda machine: machine._set_items(machine._pop_to_mark()),
-    ord("q"): lambda machine: machine._remember(machine._stream.number(_BYTE)),
-    ord("r"): lambda machine: machine._remember(machine._stream.number(_WORD)),
-    0x94: lambda machine: machine._remember(len(machine._memo)),
-    ord("h"): lambda machine: machine._recall(machine._stream.number(_BYTE)),
-    ord("j"): lambda machine: machine._recall(machine._stream.number(_WORD)),
+    ord("u"): lambda machine: machine._set_items(machine.stack.pop_to_mark()),
+    ord("q"): lambda machine: machine.stack.remember(machine._stream.number(_BYTE)),
+    ord("r"): lambda machine: machine.stack.remember(machine._stream.number(_WORD)),
+    0x94: lambda machine: machine.stack.remember(machine.stack.memo_size),
+    ord("h"): lambda machine: machine.stack.recall(machine._stream.number(_BYTE)),
+    ord("j"): lambda machine: machine.stack.recall(machine._stream.number(_WORD)),
     ord("c"): lambda machine: machine._push_global(machine._stream.line(), machine._stream.line()),
     0x93: Machine._stack_global,
     ord("Q"): Machine._persistent_id,

@@ -6,12 +6,18 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import BinaryIO, Final, TypeAlias
 
+from weights_converter.errors import ConverterError
 from weights_converter.formats.files.source import Source
 from weights_converter.formats.pickles.values import Span
 
 INLINE = 4096  # longer strings stay in the file; names are shorter, arrays are not worth a copy
 _LONGEST_LINE = 256
 _BLOCK = 1 << 13
+_NO_CODE = "Nothing was executed."
+_ADVICE = (
+    "a weights file never needs this. "
+    "Do not open it with paddle.load or torch.load(weights_only=False)."
+)
 
 
 class Stream:
@@ -32,6 +38,14 @@ class Stream:
     @property
     def left(self) -> int:
         return self._length - self.position
+
+    def refused(self, fact: str) -> ConverterError:
+        """The error for an instruction that a checkpoint has no need of."""
+        return self.source.refused(f"{fact} (byte {self.begun}). {_NO_CODE}", _ADVICE)
+
+    def damaged(self, fact: str) -> ConverterError:
+        """The error for an instruction that makes no sense."""
+        return self.source.damaged(f"{fact} (byte {self.begun} of its pickle)")
 
     def instruction(self) -> int:
         """The next byte."""
