@@ -8,19 +8,19 @@ model = timm.create_model("od_resnet18", num_classes=10)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from timm.models import FeatureInfo, is_model, model_entrypoint, register_model
 from torch import nn
 
 from odconv_spec import list_models, model_spec
+from odconv_spec.feature_maps import OutIndices, feature_indices
 from odconv_torch.models import Features, build_model, create_model
 from odconv_torch.models.backbone import Backbone
 
-# Options that timm calls otherwise, and those that are about pretrained weights.
-_RENAMED = MappingProxyType({"in_chans": "in_channels", "drop_rate": "dropout"})
+# Options with another name in timm, and those of pretrained weights.
+_RENAMED: Final[Mapping[str, str]] = {"in_chans": "in_channels", "drop_rate": "dropout"}
 _OF_WEIGHTS = ("cache_dir", "pretrained_cfg", "pretrained_cfg_overlay")
 
 
@@ -59,8 +59,8 @@ def _entry_point(name: str) -> Callable[..., nn.Module]:
 class TimmFeatures(Features):
     """`Features` whose `feature_info` is timm's, with `channels()` and `reduction()`."""
 
-    def __init__(self, backbone: Backbone, out_indices: Sequence[int]) -> None:
-        super().__init__(backbone, out_indices)
+    def __init__(self, backbone: Backbone, out_indices: OutIndices) -> None:
+        super().__init__(backbone, feature_indices(backbone.feature_info, out_indices))
         maps = [
             {"num_chs": info.channels, "reduction": info.stride, "module": info.name}
             for info in backbone.feature_info
@@ -68,7 +68,7 @@ class TimmFeatures(Features):
         self.feature_info = FeatureInfo(maps, self.out_indices)
 
 
-def _features(name: str, out_indices: Sequence[int] | None = None, **options: Any) -> nn.Module:
+def _features(name: str, out_indices: OutIndices = None, **options: Any) -> nn.Module:
     device, dtype = options.pop("device", None), options.pop("dtype", None)
     backbone = build_model(model_spec(name, **options), device, dtype)
-    return TimmFeatures(backbone, backbone.check_indices(out_indices))
+    return TimmFeatures(backbone, out_indices)

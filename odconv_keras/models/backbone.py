@@ -17,7 +17,7 @@ from odconv_keras.layers.data_format import (
 )
 from odconv_keras.layers.pooling import global_mean
 from odconv_spec import BackboneSpec, CondConvSpec, ConvSpec, FeatureInfo, LinearSpec, from_dict
-from odconv_spec.geometry import whole
+from odconv_spec.feature_maps import OutIndices, feature_indices
 
 
 class Backbone(keras.Model):
@@ -54,19 +54,21 @@ class Backbone(keras.Model):
         return self.spec.feature_info()
 
     def forward_stages(
-        self, x: Any, out_indices: Sequence[int] | None = None, training: bool | None = None
+        self, x: Any, out_indices: OutIndices = None, training: bool | None = None
     ) -> list[Any]:
-        """The last map of each stride, (batch, height, width, channels).
+        """The last map of each stride, (batch, height, width, channels), see `feature_info`.
 
         Args:
             x: images (batch, height, width, in_channels).
-            out_indices: which of `feature_info`; None is all.
+            out_indices: a number n for the last n of `feature_info`, or which of them, where
+                negative ones count from the end; all by default. Layers behind them are not run.
             training: as in `call`.
 
         Raises:
-            ValueError: an index is out of range.
+            ValueError: no map is asked for, or one that does not exist.
         """
-        names = [info.name for info in chosen(self.feature_info, out_indices)]
+        infos = self.feature_info
+        names = [infos[index].name for index in feature_indices(infos, out_indices)]
         x = to_channels_last(x, self.data_format)
         maps = maps_by_name(self.maps(self, x, training), names)
         return [from_channels_last(y, self.data_format) for y in maps]
@@ -130,7 +132,7 @@ class Backbone(keras.Model):
         raise NotImplementedError
 
     def _head_is_conv(self) -> bool:
-        return isinstance(self.spec.head, CondConvSpec)
+        return isinstance(self.spec.head, ConvSpec)
 
     def _pooled_shape(self) -> tuple[int | None, ...]:
         """(batch, num_features), with axes of one in between for a convolution."""
@@ -138,7 +140,7 @@ class Backbone(keras.Model):
         return (None, *ones, self.num_features)
 
 
-def build_head(spec: LinearSpec | CondConvSpec, **options: Any) -> keras.layers.Layer:
+def build_head(spec: LinearSpec | ConvSpec, **options: Any) -> keras.layers.Layer:
     """The classifier; that of CondConv is a 1x1 convolution that starts as a linear one does."""
     if isinstance(spec, LinearSpec):
         return build_linear(spec, **options)
@@ -152,19 +154,6 @@ def build_router(routing: LinearSpec | None, conv: ConvSpec, policy: Any) -> Any
     if routing is None or not isinstance(conv, CondConvSpec):
         return None
     return build_routing(routing, conv.head_init, name="routing", dtype=policy.variable_dtype)
-
-
-def chosen(
-    infos: Sequence[FeatureInfo], out_indices: Sequence[int] | None
-) -> tuple[FeatureInfo, ...]:
-    """Those of the indices, in their order. Raises ValueError for an index out of range."""
-    indices = range(len(infos)) if out_indices is None else out_indices
-    if not indices or any(whole("out_indices", i, 0) >= len(infos) for i in indices):
-        raise ValueError(
-            f"out_indices: expected numbers from 0 to {len(infos) - 1}, for "
-            f"{', '.join(info.name for info in infos)}; received {out_indices!r}"
-        )
-    return tuple(infos[index] for index in indices)
 
 
 def maps_by_name(maps: Iterator[tuple[str, Any]], names: Sequence[str]) -> list[Any]:

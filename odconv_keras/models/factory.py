@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +11,8 @@ from odconv_keras.models.features import Features
 from odconv_keras.models.mobilenetv2 import MobileNetV2
 from odconv_keras.models.resnet import ResNet
 from odconv_spec import BackboneSpec, list_models, model_spec
+from odconv_spec.feature_maps import OutIndices
+from odconv_spec.plugins import row
 
 __all__ = ["build_model", "create_model", "list_models"]
 
@@ -22,7 +23,9 @@ def build_model(
     spec: BackboneSpec, *, data_format: str | None = None, dtype: Any = None
 ) -> Backbone:
     """The network that `spec` describes, built: its weights exist."""
-    model = _FAMILIES[spec.family](spec, data_format=data_format, dtype=dtype)
+    model = row("odconv.keras_models", _FAMILIES, spec.family)(
+        spec, data_format=data_format, dtype=dtype
+    )
     model.build(shape_of_any_size(spec.in_channels, 2, model.data_format))
     return model
 
@@ -33,7 +36,7 @@ def create_model(
     data_format: str | None = None,
     dtype: Any = None,
     features_only: bool = False,
-    out_indices: Sequence[int] | None = None,
+    out_indices: OutIndices = None,
     **options: Any,
 ) -> Backbone | Features:
     """A model by name, with random weights, for images of any size.
@@ -42,9 +45,8 @@ def create_model(
         name: one of `list_models()`.
         data_format: "channels_last" or "channels_first"; None is the setting of Keras.
         dtype: a dtype or a dtype policy such as "mixed_bfloat16".
-        features_only: gives `Features` of the network instead, the maps of stages without the
-            classifier.
-        out_indices: which maps these are; None is (1, 2, 3, 4), those of strides 4 to 32.
+        features_only: gives `Features`, the body of a detector, instead of a classifier.
+        out_indices: which maps that body gives, see `Features`.
         **options: `num_classes`, `in_channels`, `dropout`, `stages`, and those of the dynamic
             convolution that are no geometry, such as `kernel_num`, `reduction` and `head_init`.
 
@@ -53,9 +55,9 @@ def create_model(
     """
     if out_indices is not None and not features_only:
         raise ValueError(
-            f"out_indices: expected None without features_only=True, received {out_indices!r}"
+            f"out_indices: expected features_only=True beside it, received {out_indices!r} alone"
         )
     model = build_model(model_spec(name, **options), data_format=data_format, dtype=dtype)
     if not features_only:
         return model
-    return Features(model) if out_indices is None else Features(model, out_indices)
+    return Features(model, out_indices)

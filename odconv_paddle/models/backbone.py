@@ -10,7 +10,8 @@ from paddle import nn
 
 from odconv_paddle.layers import Routing, set_temperature
 from odconv_paddle.layers.pooling import global_mean
-from odconv_spec import BackboneSpec, CondConvSpec, ConvSpec, FeatureInfo, LinearSpec
+from odconv_spec import BackboneSpec, CondConvSpec, ConvSpec, LinearSpec
+from odconv_spec.feature_maps import OutIndices, feature_indices
 
 # One layer on the way from the image to the last map: the attributes that lead to it, and whether
 # its output is one of the `feature_info`. Plain, because to_static cannot read a named tuple.
@@ -35,7 +36,7 @@ class Backbone(nn.Layer):
         self.feature_info = spec.feature_info()
         self.num_features = spec.num_features
         self.num_classes = spec.num_classes
-        self._head_is_conv = isinstance(spec.head, CondConvSpec)
+        self._head_is_conv = isinstance(spec.head, ConvSpec)
 
     def forward_features(self, x: paddle.Tensor) -> paddle.Tensor:
         """The last map, (batch, num_features, height / 32, width / 32), sizes rounded up."""
@@ -44,14 +45,19 @@ class Backbone(nn.Layer):
         return x
 
     def forward_stages(
-        self, x: paddle.Tensor, out_indices: Sequence[int] | None = None
+        self, x: paddle.Tensor, out_indices: OutIndices = None
     ) -> list[paddle.Tensor]:
-        """The maps of `feature_info`, or those of them that `out_indices` chooses, in its order.
+        """The last map of each stride, as `feature_info` describes them.
+
+        Args:
+            x: images (batch, in_channels, height, width).
+            out_indices: a number n for the last n of `feature_info`, or which of them, where
+                negative ones count from the end; all by default. Layers behind them are not run.
 
         Raises:
-            ValueError: an index is out of range.
+            ValueError: no map is asked for, or one that does not exist.
         """
-        indices = checked_indices(self.feature_info, out_indices)
+        indices = feature_indices(self.feature_info, out_indices)
         return stage_maps(self, self.steps, x, indices)
 
     def forward_head(self, features: paddle.Tensor) -> paddle.Tensor:
@@ -83,17 +89,6 @@ def sublayer(layer: nn.Layer, path: Sequence[str]) -> nn.Layer:
     for name in path:  # not `reduce`, which to_static cannot follow
         layer = getattr(layer, name)
     return layer
-
-
-def checked_indices(
-    info: Sequence[FeatureInfo], out_indices: Sequence[int] | None
-) -> tuple[int, ...]:
-    """`out_indices`, or all; ValueError for one that is out of range."""
-    indices = tuple(range(len(info)) if out_indices is None else out_indices)
-    if not indices or any(index not in range(len(info)) for index in indices):
-        names = ", ".join(f"{index} ({item.name})" for index, item in enumerate(info))
-        raise ValueError(f"out_indices: expected some of {names}; received {out_indices!r}")
-    return indices
 
 
 def stage_maps(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any, Literal, overload
 
@@ -11,6 +10,8 @@ from odconv_paddle.models.features import Features
 from odconv_paddle.models.mobilenetv2 import MobileNetV2
 from odconv_paddle.models.resnet import ResNet
 from odconv_spec import BackboneSpec, list_models, model_spec
+from odconv_spec.feature_maps import OutIndices
+from odconv_spec.plugins import row
 
 __all__ = ["build_model", "create_model", "list_models"]
 
@@ -19,7 +20,7 @@ _FAMILIES = MappingProxyType({"resnet": ResNet, "mobilenetv2": MobileNetV2})
 
 def build_model(spec: BackboneSpec) -> Backbone:
     """The network that `spec` describes."""
-    return _FAMILIES[spec.family](spec)
+    return row("odconv.paddle_models", _FAMILIES, spec.family)(spec)
 
 
 @overload
@@ -33,7 +34,7 @@ def create_model(
     name: str,
     *,
     features_only: Literal[True],
-    out_indices: Sequence[int] | None = ...,
+    out_indices: OutIndices = ...,
     **options: Any,
 ) -> Features: ...
 
@@ -42,7 +43,7 @@ def create_model(
     name: str,
     *,
     features_only: bool = False,
-    out_indices: Sequence[int] | None = None,
+    out_indices: OutIndices = None,
     **options: Any,
 ) -> Backbone | Features:
     """A model by name, with random weights of the default dtype.
@@ -50,7 +51,7 @@ def create_model(
     Args:
         name: one of `list_models()`.
         features_only: `Features` instead of a classifier, the body of a detector.
-        out_indices: which stages `Features` returns; by default all but the first.
+        out_indices: which maps that body gives, see `Features`.
         **options: `num_classes`, `in_channels`, `dropout`, `stages`, `stem_channels` or `width`,
             and the options of the convolutions, which are keyword-only arguments of the layer: for
             ODConv `kernel_num`, `reduction`, `min_channels`, `head_init`, ...
@@ -69,6 +70,4 @@ def create_model(
     model = build_model(model_spec(name, **options))
     if not features_only:
         return model
-    return Features(
-        model, range(1, len(model.feature_info)) if out_indices is None else out_indices
-    )
+    return Features(model, out_indices)

@@ -9,45 +9,50 @@ import paddle
 from paddle import nn
 
 from odconv_paddle.layers import set_temperature
-from odconv_paddle.models.backbone import Backbone, Step, checked_indices, stage_maps, sublayer
+from odconv_paddle.models.backbone import Backbone, Step, stage_maps, sublayer
+from odconv_spec.feature_maps import OutIndices, feature_indices
 
 
 class Features(nn.Layer):
-    """The maps of a backbone's stages, without the layers that they do not need.
+    """The maps of a backbone at chosen strides, from the finest to the coarsest.
 
-    The layers are those of `backbone`, under the same names, so that its checkpoints fit; the
-    backbone itself is left as it is.
-
-    Shapes: images (batch, in_channels, height, width) to a list of (batch, channels,
+    Takes images (batch, in_channels, height, width) and returns a list of maps (batch, channels,
     height / stride, width / stride), sizes rounded up.
+
+    The layers are those of `backbone`, under the same names, so that its checkpoints fit; layers
+    after the last chosen map are left out. The backbone itself is left as it is.
 
     Args:
         backbone: a network of `create_model`.
-        out_indices: which of the backbone's `feature_info` to return, in this order.
+        out_indices: as in timm, a number n for the last n maps of `backbone.feature_info`, or which
+            of them, where negative numbers count from the end. By default all but the first, those
+            of strides 4 to 32. The order does not matter.
 
     Attributes:
-        feature_info: name, channels and stride of each map that is returned.
+        feature_info: name, channels and stride of each map.
+        out_indices: the chosen numbers, from 0.
 
     Raises:
-        ValueError: an index is out of range.
+        ValueError: no map is chosen, or one that does not exist.
 
     Example:
-        >>> body = Features(create_model("od_resnet18"), out_indices=(2, 4))
+        >>> body = Features(create_model("od_resnet18"), out_indices=3)
         >>> [info.channels for info in body.feature_info]
-        [128, 512]
+        [128, 256, 512]
         >>> [y.shape for y in body(paddle.rand([1, 3, 64, 96]))]
-        [[1, 128, 8, 12], [1, 512, 2, 3]]
+        [[1, 128, 8, 12], [1, 256, 4, 6], [1, 512, 2, 3]]
     """
 
-    def __init__(self, backbone: Backbone, out_indices: Sequence[int] = (1, 2, 3, 4)) -> None:
+    def __init__(self, backbone: Backbone, out_indices: OutIndices = None) -> None:
         super().__init__()
-        self.out_indices = checked_indices(backbone.feature_info, out_indices)
+        self.out_indices = feature_indices(backbone.feature_info, out_indices, first=1)
         self.feature_info = tuple(backbone.feature_info[index] for index in self.out_indices)
         self.steps = _needed(backbone.steps, max(self.out_indices))
         for path, _ in self.steps:
             _adopt(self, path, sublayer(backbone, path))
 
     def forward(self, x: paddle.Tensor) -> list[paddle.Tensor]:
+        """The maps of images (batch, in_channels, height, width), as `feature_info` has them."""
         return stage_maps(self, self.steps, x, self.out_indices)
 
     def set_temperature(self, temperature: float) -> None:

@@ -3,12 +3,13 @@
 # No annotations as text (`from __future__`): torch.fx puts those of `forward` into its graph, which
 # could not be pickled then.
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import nn
 
 from odconv_spec import BackboneSpec, CondConvSpec, ConvSpec, LinearSpec
+from odconv_spec.feature_maps import OutIndices
 from odconv_torch.layers import Routing, build_conv, build_linear, set_temperature
 
 Device = torch.device | str | None
@@ -30,7 +31,7 @@ class Backbone(nn.Module):
         self.num_features = spec.num_features
         self.num_classes = spec.num_classes
         self.feature_info = spec.feature_info()
-        self._head_is_conv = isinstance(spec.head, CondConvSpec)
+        self._head_is_conv = isinstance(spec.head, ConvSpec)
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         """The last map, (batch, num_features, height / 32, width / 32), sizes rounded up."""
@@ -40,14 +41,13 @@ class Backbone(nn.Module):
         """Logits (batch, num_classes) of the last map."""
         raise NotImplementedError
 
-    def forward_stages(
-        self, x: torch.Tensor, out_indices: Sequence[int] | None = None
-    ) -> list[torch.Tensor]:
+    def forward_stages(self, x: torch.Tensor, out_indices: OutIndices = None) -> list[torch.Tensor]:
         """The last map of each stride, as `feature_info` describes them.
 
         Args:
             x: images (batch, in_channels, height, width).
-            out_indices: which of `feature_info`, all by default; layers behind them are not run.
+            out_indices: a number n for the last n of `feature_info`, or which of them, where
+                negative ones count from the end; all by default. Layers behind them are not run.
 
         Raises:
             ValueError: an index is out of range.
@@ -65,16 +65,6 @@ class Backbone(nn.Module):
     def modules_up_to(self, index: int) -> Mapping[str, nn.Module]:
         """The children, by name, that the maps up to `feature_info[index]` take."""
         raise NotImplementedError
-
-    def check_indices(self, out_indices: Sequence[int] | None) -> tuple[int, ...]:
-        """`out_indices` if they exist, all if it is None; otherwise raises ValueError."""
-        count = len(self.feature_info)
-        chosen = tuple(range(count)) if out_indices is None else tuple(out_indices)
-        if not chosen or any(index not in range(count) for index in chosen):
-            raise ValueError(
-                f"out_indices: expected some of 0 to {count - 1}, received {out_indices!r}"
-            )
-        return chosen
 
     def _pool(self, features: torch.Tensor) -> torch.Tensor:
         """(batch, num_features), or (batch, num_features, 1, 1) for a convolution as classifier."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
 import torch
 
 from odconv_spec import BackboneSpec, list_models, model_spec
+from odconv_spec.feature_maps import OutIndices
+from odconv_spec.plugins import row
 from odconv_torch.models.backbone import Backbone, Device
 from odconv_torch.models.features import Features
 from odconv_torch.models.mobilenetv2 import MobileNetV2
@@ -23,14 +24,14 @@ def build_model(
     spec: BackboneSpec, device: Device = None, dtype: torch.dtype | None = None
 ) -> Backbone:
     """The network that `spec` describes."""
-    return _FAMILIES[spec.family](spec, device, dtype)
+    return row("odconv.torch_models", _FAMILIES, spec.family)(spec, device, dtype)
 
 
 def create_model(
     name: str,
     *,
     features_only: bool = False,
-    out_indices: Sequence[int] | None = None,
+    out_indices: OutIndices = None,
     device: Device = None,
     dtype: torch.dtype | None = None,
     **options: Any,
@@ -40,7 +41,7 @@ def create_model(
     Args:
         name: one of `list_models()`.
         features_only: gives `Features`, the body of a detector, instead of a classifier.
-        out_indices: which maps that body gives, (1, 2, 3, 4) by default.
+        out_indices: which maps that body gives, see `Features`.
         device: where the parameters live.
         dtype: of the parameters.
         **options: `num_classes`, `in_channels`, `dropout`, `stages`, and what the model's kind of
@@ -55,9 +56,9 @@ def create_model(
     """
     if out_indices is not None and not features_only:
         raise ValueError(
-            "out_indices: expected features_only=True beside it, received a classifier"
+            f"out_indices: expected features_only=True beside it, received {out_indices!r} alone"
         )
     model = build_model(model_spec(name, **options), device, dtype)
     if not features_only:
         return model
-    return Features(model) if out_indices is None else Features(model, out_indices)
+    return Features(model, out_indices)

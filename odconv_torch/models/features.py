@@ -4,46 +4,54 @@
 # could not be pickled then.
 
 import copy
-from collections.abc import Sequence
 
 import torch
 from torch import nn
 
+from odconv_spec.feature_maps import OutIndices, feature_indices
 from odconv_torch.layers import set_temperature
 from odconv_torch.models.backbone import Backbone
 
 
 class Features(nn.Module):
-    """The maps of a backbone at chosen strides: images to a list of maps, finest first as chosen.
+    """The maps of a backbone at chosen strides, from the finest to the coarsest.
 
-    The layers are those of `backbone`, so load its checkpoint before or after; those behind the
+    Takes images (batch, in_channels, height, width) and returns a list of maps (batch, channels,
+    height / stride, width / stride), sizes rounded up.
+
+    The layers are those of `backbone`, so load its checkpoint before or after; layers after the
     last chosen map are left out, so that every parameter gets a gradient.
 
     Args:
-        backbone: the network whose maps are taken.
-        out_indices: which of `backbone.feature_info`; strides 4 to 32 by default.
+        backbone: a network of `create_model`.
+        out_indices: as in timm, a number n for the last n maps of `backbone.feature_info`, or which
+            of them, where negative numbers count from the end. By default all but the first, those
+            of strides 4 to 32. The order does not matter.
 
     Attributes:
         feature_info: name, channels and stride of each map.
+        out_indices: the chosen numbers, from 0.
 
     Raises:
-        ValueError: an index is out of range.
+        ValueError: no map is chosen, or one that does not exist.
 
     Example:
-        >>> body = Features(create_model("od_resnet18"))
-        >>> [tuple(map.shape) for map in body(torch.rand(1, 3, 64, 96))]
-        [(1, 64, 16, 24), (1, 128, 8, 12), (1, 256, 4, 6), (1, 512, 2, 3)]
+        >>> body = Features(create_model("od_resnet18"), out_indices=3)
+        >>> [info.channels for info in body.feature_info]
+        [128, 256, 512]
+        >>> [tuple(y.shape) for y in body(torch.rand(1, 3, 64, 96))]
+        [(1, 128, 8, 12), (1, 256, 4, 6), (1, 512, 2, 3)]
     """
 
-    def __init__(self, backbone: Backbone, out_indices: Sequence[int] = (1, 2, 3, 4)) -> None:
+    def __init__(self, backbone: Backbone, out_indices: OutIndices = None) -> None:
         super().__init__()
-        self.out_indices = backbone.check_indices(out_indices)
+        self.out_indices = feature_indices(backbone.feature_info, out_indices, first=1)
         self.feature_info = tuple(backbone.feature_info[index] for index in self.out_indices)
         self.backbone = copy.copy(backbone)  # its children are the same, its dict of them is not
         self.backbone._modules = dict(backbone.modules_up_to(max(self.out_indices)))
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Maps (batch, channels, height / stride, width / stride), sizes rounded up."""
+        """The maps of images (batch, in_channels, height, width), as `feature_info` has them."""
         return self.backbone.forward_stages(x, self.out_indices)
 
     def set_temperature(self, temperature: float) -> None:

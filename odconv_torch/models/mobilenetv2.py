@@ -5,12 +5,13 @@ Attribute names are those of the official ODConv code, because they name the sto
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import nn
 
 from odconv_spec import ConvSpec, InvertedResidualSpec, MobileNetV2Spec, NormSpec
+from odconv_spec.feature_maps import OutIndices, feature_indices
 from odconv_torch.layers import build_conv, build_norm
 from odconv_torch.models.backbone import (
     Backbone,
@@ -79,10 +80,8 @@ class MobileNetV2(Backbone):
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         return self.features(x)
 
-    def forward_stages(
-        self, x: torch.Tensor, out_indices: Sequence[int] | None = None
-    ) -> list[torch.Tensor]:
-        chosen = self.check_indices(out_indices)
+    def forward_stages(self, x: torch.Tensor, out_indices: OutIndices = None) -> list[torch.Tensor]:
+        chosen = feature_indices(self.feature_info, out_indices)
         maps: list[torch.Tensor] = []
         for place in range(self._places[max(chosen)] + 1):
             x = self.features[place](x)

@@ -5,12 +5,13 @@ Attribute names are those of the official ODConv code, because they name the sto
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import nn
 
 from odconv_spec import ConvSpec, NormSpec, ResidualSpec, ResNetSpec
+from odconv_spec.feature_maps import OutIndices, feature_indices
 from odconv_torch.layers import build_conv, build_norm
 from odconv_torch.models.backbone import (
     Backbone,
@@ -90,10 +91,8 @@ class ResNet(Backbone):
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         return self.forward_stages(x, (len(self.stages),))[0]
 
-    def forward_stages(
-        self, x: torch.Tensor, out_indices: Sequence[int] | None = None
-    ) -> list[torch.Tensor]:
-        chosen = self.check_indices(out_indices)
+    def forward_stages(self, x: torch.Tensor, out_indices: OutIndices = None) -> list[torch.Tensor]:
+        chosen = feature_indices(self.feature_info, out_indices)
         maps = [torch.relu(self.bn1(self.conv1(x)))]
         for index, stage in enumerate(self.stages[: max(chosen)]):
             x = self.maxpool(maps[0]) if index == 0 else maps[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import kit as this_kit
 import paddle
 import pytest
 
@@ -18,3 +19,9 @@ def float64():
     paddle.set_default_dtype("float64")
     yield
     paddle.set_default_dtype(before)
+
+
+@pytest.fixture
+def kit():
+    """What the tests that all frameworks share ask of this one."""
+    return this_kit

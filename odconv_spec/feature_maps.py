@@ -1,0 +1,57 @@
+"""Which maps of a backbone are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from numbers import Integral
+from typing import Any, TypeAlias
+
+from odconv_spec.backbone import FeatureInfo
+
+OutIndices: TypeAlias = "int | Sequence[int] | None"
+
+
+def feature_indices(
+    infos: Sequence[FeatureInfo], out_indices: OutIndices = None, first: int = 0
+) -> tuple[int, ...]:
+    """Places in `infos`, from `out_indices` as timm reads them.
+
+    Args:
+        infos: the maps that a backbone offers.
+        out_indices: a number n for the last n maps, or places, of which negative ones count from
+            the end. None is all maps from place `first` on.
+        first: see `out_indices`.
+
+    Returns:
+        The places from 0, in the order of the network and each once, in whatever order and however
+        often `out_indices` has them.
+
+    Raises:
+        ValueError: no map is asked for, or one that does not exist.
+
+    Example:
+        >>> maps = [FeatureInfo("stem", 8, 2), FeatureInfo("a", 16, 4), FeatureInfo("b", 32, 8)]
+        >>> feature_indices(maps, 2), feature_indices(maps, (-1, 0)), feature_indices(maps)
+        ((1, 2), (0, 2), (0, 1, 2))
+    """
+    count = len(infos)
+    places = _places(count, out_indices, first)
+    if not places or not all(_is_whole(place) and -count <= place < count for place in places):
+        names = ", ".join(f"{index} ({info.name})" for index, info in enumerate(infos))
+        raise ValueError(
+            f"out_indices: expected a number of last maps from 1 to {count}, or some of {names}, "
+            f"or from -{count} to -1; received {out_indices!r}"
+        )
+    return tuple(sorted({int(place) % count for place in places}))
+
+
+def _places(count: int, out_indices: Any, first: int) -> tuple[Any, ...]:
+    if out_indices is None:
+        return tuple(range(first, count))
+    if _is_whole(out_indices):
+        return tuple(range(-out_indices, 0))
+    return tuple(out_indices) if isinstance(out_indices, Iterable) else ()
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)

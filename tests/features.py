@@ -1,0 +1,159 @@
+"""The maps of a backbone for detectors: the same tests for every framework.
+
+A suite imports the tests and gives the fixture `kit`, the file of that name beside it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from odconv_spec import MobileNetV2Spec, model_spec
+from parity_tests.reference import random_arrays
+from parity_tests.reference.functional import max_pool, relu
+from parity_tests.reference.layers import conv_norm
+from parity_tests.reference.mobilenetv2 import conv_norm_relu6, inverted_residual
+from parity_tests.reference.resnet import residual_block
+from parity_tests.reference.scope import Scope, values_of
+from parity_tests.reference.tape import Value
+from weights_converter import assign, extract
+
+# Heads that start as published let gradients reach what weighs the kernels. The hidden layer of a
+# DyConv is wide, because few ReLUs may all be dead.
+OPTIONS = {
+    "resnet18": {"stages": [[4, 1], [6, 1]], "stem_channels": 4},
+    "od_resnet18": {
+        "stages": [[4, 2], [6, 1]],
+        "stem_channels": 4,
+        "kernel_num": 2,
+        "head_init": "published",
+    },
+    "dy_resnet50": {
+        "stages": [[4, 1], [4, 1]],
+        "stem_channels": 8,
+        "kernel_num": 2,
+        "hidden_channels": 16,
+        "head_init": "published",
+    },
+    "cond_mobilenetv2_050": {
+        "stages": [[1, 16, 1, 1], [3, 16, 2, 2], [3, 16, 1, 2]],
+        "kernel_num": 2,
+    },
+}
+CHOICES = [  # out_indices and the places that they mean
+    (None, (1, 2)),
+    (1, (2,)),
+    (2, (1, 2)),
+    ((-1,), (2,)),
+    ((1, -3), (0, 1)),
+    ((2, 0, 2, -1), (0, 2)),
+]
+
+
+def problem(name, seed=0):
+    """A small network's spec, its arrays, and images (batch, channels, height, width)."""
+    spec = model_spec(name, num_classes=5, **OPTIONS[name])
+    x = np.random.default_rng(seed).standard_normal((2, 3, 33, 40))
+    return spec, random_arrays(spec.parameters(), seed), x
+
+
+def reference_maps(spec, arrays, x, temperature=1.0):
+    """The last map of each stride."""
+    values = values_of(spec.parameters(), arrays, gradients=False)
+    at, x, maps = Scope(values, temperature=temperature), Value(x), {}
+    if isinstance(spec, MobileNetV2Spec):
+        x = conv_norm_relu6(spec.stem, x, at)
+        for block in spec.blocks():
+            x = maps[block.name] = inverted_residual(block, x, at.under(block.name))
+    else:
+        maps["bn1"] = relu(conv_norm(spec.stem, x, at, ("conv1", "bn1")))
+        x = max_pool(maps["bn1"], size=3, stride=2, padding=1)
+        for block in spec.blocks():
+            stage = block.name.partition(".")[0]
+            x = maps[stage] = residual_block(block, x, at.under(block.name))
+    return [maps[info.name].data for info in spec.feature_info()]
+
+
+def agree(maps, expected):
+    for y, other in zip(maps, expected, strict=True):
+        np.testing.assert_allclose(y, other, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_the_maps_are_those_of_the_reference(kit, name):
+    spec, arrays, x = problem(name)
+    model = kit.build(spec, arrays)
+    maps = kit.run(model.forward_stages, x)
+    agree(maps, reference_maps(spec, arrays, x))
+    for y, info in zip(maps, model.feature_info, strict=True):
+        assert y.shape == (2, info.channels, -(-33 // info.stride), -(-40 // info.stride))
+
+
+@pytest.mark.parametrize(("out_indices", "places"), CHOICES)
+def test_a_body_gives_the_chosen_maps(kit, out_indices, places):
+    spec, arrays, x = problem("cond_mobilenetv2_050")
+    model = kit.build(spec, arrays)
+    body = kit.package.Features(model, out_indices)
+    assert body.out_indices == places
+    assert body.feature_info == tuple(spec.feature_info()[place] for place in places)
+    expected = reference_maps(spec, arrays, x)
+    agree(kit.run(body, x), [expected[place] for place in places])
+
+
+@pytest.mark.parametrize(("out_indices", "places"), CHOICES[1:])
+def test_a_backbone_gives_the_chosen_maps(kit, out_indices, places):
+    spec, arrays, x = problem("od_resnet18")
+    expected = reference_maps(spec, arrays, x)
+    model = kit.build(spec, arrays)
+    maps = kit.run(lambda images: model.forward_stages(images, out_indices), x)
+    agree(maps, [expected[place] for place in places])
+
+
+def test_create_model_gives_a_body(kit):
+    create = kit.package.create_model
+    small = {"stages": [[4, 1], [6, 1], [8, 1], [12, 1]], "stem_channels": 4}
+    body = create("od_resnet18", features_only=True, **small)
+    assert [info.stride for info in body.feature_info] == [4, 8, 16, 32]
+    body = create("od_resnet18", features_only=True, out_indices=-1 * np.array([2, 1]), **small)
+    assert [info.channels for info in body.feature_info] == [8, 12]
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_parameter_of_a_body_learns(kit, name):
+    spec, arrays, x = problem(name)
+    body = kit.package.Features(kit.build(spec, arrays), (0, 1))
+    assert kit.idle(body, np.concatenate([x, -x[:1]])) == []
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_body_has_the_layers_of_the_backbone_that_it_needs(kit, name):
+    spec, arrays, x = problem(name)
+    model = kit.build(spec)
+    body = kit.package.Features(model, (0, 1))
+    behind = ("layer2", "fc.", "features.4", "features.5", "classifier")
+    assert set(extract(body)) == {key for key in arrays if not key.startswith(behind)}
+    assign(model, arrays)
+    agree(kit.run(body, x), reference_maps(spec, arrays, x)[:2])
+    assert kit.run(model, x).shape == (2, 5)
+
+
+def test_the_temperature_of_a_body(kit):
+    spec, arrays, x = problem("dy_resnet50")
+    body = kit.package.Features(kit.build(spec, arrays), 1)
+    body.set_temperature(7.0)
+    agree(kit.run(body, x), reference_maps(spec, arrays, x, temperature=7.0)[-1:])
+
+
+@pytest.mark.parametrize("out_indices", [0, 4, -1, (3,), (0, -4), (), (True,), (0.0,), "0"])
+def test_maps_that_do_not_exist(kit, out_indices):
+    spec, arrays, x = problem("od_resnet18")
+    model = kit.build(spec, arrays)
+    with pytest.raises(ValueError, match=r"out_indices: expected .* from 1 to 3.*2 \(layer2\)"):
+        kit.package.Features(model, out_indices)
+    with pytest.raises(ValueError, match=r"out_indices: .*; received"):
+        kit.run(lambda images: model.forward_stages(images, out_indices), x)
+
+
+def test_indices_of_a_classifier(kit):
+    with pytest.raises(ValueError, match=r"features_only=True beside it, received \(1, 2\) alone"):
+        kit.package.create_model("resnet18", out_indices=(1, 2))
