@@ -9,7 +9,7 @@ from torch import nn
 
 from odconv_spec import ODConvSpec
 from odconv_torch.layers.attentions import Attentions
-from odconv_torch.layers.build_static import build_norm, build_pointwise, draw_as_convs
+from odconv_torch.layers.build_static import build_norm, draw_as_convs
 from odconv_torch.layers.pointwise import Pointwise, side_by_side
 from odconv_torch.layers.pooling import global_mean
 from odconv_torch.layers.temperature import Tempered, softmax
@@ -40,18 +40,19 @@ class ODAttention(Tempered):
     ) -> None:
         super().__init__(device, dtype)
         self.spec = spec
-        draw_as_convs((spec.trunk(), *map(spec.head, spec.heads())), device, dtype)
-        self.fc = build_pointwise(spec.trunk(), "published", device, dtype)
+        trunk, heads = spec.trunk(), {name: spec.head(name) for name in spec.heads()}
+        draw_as_convs((trunk, *heads.values()), device, dtype)
+        self.fc = Pointwise(trunk, "published", device, dtype)
         named = spec.trunk_norm()
         norm = build_norm(named[1], spec.rank, device, dtype) if named else None
         self.bn = norm if spec.norm == "batch" else None
         self.ln = norm if spec.norm == "layer" else None
-        self._present = tuple(name for name in HEADS if name in spec.heads())
         for name in HEADS:
-            exists = name in self._present
+            head = heads.get(name)
             start = (spec.head_init, device, dtype)
-            self.add_module(name, build_pointwise(spec.head(name), *start) if exists else None)
-        self._widths = [spec.head(name).out_channels for name in self._present]
+            self.add_module(name, None if head is None else Pointwise(head, *start))
+        self._present = tuple(heads)
+        self._widths = [head.out_channels for head in heads.values()]
         self._shapes = _shapes(spec)
 
     def forward(self, x: torch.Tensor) -> Attentions:

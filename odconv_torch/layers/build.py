@@ -8,7 +8,7 @@ from typing import Final
 import torch
 from torch import nn
 
-from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, ODConvSpec
+from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, DynamicConvSpec, ODConvSpec
 from odconv_spec.plugins import row
 from odconv_torch.layers.build_static import build_linear, build_norm, build_static_conv
 from odconv_torch.layers.cond_conv import CondConv1d, CondConv2d, CondConv3d
@@ -30,9 +30,26 @@ def build_conv(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> nn.Module:
-    """The convolution that `spec` describes, static or dynamic."""
-    if type(spec) is ConvSpec:
+    """The convolution that `spec` describes, static or dynamic, with random weights.
+
+    Args:
+        spec: of a static or a dynamic convolution.
+        device: where the parameters live.
+        dtype: of the parameters.
+
+    Returns:
+        A convolution of `torch.nn`, or a `DynamicConv`.
+
+    Raises:
+        ValueError: no package has layers for this kind of convolution.
+
+    Example:
+        >>> spec = ODConvSpec(in_channels=16, out_channels=32, kernel_size=3, padding=1)
+        >>> build_conv(spec)(torch.rand(1, 16, 8, 9)).shape
+        torch.Size([1, 32, 8, 9])
+    """
+    if not isinstance(spec, DynamicConvSpec):
         return build_static_conv(spec, device, dtype)
     layers = DYNAMIC.get(type(spec)) or row("odconv.torch_layers", {}, spec.kind)
-    layer = layers[spec.rank - 1]
-    return layer(**spec.options(), device=device, dtype=dtype)
+    layer: type[DynamicConv] = layers[spec.rank - 1]
+    return layer.from_spec(spec, device=device, dtype=dtype)

@@ -11,7 +11,6 @@ from torch.nn.modules.conv import _ConvNd
 from odconv_spec import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
 from odconv_torch.layers.init import kaiming_normal_
 from odconv_torch.layers.norm import BATCH_NORMS, LayerNorm
-from odconv_torch.layers.pointwise import Pointwise
 
 _CONVS: tuple[Callable[..., _ConvNd], ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # by rank - 1
 
@@ -38,17 +37,6 @@ def build_static_conv(
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)
     return conv
-
-
-def build_pointwise(
-    spec: ConvSpec,
-    head_init: str = "published",
-    device: torch.device | str | None = None,
-    dtype: torch.dtype | None = None,
-) -> Pointwise:
-    """A layer of an attention, which sees maps of one position."""
-    widths = spec.in_channels, spec.out_channels
-    return Pointwise(*widths, spec.rank, spec.bias, head_init, device, dtype)
 
 
 def draw_as_convs(

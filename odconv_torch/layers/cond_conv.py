@@ -12,6 +12,7 @@ from odconv_torch.layers.routing import Routing
 
 
 class _CondConv(DynamicConv):
+    spec_class = CondConvSpec
     spec: CondConvSpec
     routing: Routing | None
 
@@ -50,8 +51,11 @@ class _CondConv(DynamicConv):
             mix_bias=mix_bias,
         )
         super().__init__(spec, padding, padding_mode, device, dtype)
-        own = router == "own"
-        self.routing = Routing(in_channels, kernel_num, head_init, device, dtype) if own else None
+
+    def _build_attention(self, device: Device, dtype: torch.dtype | None) -> None:
+        spec, start = self.spec, (self.spec.head_init, device, dtype)
+        own = spec.router == "own"
+        self.routing = Routing(spec.in_channels, spec.kernel_num, *start) if own else None
 
     @leaf
     def forward(self, x: torch.Tensor, routing: torch.Tensor | None = None) -> torch.Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from odconv_spec import DyConvSpec
-from odconv_torch.layers.build_static import build_pointwise, draw_as_convs
+from odconv_torch.layers.build_static import draw_as_convs
+from odconv_torch.layers.pointwise import Pointwise
 from odconv_torch.layers.pooling import global_mean
 from odconv_torch.layers.temperature import Tempered, softmax
 
@@ -21,9 +22,10 @@ class DyAttention(Tempered):
     ) -> None:
         super().__init__(device, dtype)
         self.spec = spec
-        draw_as_convs((spec.fc1(), spec.fc2()), device, dtype)
-        self.fc1 = build_pointwise(spec.fc1(), "published", device, dtype)
-        self.fc2 = build_pointwise(spec.fc2(), spec.head_init, device, dtype)
+        fc1, fc2 = spec.fc1(), spec.fc2()
+        draw_as_convs((fc1, fc2), device, dtype)
+        self.fc1 = Pointwise(fc1, "published", device, dtype)
+        self.fc2 = Pointwise(fc2, spec.head_init, device, dtype)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The weight of each kernel for each sample, (batch, kernel_num); a sample's add up to one.

@@ -12,6 +12,7 @@ from odconv_torch.layers.leaf import leaf
 
 
 class _DyConv(DynamicConv):
+    spec_class = DyConvSpec
     spec: DyConvSpec
 
     def __init__(
@@ -55,7 +56,9 @@ class _DyConv(DynamicConv):
             head_init=head_init,
         )
         super().__init__(spec, padding, padding_mode, device, dtype)
-        self.attention = DyAttention(spec, device, dtype)
+
+    def _build_attention(self, device: Device, dtype: torch.dtype | None) -> None:
+        self.attention = DyAttention(self.spec, device, dtype)
 
     @leaf
     def forward(self, x: torch.Tensor) -> torch.Tensor:

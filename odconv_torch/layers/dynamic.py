@@ -12,7 +12,7 @@ from torch import nn
 from odconv_spec import ConvSpec, DynamicConvSpec
 from odconv_torch.layers.attributes import ConvAttributes
 from odconv_torch.layers.forms.choice import Strategy
-from odconv_torch.layers.from_static import from_static
+from odconv_torch.layers.from_static import copy_function, layer_like
 from odconv_torch.layers.init import kaiming_normal_experts_
 from odconv_torch.layers.padding import check_padding_mode, no_padding, pad
 from odconv_torch.layers.temperature import set_temperature
@@ -38,7 +38,8 @@ class DynamicConv(ConvAttributes, nn.Module):
     """
 
     rank: ClassVar[int]
-    strategy = Strategy()  # of layers that nobody has told otherwise
+    spec_class: ClassVar[type[DynamicConvSpec]]
+    strategy = Strategy()  # the default
     spec: DynamicConvSpec
     bias: nn.Parameter | None
 
@@ -50,6 +51,7 @@ class DynamicConv(ConvAttributes, nn.Module):
         device: Device = None,
         dtype: torch.dtype | None = None,
     ) -> None:
+        """Makes all arrays; a subclass makes the spec of its arguments."""
         super().__init__()
         self.spec = spec
         self._padding_mode = check_padding_mode(padding_mode)
@@ -59,6 +61,45 @@ class DynamicConv(ConvAttributes, nn.Module):
         bias = torch.empty(spec.bias_shape, device=device, dtype=dtype) if spec.bias else None
         self.register_parameter("bias", None if bias is None else nn.Parameter(bias))
         self.reset_parameters()
+        self._build_attention(device, dtype)
+
+    @classmethod
+    def from_spec(
+        cls: type[Layer],
+        spec: DynamicConvSpec,
+        *,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
+    ) -> Layer:
+        """The layer that `spec` describes, with random weights.
+
+        A spec is checked when it is made, so nothing is checked or made a second time here; the
+        `__init__` of the class, which makes a spec of its arguments, is not called.
+
+        Args:
+            spec: all options of the layer.
+            device: where the parameters live.
+            dtype: of the parameters.
+
+        Returns:
+            A layer of this class.
+
+        Raises:
+            ValueError: `spec` describes a layer of another class, or over other axes.
+
+        Example:
+            >>> spec = ODConvSpec(in_channels=16, out_channels=32, kernel_size=3, padding=1)
+            >>> ODConv2d.from_spec(spec)(torch.rand(1, 16, 8, 9)).shape
+            torch.Size([1, 32, 8, 9])
+        """
+        if type(spec) is not cls.spec_class or spec.rank != cls.rank:
+            raise ValueError(
+                f"{cls.__name__}.from_spec: expected a {cls.spec_class.__name__} with "
+                f"rank={cls.rank}, received {spec!r}"
+            )
+        layer = cls.__new__(cls)
+        DynamicConv.__init__(layer, spec, spec.pads, device=device, dtype=dtype)
+        return layer
 
     def reset_parameters(self) -> None:
         """Kaiming normal for each kernel, zero biases. What weighs the kernels has its own."""
@@ -94,7 +135,7 @@ class DynamicConv(ConvAttributes, nn.Module):
     def from_static(
         cls: type[Layer], conv: nn.Module, *, noise: float = 0.1, **options: Any
     ) -> Layer:
-        """A new layer that computes what `conv` computes, at any temperature, until it is trained.
+        """A layer that computes what `conv` computes, at any temperature, until it is trained.
 
         It has the geometry, bias, dtype and device of `conv`. Every kernel starts near that of
         `conv`, divided by the factor that the untrained attentions make, and the differences
@@ -106,11 +147,25 @@ class DynamicConv(ConvAttributes, nn.Module):
                 are alike would get the same gradients for ever.
             **options: the layer's own, such as `kernel_num`; `head_init` is "zero" here.
 
+        Returns:
+            A new layer, with the mode (training or not) of `conv`.
+
         Raises:
             ValueError: `conv` is no plain convolution of this rank, `noise` is negative, or an
                 option is out of range or would change the function.
+
+        Example:
+            >>> conv, x = torch.nn.Conv2d(16, 32, 3), torch.rand(1, 16, 8, 9)
+            >>> torch.allclose(ODConv2d.from_static(conv)(x), conv(x), atol=1e-5)
+            True
         """
-        return from_static(cls, conv, noise, options)
+        layer: Layer = layer_like(cls, conv, {"head_init": "zero", **options})
+        copy_function(layer, conv, noise)
+        return layer
+
+    def _build_attention(self, device: Device, dtype: torch.dtype | None) -> None:
+        """Makes what weighs the kernels."""
+        raise NotImplementedError
 
     def _convolve(
         self,

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 from torch import nn
 
 from odconv_spec import ConvSpec, DynamicConvSpec
 
-if TYPE_CHECKING:
-    from odconv_torch.layers.dynamic import DynamicConv
-
-Layer = TypeVar("Layer", bound="DynamicConv")
-
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # by rank - 1
+
+
+class Dynamic(Protocol):
+    """What is used here of a `DynamicConv`, whose module imports this one."""
+
+    rank: ClassVar[int]
+    spec: DynamicConvSpec
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+
+    def __init__(self, *args: Any, **options: Any) -> None: ...
+
+    def train(self, mode: bool = True) -> Any: ...
+
+
+Layer = TypeVar("Layer", bound=Dynamic)
 
 
 def plain_conv(conv: nn.Module) -> nn.Conv1d | nn.Conv2d | nn.Conv3d:
@@ -50,46 +61,54 @@ def static_spec(conv: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> ConvSpec:
     )
 
 
-def like_static(
-    layer: type[Layer], conv: nn.Conv1d | nn.Conv2d | nn.Conv3d, options: Mapping[str, Any]
-) -> Layer:
-    """A new `layer` with the geometry, padding mode, device and dtype of `conv`.
+def layer_like(layer_class: type[Layer], conv: nn.Module, options: Mapping[str, Any]) -> Layer:
+    """A layer with the geometry, padding mode, device, dtype and mode of `conv`.
 
-    Its weights are random; it is in training mode if `conv` is.
+    Its weights are random.
+
+    Raises:
+        ValueError: `conv` is no plain convolution of as many axes.
     """
+    conv = plain_conv(conv)
     spec = static_spec(conv)
-    if spec.rank != layer.rank:
-        received = type(conv).__name__
-        raise ValueError(f"{layer.__name__}: expected a Conv{layer.rank}d, received {received}")
-    built = layer(
+    if spec.rank != layer_class.rank:
+        name, received = layer_class.__name__, type(conv).__name__
+        raise ValueError(f"{name}: expected a Conv{layer_class.rank}d, received {received}")
+    layer = layer_class(
         **spec.options() | {"padding": conv.padding},  # it may be a word, which the layer keeps
         padding_mode=conv.padding_mode,
         **options,
         device=conv.weight.device,
         dtype=conv.weight.dtype,
     )
-    return built.train(conv.training)
+    layer.train(conv.training)
+    return layer
 
 
-def from_static(
-    layer: type[Layer], conv: nn.Module, noise: float, options: Mapping[str, Any]
-) -> Layer:
-    """See `DynamicConv.from_static`."""
+def copy_function(layer: Dynamic, conv: nn.Module, noise: float) -> None:
+    """Gives `layer`, whose heads are zero, the function of `conv`.
+
+    Args:
+        layer: a dynamic convolution with the geometry of `conv`.
+        conv: a plain convolution of `torch.nn`.
+        noise: see `DynamicConv.from_static`.
+
+    Raises:
+        ValueError: `noise` is negative or no finite number, or the heads of `layer` are not zero.
+    """
+    conv, spec = plain_conv(conv), layer.spec
     if not (isfinite(noise) and noise >= 0):
         raise ValueError(f"noise: expected a number >= 0, received {noise!r}")
-    if options.get("head_init", "zero") != "zero":
+    if spec.head_init != "zero":
         raise ValueError(
-            f"head_init: expected 'zero', received {options['head_init']!r}; heads that do not "
+            f"head_init: expected 'zero', received {spec.head_init!r}; heads that do not "
             "start at zero change the function of the static convolution"
         )
-    conv = plain_conv(conv)
-    built = like_static(layer, conv, {**options, "head_init": "zero"})
     with torch.no_grad():
-        built.weight.copy_(_experts(conv.weight, noise, built.spec))
-        if built.bias is not None and conv.bias is not None:
-            gain = built.spec.start_gain if built.spec.mixes_biases else 1.0
-            built.bias.copy_((conv.bias / gain).expand(built.spec.bias_shape))
-    return built
+        layer.weight.copy_(_experts(conv.weight, noise, spec))
+        if layer.bias is not None and conv.bias is not None:
+            gain = spec.start_gain if spec.mixes_biases else 1.0
+            layer.bias.copy_((conv.bias / gain).expand(spec.bias_shape))
 
 
 def _experts(kernel: torch.Tensor, noise: float, spec: DynamicConvSpec) -> torch.Tensor:

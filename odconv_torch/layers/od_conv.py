@@ -17,6 +17,7 @@ _CONSTANT = Attentions()
 
 
 class _ODConv(DynamicConv):
+    spec_class = ODConvSpec
     spec: ODConvSpec
     attention: ODAttention | None
 
@@ -63,6 +64,9 @@ class _ODConv(DynamicConv):
             norm=norm,
         )
         super().__init__(spec, padding, padding_mode, device, dtype)
+
+    def _build_attention(self, device: Device, dtype: torch.dtype | None) -> None:
+        spec = self.spec
         self.attention = ODAttention(spec, device, dtype) if spec.heads() else None
 
     @leaf

@@ -24,16 +24,17 @@ class Pointwise(nn.Module):
     attention for one. Its start is what dynamic convolutions train from.
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        rank: number of axes of the map.
-        bias: adds a learnt offset.
+        spec: a convolution of one tap, whose `rank` is the number of axes of the map.
         head_init: "published" starts at Kaiming normal over the fan-out, "zero" at zero.
         device: where the parameters live.
         dtype: of the parameters.
 
+    Raises:
+        ValueError: `head_init` is unknown.
+
     Example:
-        >>> Pointwise(16, 4)(torch.rand(2, 16, 1, 1)).shape
+        >>> spec = ConvSpec(in_channels=16, out_channels=4, kernel_size=1, bias=True)
+        >>> Pointwise(spec)(torch.rand(2, 16, 1, 1)).shape
         torch.Size([2, 4, 1, 1])
     """
 
@@ -41,24 +42,20 @@ class Pointwise(nn.Module):
 
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int,
-        rank: int = 2,
-        bias: bool = True,
+        spec: ConvSpec,
         head_init: str = "published",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.spec = ConvSpec(
-            in_channels=in_channels, out_channels=out_channels, kernel_size=1, bias=bias, rank=rank
-        )
-        self.in_channels = in_channels
-        self.out_channels = out_channels
+        self.spec = spec
+        self.in_channels = spec.in_channels
+        self.out_channels = spec.out_channels
         self.head_init = head_init
-        self.weight = nn.Parameter(torch.empty(self.spec.kernel_shape, device=device, dtype=dtype))
-        offset = torch.empty(out_channels, device=device, dtype=dtype) if bias else None
-        self.register_parameter("bias", None if offset is None else nn.Parameter(offset))
+        # (out, in, *ones)
+        self.weight = nn.Parameter(torch.empty(spec.kernel_shape, device=device, dtype=dtype))
+        bias = torch.empty(spec.out_channels, device=device, dtype=dtype) if spec.bias else None
+        self.register_parameter("bias", None if bias is None else nn.Parameter(bias))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -14,7 +14,7 @@ from odconv_spec import ConvSpec
 from odconv_spec.choice import KINDS
 from odconv_torch.layers import DynamicConv
 from odconv_torch.layers.build import DYNAMIC
-from odconv_torch.layers.from_static import like_static, plain_conv, static_spec
+from odconv_torch.layers.from_static import layer_like, plain_conv, static_spec
 from odconv_torch.tools.obstacles import Obstacles, freeze_like
 
 Where = Callable[[str, nn.Module], bool]
@@ -155,7 +155,7 @@ def _dynamic(
     layer = DYNAMIC[KINDS[kind]][len(conv.kernel_size) - 1]
     if keep_function:
         return layer.from_static(conv, **options)
-    return like_static(layer, conv, options)
+    return layer_like(layer, conv, options)
 
 
 def _exchange(model: nn.Module, layers: Mapping[nn.Module, DynamicConv]) -> nn.Module:

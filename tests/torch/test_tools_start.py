@@ -9,6 +9,7 @@ import torch
 from helpers import KINDS, LAYERS
 from torch import nn
 
+from odconv_spec import ConvSpec
 from odconv_torch import Routing, create_model
 from odconv_torch.layers import Pointwise
 
@@ -156,18 +157,28 @@ def test_an_adapter_around_a_layer_of_an_attention(kind, name):
 def test_layers_of_attentions_are_no_convolutions():
     """But have the arrays of one, so that checkpoints load."""
     for rank, conv in ((1, nn.Conv1d), (2, nn.Conv2d), (3, nn.Conv3d)):
-        ours, theirs = Pointwise(5, 3, rank), conv(5, 3, 1)
+        spec = ConvSpec(in_channels=5, out_channels=3, kernel_size=1, bias=True, rank=rank)
+        ours, theirs = Pointwise(spec), conv(5, 3, 1)
         assert not isinstance(ours, LINEAR)
         ours.load_state_dict(theirs.state_dict(), strict=True)
         x = torch.randn(2, 5, *[1] * rank)
         torch.testing.assert_close(ours(x), theirs(x))
     assert not isinstance(Routing(4, 3), LINEAR)
     Routing(4, 3).load_state_dict(nn.Linear(4, 3).state_dict(), strict=True)
-    assert "5, 3, rank=2, bias=True, head_init='published'" in repr(Pointwise(5, 3))
+    assert "5, 3, rank=3, bias=True, head_init='published'" in repr(Pointwise(spec))
     assert "4, 3, head_init='zero'" in repr(Routing(4, 3, "zero"))
 
 
-@pytest.mark.parametrize("layer", [Pointwise, Routing])
-def test_there_are_two_starts(layer):
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda start: Routing(4, 3, head_init=start),
+        lambda start: Pointwise(
+            ConvSpec(in_channels=4, out_channels=3, kernel_size=1), head_init=start
+        ),
+    ],
+    ids=["Routing", "Pointwise"],
+)
+def test_there_are_two_starts(make):
     with pytest.raises(ValueError, match="head_init: expected one of"):
-        layer(4, 3, head_init="ones")
+        make("ones")
