@@ -29,6 +29,12 @@ _KERAS_NAMES: Final[Mapping[str, str]] = {
 }
 
 
+def layer_class(spec: type[ConvSpec], rank: int) -> type[DynamicConv]:
+    """The dynamic convolution of a kind of spec over `rank` axes."""
+    layers = DYNAMIC.get(spec) or row("odconv.keras_layers", {}, spec.kind)
+    return layers[rank - 1]
+
+
 def build_conv(spec: ConvSpec, **options: Any) -> keras.layers.Layer:
     """The convolution that `spec` describes, static or dynamic, with channels last.
 
@@ -36,8 +42,7 @@ def build_conv(spec: ConvSpec, **options: Any) -> keras.layers.Layer:
     """
     if type(spec) is ConvSpec:
         return build_static_conv(spec, **options)
-    layers = DYNAMIC.get(type(spec)) or row("odconv.keras_layers", {}, spec.kind)
-    layer = layers[spec.rank - 1]
+    layer = layer_class(type(spec), spec.rank)
     arguments = {_KERAS_NAMES.get(key, key): value for key, value in spec.options().items()}
     del arguments["in_channels"]  # inferred from the input
     return layer(data_format="channels_last", **arguments, **options)

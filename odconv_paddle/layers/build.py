@@ -25,14 +25,19 @@ DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by
 }
 
 
+def layer_class(spec: type[ConvSpec], rank: int) -> type[DynamicConv]:
+    """The dynamic convolution of a kind of spec over `rank` axes."""
+    layers = DYNAMIC.get(spec) or row("odconv.paddle_layers", {}, spec.kind)
+    return layers[rank - 1]
+
+
 def build_conv(spec: ConvSpec, initializer: Initializer | None = None) -> nn.Layer:
     """The convolution that `spec` describes, static or dynamic; None starts at Kaiming normal."""
     if type(spec) is ConvSpec:
         return build_static_conv(spec, initializer)
     options = spec.options()
     bias = options.pop("bias")
-    layers = DYNAMIC.get(type(spec)) or row("odconv.paddle_layers", {}, spec.kind)
-    layer = layers[spec.rank - 1]
+    layer = layer_class(type(spec), spec.rank)
     return layer(**options, weight_attr=initializer, bias_attr=bias)
 
 
