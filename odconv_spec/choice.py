@@ -13,7 +13,7 @@ from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.evidence import Shapes, possible
 from odconv_spec.layers import ConvSpec
 from odconv_spec.od_conv import ODConvSpec
-from odconv_spec.plugins import row, with_plugins
+from odconv_spec.plugins import with_plugins
 
 GROUP: Final = "odconv.convolutions"
 KINDS: Final[Mapping[str, type[ConvSpec]]] = {
@@ -24,7 +24,7 @@ _GEOMETRY = frozenset(field.name for field in fields(ConvSpec))
 
 def kinds() -> Mapping[str, type[ConvSpec]]:
     """Kind -> spec class, of this project and of installed packages."""
-    return with_plugins(GROUP, KINDS)
+    return with_plugins(GROUP, KINDS, "kind")
 
 
 @cache
@@ -35,7 +35,13 @@ def dynamic_kinds() -> tuple[type[DynamicConvSpec], ...]:
 
 def spec_class(kind: str) -> type[ConvSpec]:
     """The spec class of a kind. Raises ValueError for an unknown one."""
-    return row(GROUP, KINDS, kind)
+    if kind in KINDS:
+        return KINDS[kind]  # for which no package is searched
+    every = kinds()
+    if kind not in every:
+        known = ", ".join(map(repr, every))
+        raise ValueError(f"conv: expected one of {known}, received {kind!r}")
+    return every[kind]
 
 
 def shown_kind(shapes: Shapes) -> type[DynamicConvSpec] | None:
@@ -45,11 +51,7 @@ def shown_kind(shapes: Shapes) -> type[DynamicConvSpec] | None:
 
 def conv_options(kind: str) -> dict[str, Any]:
     """Every option of `kind` that is not geometry, with its default in a backbone."""
-    try:
-        spec = spec_class(kind)
-    except ValueError as error:
-        known = ", ".join(map(repr, kinds()))
-        raise ValueError(f"conv: expected one of {known}, received {kind!r}") from error
+    spec = spec_class(kind)
     decided = _GEOMETRY | spec.placed
     defaults = {f.name: f.default for f in fields(spec) if f.name not in decided}
     return {**defaults, **spec.backbone_defaults}

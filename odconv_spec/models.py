@@ -44,7 +44,7 @@ MODELS: Final[Mapping[str, Model]] = _models(KINDS, FAMILIES.values())
 
 def families() -> Mapping[str, type[BackboneSpec]]:
     """Family -> spec class, of this project and of installed packages."""
-    return with_plugins(GROUP, FAMILIES)
+    return with_plugins(GROUP, FAMILIES, "family")
 
 
 @cache

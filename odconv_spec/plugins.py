@@ -28,19 +28,30 @@ from typing import Any, TypeVar
 Row = TypeVar("Row")
 
 
-def with_plugins(group: str, table: Mapping[str, Row]) -> Mapping[str, Row]:
+def with_plugins(
+    group: str, table: Mapping[str, Row], named_by: str | None = None
+) -> Mapping[str, Row]:
     """The rows of `table` and those that installed packages add.
 
     Args:
         group: of entry points, such as "odconv.convolutions".
         table: name -> row of this project.
+        named_by: the attribute of a row that is its name, if there is one.
+
+    Returns:
+        Name -> row, those of `table` first.
 
     Raises:
-        ValueError: a package has a row under a name that is taken.
+        ValueError: a package has a row under a name that is taken, or that is not the row's own.
         ImportError: a package cannot be imported.
     """
     installed = _installed(group)
-    for name in installed:
+    for name, added in installed.items():
+        if named_by and getattr(added, named_by, None) != name:
+            raise ValueError(
+                f"{group}: expected an entry with {named_by}={name!r}, received {added!r} with "
+                f"{getattr(added, named_by, None)!r}"
+            )
         if name in table:
             raise ValueError(
                 f"{group}: expected names other than {', '.join(map(repr, table))}, received "

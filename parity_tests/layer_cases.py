@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, DynamicConvSpec, ODConvSpec
+from odconv_spec.choice import KINDS, dynamic_kinds
 from parity_tests.problems import Case, Problem
 from parity_tests.reference import evaluate, random_arrays
 
@@ -72,14 +73,33 @@ _LAYERS: tuple[Row, ...] = (
     (_cond((5, 4), (1, 2, 3), rank=3, bias=True, kernel_num=2), (2, 3, 4, 5), 1.0),
 )
 
+# Of each kind that an installed package brings, with its own defaults.
+_GEOMETRIES: tuple[tuple[dict[str, Any], tuple[int, ...]], ...] = (
+    ({"kernel_size": 3, "padding": 1, "bias": True}, (3, 6, 9)),
+    ({"kernel_size": (3, 5), "groups": 2, "kernel_num": 3, **_EVERY_AXIS}, (2, 9, 12)),
+    ({"kernel_size": 1, "kernel_num": 2}, (2, 5, 4)),
+    ({"kernel_size": 3, "rank": 1, "padding": "same", "bias": True}, (2, 7)),
+    ({"kernel_size": (1, 2, 3), "rank": 3, "kernel_num": 2}, (2, 3, 4, 5)),
+)
+
 
 def layer_cases() -> Iterator[Case]:
-    for number, row in enumerate(_LAYERS):
+    for name, number, row in _named_rows():
         for dtype in ("float64", "float32"):
             for training in (False, True):
-                name = f"{number:02d}-{'train' if training else 'eval'}"
                 make = partial(layer_problem, number, *row, training, dtype)
-                yield Case("layer", name, dtype, make)
+                yield Case("layer", f"{name}-{'train' if training else 'eval'}", dtype, make)
+
+
+def _named_rows() -> Iterator[tuple[str, int, Row]]:
+    """Name, seed and row of every layer."""
+    for number, row in enumerate(_LAYERS):
+        yield f"{number:02d}", number, row
+    for kind in dynamic_kinds():
+        if kind.kind not in KINDS:
+            for number, (options, shape) in enumerate(_GEOMETRIES):
+                spec = kind(in_channels=8, out_channels=6, **options)
+                yield f"{kind.kind}-{number:02d}", number, (spec, shape, 2.0)
 
 
 def layer_problem(

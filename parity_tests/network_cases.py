@@ -16,13 +16,17 @@ from odconv_spec import (
     list_models,
     model_spec,
 )
+from odconv_spec.choice import KINDS, kinds
 from parity_tests.problems import Case, Problem
 from parity_tests.reference import random_arrays
 
 
 def step_cases() -> Iterator[Case]:
     """Five optimiser steps on networks of a few layers."""
-    od, dy, cond = (ConvChoice.of(kind, kernel_num=2) for kind in ("od", "dy", "cond"))
+    installed = [kind for kind in kinds() if kind not in KINDS]
+    od, dy, cond, *others = (
+        ConvChoice.of(kind, kernel_num=2) for kind in ("od", "dy", "cond", *installed)
+    )
     few: dict[str, Any] = {"stages": ((8, 1), (12, 1)), "stem_channels": 8, "num_classes": 5}
     networks = {
         "resnet-basic": ResNetSpec(**few),
@@ -40,6 +44,7 @@ def step_cases() -> Iterator[Case]:
         "cond-mobilenetv2": MobileNetV2Spec(
             conv=cond, width=0.5, stages=((1, 16, 1, 1), (3, 24, 2, 2)), num_classes=5
         ),
+        **{f"{conv.kind}-resnet-basic": ResNetSpec(conv=conv, **few) for conv in others},
     }
     for seed, (name, spec) in enumerate(networks.items()):
         yield Case("steps", name, "float64", partial(_steps, seed, spec))
@@ -62,7 +67,7 @@ def backbone_cases() -> Iterator[Case]:
 
 
 def _backbone(seed: int, name: str, dtype: str) -> Problem:
-    static = name.startswith(("resnet", "mobilenetv2"))
+    static = model_spec(name).conv.kind == "static"
     deep = name in ("od_resnet34", "od_resnet50", "od_resnet101")
     options = {} if static or deep else {"kernel_num": 2}
     spec = model_spec(name, num_classes=10, **options)

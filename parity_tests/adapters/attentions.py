@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+from odconv_spec import DynamicConvSpec
+
 
 def attentions(
     layer: Any, call: Callable[[Any], Any], numpy: Callable[[Any], npt.NDArray[Any]]
@@ -18,7 +20,8 @@ def attentions(
         call: runs the sub-layer that it is given on the case's input, in inference mode.
         numpy: turns a tensor of the framework into an array.
     """
-    mixer = getattr(layer, "attention", None) or getattr(layer, "routing", None)
+    spec = getattr(layer, "spec", None)
+    mixer = getattr(layer, spec.mixer, None) if isinstance(spec, DynamicConvSpec) else None
     if mixer is None:
         return {}
     found = call(mixer)

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, LinearSpec, ODConvSpec
+from odconv_spec.plugins import row
 from parity_tests.reference.mixtures import condconv, dyconv, route
 from parity_tests.reference.odconv import odconv
 from parity_tests.reference.scope import Scope
 from parity_tests.reference.static import norm, static_conv
 from parity_tests.reference.tape import Value
 
-CONVOLUTIONS: Mapping[type[ConvSpec], Callable[[Any, Value, Scope], Value]] = MappingProxyType(
-    {ConvSpec: static_conv, ODConvSpec: odconv, DyConvSpec: dyconv, CondConvSpec: condconv}
-)
+GROUP: Final = "odconv.references"
+CONVOLUTIONS: Final[Mapping[type[ConvSpec], Callable[[Any, Value, Scope], Value]]] = {
+    ConvSpec: static_conv,
+    ODConvSpec: odconv,
+    DyConvSpec: dyconv,
+    CondConvSpec: condconv,
+}
 
 
 def apply_conv(spec: ConvSpec, x: Value, at: Scope) -> Value:
-    """The convolution that `spec` describes, with the arrays of the scope."""
-    if type(spec) not in CONVOLUTIONS:
-        known = ", ".join(kind.__name__ for kind in CONVOLUTIONS)
-        raise ValueError(f"spec: expected one of {known}, received {type(spec).__name__}")
-    return CONVOLUTIONS[type(spec)](spec, x, at)
+    """The convolution that `spec` describes, with the arrays of the scope.
+
+    Raises:
+        ValueError: there is no reference for its kind.
+    """
+    function = CONVOLUTIONS.get(type(spec)) or row(GROUP, {}, spec.kind)
+    return function(spec, x, at)
 
 
 def conv_norm(spec: ConvSpec, x: Value, at: Scope, names: tuple[str, str]) -> Value:

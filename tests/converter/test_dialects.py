@@ -45,7 +45,7 @@ def test_names_of_d_li14(wild, canonical):
     assert D_LI14.wild(canonical) == wild
 
 
-@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.signs[0])
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=lambda dialect: dialect.signs[0])
 def test_every_rule_there_and_back(dialect):
     fills = {"path": "a.b.", "n": "7", "leaf": "weight", "rest": "layer1.0.bn1.bias"}
     assert dialect.rules

@@ -223,16 +223,16 @@ def test_random_published_networks_listen_to_their_input(name, kind) -> None:
 
 def test_unknown_specs_are_an_error() -> None:
     class OtherConv(ODConvSpec):
-        pass
+        kind = "other"
 
     class OtherNet(ResNetSpec):
-        pass
+        family = "othernet"
 
     spec = OtherConv(in_channels=2, out_channels=2, kernel_size=1)
     assert type(spec) not in CONVOLUTIONS
-    with pytest.raises(ValueError, match="received OtherConv"):
+    with pytest.raises(ValueError, match="received 'other'"):
         apply_conv(spec, Value(np.ones((1, 2, 3, 3))), Scope({}))
-    with pytest.raises(ValueError, match="received OtherNet"):
+    with pytest.raises(ValueError, match="received 'othernet'"):
         network_of(OtherNet())
 
 

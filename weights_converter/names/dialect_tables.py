@@ -6,6 +6,10 @@ and the widths and biases that its versions differ in are told by the arrays.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from odconv_spec.plugins import with_plugins
 from weights_converter.names.dialect_rules import Dialect, Rule, Zeros
 
 # Its detectors hold a whole classifier as their backbone, the last layer included.
@@ -55,4 +59,14 @@ TENSORFLOW_TPU = Dialect(
     layout="tensorflow",
     separator="/",
 )
-DIALECTS = (MMDETECTION, D_LI14, TIMM, TENSORFLOW_TPU)
+DIALECTS: Final[Mapping[str, Dialect]] = {
+    "mmdetection": MMDETECTION,
+    "d-li14": D_LI14,
+    "timm": TIMM,
+    "tensorflow-tpu": TENSORFLOW_TPU,
+}
+
+
+def dialects() -> Collection[Dialect]:
+    """All of them, those that installed packages bring included."""
+    return with_plugins("odconv.dialects", DIALECTS).values()

@@ -15,7 +15,7 @@ from weights_converter.errors import MismatchError, RefusedError, legible
 from weights_converter.identify.stand_ins import refuse_small_integers, refuse_stand_ins
 from weights_converter.names.counters import without_counters
 from weights_converter.names.dialect_rules import Dialect, Zeros
-from weights_converter.names.dialect_tables import DIALECTS
+from weights_converter.names.dialect_tables import dialects
 from weights_converter.names.folding import folded
 from weights_converter.names.layouts import LAYOUTS, TENSORFLOW, owner_of
 from weights_converter.names.lookalikes import refuse_lookalikes
@@ -60,7 +60,7 @@ def translated(checkpoint: Checkpoint, targets: Collection[str] | None = None) -
         return checkpoint
     checkpoint = folded(_unwrapped(checkpoint, targets or ()))
     refuse_stand_ins(checkpoint, targets or ())
-    for dialect in DIALECTS:
+    for dialect in dialects():
         if dialect.spoken(checkpoint.tensors) and not dialect.spoken(targets or ()):
             checkpoint = _in_canonical_names(checkpoint, dialect, set(map(owner_of, targets or ())))
     refuse_lookalikes(checkpoint, targets or ())
