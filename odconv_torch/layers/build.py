@@ -25,6 +25,12 @@ DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by
 }
 
 
+def layer_class(spec: type[ConvSpec], rank: int) -> type[DynamicConv]:
+    """The dynamic convolution of a kind of spec over `rank` axes."""
+    layers = DYNAMIC.get(spec) or row("odconv.torch_layers", {}, spec.kind)
+    return layers[rank - 1]
+
+
 def build_conv(
     spec: ConvSpec,
     device: torch.device | str | None = None,
@@ -50,6 +56,4 @@ def build_conv(
     """
     if not isinstance(spec, DynamicConvSpec):
         return build_static_conv(spec, device, dtype)
-    layers = DYNAMIC.get(type(spec)) or row("odconv.torch_layers", {}, spec.kind)
-    layer: type[DynamicConv] = layers[spec.rank - 1]
-    return layer.from_spec(spec, device=device, dtype=dtype)
+    return layer_class(type(spec), spec.rank).from_spec(spec, device=device, dtype=dtype)
