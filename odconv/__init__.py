@@ -32,10 +32,10 @@ if TYPE_CHECKING:
         load_into,
         verify,
     )
-
-    __version__: str
+    from weights_converter.release import __version__
 
 _HOMES: Final[Mapping[str, str]] = {
+    "__version__": "weights_converter.release",
     "ConverterError": "weights_converter",
     "Request": "weights_converter",
     "convert": "weights_converter",
@@ -63,10 +63,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from weights_converter.release import version
-
-        return version()
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_HOMES[name]), name)

@@ -10,7 +10,6 @@ from odconv.command import Command
 from odconv.commands import SUMMARIES, command_named
 from odconv.numpy_import import import_numpy
 from odconv.printing import complain, say
-from weights_converter.release import release
 
 _DESCRIPTION = """Inspects, converts, compares and evaluates checkpoints of dynamic convolutions.
 
@@ -62,6 +61,8 @@ class _Version(Action):
     """Prints the version as everything else is printed."""
 
     def __call__(self, parser: ArgumentParser, *_: object) -> None:
+        from weights_converter.release import release  # looks into the installed packages
+
         say(release())
         parser.exit()
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
 
-def version() -> str:
-    """Such as "0.1.0"; "unreleased" in a source tree that is not installed."""
-    from importlib.metadata import PackageNotFoundError, version  # takes longer than all the rest
-
-    try:
-        return version("odconv")
-    except PackageNotFoundError:
-        return "unreleased"
+try:
+    __version__ = version("odconv")
+except PackageNotFoundError:  # run from a source tree
+    __version__ = "unreleased"
 
 
 def release() -> str:
     """Such as "odconv 0.1.0"."""
-    return f"odconv {version()}"
+    return f"odconv {__version__}"

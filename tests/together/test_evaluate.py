@@ -136,6 +136,38 @@ def test_frameworks_agree_on_a_folder(tmp_path):
     assert answers <= {*CLASSES, *(f"output {label}" for label in range(3, 10))}
 
 
+COUNT = """
+import os, sys
+from odconv.main import main
+
+opens = 0
+
+def hear(event, arguments):
+    global opens
+    if event == "open" and isinstance(arguments[0], (str, bytes, os.PathLike)):
+        opens += os.path.realpath(os.fsdecode(arguments[0])) == os.path.realpath(sys.argv[1])
+
+sys.addaudithook(hear)
+code = main(["evaluate", *sys.argv[1:], "--quiet"])
+print("opened", opens)
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize("ending", [".pth.tar", ".npz", ".safetensors"])
+def test_the_checkpoint_is_opened_once(ending, tmp_path):
+    """Python tells an audit hook of every file that it opens."""
+    path = CHECKPOINT
+    if ending != ".pth.tar":
+        path = str(tmp_path / f"digits{ending}")
+        assert main(["convert", CHECKPOINT, path, "--quiet", *MODEL]) == 0
+    options = (*MODEL, "--data", "digits", "--framework", "torch")
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT, path, *options], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "opened 1\n"), done.stderr
+
+
 def scored(framework, *arguments):
     command = [sys.executable, "-m", "odconv", "evaluate", CHECKPOINT, *MODEL]
     done = subprocess.run(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -85,6 +87,13 @@ class Source:
             raise
         return handle
 
+    @contextmanager
+    def kept(self) -> Iterator[BinaryIO]:
+        """The file, which within `kept_open` is opened once; whoever reads it seeks first."""
+        with opened(self, self.open) as handle:
+            self.check_unchanged(handle)  # it may have been open for long
+            yield handle
+
     def check_unchanged(self, handle: BinaryIO) -> None:
         """Raises DamagedError if the file is no longer the one that was inspected."""
         if _stamp(os.fstat(handle.fileno())) != self.stamp:
@@ -99,8 +108,7 @@ class Source:
         if offset + length > self.size:
             raise self.truncated(f"byte {offset + length} is needed")
         raw = np.empty(length, np.uint8)
-        with opened(self, self.open) as handle:
-            self.check_unchanged(handle)  # it may have been open for long
+        with self.kept() as handle:
             handle.seek(offset)
             if handle.readinto(raw.data) != length:  # type: ignore[attr-defined]
                 raise self.truncated(f"byte {offset + length} could not be read")

@@ -52,8 +52,7 @@ class Hdf5:
         if offset + length > self.size:
             raise self.source.truncated(f"byte {offset + length} is needed")
         raw = np.empty(length, np.uint8)
-        with self._in_our_words(), opened(self.source, self.source.open) as handle:
-            self.source.check_unchanged(handle)
+        with self._in_our_words(), self.source.kept() as handle:
             self.view(handle).fill(raw.data, offset)
         return raw
 

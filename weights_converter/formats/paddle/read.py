@@ -47,7 +47,7 @@ def read_paddle(source: Source, key: str | None) -> Checkpoint:
             "is a part of a distributed checkpoint",
             "load it with paddle.distributed.load_state_dict, then paddle.save the state dict",
         )
-    with source.open() as handle:
+    with source.kept() as handle:
         content = Machine(Stream(source, handle, 0, source.size), PADDLE).run()
     notes: tuple[str, ...] = ()
     told = False  # whether something in the pickle is Paddle's alone

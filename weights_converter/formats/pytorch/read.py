@@ -54,7 +54,7 @@ class _Archive:
     def pickle(self) -> object:
         """What the pickle stands for, with views of storages for tensors."""
         entry = self._checked("data.pkl")
-        with self._source.open() as handle:
+        with self._source.kept() as handle:
             stream = Stream(self._source, handle, entry.data, entry.data + entry.size)
             return Machine(stream, TORCH, self._storage).run()
 

@@ -34,7 +34,7 @@ def read_legacy(source: Source, key: str | None) -> Checkpoint:
         DamagedError: the file is truncated, or a storage is missing.
     """
     storages = _Storages()
-    with source.open() as handle:
+    with source.kept() as handle:
         stream = Stream(source, handle, 0, source.size)
         _check_start(source, stream)
         content = Machine(stream, TORCH, storages.refer).run(alone=False)

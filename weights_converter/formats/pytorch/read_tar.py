@@ -71,7 +71,7 @@ class _Tensors:
         return elements(self._source, name, view, self._places[view.storage.key])
 
     def pickle(self, member: Member) -> object:
-        with self._source.open() as handle:
+        with self._source.kept() as handle:
             stream = Stream(self._source, handle, member.start, member.end)
             return Machine(stream, TORCH, self._refer).run()
 
@@ -82,7 +82,7 @@ class _Tensors:
         finish: Callable[[Stream], None],
     ) -> None:
         """Runs `add` for each of the things that the member counts at its start."""
-        with self._source.open() as handle:
+        with self._source.kept() as handle:
             stream = Stream(self._source, handle, member.start, member.end)
             count = self._run(stream)
             if type(count) is not int or count < 0:
