@@ -49,6 +49,7 @@ class ODAttention(Tempered):
     def __init__(self, spec: ODConvSpec, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.spec = spec
+        self._shapes = _shapes(spec)
         # As class attributes these would, on the PyTorch backend, hide the layers set in `build`.
         self.bn = self.ln = None
         self.channel_fc = self.filter_fc = self.spatial_fc = self.kernel_fc = None
@@ -72,12 +73,11 @@ class ODAttention(Tempered):
     def call(self, inputs: Any, training: bool | None = None) -> Attentions:
         pooled = global_mean(inputs, keepdims=True)  # (batch, *ones, in)
         hidden = ops.relu(self._normalised(self.fc(pooled), training))  # (batch, *ones, hidden)
-        kernel = self._logits(self.kernel_fc, hidden, (self.spec.kernel_num,))
         return Attentions(
-            self._per_width(self.channel_fc, hidden, self.spec.in_channels),
-            self._per_width(self.filter_fc, hidden, self.spec.out_channels),
+            self._sigmoids("channel_fc", hidden),
+            self._sigmoids("filter_fc", hidden),
             self._spatial(hidden),
-            None if kernel is None else softmax(kernel, self.temperature),
+            self._softmax("kernel_fc", hidden),
         )
 
     def get_config(self) -> dict[str, Any]:
@@ -92,29 +92,38 @@ class ODAttention(Tempered):
             return self.bn(hidden, training=training)
         return hidden if self.ln is None else self.ln(hidden)
 
-    def _per_width(self, head: Any, hidden: Any, width: int) -> Any:
-        """Sigmoids (batch, *ones, width), or (batch, kernel_num, *ones, width)."""
-        logits = self._logits(head, hidden, (*(1,) * self.spec.rank, width))
-        return None if logits is None else self._sigmoid(logits)
+    def _sigmoids(self, name: str, hidden: Any) -> Any:
+        """Sigmoids of a head in the shape of what they scale; None where there is no such head."""
+        head = getattr(self, name)
+        if head is None:
+            return None
+        logits = ops.reshape(head(hidden), (-1, *self._shapes[name]))
+        return ops.sigmoid(logits / ops.cast(self.temperature, logits.dtype))
+
+    def _softmax(self, name: str, hidden: Any) -> Any:
+        """Weights that add up to one over the last axis; None where there is no such head."""
+        head = getattr(self, name)
+        if head is None:
+            return None
+        return softmax(ops.reshape(head(hidden), (-1, *self._shapes[name])), self.temperature)
 
     def _spatial(self, hidden: Any) -> Any:
         """Weights of the taps, (batch, *kernel, 1, 1) or (batch, kernel_num, *kernel, 1, 1)."""
-        logits = self._logits(self.spatial_fc, hidden, (prod(self.spec.kernel),))
-        if logits is None:
-            return None
         compete = self.spec.spatial_activation == "softmax"
-        weights = softmax(logits, self.temperature) if compete else self._sigmoid(logits)
-        return ops.reshape(weights, (-1, *self._copies(), *self.spec.kernel, 1, 1))
-
-    def _logits(self, head: Any, hidden: Any, shape: tuple[int, ...]) -> Any:
-        """Logits (batch, *shape), or (batch, kernel_num, *shape) where each kernel has its own."""
-        if head is None:
+        weights = (self._softmax if compete else self._sigmoids)("spatial_fc", hidden)
+        if weights is None:
             return None
-        copies = () if head is self.kernel_fc else self._copies()
-        return ops.reshape(head(hidden), (-1, *copies, *shape))
+        *copies, _ = self._shapes["spatial_fc"]
+        return ops.reshape(weights, (-1, *copies, *self.spec.kernel, 1, 1))
 
-    def _copies(self) -> tuple[int, ...]:
-        return () if self.spec.attention_sharing else (self.spec.kernel_num,)
 
-    def _sigmoid(self, logits: Any) -> Any:
-        return ops.sigmoid(logits / ops.cast(self.temperature, logits.dtype))
+def _shapes(spec: ODConvSpec) -> dict[str, tuple[int, ...]]:
+    """Of the logits of a sample; where each kernel has its own, kernels are the first axis."""
+    copies = () if spec.attention_sharing else (spec.kernel_num,)
+    ones = (1,) * spec.rank
+    return {
+        "channel_fc": (*copies, *ones, spec.in_channels),
+        "filter_fc": (*copies, *ones, spec.out_channels),
+        "spatial_fc": (*copies, prod(spec.kernel)),
+        "kernel_fc": (spec.kernel_num,),
+    }

@@ -12,20 +12,13 @@ from odconv_keras.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
 from odconv_keras.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
 from odconv_keras.layers.dynamic import DynamicConv
 from odconv_keras.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
-from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, ODConvSpec
+from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, DynamicConvSpec, ODConvSpec
 from odconv_spec.plugins import row
 
 DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by rank - 1
     ODConvSpec: (ODConv1D, ODConv2D, ODConv3D),
     DyConvSpec: (DyConv1D, DyConv2D, DyConv3D),
     CondConvSpec: (CondConv1D, CondConv2D, CondConv3D),
-}
-# What the specs call like torch does and Keras by names of its own.
-_KERAS_NAMES: Final[Mapping[str, str]] = {
-    "out_channels": "filters",
-    "stride": "strides",
-    "dilation": "dilation_rate",
-    "bias": "use_bias",
 }
 
 
@@ -38,11 +31,22 @@ def layer_class(spec: type[ConvSpec], rank: int) -> type[DynamicConv]:
 def build_conv(spec: ConvSpec, **options: Any) -> keras.layers.Layer:
     """The convolution that `spec` describes, static or dynamic, with channels last.
 
-    `options` are those of every Keras layer, such as `name` and `dtype`.
+    Args:
+        spec: of a static or a dynamic convolution.
+        **options: those of every Keras layer, such as `name` and `dtype`, and initializers.
+
+    Returns:
+        A `StaticConv1D`, `StaticConv2D` or `StaticConv3D`, or a `DynamicConv`, not built yet.
+
+    Raises:
+        ValueError: no package has layers for this kind of convolution.
+
+    Example:
+        >>> spec = ODConvSpec(in_channels=16, out_channels=32, kernel_size=3, padding=1)
+        >>> build_conv(spec)(keras.ops.ones((1, 8, 9, 16))).shape
+        (1, 8, 9, 32)
     """
-    if type(spec) is ConvSpec:
+    if not isinstance(spec, DynamicConvSpec):
         return build_static_conv(spec, **options)
     layer = layer_class(type(spec), spec.rank)
-    arguments = {_KERAS_NAMES.get(key, key): value for key, value in spec.options().items()}
-    del arguments["in_channels"]  # inferred from the input
-    return layer(data_format="channels_last", **arguments, **options)
+    return layer.from_spec(spec, data_format="channels_last", **options)

@@ -8,7 +8,7 @@ import keras
 
 from odconv_keras.layers.build_static import build_routing
 from odconv_keras.layers.dynamic import DynamicConv, Padding, Shape, Size
-from odconv_keras.layers.functional import mixed_conv
+from odconv_keras.layers.functional import mixed_conv_in_window
 from odconv_spec import CondConvSpec
 
 
@@ -43,16 +43,24 @@ class _CondConv(DynamicConv):
         mix_bias: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
+        spec = self.spec_of(
             filters=filters,
             kernel_size=kernel_size,
             strides=strides,
             padding=padding,
-            data_format=data_format,
             dilation_rate=dilation_rate,
             groups=groups,
-            activation=activation,
             use_bias=use_bias,
+            kernel_num=kernel_num,
+            head_init=head_init,
+            router=router,
+            mix_bias=mix_bias,
+        )
+        super().__init__(
+            spec,
+            padding=padding,
+            data_format=data_format,
+            activation=activation,
             kernel_initializer=kernel_initializer,
             bias_initializer=bias_initializer,
             kernel_regularizer=kernel_regularizer,
@@ -60,10 +68,6 @@ class _CondConv(DynamicConv):
             activity_regularizer=activity_regularizer,
             kernel_constraint=kernel_constraint,
             bias_constraint=bias_constraint,
-            kernel_num=kernel_num,
-            head_init=head_init,
-            router=router,
-            mix_bias=mix_bias,
             **kwargs,
         )
 
@@ -76,7 +80,7 @@ class _CondConv(DynamicConv):
         self._check_routing(routing)
         x = self._channels_last(inputs)
         weights = routing if self.routing is None else self.routing(x)  # (batch, kernel_num)
-        return self._convolved(mixed_conv, x, weights)
+        return self._convolved(mixed_conv_in_window, x, weights)
 
     def compute_output_spec(self, inputs: Any, routing: Any = None, **kwargs: Any) -> Any:
         self._check_routing(routing)  # symbolic calls do not run `call`

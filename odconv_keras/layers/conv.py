@@ -10,9 +10,9 @@ TensorFlow has none on a CPU.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import product
+from collections.abc import Sequence
 from math import prod
+from operator import add
 from typing import Any
 
 import keras
@@ -90,28 +90,27 @@ def _is_faster_by_sample(x: Any, kernels: Any, window: Window) -> bool:
 def _on_taps(x: Any, kernels: Any, window: Window) -> Any:
     """Sums what each tap of the kernels makes of what it sees."""
     groups = x.shape[-1] // kernels.shape[-2]
-    taps = list(_taps(pad(x, window), window))
+    taps = _taps(pad(x, window), window)
     if groups == x.shape[-1] == kernels.shape[-1]:
         return _depthwise(taps, kernels)
     return _grouped(taps, kernels, groups)
 
 
-def _taps(x: Any, window: Window) -> Iterator[Any]:
+def _taps(x: Any, window: Window) -> list[Any]:
     """What each tap of the kernel sees, in row-major order: (batch, *map after convolution, in)."""
     sizes = ops.shape(x)[1:-1]  # may be tensors
-    steps = window.strides
-    ends = [
+    lengths = [
         # In this form the sizes of JAX's symbolic shapes equal those of its own convolutions.
         (size - reach - 1) // step * step + 1
-        for size, reach, step in zip(sizes, window.reaches, steps, strict=True)
+        for size, reach, step in zip(sizes, window.reaches, window.strides, strict=True)
     ]
-    for tap in product(*map(range, window.kernel)):
-        starts = [i * dilation for i, dilation in zip(tap, window.dilations, strict=True)]
-        axes = zip(starts, ends, steps, strict=True)
-        yield x[(slice(None), *(slice(start, start + end, step) for start, end, step in axes))]
+    return [
+        x[(slice(None), *map(slice, starts, map(add, starts, lengths), window.strides))]
+        for starts in window.taps
+    ]
 
 
-def _depthwise(taps: list[Any], kernels: Any) -> Any:
+def _depthwise(taps: Sequence[Any], kernels: Any) -> Any:
     channels = kernels.shape[-1]
     ones = (1,) * (len(taps[0].shape) - 2)
     # (batch, taps, *ones, channels)
@@ -122,7 +121,7 @@ def _depthwise(taps: list[Any], kernels: Any) -> Any:
     return total
 
 
-def _grouped(taps: list[Any], kernels: Any, groups: int) -> Any:
+def _grouped(taps: Sequence[Any], kernels: Any, groups: int) -> Any:
     shape = ops.shape(taps[0])  # (batch, *map, in), tensors among them if the graph knows no number
     positions = prod(shape[1:-1])
     inputs, outputs = kernels.shape[-2:]

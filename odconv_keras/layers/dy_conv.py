@@ -8,7 +8,7 @@ import keras
 
 from odconv_keras.layers.dy_attention import DyAttention
 from odconv_keras.layers.dynamic import DynamicConv, Padding, Shape, Size
-from odconv_keras.layers.functional import mixed_conv
+from odconv_keras.layers.functional import mixed_conv_in_window
 from odconv_spec import DyConvSpec
 
 
@@ -43,23 +43,14 @@ class _DyConv(DynamicConv):
         head_init: str = "zero",
         **kwargs: Any,
     ) -> None:
-        super().__init__(
+        spec = self.spec_of(
             filters=filters,
             kernel_size=kernel_size,
             strides=strides,
             padding=padding,
-            data_format=data_format,
             dilation_rate=dilation_rate,
             groups=groups,
-            activation=activation,
             use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            activity_regularizer=activity_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
             kernel_num=kernel_num,
             reduction=reduction,
             hidden_rule=hidden_rule,
@@ -67,12 +58,25 @@ class _DyConv(DynamicConv):
             fc1_bias=fc1_bias,
             fc2_bias=fc2_bias,
             head_init=head_init,
+        )
+        super().__init__(
+            spec,
+            padding=padding,
+            data_format=data_format,
+            activation=activation,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
             **kwargs,
         )
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         x = self._channels_last(inputs)
-        return self._convolved(mixed_conv, x, self.attention(x))
+        return self._convolved(mixed_conv_in_window, x, self.attention(x))
 
     def _build_attention(self, shape: Shape) -> None:
         # A softmax in half precision would not add up to one.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
@@ -43,48 +43,106 @@ class DynamicConv(keras.layers.Layer):
 
     def __init__(
         self,
-        filters: int,
-        kernel_size: Size,
-        strides: Size,
-        padding: Padding,
-        data_format: str | None,
-        dilation_rate: Size,
-        groups: int,
-        activation: Any,
-        use_bias: bool,
-        kernel_initializer: Any,
-        bias_initializer: Any,
-        kernel_regularizer: Any,
-        bias_regularizer: Any,
-        activity_regularizer: Any,
-        kernel_constraint: Any,
-        bias_constraint: Any,
+        spec: DynamicConvSpec,
+        *,
+        padding: Padding | None = None,
+        data_format: str | None = None,
+        activation: Any = None,
+        kernel_initializer: Any = None,
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        options = {name: kwargs.pop(name) for name in self.option_names()}
+        """Holds the options of `spec` as attributes; a subclass makes the spec of its arguments."""
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         unquantised(self)
-        self.filters = whole("filters", filters, 1)
-        self.kernel_size = per_axis("kernel_size", kernel_size, self.rank, 1)
-        self.strides = per_axis("strides", strides, self.rank, 1)
-        self.padding = _plain_padding(padding, self.rank)
+        self.filters = spec.out_channels
+        self.kernel_size = spec.kernel
+        self.strides = spec.strides
+        self.padding = spec.padding if padding is None else _plain_padding(padding, self.rank)
         self.data_format = data_format_or_default(data_format)
-        self.dilation_rate = per_axis("dilation_rate", dilation_rate, self.rank, 1)
-        self.groups = whole("groups", groups, 1)
-        divisible(self.groups, filters=self.filters)
+        self.dilation_rate = spec.dilations
+        self.groups = spec.groups
         self.activation = keras.activations.get(activation)
-        self.use_bias = use_bias
+        self.use_bias = spec.bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
-        # Raises early; the width of the input is known in `build`.
-        checked = self._spec(in_channels=self.groups, **options)
-        for name in options:
-            setattr(self, name, getattr(checked, name))
+        for name in self.option_names():
+            setattr(self, name, getattr(spec, name))
+        self.window = Window.of_spec(spec)
         self.input_spec = keras.InputSpec(ndim=self.rank + 2)
+        self._spec_before_build = spec  # of any width: that of the input is known in `build`
+
+    @classmethod
+    def from_spec(
+        cls: type[Made], spec: DynamicConvSpec, *, data_format: str | None = None, **kwargs: Any
+    ) -> Made:
+        """The layer that `spec` describes, not built yet.
+
+        A spec is checked when it is made, so nothing is checked or made a second time here; the
+        `__init__` of the class, which makes a spec of its arguments, is not called.
+
+        Args:
+            spec: all options of the layer.
+            data_format: "channels_last" or "channels_first"; None is the setting of Keras.
+            **kwargs: `name`, `dtype`, `trainable`, `activation`, initializers, regularizers and
+                constraints.
+
+        Returns:
+            A layer of this class.
+
+        Raises:
+            ValueError: `spec` describes a layer of another class, or over other axes.
+
+        Example:
+            >>> spec = ODConvSpec(in_channels=16, out_channels=32, kernel_size=3, padding=1)
+            >>> ODConv2D.from_spec(spec)(keras.ops.ones((1, 8, 9, 16))).shape
+            (1, 8, 9, 32)
+        """
+        if type(spec) is not cls.spec_class or spec.rank != cls.rank:
+            raise ValueError(
+                f"{cls.__name__}.from_spec: expected a {cls.spec_class.__name__} with "
+                f"rank={cls.rank}, received {spec!r}"
+            )
+        layer: Made = cls.__new__(cls)
+        DynamicConv.__init__(layer, spec, data_format=data_format, **kwargs)
+        return layer
+
+    @classmethod
+    def spec_of(
+        cls,
+        filters: int,
+        kernel_size: Size,
+        strides: Size,
+        padding: Padding,
+        dilation_rate: Size,
+        groups: int,
+        use_bias: bool,
+        **options: Any,
+    ) -> DynamicConvSpec:
+        """The spec of arguments of Keras, whose names errors have, for an input of least width."""
+        filters, groups = whole("filters", filters, 1), whole("groups", groups, 1)
+        divisible(groups, filters=filters)
+        return cls.spec_class(
+            in_channels=groups,
+            out_channels=filters,
+            kernel_size=kernel_size,
+            stride=per_axis("strides", strides, cls.rank, 1),
+            padding=_plain_padding(padding, cls.rank),
+            dilation=per_axis("dilation_rate", dilation_rate, cls.rank, 1),
+            groups=groups,
+            bias=use_bias,
+            rank=cls.rank,
+            **options,
+        )
 
     @classmethod
     def option_names(cls) -> tuple[str, ...]:
@@ -119,9 +177,8 @@ class DynamicConv(keras.layers.Layer):
         shape = shape_to_channels_last(input_shape, self.data_format)
         if shape[-1] is None:
             raise ValueError(f"expected a known number of channels, received shape {input_shape}")
-        options = {name: getattr(self, name) for name in self.option_names()}
-        self.spec: Any = self._spec(in_channels=shape[-1], **options)
-        self._window().output_shape(shape, self.filters)  # raises if the kernel does not fit
+        self.spec: Any = self._spec_for(shape[-1])
+        self.window.output_shape(shape, self.filters)  # raises if the kernel does not fit
         axis = -1 if self.data_format == "channels_last" else 1
         self.input_spec = keras.InputSpec(ndim=self.rank + 2, axes={axis: shape[-1]})
         out, inputs, *taps = self.spec.kernel_shape
@@ -156,7 +213,7 @@ class DynamicConv(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         shape = shape_to_channels_last(input_shape, self.data_format)
-        shape = self._window().output_shape(shape, self.filters)
+        shape = self.window.output_shape(shape, self.filters)
         return shape_from_channels_last(shape, self.data_format)
 
     def get_config(self) -> dict[str, Any]:
@@ -181,28 +238,14 @@ class DynamicConv(keras.layers.Layer):
 
     def _convolved(self, convolution: Any, x: Any, mixing: Any) -> Any:
         """The output, of x with channels last, by a function of `layers/functional.py`."""
-        y = convolution(
-            x, self.kernel, mixing, self.bias, self.strides, self.padding, self.dilation_rate
-        )
+        y = convolution(x, self.kernel, mixing, self.bias, self.window)
         y = from_channels_last(y, self.data_format)
         return y if self.activation is None else self.activation(y)
 
-    def _spec(self, in_channels: int, **options: Any) -> DynamicConvSpec:
-        return self.spec_class(
-            in_channels=in_channels,
-            out_channels=self.filters,
-            kernel_size=self.kernel_size,
-            stride=self.strides,
-            padding=self.padding,
-            dilation=self.dilation_rate,
-            groups=self.groups,
-            bias=self.use_bias,
-            rank=self.rank,
-            **options,
-        )
-
-    def _window(self) -> Window:
-        return Window.of(self.kernel_size, self.strides, self.padding, self.dilation_rate)
+    def _spec_for(self, in_channels: int) -> DynamicConvSpec:
+        """The spec for an input of that width; the one that is there, if it is made for it."""
+        spec = self._spec_before_build
+        return spec if spec.in_channels == in_channels else replace(spec, in_channels=in_channels)
 
     def _add_bias(self) -> keras.Variable:
         return self.add_weight(

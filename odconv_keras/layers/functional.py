@@ -37,8 +37,15 @@ def od_conv(
     Returns:
         (batch, *map after convolution, out).
     """
-    attentions = Attentions(*(None if a is None else ops.cast(a, x.dtype) for a in attentions))
     window = Window.of(kernel.shape[1:-2], strides, padding, dilation_rate)
+    return od_conv_in_window(x, kernel, attentions, bias, window)
+
+
+def od_conv_in_window(
+    x: Any, kernel: Any, attentions: Attentions, bias: Any, window: Window
+) -> Any:
+    """`od_conv` with its geometry as a window, which a layer makes once."""
+    attentions = Attentions(*[None if a is None else ops.cast(a, x.dtype) for a in attentions])
     if _own_of_each_kernel(attentions, len(x.shape)):
         groups = x.shape[-1] // kernel.shape[-2]
         y = conv_per_sample(x, _aggregate_scaled(kernel, attentions, groups), window)
@@ -80,6 +87,11 @@ def mixed_conv(
         (batch, *map after convolution, out).
     """
     window = Window.of(kernel.shape[1:-2], strides, padding, dilation_rate)
+    return mixed_conv_in_window(x, kernel, mixing, bias, window)
+
+
+def mixed_conv_in_window(x: Any, kernel: Any, mixing: Any, bias: Any, window: Window) -> Any:
+    """`mixed_conv` with its geometry as a window, which a layer makes once."""
     mixing = ops.cast(mixing, x.dtype)
     y = conv_per_sample(x, aggregate(kernel, mixing, None), window)
     if bias is None:
@@ -104,9 +116,11 @@ def aggregate(bank: Any, kernel: Any, spatial: Any) -> Any:
 
 def _own_of_each_kernel(attentions: Attentions, axes: int) -> bool:
     """Whether the kernels do not share their attentions, for an input of `axes` axes."""
-    shared = (axes, axes, axes + 1)
-    found = zip(attentions[:3], shared, strict=True)
-    return any(a is not None and len(a.shape) > expected for a, expected in found)
+    channel, filters, spatial, _ = attentions
+    for attention in (channel, filters):
+        if attention is not None and len(attention.shape) > axes:
+            return True
+    return spatial is not None and len(spatial.shape) > axes + 1
 
 
 def _aggregate_scaled(bank: Any, attentions: Attentions, groups: int) -> Any:

@@ -9,7 +9,7 @@ import keras
 
 from odconv_keras.layers.attention import Attentions, ODAttention
 from odconv_keras.layers.dynamic import DynamicConv, Padding, Shape, Size
-from odconv_keras.layers.functional import od_conv
+from odconv_keras.layers.functional import od_conv_in_window
 from odconv_spec import ODConvSpec
 from odconv_spec.od_conv import ATTENTIONS
 
@@ -46,23 +46,14 @@ class _ODConv(DynamicConv):
         norm: str = "batch",
         **kwargs: Any,
     ) -> None:
-        super().__init__(
+        spec = self.spec_of(
             filters=filters,
             kernel_size=kernel_size,
             strides=strides,
             padding=padding,
-            data_format=data_format,
             dilation_rate=dilation_rate,
             groups=groups,
-            activation=activation,
             use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            activity_regularizer=activity_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
             kernel_num=kernel_num,
             reduction=reduction,
             min_channels=min_channels,
@@ -71,6 +62,19 @@ class _ODConv(DynamicConv):
             spatial_activation=spatial_activation,
             attention_sharing=attention_sharing,
             norm=norm,
+        )
+        super().__init__(
+            spec,
+            padding=padding,
+            data_format=data_format,
+            activation=activation,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
             **kwargs,
         )
 
@@ -80,7 +84,7 @@ class _ODConv(DynamicConv):
             attentions = Attentions(None, None, None, None)
         else:
             attentions = self.attention(x, training=training)
-        return self._convolved(od_conv, x, attentions)
+        return self._convolved(od_conv_in_window, x, attentions)
 
     def _build_attention(self, shape: Shape) -> None:
         self.attention = None

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
 from typing import Any
 
 from keras import ops
 
+from odconv_spec import ConvSpec
 from odconv_spec.geometry import Padding, padding_pairs, same_pairs
 
 
 @dataclass(frozen=True)
 class Window:
-    """How a kernel moves over a map: one number for each axis, the padding as a spec holds it."""
+    """How a kernel moves over a map: one number for each axis, the padding as a spec holds it.
+
+    A layer makes its window once; what follows from the window is computed once, too.
+    """
 
     kernel: tuple[int, ...]
     strides: tuple[int, ...]
@@ -34,12 +40,25 @@ class Window:
             pads = same_pairs(kernel, dilations)
         return cls(tuple(kernel), tuple(strides), pads, tuple(dilations))
 
-    @property
+    @classmethod
+    def of_spec(cls, spec: ConvSpec) -> Window:
+        """That of a spec, which has checked it."""
+        return cls(spec.kernel, spec.strides, spec.padding, spec.dilations)  # type: ignore[arg-type]
+
+    @cached_property
+    def taps(self) -> tuple[tuple[int, ...], ...]:
+        """Where each tap of the kernel starts to see, in row-major order."""
+        places = [
+            range(0, reach + 1, d) for reach, d in zip(self.reaches, self.dilations, strict=True)
+        ]
+        return tuple(product(*places))
+
+    @cached_property
     def reaches(self) -> tuple[int, ...]:
         """Distance of the first and the last tap along each axis."""
         return tuple(d * (k - 1) for k, d in zip(self.kernel, self.dilations, strict=True))
 
-    @property
+    @cached_property
     def keeps_size(self) -> bool:
         """Whether this is Keras' "same" with stride 1, which is alike on all backends."""
         same = same_pairs(self.kernel, self.dilations)
@@ -49,8 +68,7 @@ class Window:
         """Zeros (before, after) each axis of a map of `sizes`, which may be scalar tensors."""
         if self.padding != "same":
             return self.padding
-        axes = zip(sizes, self.reaches, self.strides, strict=True)
-        return tuple(_same_pair(*axis) for axis in axes)
+        return tuple(map(_same_pair, sizes, self.reaches, self.strides))
 
     def output_shape(self, shape: Sequence[int | None], channels: int) -> tuple[int | None, ...]:
         """(batch, *map, channels) of the output for an input (batch, *map, in); None is unknown.
@@ -58,8 +76,8 @@ class Window:
         Raises:
             ValueError: the kernel does not fit into the padded map.
         """
-        sizes = tuple(self._output_size(axis, size) for axis, size in enumerate(shape[1:-1]))
-        if any(isinstance(size, int) and size < 1 for size in sizes):
+        sizes = [self._output_size(axis, size) for axis, size in enumerate(shape[1:-1])]
+        if [size for size in sizes if isinstance(size, int) and size < 1]:
             raise ValueError(
                 f"kernel_size: expected a kernel that fits into the padded map, received "
                 f"{self.kernel} with dilation_rate={self.dilations} and padding={self.padding} "

@@ -39,6 +39,7 @@ class Pointwise(keras.layers.Layer):
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         out, inputs, *ones = self.spec.kernel_shape
+        self._widths, self._ones = (inputs, out), tuple(ones)
         start = "zeros" if self.head_init == "zero" else kaiming_normal()
         # (*ones, in, out)
         self.kernel = self.add_weight(name="kernel", shape=(*ones, inputs, out), initializer=start)
@@ -47,11 +48,11 @@ class Pointwise(keras.layers.Layer):
             self.bias = self.add_weight(name="bias", shape=(out,), initializer="zeros")
 
     def call(self, inputs: Any) -> Any:
-        out, width, *ones = self.spec.kernel_shape
+        width, out = self._widths
         # The operator, because `ops.matmul` takes float64 for float32 on PyTorch.
         y = ops.reshape(inputs, (-1, width)) @ ops.reshape(self.kernel, (width, out))
         y = y if self.bias is None else y + self.bias  # (batch, out)
-        return ops.reshape(y, (-1, *ones, out))
+        return ops.reshape(y, (-1, *self._ones, out))
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.spec.out_channels)

@@ -27,20 +27,17 @@ class _StaticConv(keras.layers.Layer):
     def __init__(self, *args: Any, padding: Any = "valid", **kwargs: Any) -> None:
         super().__init__(*args, padding="valid", **kwargs)
         self.padding = padding
-        self._window()  # raises early
+        self.window = Window.of(self.kernel_size, self.strides, padding, self.dilation_rate)
 
     def call(self, inputs: Any) -> Any:
-        y = conv(to_channels_last(inputs, self.data_format), self.kernel, self._window())
+        y = conv(to_channels_last(inputs, self.data_format), self.kernel, self.window)
         y = from_channels_last(y if self.bias is None else y + self.bias, self.data_format)
         return y if self.activation is None else self.activation(y)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         shape = shape_to_channels_last(input_shape, self.data_format)
-        shape = self._window().output_shape(shape, self.filters)
+        shape = self.window.output_shape(shape, self.filters)
         return shape_from_channels_last(shape, self.data_format)
-
-    def _window(self) -> Window:
-        return Window.of(self.kernel_size, self.strides, self.padding, self.dilation_rate)
 
 
 @keras.saving.register_keras_serializable(package="odconv")

@@ -30,7 +30,8 @@ def at_unit_stride(x: Any, window: Window) -> tuple[Any, Window]:
     if max(window.kernel) > 1 or max(window.strides) == 1:
         return x, window
     ones = (1,) * len(window.kernel)
-    return _positions(pad(x, window), window.strides), Window.of(ones, ones, 0, ones)
+    unpadded = ((0, 0),) * len(window.kernel)
+    return _positions(pad(x, window), window.strides), Window(ones, ones, unpadded, ones)
 
 
 def _positions(x: Any, strides: Sequence[int]) -> Any:
@@ -43,5 +44,5 @@ def _positions(x: Any, strides: Sequence[int]) -> Any:
         (size - 1) // step * step + 1
         for size, step in zip(ops.shape(x)[1:-1], strides, strict=True)
     ]
-    axes = zip(ends, strides, strict=True)
-    return x[(slice(None), *(slice(0, end, step) for end, step in axes))]
+    starts = (0,) * len(ends)
+    return x[(slice(None), *map(slice, starts, ends, strides))]

@@ -105,19 +105,20 @@ class ResNet(Backbone):
         x = ops.relu(body.bn1(body.conv1(x), training=training))
         yield "bn1", x
         x = max_pool(x, 3, strides=2, padding=1)
-        for stage, _ in body.spec.by_stage():
-            x = getattr(body, stage)(x, training=training)
-            yield stage, x
+        for info in body.spec.feature_info()[1:]:
+            x = getattr(body, info.name)(x, training=training)
+            yield info.name, x
 
     def body(self, last: str) -> dict[str, keras.layers.Layer]:
-        names = ["conv1", "bn1", *(stage for stage, _ in self.spec.by_stage())]
+        names = ["conv1", *(info.name for info in self.feature_info)]  # the first is "bn1"
         return {name: getattr(self, name) for name in names[: names.index(last) + 1]}
 
     def _build_layers(self, shape: Shape) -> None:
         shape = _build_pair(self.conv1, self.bn1, shape)
-        for stage, _ in self.spec.by_stage():
-            getattr(self, stage).build(shape)
-            shape = getattr(self, stage).compute_output_shape(shape)
+        for info in self.feature_info[1:]:
+            stage = getattr(self, info.name)
+            stage.build(shape)
+            shape = stage.compute_output_shape(shape)
         self.fc.build(self._pooled_shape())
 
     def _classify(self, pooled: Any, training: bool | None) -> Any:
