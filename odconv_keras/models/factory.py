@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from odconv_keras.layers.data_format import shape_of_any_size
 from odconv_keras.models.backbone import Backbone
@@ -16,7 +16,10 @@ from odconv_spec.plugins import row
 
 __all__ = ["build_model", "create_model", "list_models"]
 
-_FAMILIES = MappingProxyType({"resnet": ResNet, "mobilenetv2": MobileNetV2})
+_FAMILIES: Final[Mapping[str, Callable[..., Backbone]]] = {
+    "resnet": ResNet,
+    "mobilenetv2": MobileNetV2,
+}
 
 
 def build_model(

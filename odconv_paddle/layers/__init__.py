@@ -3,7 +3,6 @@
 from odconv_paddle.layers.attention import Attentions, ODAttention
 from odconv_paddle.layers.build import (
     DYNAMIC,
-    build_classifier,
     build_conv,
     build_linear,
     build_norm,
@@ -37,7 +36,6 @@ __all__ = [
     "ODConv2D",
     "ODConv3D",
     "Routing",
-    "build_classifier",
     "build_conv",
     "build_linear",
     "build_norm",

@@ -9,11 +9,14 @@ import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
-from odconv_paddle.layers.build_static import build_pointwise, build_trunk_norm
+from odconv_paddle.layers.build_static import build_trunk_norm
 from odconv_paddle.layers.differentiable import flattened, softmax
+from odconv_paddle.layers.pointwise import Pointwise
 from odconv_paddle.layers.pooling import global_mean
 from odconv_paddle.layers.temperature import Tempered
 from odconv_spec import ODConvSpec
+
+HEADS = ("channel_fc", "filter_fc", "spatial_fc", "kernel_fc")
 
 
 class Attentions(NamedTuple):
@@ -49,15 +52,15 @@ class ODAttention(Tempered):
         self._kernel = spec.kernel
         self._sets = () if spec.attention_sharing else (spec.kernel_num,)
         self._compete = spec.spatial_activation == "softmax"
-        self.fc = build_pointwise(spec.trunk())
+        self.fc = Pointwise(spec.trunk())
         named = spec.trunk_norm()
         self._norm = named[0] if named else None
         if named:
             self.add_sublayer(named[0], build_trunk_norm(named[1], spec.rank))
-        for name in ("channel_fc", "filter_fc", "spatial_fc", "kernel_fc"):
-            present = name in spec.heads()
-            start = spec.head_init
-            setattr(self, name, build_pointwise(spec.head(name), start) if present else None)
+        widths = spec.heads()
+        for name in HEADS:
+            head = Pointwise(spec.head(name), spec.head_init) if name in widths else None
+            setattr(self, name, head)
 
     def forward(self, x: paddle.Tensor) -> Attentions:
         pooled = global_mean(x)  # (batch, in, *ones)

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from typing import Final
 
 from paddle import nn
-from paddle.nn.initializer import Initializer, Normal
+from paddle.nn.initializer import Initializer
 
 from odconv_paddle.layers.build_static import build_linear, build_norm, build_static_conv
 from odconv_paddle.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
 from odconv_paddle.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
 from odconv_paddle.layers.dynamic import DynamicConv
 from odconv_paddle.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
-from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, LinearSpec, ODConvSpec
+from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, DynamicConvSpec, ODConvSpec
 from odconv_spec.plugins import row
 
-__all__ = ["build_classifier", "build_conv", "build_linear", "build_norm"]
+__all__ = ["DYNAMIC", "build_conv", "build_linear", "build_norm"]
 
 DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by rank - 1
     ODConvSpec: (ODConv1D, ODConv2D, ODConv3D),
@@ -32,18 +32,23 @@ def layer_class(spec: type[ConvSpec], rank: int) -> type[DynamicConv]:
 
 
 def build_conv(spec: ConvSpec, initializer: Initializer | None = None) -> nn.Layer:
-    """The convolution that `spec` describes, static or dynamic; None starts at Kaiming normal."""
-    if type(spec) is ConvSpec:
+    """The convolution that `spec` describes, static or dynamic, with random weights.
+
+    Args:
+        spec: of a static or a dynamic convolution.
+        initializer: of each kernel; None is Kaiming normal.
+
+    Returns:
+        A convolution of `paddle.nn`, or a `DynamicConv`.
+
+    Raises:
+        ValueError: no package has layers for this kind of convolution.
+
+    Example:
+        >>> spec = ODConvSpec(in_channels=16, out_channels=32, kernel_size=3, padding=1)
+        >>> build_conv(spec)(paddle.rand([1, 16, 8, 9])).shape
+        [1, 32, 8, 9]
+    """
+    if not isinstance(spec, DynamicConvSpec):
         return build_static_conv(spec, initializer)
-    options = spec.options()
-    bias = options.pop("bias")
-    layer = layer_class(type(spec), spec.rank)
-    return layer(**options, weight_attr=initializer, bias_attr=bias)
-
-
-def build_classifier(spec: LinearSpec | ConvSpec) -> nn.Layer:
-    """The classifier of a backbone: linear, or a 1x1 convolution that starts as that does."""
-    if isinstance(spec, LinearSpec):
-        return build_linear(spec)
-    # The fan-out of a classifier is the number of classes: of ten, logits would be huge.
-    return build_conv(spec, Normal(0.0, 0.01))
+    return layer_class(type(spec), spec.rank).from_spec(spec, weight_attr=initializer)

@@ -10,7 +10,6 @@ from paddle.nn.layer.conv import _ConvNd
 
 from odconv_paddle.layers.init import kaiming_normal
 from odconv_paddle.layers.norm import NORMS, ChannelNorm
-from odconv_paddle.layers.pointwise import Pointwise
 from odconv_spec import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
 
 _CONVS: tuple[Callable[..., _ConvNd], ...] = (nn.Conv1D, nn.Conv2D, nn.Conv3D)  # by rank - 1
@@ -29,11 +28,6 @@ def build_static_conv(spec: ConvSpec, initializer: Initializer | None = None) ->
         weight_attr=ParamAttr(initializer=initializer or kaiming_normal(spec)),
         bias_attr=_zeros() if spec.bias else False,
     )
-
-
-def build_pointwise(spec: ConvSpec, head_init: str = "published") -> Pointwise:
-    """A layer of an attention; what ends one starts as `head_init` says."""
-    return Pointwise(spec.in_channels, spec.out_channels, spec.rank, spec.bias, head_init)
 
 
 def build_norm(spec: NormSpec, rank: int = 2) -> nn.Layer:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import paddle
 
+from odconv_paddle.layers.data_format import is_channels_last
 from odconv_paddle.layers.dynamic import Attr, DynamicConv, Padding, Size
 from odconv_paddle.layers.functional import mixed_conv
+from odconv_paddle.layers.padding import as_spec_padding
 from odconv_paddle.layers.routing import Routing
 from odconv_spec import CondConvSpec
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
 class _CondConv(DynamicConv):
-    spec_type = CondConvSpec
+    spec_class = CondConvSpec
     spec: CondConvSpec
     routing: Routing | None
 
@@ -35,26 +37,28 @@ class _CondConv(DynamicConv):
         router: str = "own",
         mix_bias: bool = True,
     ) -> None:
-        super().__init__(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride,
-            padding,
-            dilation,
-            groups,
-            padding_mode,
-            weight_attr,
-            bias_attr,
-            data_format,
+        spec = CondConvSpec(
+            in_channels=in_channels,
+            out_channels=out_channels,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=as_spec_padding(padding, self.rank, is_channels_last(data_format, self.rank)),
+            dilation=dilation,
+            groups=groups,
+            bias=bias_attr is not False,
+            rank=self.rank,
             kernel_num=kernel_num,
             head_init=head_init,
             router=router,
             mix_bias=mix_bias,
         )
-        self._kernel_num = kernel_num
-        own = router == "own"
-        self.routing = Routing(in_channels, kernel_num, head_init) if own else None
+        super().__init__(spec, padding_mode, weight_attr, bias_attr, data_format)
+
+    def _build_attention(self) -> None:
+        spec = self.spec
+        self._kernel_num = spec.kernel_num  # plain, because to_static cannot read a dataclass
+        own = spec.router == "own"
+        self.routing = Routing(spec.in_channels, spec.kernel_num, spec.head_init) if own else None
 
     def forward(self, x: paddle.Tensor, routing: paddle.Tensor | None = None) -> paddle.Tensor:
         """The convolved maps; `routing` (batch, kernel_num) is for router="shared" only."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import paddle
 from paddle.nn import functional as F
 
-from odconv_paddle.layers.build_static import build_pointwise
 from odconv_paddle.layers.differentiable import flattened, softmax
+from odconv_paddle.layers.pointwise import Pointwise
 from odconv_paddle.layers.pooling import global_mean
 from odconv_paddle.layers.temperature import Tempered
 from odconv_spec import DyConvSpec
@@ -18,8 +18,8 @@ class DyAttention(Tempered):
 
     def __init__(self, spec: DyConvSpec) -> None:
         super().__init__()
-        self.fc1 = build_pointwise(spec.fc1())
-        self.fc2 = build_pointwise(spec.fc2(), spec.head_init)
+        self.fc1 = Pointwise(spec.fc1())
+        self.fc2 = Pointwise(spec.fc2(), spec.head_init)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         pooled = global_mean(x)  # (batch, in, *ones)

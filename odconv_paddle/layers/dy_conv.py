@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import paddle
 
+from odconv_paddle.layers.data_format import is_channels_last
 from odconv_paddle.layers.dy_attention import DyAttention
 from odconv_paddle.layers.dynamic import Attr, DynamicConv, Padding, Size
 from odconv_paddle.layers.functional import mixed_conv
+from odconv_paddle.layers.padding import as_spec_padding
 from odconv_spec import DyConvSpec
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
 class _DyConv(DynamicConv):
-    spec_type = DyConvSpec
+    spec_class = DyConvSpec
     spec: DyConvSpec
 
     def __init__(
@@ -37,18 +39,16 @@ class _DyConv(DynamicConv):
         fc2_bias: bool = True,
         head_init: str = "zero",
     ) -> None:
-        super().__init__(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride,
-            padding,
-            dilation,
-            groups,
-            padding_mode,
-            weight_attr,
-            bias_attr,
-            data_format,
+        spec = DyConvSpec(
+            in_channels=in_channels,
+            out_channels=out_channels,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=as_spec_padding(padding, self.rank, is_channels_last(data_format, self.rank)),
+            dilation=dilation,
+            groups=groups,
+            bias=bias_attr is not False,
+            rank=self.rank,
             kernel_num=kernel_num,
             reduction=reduction,
             hidden_rule=hidden_rule,
@@ -57,6 +57,9 @@ class _DyConv(DynamicConv):
             fc2_bias=fc2_bias,
             head_init=head_init,
         )
+        super().__init__(spec, padding_mode, weight_attr, bias_attr, data_format)
+
+    def _build_attention(self) -> None:
         self.attention = DyAttention(self.spec)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:

@@ -11,9 +11,9 @@ from paddle import nn
 from paddle.nn.initializer import Constant
 
 from odconv_paddle.layers.attributes import ConvAttributes
-from odconv_paddle.layers.from_static import layer_from_static
+from odconv_paddle.layers.data_format import data_format_or_default, is_channels_last
+from odconv_paddle.layers.from_static import copy_function, layer_like
 from odconv_paddle.layers.init import kaiming_normal
-from odconv_paddle.layers.padding import as_spec_padding
 from odconv_paddle.layers.temperature import set_temperature
 from odconv_spec import ConvSpec, DynamicConvSpec
 
@@ -21,8 +21,6 @@ Size = int | Sequence[int]
 Padding = Size | Sequence[Sequence[int]] | str
 Attr = Any  # paddle.ParamAttr, an initializer, a name or a bool, as in paddle.nn
 Layer = TypeVar("Layer", bound="DynamicConv")
-
-FORMATS = (("NCL", "NLC"), ("NCHW", "NHWC"), ("NCDHW", "NDHWC"))  # by rank - 1
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
@@ -32,42 +30,25 @@ class DynamicConv(ConvAttributes, nn.Layer):
     It has that layer's attributes, too; see `ConvAttributes`.
     """
 
-    spec_type: ClassVar[type[DynamicConvSpec]]
     rank: ClassVar[int]
+    spec_class: ClassVar[type[DynamicConvSpec]]
     spec: DynamicConvSpec
     bias: paddle.Tensor | None
 
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Size,
-        stride: Size,
-        padding: Padding,
-        dilation: Size,
-        groups: int,
-        padding_mode: str,
-        weight_attr: Attr,
-        bias_attr: Attr,
-        data_format: str | None,
-        **options: Any,
+        spec: DynamicConvSpec,
+        padding_mode: str = "zeros",
+        weight_attr: Attr = None,
+        bias_attr: Attr = None,
+        data_format: str | None = None,
     ) -> None:
+        """Makes all arrays; a subclass makes the spec of its arguments."""
         super().__init__()
         _check_paddle_options(padding_mode, weight_attr)
-        self._format = _checked_format(data_format, self.rank)
-        self._channels_last = not self._format.startswith("NC")
-        self.spec = spec = self.spec_type(
-            in_channels=in_channels,
-            out_channels=out_channels,
-            kernel_size=kernel_size,
-            stride=stride,
-            padding=as_spec_padding(padding, self.rank, self._channels_last),
-            dilation=dilation,
-            groups=groups,
-            bias=bias_attr is not False,
-            rank=self.rank,
-            **options,
-        )
+        self._format = data_format_or_default(data_format, self.rank)
+        self._channels_last = is_channels_last(data_format, self.rank)
+        self.spec = spec
         # Plain values, because to_static cannot read a dataclass's properties.
         self._width = spec.in_channels
         self._geometry = (spec.strides, spec.pads, spec.dilations, spec.groups)
@@ -78,10 +59,51 @@ class DynamicConv(ConvAttributes, nn.Layer):
         )
         self.bias = self.create_parameter(
             list(spec.bias_shape),  # (kernel_num, out) where kernels have their own, else (out,)
-            attr=bias_attr,
+            attr=bias_attr if spec.bias else False,
             is_bias=True,
             default_initializer=Constant(0.0),
         )
+        self._build_attention()
+
+    @classmethod
+    def from_spec(
+        cls: type[Layer],
+        spec: DynamicConvSpec,
+        *,
+        weight_attr: Attr = None,
+        bias_attr: Attr = None,
+        data_format: str | None = None,
+    ) -> Layer:
+        """The layer that `spec` describes, with random weights.
+
+        A spec is checked when it is made, so nothing is checked or made a second time here; the
+        `__init__` of the class, which makes a spec of its arguments, is not called.
+
+        Args:
+            spec: all options of the layer.
+            weight_attr: `paddle.ParamAttr` of the kernels.
+            bias_attr: `paddle.ParamAttr` of the biases, if the spec has any.
+            data_format: as in the class.
+
+        Returns:
+            A layer of this class.
+
+        Raises:
+            ValueError: `spec` describes a layer of another class, or over other axes.
+
+        Example:
+            >>> spec = ODConvSpec(in_channels=16, out_channels=32, kernel_size=3, padding=1)
+            >>> ODConv2D.from_spec(spec)(paddle.rand([1, 16, 8, 9])).shape
+            [1, 32, 8, 9]
+        """
+        if type(spec) is not cls.spec_class or spec.rank != cls.rank:
+            raise ValueError(
+                f"{cls.__name__}.from_spec: expected a {cls.spec_class.__name__} with "
+                f"rank={cls.rank}, received {spec!r}"
+            )
+        layer = cls.__new__(cls)
+        DynamicConv.__init__(layer, spec, "zeros", weight_attr, bias_attr, data_format)
+        return layer
 
     @classmethod
     def from_static(
@@ -98,11 +120,25 @@ class DynamicConv(ConvAttributes, nn.Layer):
             noise: standard deviation of the noise, relative to that of the kernel.
             **options: keyword-only arguments of the layer; `head_init` is "zero".
 
+        Returns:
+            A new layer.
+
         Raises:
             ValueError: `conv` is no plain convolution of the layer's rank, or an option is unknown
                 or would not keep the function.
+
+        Example:
+            >>> conv, x = paddle.nn.Conv2D(16, 32, 3), paddle.rand([1, 16, 8, 9])
+            >>> bool(paddle.allclose(ODConv2D.from_static(conv)(x), conv(x), atol=1e-5))
+            True
         """
-        return layer_from_static(cls, conv, noise, options)
+        layer: Layer = layer_like(cls, conv, {"head_init": "zero", **options})
+        copy_function(layer, conv, noise)
+        return layer
+
+    def _build_attention(self) -> None:
+        """Makes what weighs the kernels."""
+        raise NotImplementedError
 
     def set_temperature(self, temperature: float) -> None:
         """Sets the divisor of the attention logits. Raises ValueError if it is not positive."""
@@ -137,15 +173,6 @@ class DynamicConv(ConvAttributes, nn.Layer):
 
 
 _SHOWN = frozenset(field.name for field in fields(ConvSpec)) | {"kernel_num"}
-
-
-def _checked_format(data_format: str | None, rank: int) -> str:
-    first, last = FORMATS[rank - 1]
-    if data_format is None:
-        return first
-    if data_format not in (first, last):
-        raise ValueError(f"data_format: expected {first!r} or {last!r}, received {data_format!r}")
-    return data_format
 
 
 def _check_paddle_options(padding_mode: str, weight_attr: Attr) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import paddle
 from paddle import nn
@@ -14,44 +14,55 @@ from paddle.nn.layer.conv import _ConvNd
 from odconv_paddle.layers.padding import as_spec_padding
 from odconv_spec import ConvSpec, DynamicConvSpec
 
-if TYPE_CHECKING:
-    from odconv_paddle.layers.dynamic import DynamicConv
-
 CONVS: tuple[type[_ConvNd], ...] = (nn.Conv1D, nn.Conv2D, nn.Conv3D)  # by rank - 1
-Dynamic = TypeVar("Dynamic", bound="DynamicConv")
 
 
-def layer_from_static(
-    layer_type: type[Dynamic], conv: nn.Layer, noise: float, options: Mapping[str, Any]
-) -> Dynamic:
-    """A layer that starts with the function of `conv`; see `DynamicConv.from_static`."""
-    if not 0 <= noise < math.inf:
-        raise ValueError(f"noise: expected a number >= 0, received {noise!r}")
-    options = {"head_init": "zero", **options}
-    if options["head_init"] != "zero":
-        raise ValueError(
-            f"head_init: expected 'zero', which keeps the function, received "
-            f"{options['head_init']!r}"
-        )
-    layer = layer_like(layer_type, conv, options)
-    _take_function(layer, conv, noise)
-    return layer
+class Dynamic(Protocol):
+    """What is used here of a `DynamicConv`, whose module imports this one."""
+
+    rank: ClassVar[int]
+    spec_class: ClassVar[type[DynamicConvSpec]]
+    spec: DynamicConvSpec
+    weight: Any
+    bias: paddle.Tensor | None
+
+    def __init__(self, *args: Any, **options: Any) -> None: ...
+
+    def to(self, *args: Any, **options: Any) -> Any: ...
+
+    def train(self) -> Any: ...
+
+    def eval(self) -> Any: ...
 
 
-def layer_like(layer_type: type[Dynamic], conv: nn.Layer, options: Mapping[str, Any]) -> Dynamic:
-    """A layer with random values, and the geometry, bias, dtype, device and mode of `conv`."""
+Layer = TypeVar("Layer", bound=Dynamic)
+
+
+def layer_like(layer_class: type[Layer], conv: nn.Layer, options: Mapping[str, Any]) -> Layer:
+    """A layer with the geometry, bias, dtype, device and mode of `conv`.
+
+    Its weights are random.
+
+    Raises:
+        ValueError: `conv` is no plain convolution of as many axes, or an option is unknown or out
+            of range.
+    """
     spec = static_spec(conv)
-    if spec.rank != layer_type.rank:
+    if spec.rank != layer_class.rank:
         raise ValueError(
-            f"conv: expected Conv{layer_type.rank}D for {layer_type.__name__}, received "
+            f"conv: expected Conv{layer_class.rank}D for {layer_class.__name__}, received "
             f"{type(conv).__name__}"
         )
-    check_options(layer_type.spec_type, options)
-    layer = layer_type(
+    check_options(layer_class.spec_class, options)
+    layer = layer_class(
         **geometry(spec), bias_attr=spec.bias, data_format=conv._data_format, **options
     )
     layer.to(device=_device(conv.weight), dtype=conv.weight.dtype)
-    return layer.train() if conv.training else layer.eval()
+    if conv.training:
+        layer.train()
+    else:
+        layer.eval()
+    return layer
 
 
 def _device(tensor: paddle.Tensor) -> str:
@@ -89,15 +100,16 @@ def geometry(spec: ConvSpec) -> dict[str, Any]:
     return {name: value for name, value in spec.options().items() if name in names}
 
 
-def check_options(spec_type: type[DynamicConvSpec], options: Mapping[str, Any]) -> None:
+def check_options(spec_class: type[DynamicConvSpec], options: Mapping[str, Any]) -> None:
     """Raises ValueError for options that the kind does not have, or with values out of range."""
-    known = {field.name for field in fields(spec_type)} - {field.name for field in fields(ConvSpec)}
+    own = {field.name for field in fields(spec_class)}
+    known = own - {field.name for field in fields(ConvSpec)}
     unknown = sorted(set(options) - known)
     if unknown:
         raise ValueError(
             f"expected options among {', '.join(sorted(known))}; received {', '.join(unknown)}"
         )
-    spec_type(in_channels=1, out_channels=1, kernel_size=1, **options)
+    spec_class(in_channels=1, out_channels=1, kernel_size=1, **options)
 
 
 def _plain(layer: nn.Layer) -> tuple[_ConvNd, int]:
@@ -135,12 +147,26 @@ def _check_plain(conv: _ConvNd) -> None:
 
 
 @paddle.no_grad()
-def _take_function(layer: DynamicConv, conv: nn.Layer, noise: float) -> None:
-    """Gives a layer with zero heads kernels whose mixture is the kernel of `conv`.
+def copy_function(layer: Dynamic, conv: nn.Layer, noise: float) -> None:
+    """Gives `layer`, whose heads are zero, the function of `conv`.
 
-    They differ by noise that cancels: alike kernels would get alike gradients for ever.
+    Its kernels differ by noise that cancels: alike kernels would get alike gradients for ever.
+
+    Args:
+        layer: a dynamic convolution with the geometry of `conv`.
+        conv: a plain convolution of `paddle.nn`.
+        noise: see `DynamicConv.from_static`.
+
+    Raises:
+        ValueError: `noise` is negative or no finite number, or the heads of `layer` are not zero.
     """
     spec = layer.spec
+    if not 0 <= noise < math.inf:
+        raise ValueError(f"noise: expected a number >= 0, received {noise!r}")
+    if spec.head_init != "zero":
+        raise ValueError(
+            f"head_init: expected 'zero', which keeps the function, received {spec.head_init!r}"
+        )
     kernel = conv.weight  # (out, in // groups, *kernel)
     bank = kernel.unsqueeze(0).tile([spec.kernel_num, *[1] * kernel.ndim])
     if noise and spec.kernel_num > 1:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import paddle
 
 from odconv_paddle.layers.attention import Attentions, ODAttention
+from odconv_paddle.layers.data_format import is_channels_last
 from odconv_paddle.layers.dynamic import Attr, DynamicConv, Padding, Size
 from odconv_paddle.layers.functional import od_conv
+from odconv_paddle.layers.padding import as_spec_padding
 from odconv_spec import ODConvSpec
 
 _CONSTANT = Attentions(None, None, None, None)
@@ -16,7 +18,7 @@ _CONSTANT = Attentions(None, None, None, None)
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
 class _ODConv(DynamicConv):
-    spec_type = ODConvSpec
+    spec_class = ODConvSpec
     spec: ODConvSpec
     attention: ODAttention | None
 
@@ -43,18 +45,16 @@ class _ODConv(DynamicConv):
         attention_sharing: bool = True,
         norm: str = "batch",
     ) -> None:
-        super().__init__(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride,
-            padding,
-            dilation,
-            groups,
-            padding_mode,
-            weight_attr,
-            bias_attr,
-            data_format,
+        spec = ODConvSpec(
+            in_channels=in_channels,
+            out_channels=out_channels,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=as_spec_padding(padding, self.rank, is_channels_last(data_format, self.rank)),
+            dilation=dilation,
+            groups=groups,
+            bias=bias_attr is not False,
+            rank=self.rank,
             kernel_num=kernel_num,
             reduction=reduction,
             min_channels=min_channels,
@@ -64,6 +64,9 @@ class _ODConv(DynamicConv):
             attention_sharing=attention_sharing,
             norm=norm,
         )
+        super().__init__(spec, padding_mode, weight_attr, bias_attr, data_format)
+
+    def _build_attention(self) -> None:
         self.attention = ODAttention(self.spec) if self.spec.heads() else None
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:

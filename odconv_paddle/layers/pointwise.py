@@ -24,39 +24,28 @@ class Pointwise(nn.Layer):
     attention for one. Its start is what dynamic convolutions train from.
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        rank: number of axes of the map.
-        bias: adds a learnt offset.
+        spec: a convolution of one tap, whose `rank` is the number of axes of the map.
         head_init: "published" starts at Kaiming normal over the fan-out, "zero" at zero.
 
     Raises:
-        ValueError: an option is out of range.
+        ValueError: `head_init` is unknown.
 
     Example:
-        >>> Pointwise(16, 4)(paddle.rand([2, 16, 1, 1])).shape
+        >>> spec = ConvSpec(in_channels=16, out_channels=4, kernel_size=1, bias=True)
+        >>> Pointwise(spec)(paddle.rand([2, 16, 1, 1])).shape
         [2, 4, 1, 1]
     """
 
     bias: paddle.Tensor | None
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        rank: int = 2,
-        bias: bool = True,
-        head_init: str = "published",
-    ) -> None:
+    def __init__(self, spec: ConvSpec, head_init: str = "published") -> None:
         # Paddle names parameters by their layer's class, and optimisers their states by those
         # names: under the name of a convolution, states that were saved before there was this class
         # still fit, and the convolutions of the network are counted as they were.
-        super().__init__(f"conv{rank}d")
-        self.spec = spec = ConvSpec(
-            in_channels=in_channels, out_channels=out_channels, kernel_size=1, bias=bias, rank=rank
-        )
+        super().__init__(f"conv{spec.rank}d")
+        self.spec = spec
         self.head_init = one_of("head_init", head_init, HEAD_INITS)
-        self._rank = rank  # plain, because to_static cannot read a dataclass
+        self._rank = spec.rank  # plain, because to_static cannot read a dataclass
         published = head_init == "published"
         start: Initializer = kaiming_normal(spec) if published else Constant(0.0)
         # Attributes, which a global initializer leaves alone.
@@ -64,8 +53,8 @@ class Pointwise(nn.Layer):
             list(spec.kernel_shape),  # (out, in, *ones)
             attr=ParamAttr(initializer=start),
         )
-        zeros = ParamAttr(initializer=Constant(0.0)) if bias else False
-        self.bias = self.create_parameter([out_channels], attr=zeros, is_bias=True)
+        zeros = ParamAttr(initializer=Constant(0.0)) if spec.bias else False
+        self.bias = self.create_parameter([spec.out_channels], attr=zeros, is_bias=True)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return _CONVS[self._rank - 1](x, self.weight, self.bias)

@@ -7,8 +7,9 @@ from typing import TypeAlias
 
 import paddle
 from paddle import nn
+from paddle.nn.initializer import Normal
 
-from odconv_paddle.layers import Routing, set_temperature
+from odconv_paddle.layers import Routing, build_conv, build_linear, set_temperature
 from odconv_paddle.layers.pooling import global_mean
 from odconv_spec import BackboneSpec, CondConvSpec, ConvSpec, LinearSpec
 from odconv_spec.feature_maps import OutIndices, feature_indices
@@ -77,12 +78,19 @@ class Backbone(nn.Layer):
         return global_mean(features, keepdim=self._head_is_conv)
 
 
-def shared_routing(spec: LinearSpec | None, convs: Sequence[ConvSpec]) -> Routing | None:
-    """The router of a block, which starts as its convolutions say."""
-    if spec is None:
+def build_head(spec: LinearSpec | ConvSpec) -> nn.Layer:
+    """The classifier; that of CondConv is a 1x1 convolution that starts as a linear one does."""
+    if isinstance(spec, LinearSpec):
+        return build_linear(spec)
+    # The fan-out of a classifier is the number of classes: of ten, logits would be huge.
+    return build_conv(spec, Normal(0.0, 0.01))
+
+
+def build_router(routing: LinearSpec | None, conv: ConvSpec) -> Routing | None:
+    """The router that `conv` and the other convolutions of its block share, if they do."""
+    if routing is None or not isinstance(conv, CondConvSpec):
         return None
-    starts = {conv.head_init for conv in convs if isinstance(conv, CondConvSpec)}
-    return Routing(spec.in_channels, spec.out_channels, starts.pop())
+    return Routing(routing.in_channels, routing.out_channels, conv.head_init)
 
 
 def sublayer(layer: nn.Layer, path: Sequence[str]) -> nn.Layer:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import Any, Literal, overload
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal, overload
 
 from odconv_paddle.models.backbone import Backbone
 from odconv_paddle.models.features import Features
@@ -15,7 +15,10 @@ from odconv_spec.plugins import row
 
 __all__ = ["build_model", "create_model", "list_models"]
 
-_FAMILIES = MappingProxyType({"resnet": ResNet, "mobilenetv2": MobileNetV2})
+_FAMILIES: Final[Mapping[str, Callable[..., Backbone]]] = {
+    "resnet": ResNet,
+    "mobilenetv2": MobileNetV2,
+}
 
 
 def build_model(spec: BackboneSpec) -> Backbone:

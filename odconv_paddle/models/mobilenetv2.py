@@ -8,8 +8,8 @@ from __future__ import annotations
 import paddle
 from paddle import nn
 
-from odconv_paddle.layers import build_classifier, build_conv, build_norm
-from odconv_paddle.models.backbone import Backbone, Step, shared_routing
+from odconv_paddle.layers import build_conv, build_norm
+from odconv_paddle.models.backbone import Backbone, Step, build_head, build_router
 from odconv_spec import ConvSpec, InvertedResidualSpec, MobileNetV2Spec, NormSpec
 
 
@@ -36,7 +36,7 @@ class InvertedResidual(nn.Layer):
     def __init__(self, spec: InvertedResidualSpec) -> None:
         super().__init__()
         self.residual = spec.residual
-        self.routing = shared_routing(spec.routing, (spec.project,))
+        self.routing = build_router(spec.routing, spec.project)
         self.conv = nn.Sequential(
             *map(ConvNormReLU6, spec.activated),
             build_conv(spec.project),
@@ -63,7 +63,7 @@ class MobileNetV2(Backbone):
             *map(InvertedResidual, spec.blocks()),
             ConvNormReLU6(spec.last.conv),
         )
-        self.classifier = nn.Sequential(nn.Dropout(spec.dropout), build_classifier(spec.head))
+        self.classifier = nn.Sequential(nn.Dropout(spec.dropout), build_head(spec.head))
 
     def forward_head(self, features: paddle.Tensor) -> paddle.Tensor:
         return self.classifier(self._pooled(features)).flatten(1)

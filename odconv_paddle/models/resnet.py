@@ -9,8 +9,8 @@ import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
-from odconv_paddle.layers import build_classifier, build_conv, build_norm
-from odconv_paddle.models.backbone import Backbone, Step, shared_routing
+from odconv_paddle.layers import build_conv, build_norm
+from odconv_paddle.models.backbone import Backbone, Step, build_head, build_router
 from odconv_spec import ConvSpec, NormSpec, ResidualSpec, ResNetSpec
 
 
@@ -20,7 +20,7 @@ class _ResidualBlock(nn.Layer):
 
     def __init__(self, spec: ResidualSpec) -> None:
         super().__init__()
-        self.routing = shared_routing(spec.routing, spec.convs)
+        self.routing = build_router(spec.routing, spec.convs[0])
         for number, conv in enumerate(spec.convs, start=1):
             self.add_sublayer(f"conv{number}", build_conv(conv))
             self.add_sublayer(f"bn{number}", _norm_after(conv))
@@ -68,7 +68,7 @@ class ResNet(Backbone):
         for stage, blocks in spec.by_stage():
             self.add_sublayer(stage, nn.Sequential(*map(block, blocks)))
         self.dropout = nn.Dropout(spec.dropout)
-        self.fc = build_classifier(spec.head)
+        self.fc = build_head(spec.head)
 
     def forward_head(self, features: paddle.Tensor) -> paddle.Tensor:
         return self.fc(self.dropout(self._pooled(features))).flatten(1)

@@ -71,12 +71,11 @@ class Backbone(nn.Module):
         return features.mean(dim=(2, 3), keepdim=self._head_is_conv)
 
 
-def build_head(spec: BackboneSpec, device: Device, dtype: torch.dtype | None) -> nn.Module:
+def build_head(spec: LinearSpec | ConvSpec, device: Device, dtype: torch.dtype | None) -> nn.Module:
     """The classifier; that of CondConv is a 1x1 convolution that starts as a linear one does."""
-    head = spec.head
-    if isinstance(head, LinearSpec):
-        return build_linear(head, device, dtype)
-    conv = build_conv(head, device, dtype)
+    if isinstance(spec, LinearSpec):
+        return build_linear(spec, device, dtype)
+    conv = build_conv(spec, device, dtype)
     # The fan-out of a classifier is the number of classes: of ten, logits would be huge.
     nn.init.normal_(conv.get_parameter("weight"), std=0.01)
     return conv

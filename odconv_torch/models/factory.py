@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import torch
 
@@ -17,7 +17,10 @@ from odconv_torch.models.resnet import ResNet
 
 __all__ = ["build_model", "create_model", "list_models"]
 
-_FAMILIES = MappingProxyType({"resnet": ResNet, "mobilenetv2": MobileNetV2})
+_FAMILIES: Final[Mapping[str, Callable[..., Backbone]]] = {
+    "resnet": ResNet,
+    "mobilenetv2": MobileNetV2,
+}
 
 
 def build_model(

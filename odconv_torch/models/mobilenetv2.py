@@ -73,7 +73,8 @@ class MobileNetV2(Backbone):
             *(InvertedResidual(block, device, dtype) for block in spec.blocks()),
             ConvNormReLU6(spec.last.conv, device, dtype),
         )
-        self.classifier = nn.Sequential(nn.Dropout(spec.dropout), build_head(spec, device, dtype))
+        head = build_head(spec.head, device, dtype)
+        self.classifier = nn.Sequential(nn.Dropout(spec.dropout), head)
         # Where in `features` each map of `feature_info` leaves.
         self._places = tuple(int(info.name.rpartition(".")[2]) for info in self.feature_info)
 

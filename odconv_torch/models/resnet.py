@@ -82,11 +82,11 @@ class ResNet(Backbone):
         self.conv1 = build_conv(spec.stem, device, dtype)
         self.bn1 = _norm_after(spec.stem, device, dtype)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.stages = tuple(stage for stage, _ in spec.by_stage())
         for stage, blocks in spec.by_stage():
             self.add_module(stage, nn.Sequential(*(block(b, device, dtype) for b in blocks)))
+        self.stages = tuple(info.name for info in self.feature_info[1:])
         self.dropout = nn.Dropout(spec.dropout)
-        self.fc = build_head(spec, device, dtype)
+        self.fc = build_head(spec.head, device, dtype)
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         return self.forward_stages(x, (len(self.stages),))[0]

@@ -24,6 +24,7 @@ from odconv_paddle import (
     Routing,
 )
 from odconv_paddle.layers.pointwise import Pointwise
+from odconv_spec import ConvSpec
 
 KINDS = (
     (ODConv1D, ODConv2D, ODConv3D),
@@ -88,7 +89,8 @@ def test_a_global_initializer(make, head_init):
 @pytest.mark.parametrize("rank", [1, 2, 3])
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_pointwise_layer_stores_and_computes_what_a_convolution_does(rank, bias):
-    layer = randomised(Pointwise(5, 3, rank, bias))
+    spec = ConvSpec(in_channels=5, out_channels=3, kernel_size=1, bias=bias, rank=rank)
+    layer = randomised(Pointwise(spec))
     conv = CONVS[rank - 1](5, 3, 1, bias_attr=None if bias else False)
     assert list(layer.state_dict()) == list(conv.state_dict())
     conv.set_state_dict(layer.state_dict())

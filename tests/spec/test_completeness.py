@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from odconv_spec import list_models
+from odconv_spec import list_models, model_spec
 from odconv_spec.choice import KINDS, conv_options
 from odconv_spec.models import FAMILIES
 from parity_tests.layer_cases import layer_cases
@@ -63,6 +65,7 @@ def test_packages_have_parallel_files():
         },
         "odconv_paddle": {
             "layers/attributes.py",  # Keras' layers store theirs under the names of arguments
+            "layers/data_format.py",  # PyTorch has channels second only
             "layers/differentiable.py",  # Paddle differentiates some operations once only
             "layers/per_sample.py",  # in odconv_keras it is layers/conv.py
             "layers/scaled.py",  # in odconv_torch it is one of the forms
@@ -120,3 +123,41 @@ def test_every_runtime_has_an_adapter_and_a_ci_row(runtime):
     assert (ROOT / "parity_tests" / "adapters" / f"{runtime.replace('-', '_')}.py").exists()
     workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
     assert f"name: {runtime}," in workflow
+
+
+CONVERTER = sorted((ROOT / "weights_converter").rglob("*.py"))
+# Names that other code gives to its arrays, or to layers that are none of ours.
+FOREIGN = {"dialect_tables.py", "lookalikes.py"}
+
+
+@pytest.mark.parametrize("path", CONVERTER, ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_converter_names_no_family_no_kind_and_no_path_to_an_array(path):
+    """They stand in the specs, so that a new one adds files of its own and changes none here."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    specs = {spec.__name__ for spec in (*KINDS.values(), *FAMILIES.values())} - {"ConvSpec"}
+    assert specs.isdisjoint(identifiers(tree))
+    if path.name not in FOREIGN:
+        assert words_of_the_specs().isdisjoint(words(tree))
+
+
+def identifiers(tree):
+    for node in ast.walk(tree):
+        yield from (getattr(node, field, None) for field in ("id", "attr", "name"))
+
+
+def words(tree):
+    """The parts of every name in a text of the code; sentences are for people."""
+    texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    names = (text for text in texts if isinstance(text, str) and not re.search(r"\s", text))
+    for name in names:
+        if not name.startswith("odconv_"):  # a module
+            yield from re.split(r"\W+", name)
+
+
+@cache
+def words_of_the_specs():
+    """Kinds, families, and the parts of all paths to arrays but their last."""
+    parameters = (p for name in list_models() for p in model_spec(name).parameters())
+    parts = {part for p in parameters for part in p.name.split(".")[:-1] if not part.isdigit()}
+    option = {"conv"}  # of every backbone
+    return {*KINDS, *FAMILIES} | parts - option
