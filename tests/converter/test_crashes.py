@@ -20,16 +20,8 @@ from tests.converter.crashes import (
     attempt,
     faults,
 )
-from tests.converter.standing import (
-    NAMES,
-    NEW,
-    SETS,
-    after_fault,
-    copied,
-    digests,
-    prepared,
-    source,
-)
+from tests.converter.standing import NAMES, NEW, SETS, after_fault, copied, prepared, source
+from tests.converter.standing_content import digests
 
 SITUATIONS = ("new", "same", "more", "fewer", "leftovers", "beside")
 EVERY = [

@@ -13,10 +13,10 @@ from tests.converter.standing import (
     SETS,
     Target,
     copied,
-    digests,
     prepared,
     source,
 )
+from tests.converter.standing_content import digests
 
 
 class Interrupts:

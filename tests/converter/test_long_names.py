@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.converter.standing import FOUR, NET, NEW, OLD, digests, read, source
+from tests.converter.standing import FOUR, NET, NEW, OLD, source
+from tests.converter.standing_content import digests, read
 from weights_converter import ConverterError, Request, convert
 
 LONGEST = 255  # bytes

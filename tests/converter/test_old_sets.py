@@ -10,7 +10,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from tests.converter.crashes import KILL, MOVES, attempt, faults
-from tests.converter.standing import NEW, OLD, SETS, Target, digests, read, source
+from tests.converter.standing import NEW, OLD, SETS, Target, source
+from tests.converter.standing_content import digests, read
 from weights_converter import convert
 
 SHARD = {"safetensors-set": "b-{}-of-00009.safetensors", "keras-set": "b_{}.weights.h5"}

@@ -18,11 +18,10 @@ from tests.converter.standing import (
     SETS_SLOW,
     Target,
     copied,
-    digests,
     prepared,
-    read,
     source,
 )
+from tests.converter.standing_content import digests, read
 
 RIVAL = b"somebody else's"
 

@@ -11,7 +11,8 @@ import pytest
 
 from odconv.main import main
 from tests.converter.bundles import VALUE, Bundle
-from tests.converter.standing import FOUR, NET, NEW, OLD, Target, digests, source
+from tests.converter.standing import FOUR, NET, NEW, OLD, Target, source
+from tests.converter.standing_content import digests
 from weights_converter import Request, UsageError, convert
 from weights_converter.identify.manifest import write_manifest
 
