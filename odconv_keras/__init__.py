@@ -31,7 +31,7 @@ from odconv_keras.models import Features, MobileNetV2, ResNet, create_model, lis
 from odconv_keras.tools import (
     Replaced,
     Replacement,
-    TemperatureSchedule,
+    TemperatureScheduler,
     fuse,
     replace_convs,
 )
@@ -54,7 +54,7 @@ __all__ = [
     "Replacement",
     "ResNet",
     "Routing",
-    "TemperatureSchedule",
+    "TemperatureScheduler",
     "create_model",
     "fuse",
     "list_models",

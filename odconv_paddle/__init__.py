@@ -25,7 +25,7 @@ from odconv_paddle.models import Features, MobileNetV2, ResNet, create_model, li
 from odconv_paddle.tools import (
     Replaced,
     Replacement,
-    TemperatureSchedule,
+    TemperatureScheduler,
     fuse,
     replace_convs,
 )
@@ -47,7 +47,7 @@ __all__ = [
     "Replacement",
     "ResNet",
     "Routing",
-    "TemperatureSchedule",
+    "TemperatureScheduler",
     "create_model",
     "fuse",
     "list_models",

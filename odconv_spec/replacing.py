@@ -8,7 +8,8 @@ from dataclasses import fields
 from math import prod
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from odconv_spec.choice import KINDS
+from odconv_spec.choice import dynamic_kinds, spec_class
+from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.layers import ConvSpec
 
 Conv = TypeVar("Conv")
@@ -56,16 +57,29 @@ class Replaced(NamedTuple):
         return "\n".join([*lines, *(f"left: {path}: {reason}" for path, reason in self.skipped)])
 
 
-def check_options(kind: str, options: Mapping[str, Any]) -> None:
-    """Raises ValueError for an unknown kind, or options that its layers do not have."""
-    kinds = [name for name in KINDS if name != "static"]
-    if kind not in kinds:
+def replacing_spec(kind: str, options: Mapping[str, Any]) -> type[DynamicConvSpec]:
+    """The spec class of the layers that take the place of static ones.
+
+    Args:
+        kind: "od", "dy", "cond", or one that an installed package brings.
+        options: of the layers.
+
+    Raises:
+        ValueError: unknown kind, or options that its layers do not have.
+    """
+    try:
+        spec = spec_class(kind)
+    except ValueError:
+        spec = ConvSpec
+    if not issubclass(spec, DynamicConvSpec):
+        kinds = [dynamic.kind for dynamic in dynamic_kinds()]
         raise ValueError(f"kind: expected one of {kinds}, received {kind!r}")
     # A network calls its convolutions with their input only, so that no router can be shared.
-    of_others = {field.name for field in fields(ConvSpec)} | {"router"}
-    known = [field.name for field in fields(KINDS[kind]) if field.name not in of_others]
+    not_free = {field.name for field in fields(ConvSpec)} | {"router"}
+    known = [field.name for field in fields(spec) if field.name not in not_free]
     if unknown := sorted(set(options) - set(known)):
         raise ValueError(f"a {kind!r} convolution has the options {known}; received {unknown}")
+    return spec
 
 
 def choose(

@@ -10,7 +10,7 @@ from odconv_keras.layers import set_temperature
 from odconv_spec import linear_temperature
 
 
-class TemperatureSchedule(keras.callbacks.Callback):
+class TemperatureScheduler(keras.callbacks.Callback):
     """Lowers the temperature of every dynamic convolution of a model, linearly.
 
     ODConv and DyConv are published with 30 to 1 over the first ten epochs, so with `steps` ten
@@ -31,7 +31,7 @@ class TemperatureSchedule(keras.callbacks.Callback):
         ValueError: `steps` or a temperature is not positive.
 
     Example:
-        >>> schedule = TemperatureSchedule(steps=10 * len(batches))
+        >>> schedule = TemperatureScheduler(steps=10 * len(batches))
         >>> model.fit(batches, epochs=100, callbacks=[schedule])
     """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 import paddle
@@ -10,27 +9,28 @@ from paddle import nn
 from paddle.nn.layer.conv import _ConvNd
 
 from odconv_paddle.layers.from_static import static_spec
+from odconv_spec import replacing
 
 _DTYPES = (paddle.float16, paddle.bfloat16, paddle.float32, paddle.float64)
 
 
 class Obstacles:
-    """What stands against replacing each convolution of `model`.
+    """What prevents replacing a convolution of `model`.
 
     Hooks of tensors are not seen: Paddle has no way to ask for them.
 
     Args:
         model: the network.
-        frozen: whether those that do not train are to be replaced, too.
+        frozen: whether convolutions that do not train are replaced, too.
     """
 
     def __init__(self, model: nn.Layer, frozen: bool) -> None:
         self._frozen = frozen
-        self._owners: dict[int, dict[nn.Layer, str]] = defaultdict(dict)  # by id of the parameter
+        self._owners = replacing.Owners()
         self._wrapped: set[nn.Layer] = set()
         for path, layer in model.named_sublayers(include_self=True):
             for name, parameter in layer.named_parameters(include_sublayers=False):
-                self._owners[id(parameter)][layer] = f"{path}.{name}" if path else name
+                self._owners.add(layer, parameter, f"{path}.{name}" if path else name)
             if isinstance(layer, paddle.DataParallel):
                 self._wrapped.update(layer.sublayers())
 
@@ -45,22 +45,14 @@ class Obstacles:
     def _reasons(self, conv: _ConvNd) -> Iterator[str]:
         name, arrays = type(conv).__name__, [p for p in (conv.weight, conv.bias) if p is not None]
         if conv.weight.stop_gradient and not self._frozen:
-            yield (
-                f"expected a weight that trains, received {name} with a frozen one; frozen=True "
-                "replaces it, too"
-            )
+            yield replacing.frozen(name, "weight")
         if conv.weight.dtype not in _DTYPES:
             received = f"{name} of {conv.weight.dtype}"
             yield f"expected a plain tensor of floating-point numbers, received {received}"
-        for array in arrays:
-            others = [path for owner, path in self._owners[id(array)].items() if owner is not conv]
-            if others:
-                yield f"expected arrays of its own, received {name} with one of {others[0]}"
+        if path := self._owners.other_than(conv, arrays):
+            yield replacing.shared(name, path)
         if conv in self._wrapped:
-            yield (
-                "expected a network that is not wrapped yet, received DataParallel, which goes on "
-                "with the parameters that it was made with; replace before wrapping"
-            )
+            yield replacing.wrapped("DataParallel")
 
 
 def freeze_like(layer: nn.Layer, conv: _ConvNd) -> None:

@@ -10,7 +10,7 @@ from odconv_paddle.layers import set_temperature
 from odconv_spec import linear_temperature
 
 
-class TemperatureSchedule(Callback):
+class TemperatureScheduler(Callback):
     """Lowers the temperature of every dynamic convolution of a `paddle.Model`, linearly.
 
     ODConv and DyConv are published with 30 to 1 over the first ten epochs, so with `steps` ten
@@ -30,7 +30,7 @@ class TemperatureSchedule(Callback):
 
     Example:
         >>> model = paddle.Model(create_model("od_resnet18"))
-        >>> model.fit(loader, callbacks=TemperatureSchedule(steps=10 * len(loader)))
+        >>> model.fit(loader, callbacks=TemperatureScheduler(steps=10 * len(loader)))
     """
 
     def __init__(self, steps: int, start: float = 30.0, end: float = 1.0) -> None:

@@ -1,7 +1,8 @@
 """What puts dynamic convolutions into a network of one's own, trains them and deploys them."""
 
+from odconv_spec.replacing import Replaced, Replacement
 from odconv_torch.tools.fuse import fuse
-from odconv_torch.tools.replace import Replaced, Replacement, replace_convs
+from odconv_torch.tools.replace import replace_convs
 from odconv_torch.tools.schedule import TemperatureScheduler
 from odconv_torch.tools.strategy import set_strategy
 

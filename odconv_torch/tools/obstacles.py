@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 import torch
@@ -10,6 +9,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.parallel import DistributedDataParallel
 
+from odconv_spec import replacing
 from odconv_torch.layers.from_static import plain_conv
 
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -19,22 +19,22 @@ _WEIGHT_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
 class Obstacles:
-    """What stands against replacing each convolution of `model`.
+    """What prevents replacing a convolution of `model`.
 
     Args:
         model: the network.
-        frozen: whether those that do not train are to be replaced, too.
+        frozen: whether convolutions that do not train are replaced, too.
         keep_function: whether the new layers take over values.
     """
 
     def __init__(self, model: nn.Module, frozen: bool, keep_function: bool) -> None:
         self._frozen = frozen
         self._keep_function = keep_function
-        self._owners: dict[int, dict[nn.Module, str]] = defaultdict(dict)  # by id of the parameter
+        self._owners = replacing.Owners()
         self._wrapped: set[nn.Module] = set()
         for path, module in model.named_modules():
             for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
-                self._owners[id(parameter)][module] = f"{path}.{name}" if path else name
+                self._owners.add(module, parameter, f"{path}.{name}" if path else name)
             if isinstance(module, DistributedDataParallel):
                 self._wrapped.update(module.modules())
 
@@ -49,10 +49,7 @@ class Obstacles:
     def _reasons(self, conv: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> Iterator[str]:
         name, weight, bias = type(conv).__name__, conv.weight, conv.bias
         if not weight.requires_grad and not self._frozen:
-            yield (
-                f"expected a weight that trains, received {name} with a frozen one; frozen=True "
-                "replaces it, too"
-            )
+            yield replacing.frozen(name, "weight")
         if {"forward", "_conv_forward"} & vars(conv).keys():
             yield f"expected a plain convolution, received {name} with a forward of its own"
         if bias is not None and not isinstance(bias, nn.Parameter):
@@ -70,19 +67,14 @@ class Obstacles:
     def _of_others(self, conv: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> Iterator[str]:
         """What else knows this convolution or its arrays, and would lose it."""
         name, arrays = type(conv).__name__, [p for p in (conv.weight, conv.bias) if p is not None]
-        for array in arrays:
-            others = [path for owner, path in self._owners[id(array)].items() if owner is not conv]
-            if others:
-                yield f"expected arrays of its own, received {name} with one of {others[0]}"
+        if path := self._owners.other_than(conv, arrays):
+            yield replacing.shared(name, path)
         held = [*(getattr(conv, hooks) for hooks in _HOOKS)]
         held += [getattr(array, hooks, None) for array in arrays for hooks in _WEIGHT_HOOKS]
         if any(held):
             yield f"expected no hooks, received {name} with hooks; remove them before"
         if conv in self._wrapped:
-            yield (
-                "expected a network that is not wrapped yet, received DistributedDataParallel, "
-                "which goes on with the parameters that it was made with; replace before wrapping"
-            )
+            yield replacing.wrapped("DistributedDataParallel")
 
 
 def freeze_like(layer: nn.Module, conv: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> None:

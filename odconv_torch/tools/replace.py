@@ -2,59 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
-from math import prod
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from torch import nn
-from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from odconv_spec import ConvSpec
-from odconv_spec.choice import KINDS
+from odconv_spec.replacing import Replaced, Replacement, choose, replacing_spec
 from odconv_torch.layers import DynamicConv
-from odconv_torch.layers.build import DYNAMIC
+from odconv_torch.layers.build import layer_class
 from odconv_torch.layers.from_static import layer_like, plain_conv, static_spec
 from odconv_torch.tools.obstacles import Obstacles, freeze_like
-
-Where = Callable[[str, nn.Module], bool]
-Found = Sequence[tuple[str, _ConvNd]]
-
-_SHOWN = 8  # paths in an error message
-
-
-class Replacement(NamedTuple):
-    """One layer: where it is, what it was and what it is."""
-
-    path: str
-    before: ConvSpec
-    after: ConvSpec
-
-
-class Replaced(NamedTuple):
-    """A network and what `replace_convs` did to it; as text, a table.
-
-    `skipped` has the path of each convolution that was chosen but is left as it is, and why: one
-    that does not train, computes in its own way, or is known to something that would lose it.
-    """
-
-    model: nn.Module
-    changes: tuple[Replacement, ...]
-    skipped: tuple[tuple[str, str], ...]
-
-    def __str__(self) -> str:
-        rows = [(c.path or "(the model)", _count(c.before), _count(c.after)) for c in self.changes]
-        rows.append(("total", sum(row[1] for row in rows), sum(row[2] for row in rows)))
-        width = max(len("replaced"), *(len(path) for path, _, _ in rows))
-        lines = [f"{'replaced':<{width}} {'parameters':>12} {'now':>12}"]
-        lines += [f"{path:<{width}} {before:>12,} {after:>12,}" for path, before, after in rows]
-        return "\n".join([*lines, *(f"left: {path}: {reason}" for path, reason in self.skipped)])
 
 
 def replace_convs(
     model: nn.Module,
     kind: str,
-    where: Where | None = None,
+    where: Callable[[str, nn.Module], bool] | None = None,
     keep_function: bool = True,
     frozen: bool = False,
     **options: Any,
@@ -73,68 +37,41 @@ def replace_convs(
         where: called with the path and the convolution, says whether to replace it. By default all
             but the first, frozen or not, which the papers keep static.
         keep_function: False gives fresh random kernels instead.
-        frozen: True also replaces convolutions whose weight does not train. What takes their place
-            does not train either, until you say so.
+        frozen: True also replaces convolutions whose weight does not train. The new layers do not
+            train either, until you change that.
         **options: of the layers, such as `kernel_num`.
+
+    Returns:
+        The network, the changes, and what was left as it is and why; printed, a table.
 
     Raises:
         ValueError: unknown kind or option, a value out of range, or nothing is chosen. The network
             is then as it was.
 
     Example:
-        >>> print(replace_convs(model, "dy", lambda path, conv: "layer4" in path))
+        >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 4, 1))
+        >>> print(replace_convs(model, "dy", lambda path, conv: conv.kernel_size == (3, 3)))
+        replaced   parameters          now
+        0                 224          910
+        1                 584        2,360
+        total             808        3,270
     """
-    _check_options(kind, options)
+    spec = replacing_spec(kind, options)
     obstacles = Obstacles(model, frozen, keep_function)
-    skipped: list[tuple[str, str]] = []
-    changes: list[Replacement] = []
+    changes, skipped = [], []
     layers: dict[nn.Module, DynamicConv] = {}
-    for path, conv in _chosen(model, where):
+    for path, conv in choose(_static_convs(model), where, _ConvTransposeNd):
         if reason := obstacles.of(conv):
             skipped.append((path, reason))
             continue
-        layers[conv] = layer = _dynamic(plain_conv(conv), kind, keep_function, options)
-        freeze_like(layer, plain_conv(conv))
-        changes.append(Replacement(path, static_spec(plain_conv(conv)), layer.spec))
+        plain = plain_conv(conv)
+        before = static_spec(plain)
+        layers[conv] = layer = _dynamic(
+            layer_class(spec, before.rank), plain, keep_function, options
+        )
+        freeze_like(layer, plain)
+        changes.append(Replacement(path, before, layer.spec))
     return Replaced(_exchange(model, layers), tuple(changes), tuple(skipped))
-
-
-def _check_options(kind: str, options: Mapping[str, Any]) -> None:
-    kinds = [name for name in KINDS if name != "static"]
-    if kind not in kinds:
-        raise ValueError(f"kind: expected one of {kinds}, received {kind!r}")
-    # The network calls its convolutions with their input only, so no router can be shared.
-    not_ours = {field.name for field in fields(ConvSpec)} | {"router"}
-    known = [f.name for f in fields(KINDS[kind]) if f.name not in not_ours]
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise ValueError(f"a {kind!r} convolution has the options {known}; received {unknown}")
-
-
-def _chosen(model: nn.Module, where: Where | None) -> Found:
-    first: dict[_ConvNd, str] = {}  # a convolution in two places goes by its first path
-    for path, conv in _static_convs(model):
-        first.setdefault(conv, path)
-    found = [(path, conv) for conv, path in first.items()]
-    if where is None:
-        chosen = found if isinstance(model, _ConvNd) else _without_first(found)
-    else:
-        chosen = [(path, conv) for path, conv in found if where(path, conv)]
-    if not chosen:
-        raise ValueError(f"where: expected to choose a static convolution of {_some(found)}")
-    return chosen
-
-
-def _without_first(found: Found) -> Found:
-    """Transposed convolutions are none that the papers mean."""
-    first = next((conv for _, conv in found if not conv.transposed), None)
-    return [(path, conv) for path, conv in found if conv is not first]
-
-
-def _some(found: Found) -> str:
-    paths = [repr(path) for path, _ in found[:_SHOWN]]
-    more = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
-    return ", ".join([*paths, *more]) or "the network, which has none"
 
 
 def _static_convs(module: nn.Module, path: str = "") -> Iterator[tuple[str, _ConvNd]]:
@@ -147,12 +84,8 @@ def _static_convs(module: nn.Module, path: str = "") -> Iterator[tuple[str, _Con
 
 
 def _dynamic(
-    conv: nn.Conv1d | nn.Conv2d | nn.Conv3d,
-    kind: str,
-    keep_function: bool,
-    options: Mapping[str, Any],
+    layer: type[DynamicConv], conv: nn.Module, keep_function: bool, options: Mapping[str, Any]
 ) -> DynamicConv:
-    layer = DYNAMIC[KINDS[kind]][len(conv.kernel_size) - 1]
     if keep_function:
         return layer.from_static(conv, **options)
     return layer_like(layer, conv, options)
@@ -167,7 +100,3 @@ def _exchange(model: nn.Module, layers: Mapping[nn.Module, DynamicConv]) -> nn.M
             parent, _, name = path.rpartition(".")
             setattr(model.get_submodule(parent), name, layers[module])
     return model
-
-
-def _count(spec: ConvSpec) -> int:
-    return sum(prod(p.shape) for p in spec.parameters() if p.role.trainable)

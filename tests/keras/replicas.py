@@ -41,14 +41,14 @@ def _network():
 
 
 def _check_training(many, one) -> None:
-    from odconv_keras import TemperatureSchedule
+    from odconv_keras import TemperatureScheduler
 
     generator = np.random.default_rng(0)
     x = generator.random((12, 9, 7, 4), "float32")
     y = generator.random((12, 3), "float32")
     before = [w.numpy() for w in one.weights]
     for model in (many, one):
-        schedule = TemperatureSchedule(8, 5.0)
+        schedule = TemperatureScheduler(8, 5.0)
         options = {"batch_size": 4, "epochs": 2, "shuffle": False, "verbose": 0}
         model.fit(x, y, callbacks=[schedule], **options)
     for twin, weight, start in zip(many.weights, one.weights, before, strict=True):

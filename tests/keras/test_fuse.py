@@ -83,10 +83,10 @@ def norm_of(channels, **options):
     ("conv", "norm", "message"),
     [
         (CondConv2D, lambda: norm_of(8), "expected a CondConv without a bias or with mix_bias=F"),
-        (keras.layers.Conv2D, lambda: norm_of(8), "conv: expected an ODConv, DyConv or CondConv"),
+        (keras.layers.Conv2D, lambda: norm_of(8), "conv: expected a dynamic convolution such as"),
         (ODConv2D, lambda: keras.layers.Dense(8), "norm: expected .* received Dense"),
         (ODConv2D, lambda: norm_of(6), "norm: expected 8 channels .* received 6"),
-        (ODConv2D, lambda: norm_of(8, axis=2), "norm: expected axis 3 .* received 2"),
+        (ODConv2D, lambda: norm_of(8, axis=2), "norm: expected axis -1 .* received 2"),
         (ODConv2D, lambda: BatchNormalization(name="n"), "expected built layers, received 'n'"),
     ],
 )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import fill, numpy
 
-from odconv_keras import DyConv2D, ODConv2D, TemperatureSchedule
+from odconv_keras import DyConv2D, ODConv2D, TemperatureScheduler
 
 
 def network():
@@ -29,7 +29,7 @@ def data(batches):
 def test_the_count_goes_on_over_several_calls_of_fit():
     model = network()
     model.compile("sgd", "mse")
-    schedule = TemperatureSchedule(steps=10, start=21.0, end=1.0)
+    schedule = TemperatureScheduler(steps=10, start=21.0, end=1.0)
     x, y = data(3)
     seen = []
     for _ in range(4):
@@ -53,7 +53,7 @@ def test_each_compiled_step_sees_its_temperature():
     record = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: losses.append(logs["loss"])
     )
-    schedule = TemperatureSchedule(steps=2, start=9.0, end=1.0)
+    schedule = TemperatureScheduler(steps=2, start=9.0, end=1.0)
     for _ in range(3):  # the loss in `logs` is a mean since the epoch began
         model.fit(x, y, verbose=0, callbacks=[record, schedule])
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
@@ -70,7 +70,7 @@ def test_training_goes_on_as_without_the_callback():
     """A callback that takes the values of variables too early would lose steps on JAX."""
     x, y = data(3)
     found = []
-    for callbacks in ([], [TemperatureSchedule(steps=100, start=1.0 + 1e-6, end=1.0)]):
+    for callbacks in ([], [TemperatureScheduler(steps=100, start=1.0 + 1e-6, end=1.0)]):
         model = network()
         model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
         model.fit(x, y, batch_size=2, shuffle=False, epochs=2, verbose=0, callbacks=callbacks)
@@ -84,7 +84,7 @@ def test_several_steps_in_one_execution():
     # Keras on PyTorch accepts one only.
     steps = 1 if keras.backend.backend() == "torch" else 2
     model.compile("sgd", "mse", steps_per_execution=steps)
-    schedule = TemperatureSchedule(steps=8, start=9.0)
+    schedule = TemperatureScheduler(steps=8, start=9.0)
     model.fit(*data(6), batch_size=2, verbose=0, callbacks=[schedule])
     assert (schedule.step, temperatures(model)) == (6, [3.0] * 2)
 
@@ -92,7 +92,7 @@ def test_several_steps_in_one_execution():
 def test_validation_sees_what_training_has_reached():
     model = network()
     model.compile(keras.optimizers.SGD(0.0), "mse")
-    schedule = TemperatureSchedule(steps=3, start=30.0, end=2.0)
+    schedule = TemperatureScheduler(steps=3, start=30.0, end=2.0)
     x, y = data(3)
     history = model.fit(
         x, y, batch_size=2, verbose=0, callbacks=[schedule], validation_data=(x, y)
@@ -118,7 +118,7 @@ class Subclassed(keras.Model):
 def test_a_model_that_is_not_built_yet(batches, start):
     model = Subclassed()
     model.compile("sgd", "mse")
-    schedule = TemperatureSchedule(steps=10, start=start)
+    schedule = TemperatureScheduler(steps=10, start=start)
     x, y = data(batches)
     model.fit(x, y, batch_size=2, verbose=0, callbacks=[schedule])
     assert schedule.step == batches
@@ -136,4 +136,4 @@ def test_a_model_that_is_not_built_yet(batches, start):
 )
 def test_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
-        TemperatureSchedule(*arguments)
+        TemperatureScheduler(*arguments)

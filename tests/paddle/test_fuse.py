@@ -64,7 +64,7 @@ def test_equals_the_norm_of_the_convolution(name):
 @pytest.mark.parametrize(
     ("conv", "norm", "message"),
     [
-        (nn.Conv2D(4, 6, 3), nn.BatchNorm2D(6), "conv: expected an ODConv, DyConv or CondConv"),
+        (nn.Conv2D(4, 6, 3), nn.BatchNorm2D(6), "conv: expected a dynamic convolution such as"),
         (ODConv2D(4, 6, 3), nn.LayerNorm(6), "norm: expected a BatchNorm1D, .* received LayerNorm"),
         (ODConv2D(4, 6, 3), nn.BatchNorm2D(4), "norm: expected 6 channels .*, received 4"),
         (

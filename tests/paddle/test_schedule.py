@@ -7,7 +7,7 @@ import pytest
 from paddle import nn
 from paddle.io import TensorDataset
 
-from odconv_paddle import CondConv2D, DyConv2D, ODConv2D, TemperatureSchedule
+from odconv_paddle import CondConv2D, DyConv2D, ODConv2D, TemperatureScheduler
 
 
 class Recorder(paddle.callbacks.Callback):
@@ -41,7 +41,7 @@ DATA = TensorDataset([paddle.randn([6, 1, 7, 8]), paddle.arange(6) % 3])
 
 def test_falls_with_each_batch_and_over_several_fits(model):
     layers = model.network[0][0], model.network[0][2]
-    schedule = TemperatureSchedule(steps=4, start=9.0)
+    schedule = TemperatureScheduler(steps=4, start=9.0)
     recorders = [Recorder(layer) for layer in layers]
     for _ in range(2):
         callbacks = [schedule, *recorders]
@@ -54,7 +54,7 @@ def test_falls_with_each_batch_and_over_several_fits(model):
 
 
 def test_goes_on_with_an_interrupted_training(model):
-    schedule = TemperatureSchedule(steps=10, start=30.0, end=20.0)
+    schedule = TemperatureScheduler(steps=10, start=30.0, end=20.0)
     schedule.step = 4
     recorder = Recorder(model.network[0][2])
     model.fit(DATA, batch_size=3, epochs=1, verbose=0, callbacks=[schedule, recorder])
@@ -71,4 +71,4 @@ def test_goes_on_with_an_interrupted_training(model):
 )
 def test_wrong_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
-        TemperatureSchedule(*arguments)
+        TemperatureScheduler(*arguments)

@@ -75,7 +75,7 @@ def test_dtypes_stay():
 @pytest.mark.parametrize(
     ("conv", "norm", "message"),
     [
-        (nn.Conv2d(4, 6, 3), nn.BatchNorm2d(6), "conv: expected an ODConv, DyConv or CondConv"),
+        (nn.Conv2d(4, 6, 3), nn.BatchNorm2d(6), "conv: expected a dynamic convolution such as"),
         (ODConv2d(4, 6, 3), nn.GroupNorm(2, 6), "norm: expected a torch.nn.BatchNorm, received Gr"),
         (ODConv2d(4, 6, 3), nn.BatchNorm2d(4), "norm: expected 6 channels .* received 4"),
         (

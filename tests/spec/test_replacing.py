@@ -1,0 +1,120 @@
+"""Which convolutions are replaced, and what the report says: what no framework decides."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, ODConvSpec
+from odconv_spec.replacing import Owners, Replaced, Replacement, choose, replacing_spec
+
+
+class Conv:
+    pass
+
+
+class Transposed(Conv):
+    pass
+
+
+class Norm:
+    pass
+
+
+def chosen(places, where=None):
+    return [path for path, _ in choose(places, where, Transposed)]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_all_but_the_first_each_by_its_first_path(seed):
+    draw = random.Random(seed)
+    convs = [draw.choice([Conv, Transposed])() for _ in range(6)] + [Conv(), Conv()]
+    places = [(str(place), conv) for place, conv in enumerate(draw.choices(convs, k=12))]
+    places += [(f"again.{place}", conv) for place, conv in enumerate(convs)]
+    paths, first = {}, None
+    for path, conv in places:
+        if conv not in paths:
+            paths[conv] = path
+            first = conv if first is None and type(conv) is Conv else first
+    assert chosen(places) == [path for conv, path in paths.items() if conv is not first]
+
+
+@pytest.mark.parametrize("conv", [Conv(), Transposed()])
+def test_a_lone_convolution_is_chosen(conv):
+    assert chosen([("", conv)]) == [""]
+
+
+def test_where_decides_alone():
+    shared, other = Conv(), Transposed()
+    places = [("a", shared), ("b", other), ("c", shared)]
+    assert chosen(places, lambda path, conv: conv is shared) == ["a"]
+    assert chosen(places, lambda path, conv: path == "b") == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("count", "listed"),
+    [(0, "the network, which has none"), (2, "'0', '1'"), (10, "'6', '7', and 2 more")],
+)
+def test_nothing_is_chosen(count, listed):
+    places = [(str(place), Conv()) for place in range(count)]
+    with pytest.raises(ValueError, match=f"where: expected to choose .*{listed}$"):
+        chosen(places, lambda path, conv: False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "options"),
+    [
+        ("od", ODConvSpec, {"norm", "attentions", "kernel_num", "head_init"}),
+        ("dy", DyConvSpec, {"hidden_rule", "fc1_bias"}),
+        ("cond", CondConvSpec, {"mix_bias"}),
+    ],
+)
+def test_kinds_and_their_options(kind, spec, options):
+    assert replacing_spec(kind, dict.fromkeys(options)) is spec
+    for unknown in ("stride", "bias", "router"):
+        with pytest.raises(ValueError, match=f"a '{kind}' .* received \\['{unknown}'\\]"):
+            replacing_spec(kind, {unknown: 1})
+
+
+@pytest.mark.parametrize("kind", ["static", "ode", ""])
+def test_unknown_kinds(kind):
+    with pytest.raises(ValueError, match=rf"one of \['od', 'dy', 'cond'.*received {kind!r}"):
+        replacing_spec(kind, {})
+
+
+def test_the_report_is_a_table():
+    before = ConvSpec(in_channels=4, out_channels=6, kernel_size=(3, 2), bias=True)
+    after = ODConvSpec(
+        in_channels=4, out_channels=6, kernel_size=(3, 2), bias=True, kernel_num=10, min_channels=1
+    )
+    # Kernels, bias, and of the attention the trunk, its norm and four heads with biases.
+    count = 10 * 144 + 6 + 4 + 2 + 2 * (4 + 6 + 6 + 10)
+    changes = (Replacement("", before, after), Replacement("layer.with.a.path", before, before))
+    lines = str(Replaced(None, changes, (("up", "it is odd"),))).splitlines()
+    assert lines == [
+        "replaced            parameters          now",
+        f"(the model)                150 {count:>12,}",
+        "layer.with.a.path          150          150",
+        f"total                      300 {count + 150:>12,}",
+        "left: up: it is odd",
+    ]
+
+
+def test_an_array_that_another_layer_holds():
+    first, second, third, norm = Conv(), Conv(), Conv(), Norm()
+    kernel, bias, other = object(), object(), object()
+    owners = Owners()
+    for layer, array, path in (
+        (first, kernel, "first.weight"),
+        (first, bias, "first.bias"),
+        (second, kernel, "second.weight"),
+        (norm, bias, "norm.bias"),
+        (third, other, "third.weight"),
+        (third, other, "third.bias"),
+    ):
+        owners.add(layer, array, path)
+    assert owners.other_than(first, [kernel]) == "second.weight"
+    assert owners.other_than(first, [other, bias]) == "third.bias"
+    assert owners.other_than(second, [kernel]) == "first.weight"
+    assert owners.other_than(third, [other]) is None
