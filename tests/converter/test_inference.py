@@ -124,3 +124,10 @@ def test_asking_for_another_model(tmp_path):
     )
     with pytest.raises(UsageError, match="unknown model 'vgg16'"):
         inspect(Request(path, "vgg16"))
+
+
+def test_an_array_with_fewer_axes_than_a_kernel_is_none():
+    """A layer norm of Keras has the names of a convolution in a file that numbers its arrays."""
+    shapes = {"norm1/vars/0": (5,), "norm1/vars/1": (5,), "dense/vars/0": (5, 3)}
+    found = canonical_parameters(shapes, KERAS)
+    assert {parameter.name for parameter in found.values()} == {"norm1.bias", "dense.weight"}

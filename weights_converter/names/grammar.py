@@ -29,7 +29,7 @@ def canonical_parameters(
         mixes = owner in mixing or _routed_by_its_block(owner, blocks)
         for role in _roles(owner, names, mixes, layout):
             stored = names.get(layout.file_name("", role))
-            if stored is not None:
+            if stored is not None and layout.rows[role].fits(len(shapes[stored])):
                 name = TORCH.file_name(owner, role)
                 shape = layout.canonical_shape(role, shapes[stored])
                 found[stored] = Parameter(name, role, shape)

@@ -44,6 +44,11 @@ class Row:
         """Which canonical axis stands at each place of a stored array, before axes are joined."""
         return tuple(axis for joined in self.joined(rank) for axis in joined)
 
+    def fits(self, rank: int) -> bool:
+        """Whether an array has as many axes as the row names, `*` standing for none or more."""
+        named = self.axes.partition("->")[0].split()
+        return rank >= len(named) - ("*" in named)
+
     def joined(self, rank: int) -> tuple[tuple[int, ...], ...]:
         """The canonical axes that make up each axis of a stored array."""
         return _joined(self.axes, rank)
