@@ -12,8 +12,9 @@ from odconv_keras.models.backbone import Backbone
 from odconv_keras.train import state
 from odconv_keras.train.data import training_batches
 from odconv_keras.train.evaluation import score
+from odconv_keras.train.joining import joined
 from odconv_keras.train.precision import computing_in, policy
-from odconv_keras.train.processes import Processes, joined
+from odconv_keras.train.processes import Processes
 from odconv_keras.train.step import Step
 from odconv_training import (
     LAST,

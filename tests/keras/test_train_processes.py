@@ -15,7 +15,7 @@ import keras
 import pytest
 from train_helpers import ROOT, assert_close, call, command, environment, last, rows, spec_file
 
-from odconv_keras.train.processes import joined
+from odconv_keras.train.joining import joined
 from odconv_training import BEST, LAST, TrainingError
 
 sys.path.append(str(Path(__file__).parents[1] / "training"))  # what all frameworks share

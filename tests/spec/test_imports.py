@@ -1,10 +1,12 @@
-"""Who may import whom: every import statement of every package is read."""
+"""Who may import whom: every import of every package is read, those by string too."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -143,24 +145,158 @@ ALLOWED = {
     "parity_tests/adapters/keras_jax.py": {"parity_tests", "jax"},
     "parity_tests/adapters/keras_torch.py": {"parity_tests", "torch"},
 }
+# From the bottom to the top: a part imports those below it. The longest path that fits counts.
+ORDER = (
+    ("odconv_spec",),
+    ("odconv_torch", "odconv_paddle", "odconv_keras"),
+    ("weights_converter",),
+    ("odconv_training",),
+    ("odconv_torch/train", "odconv_paddle/train", "odconv_keras/train"),
+    ("parity_tests",),
+    ("benchmarks",),
+    ("odconv",),
+)
+LEVELS = {part: level for level, parts in enumerate(ORDER) for part in parts}
+# Modules that import something for type checkers only: a way to hide a circle.
+FOR_CHECKERS = {
+    "odconv",
+    "odconv.commands.evaluate",
+    "odconv_keras.train.images",
+    "weights_converter",
+    "weights_converter.formats.hdf5.window",
+}
 FILES = sorted(path.relative_to(ROOT) for name in OURS for path in (ROOT / name).rglob("*.py"))
+TREES = {path: ast.parse((ROOT / path).read_text(encoding="utf-8")) for path in FILES}
+
+
+def module_of(path):
+    parts = path.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in FILES}
+
+
+def imported(tree, nodes=ast.walk):
+    """The names of modules in import statements, and in strings."""
+    for node in nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import"
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield name if name in MODULES else node.module
+        else:
+            yield from named_by_string(node)
+
+
+def named_by_string(node):
+    """Modules of ours that a string names: for `import_module`, for `python -m`, in a table.
+
+    What an f-string leaves open may be anything. A name without a dot counts as the argument of
+    a call that imports: elsewhere it may be that of a package to install, or of a command.
+    """
+    if isinstance(node, ast.Call) and called(node) in ("import_module", "__import__", "run_module"):
+        (first, *_) = node.args
+        yield from fitting(first)
+    elif isinstance(node, ast.Constant | ast.JoinedStr):
+        yield from (name for name in fitting(node) if "." in name)
+
+
+def called(call):
+    return getattr(call.func, "id", None) or getattr(call.func, "attr", None)
+
+
+def fitting(node):
+    """The modules of ours that have the name which this string, or f-string, stands for."""
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    texts = [part.value if isinstance(part, ast.Constant) else None for part in parts]
+    if not isinstance(texts[0], str) or not texts[0].startswith(OURS):
+        return []
+    pattern = "".join(r"[\w.]+" if text is None else re.escape(text) for text in texts)
+    return [name for name in MODULES if re.fullmatch(pattern, name)]
+
+
+def when_loaded(tree):
+    """The nodes that Python runs when it imports a file."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and is_for_checkers(node):
+            continue
+        yield node
+        yield from when_loaded(node)
+
+
+def is_for_checkers(node):
+    return ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def part_of(path):
+    return max((part for part in LEVELS if path.is_relative_to(part)), key=len)
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_imports_are_allowed(path):
     rule = max((r for r in ALLOWED if path.is_relative_to(r)), key=len)
-    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-    roots = {name.partition(".")[0] for name in imported(tree)}
+    roots = {name.partition(".")[0] for name in imported(TREES[path])}
     assert roots - FREE - ALLOWED[rule] == set()
 
 
-def imported(tree):
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "relative import"
-            yield node.module
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_no_package_imports_upwards(path):
+    part = part_of(path)
+    above = {
+        name
+        for name in imported(TREES[path])
+        if name in MODULES
+        if (other := part_of(MODULES[name])) != part and LEVELS[other] >= LEVELS[part]
+    }
+    assert above == set()
+
+
+@pytest.mark.parametrize("nodes", [when_loaded, ast.walk], ids=["when_loaded", "anywhere"])
+def test_no_modules_import_each_other(nodes):
+    """Not even through others, nor inside functions."""
+    graph = {
+        name: {other for other in imported(TREES[path], nodes) if other in MODULES} - {name}
+        for name, path in MODULES.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_what_only_type_checkers_import_is_listed():
+    found = {
+        name
+        for name, path in MODULES.items()
+        if any(isinstance(n, ast.If) and is_for_checkers(n) for n in ast.walk(TREES[path]))
+    }
+    assert found == FOR_CHECKERS
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        ("import odconv_torch.layers.build", {"odconv_torch.layers.build"}),
+        ("from odconv_torch.layers import build", {"odconv_torch.layers.build"}),
+        ("from odconv_torch.layers import build_conv", {"odconv_torch.layers"}),
+        ("import_module('odconv_torch')", {"odconv_torch"}),
+        ("__import__('odconv_spec.layers')", {"odconv_spec.layers"}),
+        ("run([executable, '-m', 'odconv_keras.train'])", {"odconv_keras.train"}),
+        ("HOMES = {'convert': 'weights_converter.conversion.convert'}",
+         {"weights_converter.conversion.convert"}),
+        ("import_module(f'odconv_{name}.train.state')",
+         {f"odconv_{name}.train.state" for name in ("torch", "paddle", "keras")}),
+        ("def f():\n    from odconv_spec import resnet", {"odconv_spec.resnet"}),
+        ("missing(error, 'odconv_torch', 'see odconv_torch.layers')", set()),
+    ],
+)  # fmt: skip
+def test_every_way_to_import_is_seen(code, names):
+    assert {name for name in imported(ast.parse(code)) if name in MODULES} == names
 
 
 @pytest.mark.parametrize(
