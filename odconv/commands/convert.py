@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
-
-from tqdm import tqdm
+from contextlib import AbstractContextManager, nullcontext
 
 from odconv.command import Command
 from odconv.options import add_isolate, add_json, add_model, request_of, size
 from odconv.printing import complain, tell
 from weights_converter.arrays.casting import DTYPES, KEEP
 from weights_converter.conversion.convert import convert
+from weights_converter.conversion.progress import Progress
 from weights_converter.errors import legible
 
 
@@ -55,10 +56,7 @@ def _add_options(command: ArgumentParser) -> None:
 
 
 def _run(options: Namespace) -> int:
-    tqdm.monitor_interval = 0  # of a thread, which a limit may forbid
-    # On standard error, and on a terminal only: that is what disable=None means.
-    silent = True if options.quiet or options.json else None
-    with tqdm(unit=" arrays", leave=False, disable=silent) as bar:
+    with _bar(silent=options.quiet or options.json) as bar:
         report = convert(
             request_of(options, options.source),
             options.destination,
@@ -78,6 +76,17 @@ def _run(options: Namespace) -> int:
         name = legible(report.destination.name)
         complain(f"note: {name} exists already; without --overwrite it would not be replaced")
     return 0
+
+
+def _bar(silent: bool) -> AbstractContextManager[Progress | None]:
+    """A bar on standard error, where that is a terminal."""
+    if silent or not sys.stderr.isatty():
+        return nullcontext()
+    from tqdm import tqdm  # takes as long to import as half of NumPy
+
+    tqdm.monitor_interval = 0  # of a thread, which a limit may forbid
+    bar: AbstractContextManager[Progress] = tqdm(unit=" arrays", leave=False)
+    return bar
 
 
 COMMAND = Command(

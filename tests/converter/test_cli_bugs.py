@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 
 from odconv.main import main
-from odconv_spec import model_spec
+from odconv_spec import ResNetSpec, model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
 from weights_converter.errors import MismatchError
-from weights_converter.identify import backbones as inference
-from weights_converter.identify import convolutions as conv_inference
 from weights_converter.identify.backbones import infer_spec
 
 SPEC = model_spec("od_resnet18", **SMALL_RESNET)
@@ -106,19 +104,24 @@ def test_sizes_of_no_image(size, capsys):
     assert "expected a whole number from 1" in capsys.readouterr().err
 
 
-def test_an_impossible_model_is_the_file_s_matter_and_a_mistake_of_ours_is_not(monkeypatch):
+def raising(error):
+    def raises(*arguments, **options):
+        raise error
+
+    return raises
+
+
+def test_a_mistake_of_ours_is_not_the_file_s(monkeypatch):
     shapes = {p.name: p.shape for p in SPEC.parameters()}
-    monkeypatch.setattr(inference, "ResNetSpec", lambda **options: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        infer_spec(shapes)
+    for error in (ZeroDivisionError("by zero"), ValueError("invalid literal")):
+        monkeypatch.setattr(ResNetSpec, "from_arrays", raising(error))
+        with pytest.raises(type(error)) as told:
+            infer_spec(shapes)
+        assert told.value is error
 
-    def refuse(kind, **options):
-        raise ValueError("kernel_num: expected a whole number")
 
-    monkeypatch.setattr(conv_inference.ConvChoice, "of", refuse)
-    with pytest.raises(MismatchError, match="the arrays are of no possible model: kernel_num"):
+def test_an_impossible_model_is_the_file_s_matter(monkeypatch):
+    shapes = {p.name: p.shape for p in SPEC.parameters()}
+    monkeypatch.setattr(ResNetSpec, "__post_init__", raising(ValueError("stages: too many")))
+    with pytest.raises(MismatchError, match="the arrays are of no possible model: stages: too"):
         infer_spec(shapes)
-    monkeypatch.setattr(inference, "dimension", lambda *arguments: int("x"))
-    with pytest.raises(ValueError, match="invalid literal") as error:
-        infer_spec(shapes)
-    assert not isinstance(error.value, MismatchError)

@@ -14,7 +14,6 @@ from weights_converter.arrays.dtypes import Array
 from weights_converter.arrays.tensor import TensorInfo
 from weights_converter.comparison.verify import Comparison
 from weights_converter.conversion.collisions import check_apart, files_read, mode_of
-from weights_converter.conversion.html_report import html_report
 from weights_converter.conversion.progress import Progress
 from weights_converter.conversion.proof import prove
 from weights_converter.conversion.provenance import Provenance
@@ -107,6 +106,8 @@ def convert(
             files = staged.place()
         result = _report(transfer, target, provenance, files, steps.carried(sums), proven)
     if report is not None:
+        from weights_converter.conversion.html_report import html_report  # few ask for it
+
         with replacing(Path(report), overwrite, mode) as page:
             page.write_text(html_report(result), encoding="utf-8")
     return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from weights_converter import formats
 from weights_converter.arrays.casting import cast
 from weights_converter.arrays.digests import digests_of
 from weights_converter.arrays.distance import distance
@@ -12,9 +13,9 @@ from weights_converter.arrays.tensor import Tensor
 from weights_converter.comparison.verify import Comparison, Difference
 from weights_converter.conversion.progress import Progress
 from weights_converter.conversion.transfer import Transfer
+from weights_converter.errors import legible
 from weights_converter.identify.backbones import describe
-from weights_converter.identify.open_model import open_model
-from weights_converter.identify.request import Request
+from weights_converter.identify.model_arrays import canonical_tensors
 
 
 def prove(
@@ -39,16 +40,18 @@ def prove(
     Raises:
         MismatchError: an array has other bits.
     """
-    written = open_model(Request(part, model=transfer.spec))
-    found = digests_of(_counted(written.tensors.values(), progress))
+    parameters = transfer.weights.parameters
+    what = f"what was written to {legible(name.name)}"
+    # Its names are those that were written, so no other ones are looked for.
+    written = canonical_tensors(formats.read(part), parameters, what, {})
+    found = digests_of(_counted(written.values(), progress))
     differences = [
-        _difference(transfer, written.tensors[parameter], found[parameter] == digest)
+        _difference(transfer, written[parameter], found[parameter] == digest)
         for parameter, digest in digests.items()
-        if (digest, transfer.tag_of(parameter))
-        != (found[parameter], written.tensors[parameter].dtype)
+        if (digest, transfer.tag_of(parameter)) != (found[parameter], written[parameter].dtype)
     ]
     source = transfer.weights.source.path
-    compared = Comparison(source, name, describe(written.spec), len(digests), tuple(differences))
+    compared = Comparison(source, name, describe(transfer.spec), len(digests), tuple(differences))
     return compared.demand_equal()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -59,12 +59,9 @@ def kept_open() -> Iterator[None]:
         kept.close()
 
 
-@contextmanager
-def opened(key: Hashable, opener: Callable[[], AbstractContextManager[T]]) -> Iterator[T]:
+def opened(
+    key: Hashable, opener: Callable[[], AbstractContextManager[T]]
+) -> AbstractContextManager[T]:
     """What `opener` opens: until the end of this block, or of that of `kept_open` around it."""
     kept = _KEPT.get()
-    if kept is not None:
-        yield kept.get(key, opener)
-        return
-    with opener() as found:
-        yield found
+    return opener() if kept is None else nullcontext(kept.get(key, opener))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -87,12 +86,9 @@ class Source:
             raise
         return handle
 
-    @contextmanager
-    def kept(self) -> Iterator[BinaryIO]:
+    def kept(self) -> AbstractContextManager[BinaryIO]:
         """The file, which within `kept_open` is opened once; whoever reads it seeks first."""
-        with opened(self, self.open) as handle:
-            self.check_unchanged(handle)  # it may have been open for long
-            yield handle
+        return opened(self, self.open)
 
     def check_unchanged(self, handle: BinaryIO) -> None:
         """Raises DamagedError if the file is no longer the one that was inspected."""
@@ -109,6 +105,7 @@ class Source:
             raise self.truncated(f"byte {offset + length} is needed")
         raw = np.empty(length, np.uint8)
         with self.kept() as handle:
+            self.check_unchanged(handle)  # it may have been open for long
             handle.seek(offset)
             if handle.readinto(raw.data) != length:  # type: ignore[attr-defined]
                 raise self.truncated(f"byte {offset + length} could not be read")

@@ -53,6 +53,7 @@ class Hdf5:
             raise self.source.truncated(f"byte {offset + length} is needed")
         raw = np.empty(length, np.uint8)
         with self._in_our_words(), self.source.kept() as handle:
+            self.source.check_unchanged(handle)
             self.view(handle).fill(raw.data, offset)
         return raw
 
