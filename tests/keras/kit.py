@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import keras
 import numpy as np
-from helpers import channels_first, channels_last, numpy
+from helpers import channels_first, channels_last, fill, numpy
 from helpers import run as run_layer
 
 import odconv_keras as package
-from odconv_keras.layers import build_conv
+from odconv_keras.layers import DynamicConv, build_conv
+from odconv_keras.layers.build import layer_class
 from odconv_keras.models.factory import build_model
 from odconv_spec import BackboneSpec
 from weights_converter import assign
 
-__all__ = ["build", "idle", "package", "run"]
+__all__ = [
+    "at",
+    "build",
+    "dynamic",
+    "freeze",
+    "idle",
+    "layer_class",
+    "network",
+    "norm",
+    "package",
+    "run",
+    "trains",
+]
 
 
 def build(spec, arrays=None, dtype="float64"):
@@ -51,3 +66,49 @@ def idle(model, x):
 
 def first(array):
     return channels_first(array) if array.ndim > 2 else array
+
+
+def network():
+    """Static layers with random arrays, see tests/replacing.py."""
+    conv, exact = keras.layers.Conv2D, {"dtype": "float64"}
+    inside = [
+        conv(6, (3, 2), 2, name="0", **exact),
+        keras.layers.ReLU(**exact),
+        keras.layers.DepthwiseConv2D(3, name="2", **exact),
+    ]
+    layers = [
+        keras.Input((None, None, 3), dtype="float64"),
+        conv(4, 3, use_bias=False, name="0", **exact),
+        keras.layers.BatchNormalization(**exact),
+        keras.layers.ReLU(**exact),
+        keras.Sequential(inside, name="3"),
+        keras.layers.Conv2DTranspose(3, 2, name="4", **exact),
+    ]
+    return fill(keras.Sequential(layers))
+
+
+def at(model, path):
+    return reduce(lambda layer, name: layer.get_layer(name), path.split("."), model)
+
+
+def dynamic(model):
+    return [layer for layer in model._flatten_layers() if isinstance(layer, DynamicConv)]
+
+
+def freeze(layer):
+    layer.trainable = False
+
+
+def trains(layer):
+    return bool(layer.trainable_weights)
+
+
+def norm(rank, arrays, eps=1e-5):
+    """A batch norm with these arrays, which may lack scale and shift."""
+    affine = "weight" in arrays
+    layer = keras.layers.BatchNormalization(
+        epsilon=eps, center=affine, scale=affine, dtype="float64"
+    )
+    layer.build((*[None] * (rank + 1), len(arrays["running_mean"])))
+    assign(layer, arrays)
+    return layer

@@ -8,9 +8,21 @@ import pytest
 from helpers import fill, numpy, run
 from small import small
 
-from odconv_keras import CondConv2D, DyConv2D, ODConv2D, create_model, replace_convs
-from odconv_keras.layers import DynamicConv, StaticConv2D
-from odconv_spec import ConvSpec, DyConvSpec, ODConvSpec
+from odconv_keras import DyConv2D, ODConv2D, create_model, replace_convs
+from odconv_keras.layers import DynamicConv
+from odconv_spec import ConvSpec, DyConvSpec
+from tests.replacing import (  # noqa: F401  # pytest finds them here
+    test_a_frozen_convolution_is_left,
+    test_a_frozen_convolution_is_replaced_when_asked,
+    test_a_frozen_first_convolution_is_the_first,
+    test_a_lone_convolution,
+    test_dynamic_convolutions_are_left_alone,
+    test_fresh_kernels_learn,
+    test_the_function_is_kept,
+    test_the_report,
+    test_where_sees_each_path_and_convolution,
+    test_wrong_arguments_change_nothing,
+)
 
 
 def images(*shape):
@@ -98,35 +110,6 @@ def test_nested_shared_and_wrapped_layers(tmp_path):
     new.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(run(loaded, x), run(new, x))
-
-
-def test_where_chooses_and_options_reach_the_layers():
-    model = functional()
-    seen = []
-
-    def where(path, conv):
-        seen.append((path, type(conv).__name__))
-        return path.startswith("inner")
-
-    new, changes, _ = replace_convs(model, "od", where, kernel_num=2, norm="layer")
-    names = ["stem", "shared", "inner.deep", "up", "separable", "each.layer"]
-    assert [path for path, _ in seen] == names
-    assert [change.path for change in changes] == ["inner.deep"]
-    assert (changes[0].after.kernel_num, changes[0].after.norm) == (2, "layer")
-    close(new, model, images(2, 12, 13, 3))
-
-
-def test_fresh_kernels():
-    model = functional()
-    x = images(2, 12, 13, 3)
-    new, *_ = replace_convs(model, "cond", keep_function=False, head_init="published")
-    layer = new.get_layer("shared")
-    assert type(layer) is CondConv2D
-    assert numpy(layer.routing.kernel).any()
-    assert np.abs(run(new, x) - run(model, x)).max() > 1e-3
-    np.testing.assert_array_equal(
-        numpy(new.get_layer("stem").kernel), numpy(model.get_layer("stem").kernel)
-    )
 
 
 @keras.saving.register_keras_serializable(package="test_replace")
@@ -218,34 +201,6 @@ def test_a_network_of_this_package():
     assert changes[0].path == "features.1.conv.0.0"
     assert skipped == ()
     close(new, model, images(2, 33, 40, 3))
-
-
-def test_a_lone_convolution():
-    conv = StaticConv2D(4, 3, 2, padding=1)
-    x = images(2, 8, 9, 3)
-    conv.build(x.shape)
-    new, changes, _ = replace_convs(fill(conv), "od")
-    assert type(new) is ODConv2D
-    assert (changes[0].path, type(changes[0].after)) == ("", ODConvSpec)
-    close(new, conv, x)
-    assert "(the model)" in str(replace_convs(conv, "od"))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "options", "message"),
-    [
-        (("odd",), {}, r"kind: expected one of \['od', 'dy', 'cond'\], received 'odd'"),
-        (("dy",), {"norm": "none"}, r"a 'dy' convolution has the options .*; received \['norm'\]"),
-        (("cond",), {"router": "shared"}, r"received \['router'\]"),
-        (("od",), {"kernel_num": 0}, "kernel_num: expected a whole number"),
-        (("od",), {"head_init": "published"}, "head_init: expected 'zero'"),
-        (("od", lambda path, conv: False), {}, "where: expected to choose .* of 'stem', 'shared'"),
-    ],
-    ids=str,
-)
-def test_wrong_arguments(arguments, options, message):
-    with pytest.raises(ValueError, match=message):
-        replace_convs(functional(), *arguments, **options)
 
 
 def test_models_without_convolutions_or_weights():

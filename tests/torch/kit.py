@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import torch
+from helpers import randomised
+from torch import nn
 
 import odconv_torch as package
 from odconv_spec import BackboneSpec
-from odconv_torch.layers import build_conv
+from odconv_torch.layers import DynamicConv, build_conv
+from odconv_torch.layers.build import layer_class
 from odconv_torch.models.factory import build_model
 from weights_converter import assign
 
-__all__ = ["build", "idle", "package", "run"]
+__all__ = [
+    "at",
+    "build",
+    "dynamic",
+    "freeze",
+    "idle",
+    "layer_class",
+    "network",
+    "norm",
+    "package",
+    "run",
+    "trains",
+]
 
 
 def build(spec, arrays=None, dtype="float64"):
@@ -34,3 +49,40 @@ def idle(model, x):
     y = model.train()(torch.tensor(x))
     sum(value.square().mean() for value in (y if isinstance(y, list) else [y])).backward()
     return [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+
+
+def network():
+    """Static layers with random arrays, see tests/replacing.py."""
+    layers = [
+        nn.Conv2d(3, 4, 3, bias=False),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Sequential(nn.Conv2d(4, 6, (3, 2), 2), nn.ReLU(), nn.Conv2d(6, 6, 3, groups=6)),
+        nn.ConvTranspose2d(6, 3, 2),
+    ]
+    return randomised(nn.Sequential(*layers)).double().eval()
+
+
+def at(model, path):
+    return model.get_submodule(path)
+
+
+def dynamic(model):
+    return [module for module in model.modules() if isinstance(module, DynamicConv)]
+
+
+def freeze(layer):
+    layer.requires_grad_(False)
+
+
+def trains(layer):
+    return any(parameter.requires_grad for parameter in layer.parameters())
+
+
+def norm(rank, arrays, eps=1e-5):
+    """A batch norm with these arrays, which may lack scale and shift."""
+    classes = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    channels = len(arrays["running_mean"])
+    layer = classes[rank - 1](channels, eps, affine="weight" in arrays, dtype=torch.float64)
+    assign(layer, arrays)
+    return layer.eval()

@@ -1,0 +1,145 @@
+"""Static convolutions replaced by dynamic ones: the same tests for every framework.
+
+A suite imports the tests and gives the fixture `kit`, the file of that name beside it, whose
+`network()` has convolutions at the paths 0, 3.0 and 3.2, the last with a group for each channel,
+and a transposed one at 4. What is chosen is tested in tests/spec/test_replacing.py.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from odconv_spec import ConvSpec
+from parity_tests.reference import evaluate, random_arrays
+from weights_converter import extract
+
+KINDS = ("od", "dy", "cond")
+X = np.random.default_rng(0).standard_normal((3, 3, 15, 17))
+FIRST = ConvSpec(in_channels=4, out_channels=6, kernel_size=(3, 2), stride=2, bias=True)
+TABLE = """\
+replaced   parameters          now
+3.0               150          308
+3.2                60          130
+total             210          438
+left: 4: """
+
+
+def paths(replaced):
+    """Of the changes and of the convolutions that are left."""
+    return [change.path for change in replaced.changes], [path for path, _ in replaced.skipped]
+
+
+def close(found, expected):
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_function_is_kept(kit, kind):
+    static = kit.network()
+    expected = kit.run(static, X)
+    replaced = kit.package.replace_convs(static, kind, kernel_num=3)
+    assert paths(replaced) == (["3.0", "3.2"], ["4"])
+    close(kit.run(replaced.model, X), expected)
+    for path in ("3.0", "3.2"):
+        layer = kit.at(replaced.model, path)
+        assert layer.spec.kind == kind
+        kernels = extract(layer)["weight"]
+        assert np.ptp(kernels, 0).max() > 1e-3  # alike ones would stay alike in training
+        assert layer.spec.kernel_num == len(kernels) == 3
+
+
+def test_the_report(kit):
+    replaced = kit.package.replace_convs(kit.network(), "dy", kernel_num=2)
+    assert replaced.changes[0].before == FIRST
+    assert replaced.changes[0].after == kit.at(replaced.model, "3.0").spec
+    assert replaced.changes[1].before.groups == 6
+    assert str(replaced).startswith(TABLE)
+    assert "Transpose" in replaced.skipped[0][1]
+
+
+def test_where_sees_each_path_and_convolution(kit):
+    seen, static = [], kit.network()
+
+    def where(path, conv):
+        seen.append((path, conv is kit.at(static, path)))
+        return path == "3.2"
+
+    replaced = kit.package.replace_convs(static, "od", where, norm="layer", kernel_num=2)
+    assert seen == [(path, True) for path in ("0", "3.0", "3.2", "4")]
+    assert paths(replaced) == (["3.2"], [])
+    assert (replaced.changes[0].after.norm, replaced.changes[0].after.kernel_num) == ("layer", 2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fresh_kernels_learn(kit, kind):
+    wide = {"hidden_channels": 8} if kind == "dy" else {}  # a single ReLU may be dead
+    static = kit.network()
+    kernel = extract(kit.at(static, "3.0"))["weight"]
+    options = {"keep_function": False, "kernel_num": 2, "head_init": "published"}
+    model = kit.package.replace_convs(static, kind, **options, **wide).model
+    layer = kit.at(model, "3.0")
+    assert layer.spec.head_init == "published"
+    mixture = extract(layer)["weight"].mean(0) * layer.spec.start_gain
+    assert np.abs(mixture - kernel).max() > 1e-2
+    assert kit.idle(model, X) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_lone_convolution(kit, kind):
+    arrays = random_arrays(FIRST.parameters(), 1)
+    replaced = kit.package.replace_convs(kit.build(FIRST, arrays), kind)
+    assert (replaced.changes[0].path, replaced.changes[0].before) == ("", FIRST)
+    assert "(the model)" in str(replaced)
+    x = X[:, [0, 1, 2, 0]]
+    close(kit.run(replaced.model, x), evaluate(FIRST, arrays, x).output)
+
+
+def test_dynamic_convolutions_are_left_alone(kit):
+    model = kit.package.replace_convs(kit.network(), "od").model
+    again = kit.package.replace_convs(model, "dy", lambda path, conv: True)
+    assert paths(again) == (["0"], ["4"])
+    assert [layer.spec.kind for layer in kit.dynamic(again.model)] == ["dy", "od", "od"]
+
+
+def test_a_frozen_convolution_is_left(kit):
+    static = kit.network()
+    kit.freeze(kit.at(static, "3.2"))
+    replaced = kit.package.replace_convs(static, "dy")
+    assert paths(replaced) == (["3.0"], ["3.2", "4"])
+    assert "frozen=True" in replaced.skipped[0][1]
+    assert kit.trains(kit.at(replaced.model, "3.0"))
+
+
+def test_a_frozen_convolution_is_replaced_when_asked(kit):
+    static = kit.network()
+    kit.freeze(kit.at(static, "3.2"))
+    expected = kit.run(static, X)
+    replaced = kit.package.replace_convs(static, "od", frozen=True)
+    assert paths(replaced) == (["3.0", "3.2"], ["4"])
+    assert kit.trains(kit.at(replaced.model, "3.0"))
+    assert not kit.trains(kit.at(replaced.model, "3.2"))
+    close(kit.run(replaced.model, X), expected)
+
+
+def test_a_frozen_first_convolution_is_the_first(kit):
+    static = kit.network()
+    kit.freeze(kit.at(static, "0"))
+    assert paths(kit.package.replace_convs(static, "dy")) == (["3.0", "3.2"], ["4"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (["ode"], {}, r"kind: expected one of \['od', 'dy', 'cond'\], received 'ode'"),
+        (["dy"], {"stride": 2}, r"'dy' convolution has the options .* received \['stride'\]"),
+        (["od"], {"kernel_num": 0}, "kernel_num: expected a whole number >= 1"),
+        (["od"], {"head_init": "published"}, "head_init: expected 'zero'"),
+        (["od", lambda path, conv: False], {}, "where: expected to .* of '0', '3.0', '3.2', '4'"),
+    ],
+)
+def test_wrong_arguments_change_nothing(kit, arguments, options, message):
+    static = kit.network()
+    with pytest.raises(ValueError, match=message):
+        kit.package.replace_convs(static, *arguments, **options)
+    assert kit.dynamic(static) == []
