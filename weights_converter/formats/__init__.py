@@ -7,10 +7,10 @@ from pathlib import Path
 
 from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.formats.destination import Destination
+from weights_converter.formats.entry_point import entry_point
 from weights_converter.formats.files.open_files import kept_open
 from weights_converter.formats.files.source import Source
 from weights_converter.formats.table import format_asked_by, format_called, format_in
-from weights_converter.formats.tensorflow.entry_point import entry_point
 
 __all__ = ["format_of", "is_hdf5", "read", "write", "write_shards"]
 

@@ -1,40 +1,14 @@
-"""Names: of files, by which a user asks for a format; of arrays, which a file may abuse."""
+"""Names of arrays, which a file may abuse."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Final
+from collections.abc import Iterable
 
-from weights_converter.errors import UsageError, legible
+from weights_converter.errors import legible
 from weights_converter.formats.files.source import Source
 
 _LONGEST = 1024
 _MOST_PARTS = 100  # between dots or slashes; code that looks at each prefix of a name relies on it
-EXTENSIONS: Final[Mapping[str, str]] = {
-    ".pth": "torch",
-    ".pt": "torch",
-    ".pth.tar": "torch",
-    ".bin": "torch",
-    ".pdparams": "pdparams",
-    ".weights.h5": "keras-h5",
-    ".safetensors": "safetensors",
-    ".npz": "npz",
-}
-
-
-def format_of(path: str | Path) -> str:
-    """The format that a destination's extension asks for.
-
-    Raises:
-        UsageError: no format has that extension.
-    """
-    name = Path(path).name.lower()
-    for extension, format in EXTENSIONS.items():
-        if name.endswith(extension):
-            return format
-    known = ", ".join(EXTENSIONS)
-    raise UsageError(f"{legible(Path(path).name)}: no format has this extension", f"use {known}")
 
 
 def check_name(source: Source, name: object) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from weights_converter.arrays.dtypes import Array, decode
 from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.errors import RefusedError, UsageError, legible
+from weights_converter.formats.entry_point import entry_point
 from weights_converter.formats.isolated.process import ConfinedProcess
 from weights_converter.formats.isolated.protocol import (
     LONGEST_INDEX,
@@ -24,7 +25,6 @@ from weights_converter.formats.isolated.protocol import (
     allowance,
     unpack_index,
 )
-from weights_converter.formats.tensorflow.entry_point import entry_point
 
 _LONGEST_TIME = 1e9  # seconds
 _MOST_MEMORY = 2**62

@@ -5,8 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from weights_converter.errors import ConverterError, FileError, UsageError, legible
-from weights_converter.formats.pytorch.distributed import refuse_distributed
+from weights_converter.errors import (
+    ConverterError,
+    FileError,
+    RefusedError,
+    UsageError,
+    legible,
+)
 
 _DATA = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
 _INSIDE = (
@@ -15,6 +20,10 @@ _INSIDE = (
     "model.weights.h5",  # of a Keras model that is not zipped
 )
 _MOST_SHOWN = 8
+# Of folders into which the processes of a training have saved a part each.
+_INDEX = ".metadata"  # the whole name in torch's, the end of it in Paddle's
+_PARTS = ".distcp"
+_DEEPSPEED = "zero_to_fp32.py"
 
 
 def entry_point(path: Path) -> Path:
@@ -25,7 +34,7 @@ def entry_point(path: Path) -> Path:
         RefusedError: it is a checkpoint that processes have written in parts.
     """
     try:
-        refuse_distributed(path)
+        _refuse_distributed(path)
         if path.is_dir():
             return _inside(path)
         data = _DATA.fullmatch(path.name)
@@ -47,3 +56,31 @@ def _inside(folder: Path) -> Path:
         shown = ", ".join(legible(path.name) for path in found[:_MOST_SHOWN])
         raise UsageError(f"{legible(str(folder))} holds several checkpoints", f"name one: {shown}")
     return found[0] if found else folder
+
+
+def _refuse_distributed(path: Path) -> None:
+    """Raises RefusedError where the path is a distributed checkpoint's folder, or a file in it.
+
+    The framework that wrote the parts puts them together; the advice says how.
+    """
+    folder = path if path.is_dir() else path.parent
+    if path != folder and path.suffix != _PARTS and path.name != _INDEX:
+        return
+    name = legible(path.name)
+    if (folder / _INDEX).is_file():
+        shown = legible(str(folder))
+        raise RefusedError(
+            f"{name} is a distributed checkpoint of PyTorch",
+            help="make one file of it: python -m torch.distributed.checkpoint.format_utils "
+            f"dcp_to_torch {shown} whole.pth",
+        )
+    if path == folder and any(folder.glob(f"*{_INDEX}")) and any(folder.glob(f"*{_PARTS}")):
+        raise RefusedError(
+            f"{name} is a distributed checkpoint of Paddle",
+            help="load it with paddle.distributed.load_state_dict, then paddle.save the state dict",
+        )
+    if path == folder and (folder / _DEEPSPEED).is_file():
+        raise RefusedError(
+            f"{name} is a checkpoint of DeepSpeed, in parts",
+            help=f"make one file of it: python {_DEEPSPEED} . whole, in that folder",
+        )
