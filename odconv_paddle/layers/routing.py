@@ -9,7 +9,9 @@ from paddle.nn.initializer import Constant, Initializer, XavierUniform
 
 from odconv_paddle.layers.pooling import global_mean
 from odconv_paddle.layers.temperature import at_least_float32
-from odconv_spec import CondConvSpec, LinearSpec
+from odconv_spec import LinearSpec
+from odconv_spec.dynamic import HEAD_INITS
+from odconv_spec.geometry import one_of, whole
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
@@ -36,16 +38,11 @@ class Routing(nn.Layer):
     """
 
     def __init__(self, in_channels: int, kernel_num: int, head_init: str = "published") -> None:
-        CondConvSpec(
-            in_channels=in_channels,
-            out_channels=1,
-            kernel_size=1,
-            kernel_num=kernel_num,
-            head_init=head_init,
-        )  # it checks the options
         super().__init__()
-        self.spec = LinearSpec(in_channels, kernel_num)
-        self.head_init = head_init
+        self.spec = LinearSpec(
+            whole("in_channels", in_channels, 1), whole("kernel_num", kernel_num, 1)
+        )
+        self.head_init = one_of("head_init", head_init, HEAD_INITS)
         start: Initializer = Constant(0.0) if head_init == "zero" else XavierUniform()
         # Attributes, which a global initializer leaves alone.
         self.weight = self.create_parameter(

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from odconv_spec import LinearSpec
 from odconv_spec.dynamic import HEAD_INITS
-from odconv_spec.geometry import one_of
+from odconv_spec.geometry import one_of, whole
 from odconv_torch.layers.leaf import leaf
 from odconv_torch.layers.pooling import global_mean
 
@@ -35,7 +35,9 @@ class Routing(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.spec = LinearSpec(in_channels, kernel_num)
+        self.spec = LinearSpec(
+            whole("in_channels", in_channels, 1), whole("kernel_num", kernel_num, 1)
+        )
         self.in_channels = in_channels
         self.kernel_num = kernel_num
         self.head_init = one_of("head_init", head_init, HEAD_INITS)
