@@ -83,13 +83,19 @@ def test_the_names_of_another_code(found):
     assert found["wild"]["toy_toynet"] == {"renamed": 16, "inferred": True, "bits": True}
 
 
+def test_the_convolutions_of_a_static_network_are_replaced(found):
+    replaced = found["replaced"]["toynet"]
+    assert replaced["layers"] == 2  # all but the stem
+    assert replaced["error"] < 1e-12
+
+
 def test_parity_with_their_references(environment):
-    patterns = ("layer/toy-*", "steps/toy-*", "backbone/toynet/*", "backbone/toy_toynet/*")
+    patterns = ("layer/toy-*/float64", "steps/toy-*", "backbone/toynet/*", "backbone/toy_toynet/*")
     cases = [part for pattern in patterns for part in ("--cases", pattern)]
     command = [sys.executable, "-m", "parity_tests", "--runtime", "torch", *cases]
     run = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
-    # Five layers, twice in each of two precisions, a training, and two networks.
+    # Five layers, in inference and training, a training of a network, and two networks.
     for row in ("| 10 layer | float64 | output |", "| 1 steps |", "| 2 backbone |"):
         assert row in run.stdout
 

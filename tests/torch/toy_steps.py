@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from odconv_spec import list_models, model_spec, to_json
-from odconv_torch import create_model
+from odconv_torch import create_model, replace_convs
 from odconv_torch.layers import build_conv
 from parity_tests.reference import random_arrays
 from weights_converter import assign, convert, extract, inspect, verify
@@ -105,12 +105,23 @@ def wild(name: str, folder: Path) -> dict[str, object]:
     }
 
 
+def replaced(name: str, folder: Path) -> dict[str, object]:
+    """The convolutions of a static network by toys, which start as what they replace."""
+    model = create_model(name, num_classes=5).double().eval()
+    x = torch.rand(2, 3, 40, 32, dtype=torch.float64)
+    before = model(x)
+    changed = replace_convs(model, "toy")
+    after = changed.model(x)
+    return {"layers": len(changed.changes), "error": (after - before).abs().max().item()}
+
+
 STEPS = {
     "created": (created, tuple(NETWORKS)),
     "converted": (converted, tuple(NETWORKS)),
     "in_layouts": (in_layouts, tuple(NETWORKS)),
     "lone_layer": (lone_layer, ("toy1", "toy2", "toy3")),
     "contradicted": (contradicted, ("toy_toynet",)),
+    "replaced": (replaced, ("toynet",)),
     "wild": (wild, ("toy_toynet",)),
 }
 

@@ -29,7 +29,7 @@ class ToyNet(Backbone):
         self.stem = build_conv(spec.stem, device, dtype)
         self.stem_norm = build_norm(NormSpec(spec.widths[0]), 2, device, dtype)
         self.blocks = nn.Sequential(*(ToyBlock(block, device, dtype) for block in spec.blocks()))
-        self.head = build_head(spec, device, dtype)
+        self.head = build_head(spec.head, device, dtype)
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         return self.blocks(torch.relu(self.stem_norm(self.stem(x))))
