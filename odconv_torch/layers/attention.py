@@ -23,6 +23,19 @@ class ODAttention(Tempered):
     Channel, filter and spatial attention pass a sigmoid (the spatial one a softmax over the taps
     where the spec says so), the kernel attention a softmax; the temperature divides the logits of
     all four, as in the published code.
+
+    Takes maps (batch, in, *map) and returns `Attentions`.
+
+    Args:
+        spec: of the convolution that the attentions are for.
+        device: where the parameters live.
+        dtype: of the parameters.
+
+    Example:
+        >>> spec = ODConvSpec(in_channels=16, out_channels=32, kernel_size=3)
+        >>> attentions = ODAttention(spec)(torch.rand(2, 16, 8, 9))
+        >>> attentions.filter.shape, attentions.kernel.shape
+        (torch.Size([2, 32, 1, 1]), torch.Size([2, 4]))
     """
 
     bn: nn.Module | None

@@ -12,6 +12,11 @@ class Attentions(NamedTuple):
 
     With one set for each kernel (`attention_sharing=False`), channel, filter and spatial attention
     have a second axis: (batch, kernel_num, ...).
+
+    Example:
+        >>> attentions = Attentions(kernel=torch.full((2, 4), 0.25))
+        >>> attentions.channel is None
+        True
     """
 
     channel: torch.Tensor | None = None  # (batch, in, *ones)

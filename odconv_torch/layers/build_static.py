@@ -59,6 +59,21 @@ def build_norm(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> nn.Module:
+    """The norm that `spec` describes, for maps over `rank` axes.
+
+    Args:
+        spec: a norm over the batch, or over the channels of each sample.
+        rank: number of axes of the map.
+        device: where the parameters live.
+        dtype: of the parameters.
+
+    Returns:
+        (batch, channels, *map) to the same shape.
+
+    Example:
+        >>> build_norm(NormSpec(6))(torch.rand(2, 6, 8, 9)).shape
+        torch.Size([2, 6, 8, 9])
+    """
     if isinstance(spec, LayerNormSpec):
         return LayerNorm(spec.channels, spec.eps, device=device, dtype=dtype)
     return BATCH_NORMS[rank - 1](spec.channels, spec.eps, spec.momentum, device=device, dtype=dtype)
@@ -69,7 +84,15 @@ def build_linear(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> nn.Linear:
-    """A classifier that starts at normal(0, 0.01), as in MobileNetV2's published code."""
+    """A classifier that starts at normal(0, 0.01), as in MobileNetV2's published code.
+
+    Returns:
+        (batch, in) to (batch, out).
+
+    Example:
+        >>> build_linear(LinearSpec(6, 10))(torch.rand(2, 6)).shape
+        torch.Size([2, 10])
+    """
     linear = nn.Linear(spec.in_channels, spec.out_channels, device=device, dtype=dtype)
     nn.init.normal_(linear.weight, std=0.01)
     nn.init.zeros_(linear.bias)

@@ -86,7 +86,12 @@ class _CondConv(DynamicConv):
 
 
 class CondConv1d(_CondConv):
-    """`CondConv2d` over one axis: (batch, in, length) to (batch, out, length)."""
+    """`CondConv2d` over one axis: (batch, in, length) to (batch, out, length).
+
+    Example:
+        >>> CondConv1d(16, 32, 3, padding=1)(torch.rand(1, 16, 9)).shape
+        torch.Size([1, 32, 9])
+    """
 
     rank = 1
 
@@ -142,6 +147,11 @@ class CondConv2d(_CondConv):
 
 
 class CondConv3d(_CondConv):
-    """`CondConv2d` over three axes: (batch, in, depth, height, width)."""
+    """`CondConv2d` over three axes: (batch, in, depth, height, width).
+
+    Example:
+        >>> CondConv3d(16, 32, 3, padding=1)(torch.rand(1, 16, 7, 8, 9)).shape
+        torch.Size([1, 32, 7, 8, 9])
+    """
 
     rank = 3

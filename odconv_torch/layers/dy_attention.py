@@ -12,7 +12,20 @@ from odconv_torch.layers.temperature import Tempered, softmax
 
 
 class DyAttention(Tempered):
-    """Global mean, 1x1 convolution, ReLU, 1x1 convolution, softmax over logits / temperature."""
+    """Global mean, 1x1 convolution, ReLU, 1x1 convolution, softmax over logits / temperature.
+
+    Takes maps (batch, in, *map) and returns (batch, kernel_num), the weights of the kernels.
+
+    Args:
+        spec: of the convolution whose kernels are weighed.
+        device: where the parameters live.
+        dtype: of the parameters.
+
+    Example:
+        >>> spec = DyConvSpec(in_channels=16, out_channels=32, kernel_size=3)
+        >>> DyAttention(spec)(torch.rand(1, 16, 8, 9))
+        tensor([[0.2500, 0.2500, 0.2500, 0.2500]], grad_fn=<SoftmaxBackward0>)
+    """
 
     def __init__(
         self,

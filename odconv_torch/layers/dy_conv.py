@@ -67,7 +67,12 @@ class _DyConv(DynamicConv):
 
 
 class DyConv1d(_DyConv):
-    """`DyConv2d` over one axis: (batch, in, length) to (batch, out, length)."""
+    """`DyConv2d` over one axis: (batch, in, length) to (batch, out, length).
+
+    Example:
+        >>> DyConv1d(16, 32, 3, padding=1)(torch.rand(1, 16, 9)).shape
+        torch.Size([1, 32, 9])
+    """
 
     rank = 1
 
@@ -121,6 +126,11 @@ class DyConv2d(_DyConv):
 
 
 class DyConv3d(_DyConv):
-    """`DyConv2d` over three axes: (batch, in, depth, height, width)."""
+    """`DyConv2d` over three axes: (batch, in, depth, height, width).
+
+    Example:
+        >>> DyConv3d(16, 32, 3, padding=1)(torch.rand(1, 16, 7, 8, 9)).shape
+        torch.Size([1, 32, 7, 8, 9])
+    """
 
     rank = 3

@@ -35,6 +35,11 @@ class DynamicConv(ConvAttributes, nn.Module):
         strategy: which form computes the convolution; see `set_strategy`.
 
     `in_channels`, `kernel_size` and so on are those of `torch.nn.Conv2d`, to be read.
+
+    Example:
+        >>> model = create_model("od_resnet18")
+        >>> sum(isinstance(module, DynamicConv) for module in model.modules())
+        16
     """
 
     rank: ClassVar[int]

@@ -38,6 +38,12 @@ def od_conv(
 
     Returns:
         (batch, out, *map after convolution).
+
+    Example:
+        >>> x, weight = torch.rand(2, 6, 8, 9), torch.rand(4, 10, 6, 3, 3)
+        >>> attentions = Attentions(kernel=torch.full((2, 4), 0.25))
+        >>> od_conv(x, weight, attentions, padding=((1, 1), (1, 1))).shape
+        torch.Size([2, 10, 8, 9])
     """
     window = Window(tuple(stride), padding, tuple(dilation), groups)
     return _plus(convolve(x, weight, attentions, window, strategy), bias)
@@ -69,6 +75,11 @@ def mixed_conv(
 
     Returns:
         (batch, out, *map after convolution).
+
+    Example:
+        >>> x, weight = torch.rand(2, 6, 8, 9), torch.rand(4, 10, 6, 3, 3)
+        >>> mixed_conv(x, weight, torch.full((2, 4), 0.25)).shape
+        torch.Size([2, 10, 6, 7])
     """
     window = Window(tuple(stride), padding, tuple(dilation), groups)
     y = convolve(x, weight, Attentions(kernel=mixing), window, strategy)

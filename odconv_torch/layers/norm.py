@@ -32,19 +32,47 @@ def _one_value(input: torch.Tensor) -> bool:
 
 
 class BatchNorm1d(_OneValue, nn.BatchNorm1d):
-    """`torch.nn.BatchNorm1d` that accepts a single value per channel in training."""
+    """`torch.nn.BatchNorm1d` that accepts a single value per channel in training.
+
+    Takes the arguments of that layer, and maps of the same shape: (batch, channels, *map).
+
+    Example:
+        >>> BatchNorm1d(6)(torch.rand(2, 6, 9)).shape
+        torch.Size([2, 6, 9])
+    """
 
 
 class BatchNorm2d(_OneValue, nn.BatchNorm2d):
-    """`torch.nn.BatchNorm2d` that accepts a single value per channel in training."""
+    """`torch.nn.BatchNorm2d` that accepts a single value per channel in training.
+
+    Takes the arguments of that layer, and maps of the same shape: (batch, channels, *map).
+
+    Example:
+        >>> BatchNorm2d(6)(torch.rand(2, 6, 8, 9)).shape
+        torch.Size([2, 6, 8, 9])
+    """
 
 
 class BatchNorm3d(_OneValue, nn.BatchNorm3d):
-    """`torch.nn.BatchNorm3d` that accepts a single value per channel in training."""
+    """`torch.nn.BatchNorm3d` that accepts a single value per channel in training.
+
+    Takes the arguments of that layer, and maps of the same shape: (batch, channels, *map).
+
+    Example:
+        >>> BatchNorm3d(6)(torch.rand(2, 6, 7, 8, 9)).shape
+        torch.Size([2, 6, 7, 8, 9])
+    """
 
 
 class LayerNorm(nn.LayerNorm):
-    """`torch.nn.LayerNorm` of each sample over its channels: (batch, channels, *ones)."""
+    """`torch.nn.LayerNorm` of each sample over its channels: (batch, channels, *ones).
+
+    Takes the arguments of that layer.
+
+    Example:
+        >>> LayerNorm(6)(torch.rand(2, 6, 1, 1)).shape
+        torch.Size([2, 6, 1, 1])
+    """
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         # Autocast gives half precision beside weights of float32.

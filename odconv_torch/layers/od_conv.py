@@ -76,7 +76,12 @@ class _ODConv(DynamicConv):
 
 
 class ODConv1d(_ODConv):
-    """`ODConv2d` over one axis: (batch, in, length) to (batch, out, length)."""
+    """`ODConv2d` over one axis: (batch, in, length) to (batch, out, length).
+
+    Example:
+        >>> ODConv1d(16, 32, 3, padding=1)(torch.rand(1, 16, 9)).shape
+        torch.Size([1, 32, 9])
+    """
 
     rank = 1
 
@@ -131,6 +136,11 @@ class ODConv2d(_ODConv):
 
 
 class ODConv3d(_ODConv):
-    """`ODConv2d` over three axes: (batch, in, depth, height, width)."""
+    """`ODConv2d` over three axes: (batch, in, depth, height, width).
+
+    Example:
+        >>> ODConv3d(16, 32, 3, padding=1)(torch.rand(1, 16, 7, 8, 9)).shape
+        torch.Size([1, 32, 7, 8, 9])
+    """
 
     rank = 3

@@ -24,6 +24,13 @@ class Routing(nn.Module):
         in_channels: channels of the input.
         kernel_num: number of kernels of the convolutions that it steers.
         head_init: "published" starts at Glorot uniform, "zero" with all routing weights at a half.
+
+    Raises:
+        ValueError: an option is out of range.
+
+    Example:
+        >>> Routing(16, 8)(torch.rand(2, 16, 8, 9)).shape
+        torch.Size([2, 8])
     """
 
     def __init__(

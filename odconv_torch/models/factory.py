@@ -26,7 +26,23 @@ _FAMILIES: Final[Mapping[str, Callable[..., Backbone]]] = {
 def build_model(
     spec: BackboneSpec, device: Device = None, dtype: torch.dtype | None = None
 ) -> Backbone:
-    """The network that `spec` describes."""
+    """The network that `spec` describes.
+
+    Args:
+        spec: of a network of any family.
+        device: where the parameters live.
+        dtype: of the parameters.
+
+    Returns:
+        The network with random weights, in training mode.
+
+    Raises:
+        ValueError: no package has a network of this family.
+
+    Example:
+        >>> build_model(model_spec("od_resnet18", num_classes=10)).num_classes
+        10
+    """
     return row("odconv.torch_models", _FAMILIES, spec.family)(spec, device, dtype)
 
 
@@ -49,6 +65,9 @@ def create_model(
         dtype: of the parameters.
         **options: `num_classes`, `in_channels`, `dropout`, `stages`, and what the model's kind of
             convolution has, such as `kernel_num`, `reduction` and `head_init`.
+
+    Returns:
+        A network with random weights, in training mode.
 
     Raises:
         ValueError: unknown name or option, a value out of range, or `out_indices` of a classifier.

@@ -62,7 +62,19 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(Backbone):
-    """The network that a `MobileNetV2Spec` describes; see `create_model` for the named ones."""
+    """The network that a `MobileNetV2Spec` describes; see `create_model` for the named ones.
+
+    Takes images (batch, in_channels, height, width) and returns logits (batch, num_classes).
+
+    Args:
+        spec: what the network is made of.
+        device: where the parameters live.
+        dtype: of the parameters.
+
+    Example:
+        >>> MobileNetV2(MobileNetV2Spec(num_classes=10))(torch.rand(1, 3, 32, 32)).shape
+        torch.Size([1, 10])
+    """
 
     def __init__(
         self, spec: MobileNetV2Spec, device: Device = None, dtype: torch.dtype | None = None

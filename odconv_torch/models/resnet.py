@@ -72,7 +72,19 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(Backbone):
-    """The network that a `ResNetSpec` describes; see `create_model` for the named ones."""
+    """The network that a `ResNetSpec` describes; see `create_model` for the named ones.
+
+    Takes images (batch, in_channels, height, width) and returns logits (batch, num_classes).
+
+    Args:
+        spec: what the network is made of.
+        device: where the parameters live.
+        dtype: of the parameters.
+
+    Example:
+        >>> ResNet(ResNetSpec(num_classes=10))(torch.rand(1, 3, 32, 32)).shape
+        torch.Size([1, 10])
+    """
 
     def __init__(
         self, spec: ResNetSpec, device: Device = None, dtype: torch.dtype | None = None

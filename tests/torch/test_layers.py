@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import doctest
 import inspect
 import pickle
 from dataclasses import fields
@@ -14,10 +13,9 @@ from helpers import ABLATIONS, KINDS, LAYERS, randomised
 from torch import nn
 from torch.nn import functional as F
 
-import odconv_torch
 from odconv_spec.choice import KINDS as SPECS
 from odconv_torch import CondConv2d, DyConv2d, ODConv2d
-from odconv_torch.layers import Routing, build_conv
+from odconv_torch.layers import build_conv
 
 EVERY = [(kind, {}) for kind in KINDS] + [("od", options) for options in ABLATIONS]
 
@@ -233,13 +231,3 @@ def test_representation_names_what_is_not_the_default():
     )
     assert "padding_mode='circular'" in repr(ODConv2d(4, 6, 3, padding_mode="circular"))
     assert "router='shared'" in repr(CondConv2d(4, 6, 3, router="shared"))
-
-
-@pytest.mark.parametrize("documented", [ODConv2d, DyConv2d, CondConv2d])
-def test_examples_in_the_documentation(documented):
-    names = vars(odconv_torch) | {"torch": torch, "Routing": Routing}
-    runner = doctest.DocTestRunner()
-    for test in doctest.DocTestFinder(recurse=False).find(documented, globs=names):
-        runner.run(test)
-    assert runner.tries > 0
-    assert runner.failures == 0
