@@ -43,10 +43,10 @@ def build(spec, arrays=None, dtype="float64"):
     return model
 
 
-def run(call, x):
-    """What a model, or a method of one, gives in inference: an array or a list of them."""
+def run(call, x, training=False):
+    """What a model, or a method of one in inference, gives: an array or a list of them."""
     x = channels_last(x)
-    y = run_layer(call, x) if isinstance(call, keras.layers.Layer) else call(x)
+    y = run_layer(call, x, training) if isinstance(call, keras.layers.Layer) else call(x)
     return keras.tree.map_structure(lambda value: first(numpy(value)), y)
 
 

@@ -5,25 +5,21 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from helpers import channels_first, fill, numpy, run
+from helpers import channels_first, fill, run
 from test_dynamic import LAYERS
 
-from odconv_keras import CondConv2D, DyConv2D, ODConv2D
+from odconv_keras import DyConv2D, ODConv2D
 from odconv_keras.layers import StaticConv2D
+from tests.from_static import (  # noqa: F401  # pytest finds them here
+    test_a_dynamic_layer_is_no_static_one,
+    test_another_number_of_axes,
+    test_kernels_differ_by_the_noise,
+    test_the_function_is_kept_for_every_geometry,
+    test_the_function_is_kept_for_every_option,
+    test_wrong_options,
+)
 
 CONVS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-SETTINGS = [
-    ("od", {}),
-    ("od", {"kernel_num": 1}),
-    ("od", {"attentions": ("filter", "kernel")}),
-    ("od", {"attentions": (), "kernel_num": 1}),
-    ("od", {"spatial_activation": "softmax", "norm": "layer"}),
-    ("od", {"attention_sharing": False, "norm": "none", "kernel_num": 3}),
-    ("dy", {}),
-    ("dy", {"kernel_num": 3, "hidden_rule": "plus_one", "fc1_bias": True}),
-    ("cond", {}),
-    ("cond", {"kernel_num": 3, "mix_bias": False}),
-]
 
 
 def static(conv, shape, **options):
@@ -43,19 +39,6 @@ def agree(dynamic, conv, x):
         for training in (False, True):
             y = run(dynamic, x, training=training)
             np.testing.assert_allclose(y, expected, rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.parametrize(("kind", "options"), SETTINGS, ids=str)
-def test_the_function_is_kept_at_any_temperature(kind, options):
-    x = maps(2, 7, 6, 4)
-    conv = static(keras.layers.Conv2D, x.shape, filters=8, kernel_size=3, groups=2, strides=2)
-    keras.utils.set_random_seed(0)
-    layer = LAYERS[kind][1].from_static(conv, **options)
-    agree(layer, conv, x)
-    kernels = numpy(layer.kernel) * layer.spec.start_gain
-    if len(kernels) > 1:
-        spread = np.sqrt(kernels.var(0, ddof=1).mean()) / numpy(conv.kernel).std()
-        assert spread == pytest.approx(0.1, rel=0.15)
 
 
 @pytest.mark.parametrize(("kind", "rank"), [("od", 3), ("dy", 2), ("cond", 1)])
@@ -116,13 +99,6 @@ def test_channels_first():
     np.testing.assert_allclose(y, channels_first(run(last, x)), rtol=1e-9, atol=1e-12)
 
 
-def test_without_noise_the_kernels_are_alike():
-    conv = static(keras.layers.Conv2D, (2, 7, 6, 4), filters=6, kernel_size=3)
-    layer = CondConv2D.from_static(conv, noise=0, kernel_num=5)
-    np.testing.assert_allclose(numpy(layer.kernel), numpy(conv.kernel)[None].repeat(5, 0) / 2.5)
-    np.testing.assert_allclose(numpy(layer.bias), numpy(conv.bias)[None].repeat(5, 0) / 2.5)
-
-
 def test_regularizers_trainable_and_precision_are_kept():
     decay = keras.regularizers.L2(1e-3)
     conv = keras.layers.DepthwiseConv2D(
@@ -179,14 +155,10 @@ def test_what_is_no_plain_convolution(conv, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"head_init": "published"}, "head_init: expected 'zero', which keeps the function"),
-        ({"noise": -1}, "noise: expected a number >= 0, received -1"),
-        ({"noise": float("nan")}, "noise: expected a number >= 0"),
         ({"strides": 2}, r"ODConv2D has the options .* received \['strides'\]"),
-        ({"kernel_num": 0}, "kernel_num: expected a whole number"),
     ],
 )
-def test_wrong_options(options, message):
+def test_unknown_options(options, message):
     conv = static(keras.layers.Conv2D, (2, 7, 6, 4), filters=6, kernel_size=3)
     with pytest.raises(ValueError, match=message):
         ODConv2D.from_static(conv, **options)

@@ -8,18 +8,12 @@ import pytest
 from helpers import channels_first, fill, numpy, run
 from test_dynamic import LAYERS, made, maps
 
-from odconv_keras import BatchNormalization, CondConv2D, ODConv2D, fuse
-
-SETTINGS = [
-    ("od", {}),
-    ("od", {"use_bias": True, "groups": 2, "strides": 2}),
-    ("od", {"attention_sharing": False, "norm": "layer"}),
-    ("od", {"attentions": (), "kernel_num": 1}),
-    ("dy", {}),
-    ("dy", {"use_bias": False, "padding": "same"}),
-    ("cond", {"use_bias": False}),
-    ("cond", {"mix_bias": False, "groups": 2}),
-]
+from odconv_keras import BatchNormalization, ODConv2D, fuse
+from tests.fusing import (  # noqa: F401  # pytest finds them here
+    test_a_norm_without_scale_and_shift,
+    test_the_fused_layer_computes_both,
+    test_what_cannot_be_fused,
+)
 
 
 def pair(kind, norm_class=BatchNormalization, **options):
@@ -31,19 +25,6 @@ def pair(kind, norm_class=BatchNormalization, **options):
     return fill(conv), fill(norm, seed=2)
 
 
-@pytest.mark.parametrize(("kind", "options"), SETTINGS, ids=str)
-def test_the_fused_layer_computes_both(kind, options):
-    conv, norm = pair(kind, **options)
-    conv.set_temperature(3.0)
-    x = maps(2)
-    before = [numpy(weight) for weight in conv.weights]
-    fused = fuse(conv, norm)
-    np.testing.assert_allclose(run(fused, x), run(norm, run(conv, x)), rtol=1e-9, atol=1e-12)
-    assert (type(fused), fused.name, fused.use_bias) == (type(conv), conv.name, True)
-    for weight, value in zip(conv.weights, before, strict=True):
-        np.testing.assert_array_equal(numpy(weight), value)
-
-
 @pytest.mark.parametrize("kind", LAYERS)
 def test_a_norm_of_keras_and_channels_first(kind):
     options = {"mix_bias": False} if kind == "cond" else {}
@@ -53,17 +34,6 @@ def test_a_norm_of_keras_and_channels_first(kind):
     x = channels_first(maps(2))
     expected = run(norm, run(conv, x))
     np.testing.assert_allclose(run(fuse(conv, norm), x), expected, rtol=1e-6, atol=1e-7)
-
-
-def test_a_norm_without_scale_and_shift():
-    conv, _ = pair("od")
-    norm = BatchNormalization(center=False, scale=False, dtype="float64")
-    norm.build((None, None, None, 8))
-    norm.moving_variance.assign(np.linspace(0.5, 2, 8))
-    x = maps(2)
-    np.testing.assert_allclose(
-        run(fuse(conv, norm), x), run(norm, run(conv, x)), rtol=1e-9, atol=1e-12
-    )
 
 
 def test_layers_that_share_a_router():
@@ -80,18 +50,15 @@ def norm_of(channels, **options):
 
 
 @pytest.mark.parametrize(
-    ("conv", "norm", "message"),
+    ("norm", "message"),
     [
-        (CondConv2D, lambda: norm_of(8), "expected a CondConv without a bias or with mix_bias=F"),
-        (keras.layers.Conv2D, lambda: norm_of(8), "conv: expected a dynamic convolution such as"),
-        (ODConv2D, lambda: keras.layers.Dense(8), "norm: expected .* received Dense"),
-        (ODConv2D, lambda: norm_of(6), "norm: expected 8 channels .* received 6"),
-        (ODConv2D, lambda: norm_of(8, axis=2), "norm: expected axis -1 .* received 2"),
-        (ODConv2D, lambda: BatchNormalization(name="n"), "expected built layers, received 'n'"),
+        (lambda: keras.layers.Dense(8), "norm: expected .* received Dense"),
+        (lambda: norm_of(8, axis=2), "norm: expected axis -1 .* received 2"),
+        (lambda: BatchNormalization(name="n"), "expected built layers, received 'n'"),
     ],
 )
-def test_what_cannot_be_fused(conv, norm, message):
-    layer = conv(8, 3)
+def test_other_norms(norm, message):
+    layer = ODConv2D(8, 3)
     layer.build((None, 9, 9, 4))
     with pytest.raises(ValueError, match=message):
         fuse(layer, norm())

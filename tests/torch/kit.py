@@ -37,8 +37,10 @@ def build(spec, arrays=None, dtype="float64"):
     return model.eval()
 
 
-def run(call, x):
-    """What a model, or a method of one, gives in inference: an array or a list of them."""
+def run(call, x, training=False):
+    """What a model, or a method of one in inference, gives: an array or a list of them."""
+    if training:
+        call.train()
     with torch.no_grad():
         y = call(torch.tensor(x))
     return [value.numpy() for value in y] if isinstance(y, list) else y.numpy()
