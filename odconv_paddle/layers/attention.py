@@ -24,6 +24,11 @@ class Attentions(NamedTuple):
 
     Where kernels do not share them, channel, filter and spatial attention have the axis
     `kernel_num` after the batch.
+
+    Example:
+        >>> attentions = Attentions(None, None, None, kernel=paddle.full([2, 4], 0.25))
+        >>> attentions.channel is None
+        True
     """
 
     channel: paddle.Tensor | None  # (batch, in, *ones)
@@ -39,6 +44,17 @@ class ODAttention(Tempered):
     Channel and filter attention pass a sigmoid, the spatial attention a sigmoid or a softmax over
     the taps, the kernel attention a softmax; the temperature divides the logits of all four, as in
     the published code.
+
+    Takes maps (batch, in, *map) and returns `Attentions`.
+
+    Args:
+        spec: of the convolution that the attentions are for.
+
+    Example:
+        >>> spec = ODConvSpec(in_channels=16, out_channels=32, kernel_size=3)
+        >>> attentions = ODAttention(spec)(paddle.rand([2, 16, 8, 9]))
+        >>> tuple(attentions.filter.shape), tuple(attentions.kernel.shape)
+        ((2, 32, 1, 1), (2, 4))
     """
 
     channel_fc: nn.Layer | None

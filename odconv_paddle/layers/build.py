@@ -46,8 +46,8 @@ def build_conv(spec: ConvSpec, initializer: Initializer | None = None) -> nn.Lay
 
     Example:
         >>> spec = ODConvSpec(in_channels=16, out_channels=32, kernel_size=3, padding=1)
-        >>> build_conv(spec)(paddle.rand([1, 16, 8, 9])).shape
-        [1, 32, 8, 9]
+        >>> tuple(build_conv(spec)(paddle.rand([1, 16, 8, 9])).shape)
+        (1, 32, 8, 9)
     """
     if not isinstance(spec, DynamicConvSpec):
         return build_static_conv(spec, initializer)

@@ -31,6 +31,15 @@ def build_static_conv(spec: ConvSpec, initializer: Initializer | None = None) ->
 
 
 def build_norm(spec: NormSpec, rank: int = 2) -> nn.Layer:
+    """The norm over the batch that `spec` describes, for maps over `rank` axes.
+
+    Returns:
+        (batch, channels, *map) to the same shape.
+
+    Example:
+        >>> tuple(build_norm(NormSpec(6))(paddle.rand([2, 6, 8, 9])).shape)
+        (2, 6, 8, 9)
+    """
     # Paddle's momentum is the weight of the old statistics.
     return NORMS[rank - 1](spec.channels, momentum=1 - spec.momentum, epsilon=spec.eps)
 
@@ -43,7 +52,15 @@ def build_trunk_norm(spec: NormSpec | LayerNormSpec, rank: int) -> nn.Layer:
 
 
 def build_linear(spec: LinearSpec) -> nn.Linear:
-    """A classifier that starts at normal(0, 0.01), as in MobileNetV2's published code."""
+    """A classifier that starts at normal(0, 0.01), as in MobileNetV2's published code.
+
+    Returns:
+        (batch, in) to (batch, out).
+
+    Example:
+        >>> tuple(build_linear(LinearSpec(6, 10))(paddle.rand([2, 6])).shape)
+        (2, 10)
+    """
     normal = ParamAttr(initializer=Normal(0.0, 0.01))
     return nn.Linear(spec.in_channels, spec.out_channels, weight_attr=normal, bias_attr=_zeros())
 

@@ -89,6 +89,10 @@ class CondConv1D(_CondConv):
     """`CondConv2D` over one axis: (batch, in, length) to (batch, out, length).
 
     `data_format` is "NCL" or "NLC".
+
+    Example:
+        >>> tuple(CondConv1D(16, 32, 3, padding=1)(paddle.rand([1, 16, 9])).shape)
+        (1, 32, 9)
     """
 
     rank = 1
@@ -128,8 +132,8 @@ class CondConv2D(_CondConv):
             weights are missing, superfluous or of another width.
 
     Example:
-        >>> CondConv2D(16, 32, 3, padding=1)(paddle.rand([1, 16, 8, 9])).shape
-        [1, 32, 8, 9]
+        >>> tuple(CondConv2D(16, 32, 3, padding=1)(paddle.rand([1, 16, 8, 9])).shape)
+        (1, 32, 8, 9)
     """
 
     rank = 2
@@ -139,6 +143,10 @@ class CondConv3D(_CondConv):
     """`CondConv2D` over three axes: (batch, in, depth, height, width).
 
     `data_format` is "NCDHW" or "NDHWC".
+
+    Example:
+        >>> tuple(CondConv3D(16, 32, 3, padding=1)(paddle.rand([1, 16, 7, 8, 9])).shape)
+        (1, 32, 7, 8, 9)
     """
 
     rank = 3

@@ -14,7 +14,18 @@ from odconv_spec import DyConvSpec
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
 class DyAttention(Tempered):
-    """Global mean, two 1x1 convolutions with a ReLU between, softmax of logits / temperature."""
+    """Global mean, two 1x1 convolutions with a ReLU between, softmax of logits / temperature.
+
+    Takes maps (batch, in, *map) and returns (batch, kernel_num), the weights of the kernels.
+
+    Args:
+        spec: of the convolution whose kernels are weighed.
+
+    Example:
+        >>> spec = DyConvSpec(in_channels=16, out_channels=32, kernel_size=3)
+        >>> DyAttention(spec)(paddle.rand([1, 16, 8, 9])).tolist()
+        [[0.25, 0.25, 0.25, 0.25]]
+    """
 
     def __init__(self, spec: DyConvSpec) -> None:
         super().__init__()

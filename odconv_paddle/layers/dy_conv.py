@@ -72,6 +72,10 @@ class DyConv1D(_DyConv):
     """`DyConv2D` over one axis: (batch, in, length) to (batch, out, length).
 
     `data_format` is "NCL" or "NLC".
+
+    Example:
+        >>> tuple(DyConv1D(16, 32, 3, padding=1)(paddle.rand([1, 16, 9])).shape)
+        (1, 32, 9)
     """
 
     rank = 1
@@ -113,8 +117,8 @@ class DyConv2D(_DyConv):
         ValueError: an option is out of range, or an input has other axes or channels.
 
     Example:
-        >>> DyConv2D(16, 32, 3, padding=1)(paddle.rand([1, 16, 8, 9])).shape
-        [1, 32, 8, 9]
+        >>> tuple(DyConv2D(16, 32, 3, padding=1)(paddle.rand([1, 16, 8, 9])).shape)
+        (1, 32, 8, 9)
     """
 
     rank = 2
@@ -124,6 +128,10 @@ class DyConv3D(_DyConv):
     """`DyConv2D` over three axes: (batch, in, depth, height, width).
 
     `data_format` is "NCDHW" or "NDHWC".
+
+    Example:
+        >>> tuple(DyConv3D(16, 32, 3, padding=1)(paddle.rand([1, 16, 7, 8, 9])).shape)
+        (1, 32, 7, 8, 9)
     """
 
     rank = 3

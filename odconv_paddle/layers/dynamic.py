@@ -28,6 +28,11 @@ class DynamicConv(ConvAttributes, nn.Layer):
     """A bank of kernels and a bias, with the geometry of a convolution of `paddle.nn`.
 
     It has that layer's attributes, too; see `ConvAttributes`.
+
+    Example:
+        >>> model = create_model("od_resnet18")
+        >>> sum(isinstance(layer, DynamicConv) for layer in model.sublayers())
+        16
     """
 
     rank: ClassVar[int]
@@ -93,8 +98,8 @@ class DynamicConv(ConvAttributes, nn.Layer):
 
         Example:
             >>> spec = ODConvSpec(in_channels=16, out_channels=32, kernel_size=3, padding=1)
-            >>> ODConv2D.from_spec(spec)(paddle.rand([1, 16, 8, 9])).shape
-            [1, 32, 8, 9]
+            >>> tuple(ODConv2D.from_spec(spec)(paddle.rand([1, 16, 8, 9])).shape)
+            (1, 32, 8, 9)
         """
         if type(spec) is not cls.spec_class or spec.rank != cls.rank:
             raise ValueError(

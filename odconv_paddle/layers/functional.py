@@ -40,6 +40,12 @@ def od_conv(
 
     Returns:
         (batch, out, *map after convolution).
+
+    Example:
+        >>> x, weight = paddle.rand([2, 6, 8, 9]), paddle.rand([4, 10, 6, 3, 3])
+        >>> attentions = Attentions(None, None, None, kernel=paddle.full([2, 4], 0.25))
+        >>> tuple(od_conv(x, weight, attentions, padding=((1, 1), (1, 1))).shape)
+        (2, 10, 8, 9)
     """
     # By position, because to_static hands a named tuple over as a plain one.
     channel, filters, spatial, kernel = attentions
@@ -80,6 +86,11 @@ def mixed_conv(
 
     Returns:
         (batch, out, *map after convolution).
+
+    Example:
+        >>> x, weight = paddle.rand([2, 6, 8, 9]), paddle.rand([4, 10, 6, 3, 3])
+        >>> tuple(mixed_conv(x, weight, paddle.full([2, 4], 0.25)).shape)
+        (2, 10, 6, 7)
     """
     kernels = aggregate(weight, mixing)
     y = conv_per_sample(x, kernels, None, stride, padding, dilation, groups)

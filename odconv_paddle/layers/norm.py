@@ -115,15 +115,36 @@ def _has_positions(x: paddle.Tensor, channel: int) -> bool:
 
 
 class BatchNorm1D(_TorchStatistics, nn.BatchNorm1D):
-    """`paddle.nn.BatchNorm1D` with torch's running variance, for any number of values."""
+    """`paddle.nn.BatchNorm1D` with torch's running variance, for any number of values.
+
+    Takes the arguments of that layer, and maps of the same shape: (batch, channels, *map).
+
+    Example:
+        >>> tuple(BatchNorm1D(6)(paddle.rand([2, 6, 9])).shape)
+        (2, 6, 9)
+    """
 
 
 class BatchNorm2D(_TorchStatistics, nn.BatchNorm2D):
-    """`paddle.nn.BatchNorm2D` with torch's running variance, for any number of values."""
+    """`paddle.nn.BatchNorm2D` with torch's running variance, for any number of values.
+
+    Takes the arguments of that layer, and maps of the same shape: (batch, channels, *map).
+
+    Example:
+        >>> tuple(BatchNorm2D(6)(paddle.rand([2, 6, 8, 9])).shape)
+        (2, 6, 8, 9)
+    """
 
 
 class BatchNorm3D(_TorchStatistics, nn.BatchNorm3D):
-    """`paddle.nn.BatchNorm3D` with torch's running variance, for any number of values."""
+    """`paddle.nn.BatchNorm3D` with torch's running variance, for any number of values.
+
+    Takes the arguments of that layer, and maps of the same shape: (batch, channels, *map).
+
+    Example:
+        >>> tuple(BatchNorm3D(6)(paddle.rand([2, 6, 7, 8, 9])).shape)
+        (2, 6, 7, 8, 9)
+    """
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone

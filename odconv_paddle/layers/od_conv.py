@@ -80,6 +80,10 @@ class ODConv1D(_ODConv):
     """`ODConv2D` over one axis: (batch, in, length) to (batch, out, length).
 
     `data_format` is "NCL" or "NLC".
+
+    Example:
+        >>> tuple(ODConv1D(16, 32, 3, padding=1)(paddle.rand([1, 16, 9])).shape)
+        (1, 32, 9)
     """
 
     rank = 1
@@ -127,8 +131,8 @@ class ODConv2D(_ODConv):
         ValueError: an option is out of range, or an input has other axes or channels.
 
     Example:
-        >>> ODConv2D(16, 32, 3, padding=1)(paddle.rand([1, 16, 8, 9])).shape
-        [1, 32, 8, 9]
+        >>> tuple(ODConv2D(16, 32, 3, padding=1)(paddle.rand([1, 16, 8, 9])).shape)
+        (1, 32, 8, 9)
     """
 
     rank = 2
@@ -138,6 +142,10 @@ class ODConv3D(_ODConv):
     """`ODConv2D` over three axes: (batch, in, depth, height, width).
 
     `data_format` is "NCDHW" or "NDHWC".
+
+    Example:
+        >>> tuple(ODConv3D(16, 32, 3, padding=1)(paddle.rand([1, 16, 7, 8, 9])).shape)
+        (1, 32, 7, 8, 9)
     """
 
     rank = 3

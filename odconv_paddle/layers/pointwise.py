@@ -32,8 +32,8 @@ class Pointwise(nn.Layer):
 
     Example:
         >>> spec = ConvSpec(in_channels=16, out_channels=4, kernel_size=1, bias=True)
-        >>> Pointwise(spec)(paddle.rand([2, 16, 1, 1])).shape
-        [2, 4, 1, 1]
+        >>> tuple(Pointwise(spec)(paddle.rand([2, 16, 1, 1])).shape)
+        (2, 4, 1, 1)
     """
 
     bias: paddle.Tensor | None

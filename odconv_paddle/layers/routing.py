@@ -25,8 +25,8 @@ class Routing(nn.Layer):
         >>> routing = Routing(16, 8)
         >>> conv = CondConv2D(16, 32, 3, padding=1, kernel_num=8, router="shared")
         >>> x = paddle.rand([2, 16, 8, 9])
-        >>> conv(x, routing(x)).shape
-        [2, 32, 8, 9]
+        >>> tuple(conv(x, routing(x)).shape)
+        (2, 32, 8, 9)
 
     Args:
         in_channels: channels of the map.

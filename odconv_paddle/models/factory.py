@@ -22,7 +22,21 @@ _FAMILIES: Final[Mapping[str, Callable[..., Backbone]]] = {
 
 
 def build_model(spec: BackboneSpec) -> Backbone:
-    """The network that `spec` describes."""
+    """The network that `spec` describes.
+
+    Args:
+        spec: of a network of any family.
+
+    Returns:
+        The network with random weights of the default dtype, in training mode.
+
+    Raises:
+        ValueError: no package has a network of this family.
+
+    Example:
+        >>> build_model(model_spec("od_resnet18", num_classes=10)).num_classes
+        10
+    """
     return row("odconv.paddle_models", _FAMILIES, spec.family)(spec)
 
 
@@ -59,12 +73,15 @@ def create_model(
             and the options of the convolutions, which are keyword-only arguments of the layer: for
             ODConv `kernel_num`, `reduction`, `min_channels`, `head_init`, ...
 
+    Returns:
+        A network with random weights, in training mode.
+
     Raises:
         ValueError: unknown name or option, or a value out of range.
 
     Example:
-        >>> create_model("dy_resnet18", num_classes=10)(paddle.rand([1, 3, 64, 96])).shape
-        [1, 10]
+        >>> tuple(create_model("dy_resnet18", num_classes=10)(paddle.rand([1, 3, 64, 96])).shape)
+        (1, 10)
     """
     if out_indices is not None and not features_only:
         raise ValueError(

@@ -39,8 +39,8 @@ class Features(nn.Layer):
         >>> body = Features(create_model("od_resnet18"), out_indices=3)
         >>> [info.channels for info in body.feature_info]
         [128, 256, 512]
-        >>> [y.shape for y in body(paddle.rand([1, 3, 64, 96]))]
-        [[1, 128, 8, 12], [1, 256, 4, 6], [1, 512, 2, 3]]
+        >>> [tuple(y.shape) for y in body(paddle.rand([1, 3, 64, 96]))]
+        [(1, 128, 8, 12), (1, 256, 4, 6), (1, 512, 2, 3)]
     """
 
     def __init__(self, backbone: Backbone, out_indices: OutIndices = None) -> None:

@@ -54,7 +54,17 @@ class InvertedResidual(nn.Layer):
 
 
 class MobileNetV2(Backbone):
-    """The network that a `MobileNetV2Spec` describes; see `create_model` for the named ones."""
+    """The network that a `MobileNetV2Spec` describes; see `create_model` for the named ones.
+
+    Takes images (batch, in_channels, height, width) and returns logits (batch, num_classes).
+
+    Args:
+        spec: what the network is made of.
+
+    Example:
+        >>> tuple(MobileNetV2(MobileNetV2Spec(num_classes=10))(paddle.rand([1, 3, 32, 32])).shape)
+        (1, 10)
+    """
 
     def __init__(self, spec: MobileNetV2Spec) -> None:
         super().__init__(spec, _steps(spec))

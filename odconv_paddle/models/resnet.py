@@ -56,7 +56,17 @@ class Bottleneck(_ResidualBlock):
 
 
 class ResNet(Backbone):
-    """The network that a `ResNetSpec` describes; see `create_model` for the named ones."""
+    """The network that a `ResNetSpec` describes; see `create_model` for the named ones.
+
+    Takes images (batch, in_channels, height, width) and returns logits (batch, num_classes).
+
+    Args:
+        spec: what the network is made of.
+
+    Example:
+        >>> tuple(ResNet(ResNetSpec(num_classes=10))(paddle.rand([1, 3, 32, 32])).shape)
+        (1, 10)
+    """
 
     def __init__(self, spec: ResNetSpec) -> None:
         super().__init__(spec, _steps(spec))
