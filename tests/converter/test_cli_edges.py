@@ -89,7 +89,7 @@ def test_the_disk_behind_standard_output_is_full(source, words):
 @pytest.mark.parametrize("words", ["models", "--help", "--version", "inspect {source} --json"])
 def test_nobody_reads(source, words):
     # The reader has gone before anything is written: the shell waits for it.
-    line = f"set -o pipefail; (sleep 2; {ODCONV} {words.format(source=source)}) | true"
+    line = f"set -o pipefail; (sleep 0.5; {ODCONV} {words.format(source=source)}) | true"
     assert shell(line) == (141, "", "")
 
 
@@ -101,7 +101,7 @@ def test_standard_error_is_closed(source, tmp_path):
 
 
 def test_nobody_reads_standard_error(tmp_path):
-    line = f"set -o pipefail; (sleep 2; {ODCONV} inspect {tmp_path}/absent.pth) 2>&1 >&- | true"
+    line = f"set -o pipefail; (sleep 0.5; {ODCONV} inspect {tmp_path}/absent.pth) 2>&1 >&- | true"
     assert shell(line) == (5, "", "")
 
 

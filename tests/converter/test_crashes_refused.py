@@ -53,7 +53,13 @@ def test_values_that_the_dtype_cannot_hold(tmp_path, kind):
     assert digests(target.folder) == before
 
 
-@pytest.mark.parametrize("kind", NAMES)
+# One writer of each sort: of one file, of a file with a sidecar, of HDF5, of a set.
+WRITERS = ("pth", "pdparams", "keras", "safetensors-set")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=() if k in WRITERS else pytest.mark.slow) for k in NAMES]
+)
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt, pytest.param(MemoryError, marks=pytest.mark.slow)]
 )

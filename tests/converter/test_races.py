@@ -15,7 +15,6 @@ from tests.converter.standing import (
     NEW,
     OTHER,
     SETS,
-    SETS_SLOW,
     Target,
     copied,
     prepared,
@@ -24,6 +23,9 @@ from tests.converter.standing import (
 from tests.converter.standing_content import digests, read
 
 RIVAL = b"somebody else's"
+# A fork for each call of a conversion: by default for one file and for a file with a sidecar.
+ONE_AND_TWO = ("pth", "pdparams")
+FEW = [pytest.param(k, marks=() if k in ONE_AND_TWO else pytest.mark.slow) for k in NAMES]
 
 
 def appears(path, told):
@@ -49,7 +51,7 @@ def written_names(kind, tmp_path):
     return sorted(digests(target.folder))
 
 
-@pytest.mark.parametrize("kind", SETS_SLOW)
+@pytest.mark.parametrize("kind", FEW)
 def test_a_file_that_appears_is_not_replaced(tmp_path, kind):
     """At any call, at any of the names; without overwrite."""
     src, wrong, struck = source(tmp_path, NEW), [], 0
@@ -77,7 +79,7 @@ def test_a_file_that_appears_is_not_replaced(tmp_path, kind):
     assert struck and not wrong
 
 
-@pytest.mark.parametrize("kind", SETS_SLOW)
+@pytest.mark.parametrize("kind", FEW)
 def test_the_folder_is_removed(tmp_path, kind):
     """An error of the file system, whenever that happens."""
     src, wrong = source(tmp_path, NEW), []

@@ -1,8 +1,9 @@
 """Every case in every runtime, as `python -m parity_tests` runs them.
 
-Building the deeper networks takes Keras minutes, so they are for the slow run there, and so is what
-the backends that run the same Keras code as TensorFlow would only repeat: the layers in single
-precision, and, since JAX compiles every case, all layers that are not golden or random ones.
+PyTorch runs all of them by default. Elsewhere the deeper networks, whose blocks the small ones
+have, too, are for the slow run: building them takes Keras minutes. So is what the backends that run
+the same Keras code as TensorFlow would only repeat: the layers in single precision, and on JAX,
+which compiles every case, all layers that are not golden or random ones, and most networks.
 """
 
 from __future__ import annotations
@@ -24,12 +25,20 @@ SMALL = (
     "backbone/cond_mobilenetv2_050/",
     "backbone/dy_mobilenetv2_050/",
 )
+COMPILED = (  # of the networks on JAX: each kind, and both families
+    "backbone/od_mobilenetv2_050/",
+    "steps/od-resnet-basic/",
+    "steps/dy-mobilenetv2/",
+    "steps/cond-resnet-bottleneck/",
+)
 
 
 def is_slow(runtime, case):
-    deep = case.startswith("backbone/") and not case.startswith(SMALL)
-    repeated = case.startswith("layer/") and case.endswith(LATER.get(runtime, ()))
-    return runtime.startswith("keras") and (deep or repeated)
+    if case.startswith("layer/"):
+        return case.endswith(LATER.get(runtime, ()))
+    if runtime == "keras-jax" and case.startswith(("backbone/", "steps/")):
+        return not case.startswith(COMPILED)
+    return runtime != "torch" and case.startswith("backbone/") and not case.startswith(SMALL)
 
 
 @cache  # one process for each runtime, whose records serve all its tests

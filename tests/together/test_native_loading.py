@@ -49,7 +49,13 @@ assert first.tobytes() == second.tobytes(), abs(first - second).max()
 """
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+# The loader of Keras is the same on every backend.
+LATER = {"keras-jax": [pytest.mark.slow], "keras-torch": [pytest.mark.slow]}
+
+
+@pytest.mark.parametrize(
+    "runtime", [pytest.param(name, marks=LATER.get(name, [])) for name in RUNTIMES]
+)
 def test_own_loader_and_live_loading_give_the_same_logits(tmp_path, runtime):
     framework = runtime.partition("-")[0]
     weights = tmp_path / f"digits{ENDING[framework]}"
@@ -64,8 +70,11 @@ def test_own_loader_and_live_loading_give_the_same_logits(tmp_path, runtime):
     assert run.returncode == 0, run.stderr[-3000:]
 
 
-def test_od_resnet18_with_four_kernels_goes_around_the_circle(tmp_path):
-    spec = model_spec("od_resnet18", kernel_num=4)
+@pytest.mark.parametrize(
+    "name", ["od_mobilenetv2_050", pytest.param("od_resnet18", marks=pytest.mark.slow)]
+)
+def test_a_network_of_four_kernels_goes_around_the_circle(tmp_path, name):
+    spec = model_spec(name, kernel_num=4)
     arrays = random_arrays(spec.parameters(), 0, np.float32)
     start = tmp_path / "a.pth"
     formats.write(start, "torch", [Tensor.of(n, a) for n, a in arrays.items()], {})
@@ -75,6 +84,6 @@ def test_od_resnet18_with_four_kernels_goes_around_the_circle(tmp_path):
         previous = tmp_path / name
     comparison = verify(start, previous)
     assert comparison.equal
-    assert comparison.model == "od_resnet18 (kernel_num=4, 1000 classes)"
+    assert comparison.model == f"{name} (kernel_num=4, 1000 classes)"
     found = open_model(previous).tensors
     assert all(found[n].load().tobytes() == array.tobytes() for n, array in arrays.items())

@@ -30,8 +30,8 @@ def write(path, arrays, metadata=None):
     return path
 
 
-# JAX compiles each layer's outputs, which takes most of a minute.
-LATER = {"keras-jax": [pytest.mark.slow]}
+# JAX compiles each layer's outputs, which takes most of a minute; PyTorch runs the same Keras code.
+LATER = {"keras-jax": [pytest.mark.slow], "keras-torch": [pytest.mark.slow]}
 
 
 @pytest.mark.parametrize(
