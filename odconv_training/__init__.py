@@ -13,18 +13,22 @@ except ModuleNotFoundError as error:
 
 from odconv_training.batches import (
     batch_indices,
+    in_order,
     sample_seed,
     shards,
     share,
     step_seed,
     steps_per_epoch,
 )
-from odconv_training.checkpoints import BEST, LAST, Progress, replacing, start
+from odconv_training.checkpoints import BEST, LAST, replacing, start
 from odconv_training.command import main
+from odconv_training.course import Course, run
 from odconv_training.earlier import check_output
 from odconv_training.errors import CorruptImageError, TrainingError
 from odconv_training.log import Log
 from odconv_training.options import Options, parse
+from odconv_training.processes import Processes, lost, noticing_loss
+from odconv_training.progress import Progress
 from odconv_training.recipes import DROPOUTS, RECIPES, Recipe
 from odconv_training.samples import (
     MEAN,
@@ -36,6 +40,7 @@ from odconv_training.samples import (
     open_validation,
 )
 from odconv_training.scores import Score
+from odconv_training.trainer import Answer, Step, Trainer
 
 __all__ = [
     "BEST",
@@ -44,23 +49,32 @@ __all__ = [
     "MEAN",
     "RECIPES",
     "STD",
+    "Answer",
     "CorruptImageError",
+    "Course",
     "Log",
     "Options",
+    "Processes",
     "Progress",
     "Recipe",
     "Samples",
     "Score",
     "Source",
+    "Step",
+    "Trainer",
     "TrainingError",
     "batch_indices",
     "check_classes",
     "check_output",
+    "in_order",
+    "lost",
     "main",
+    "noticing_loss",
     "open_source",
     "open_validation",
     "parse",
     "replacing",
+    "run",
     "sample_seed",
     "shards",
     "share",

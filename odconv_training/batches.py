@@ -9,6 +9,7 @@ from odconv_training.errors import TrainingError
 
 IntArray = npt.NDArray[np.int64]
 
+_SCORED = 64  # samples in a call of the network that is scored
 SMALLEST = 8  # of a last batch: batch statistics of less are noise, and each process needs a share
 _STEP, _SAMPLE = 1, 2  # two streams of seeds that never meet
 
@@ -48,6 +49,16 @@ def share(batch: IntArray, rank: int, world: int) -> IntArray:
 def shards(count: int, rank: int, world: int) -> IntArray:
     """The samples that process `rank` of `world` scores; every sample has one process."""
     return np.array_split(np.arange(count, dtype=np.int64), world)[rank]
+
+
+def in_order(indices: IntArray, batch_size: int = _SCORED) -> list[IntArray]:
+    """Batches of indices in their order, the last one with what is left.
+
+    Example:
+        >>> [batch.tolist() for batch in in_order(np.arange(5), 2)]
+        [[0, 1], [2, 3], [4]]
+    """
+    return [indices[at : at + batch_size] for at in range(0, len(indices), batch_size)]
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:

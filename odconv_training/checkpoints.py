@@ -1,18 +1,18 @@
-"""What the checkpoints of all frameworks share: names, safe writing, what a resume checks."""
+"""Checkpoint files in any framework: their names, safe writing, and what a damaged one raises."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from types import MappingProxyType
 from typing import Any
+from zipfile import BadZipFile
 
-from odconv_spec import to_json
 from odconv_training.errors import TrainingError
 from odconv_training.options import Options
+from odconv_training.trainer import Trainer
 from weights_converter import load_into
 from weights_converter.formats.files import atomic
 
@@ -31,6 +31,43 @@ BEST: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# What the frameworks raise for a file that they cannot understand.
+DAMAGE = (RuntimeError, EOFError, KeyError, ValueError, UnpicklingError, BadZipFile)
+
+
+def save(trainer: Trainer, folder: Path, content: Mapping[str, Any], best: bool) -> None:
+    """Replaces the last checkpoint in `folder`, and the best one if this is it.
+
+    Raises:
+        FileError: the disk is full or not writable; the checkpoints are then as they were.
+    """
+    # The best comes first: a kill between the two then repeats the steps that lead to it.
+    for names in (BEST, LAST) if best else (LAST,):
+        with replacing(folder / names[trainer.framework]) as part:
+            trainer.write(part, content)
+
+
+def read(trainer: Trainer, path: Path) -> Mapping[str, Any] | None:
+    """The content of a checkpoint that `save` wrote, or None where there is none.
+
+    The first process reads it for all, as other machines may not have the file.
+
+    Raises:
+        TrainingError: the file is damaged, or not of a training by this package.
+    """
+    reads = trainer.processes.writes and path.exists()
+    return trainer.processes.from_first(_read(trainer, path) if reads else None)
+
+
+@contextmanager
+def refusing_damage(path: Path, errors: tuple[type[Exception], ...] = DAMAGE) -> Iterator[None]:
+    """Turns what a framework raises for a damaged file into a TrainingError that names it."""
+    try:
+        yield
+    except errors as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise TrainingError(f"{path}: expected a checkpoint, received: {reason}") from error
+
 
 def replacing(path: Path) -> AbstractContextManager[Path]:
     """Yields an empty file that takes the place of `path` when the block ends well.
@@ -38,55 +75,6 @@ def replacing(path: Path) -> AbstractContextManager[Path]:
     After any failure, a full disk or a kill included, the last good checkpoint is still there.
     """
     return atomic.replacing(path, overwrite=True)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a training is, and of which it is: `step` and `epoch` are done, from 0."""
-
-    step: int
-    epoch: int
-    best_top1: float
-    seed: int
-    recipe: str
-    spec: str
-
-    @classmethod
-    def of(cls, options: Options, step: int, epoch: int, best_top1: float) -> Progress:
-        recipe, spec = options.recipe.to_json(), to_json(options.spec)
-        return cls(step, epoch, best_top1, options.seed, recipe, spec)
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> Progress:
-        """Raises TrainingError for a text that `to_json` did not write."""
-        try:
-            return cls(**json.loads(text))
-        except (TypeError, ValueError) as error:
-            raise TrainingError(
-                f"expected the progress of a training, received {text[:80]!r}; only a checkpoint "
-                "that this command wrote can be resumed, others are for --start"
-            ) from error
-
-    def check(self, options: Options) -> None:
-        """Raises TrainingError where the options are those of another training."""
-        other = Progress.of(options, self.step, self.epoch, self.best_top1)
-        if self.seed != other.seed:
-            _refuse("seed", self.seed, other.seed)
-        for what in ("recipe", "spec"):
-            kept, asked = (json.loads(getattr(progress, what)) for progress in (self, other))
-            for name in kept.keys() | asked.keys():
-                if kept.get(name) != asked.get(name):
-                    _refuse(f"{what}'s {name}", kept.get(name), asked.get(name))
-
-
-def _refuse(what: str, kept: Any, asked: Any) -> None:
-    raise TrainingError(
-        f"expected the {what} of the training to resume, {kept}, received {asked}; resume with the "
-        "same options, or give --output another folder"
-    )
 
 
 def start(model: Any, options: Options) -> None:
@@ -97,3 +85,14 @@ def start(model: Any, options: Options) -> None:
     """
     if options.start is not None:
         load_into(model, options.start, cast=True)
+
+
+def _read(trainer: Trainer, path: Path) -> Mapping[str, Any]:
+    with refusing_damage(path):
+        content = trainer.read(path)
+    if isinstance(content, dict) and "odconv" in content:
+        return content
+    raise TrainingError(
+        f"{path}: expected a checkpoint of this training, received one without its progress; "
+        "--start takes the weights of any checkpoint"
+    )

@@ -27,26 +27,26 @@ def main(
 ) -> int:
     """Runs a training and returns its exit code.
 
-    0 done, 2 wrong options, data or checkpoint, 5 the file system or the memory said no, 70 a bug
-    in odconv, 130 interrupted. Each but the first is one line on standard error; `--traceback`
+    0 done, 2 wrong options, data or checkpoint, 5 a file system error or not enough memory, 70 a
+    bug in odconv, 130 interrupted. Each but the first is one line on standard error; `--traceback`
     shows where a bug is.
     """
     given = sys.argv[1:] if arguments is None else arguments
     try:
         train(parse(given, framework))
     except (TrainingError, ConverterError, OSError) as error:
-        return _complain(error)
+        return _report(error)
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; --resume goes on from the last checkpoint\n")
+        sys.stderr.write("interrupted; --resume continues from the last checkpoint\n")
         return _INTERRUPTED
     except Exception as error:  # no error of ours: whatever it is, the user has done nothing wrong
-        if isinstance(error, MemoryError) or _NO_MEMORY.search(_told(error)):
-            return _complain(FileError("there is not enough memory", "try a smaller --batch-size"))
-        return _own_up(error, "--traceback" in given)
+        if isinstance(error, MemoryError) or _NO_MEMORY.search(_text(error)):
+            return _report(FileError("there is not enough memory", "try a smaller --batch-size"))
+        return _report_bug(error, "--traceback" in given)
     return 0
 
 
-def _complain(error: ValueError | OSError) -> int:
+def _report(error: ValueError | OSError) -> int:
     sys.stderr.write(f"error: {_line(error)}\n")
     if isinstance(error, ConverterError) and error.help:
         sys.stderr.write(f"help: {error.help}\n")
@@ -59,13 +59,13 @@ def _line(error: ValueError | OSError) -> str:
     return " ".join(str(error).split())
 
 
-def _own_up(error: Exception, traceback: bool) -> int:
+def _report_bug(error: Exception, traceback: bool) -> int:
     if traceback:
         sys.stderr.write("".join(format_exception(error)))
     advice = "please report it" if traceback else "--traceback shows where; please report it"
-    sys.stderr.write(f"error: a bug in odconv, {legible(_told(error))} ({advice})\n")
+    sys.stderr.write(f"error: a bug in odconv, {legible(_text(error))} ({advice})\n")
     return _BUG
 
 
-def _told(error: Exception) -> str:
+def _text(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())

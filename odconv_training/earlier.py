@@ -1,4 +1,4 @@
-"""A run that a folder holds is replaced only where the user says so."""
+"""A folder that holds a run: the run is replaced only where the user says so."""
 
 from __future__ import annotations
 
@@ -12,25 +12,32 @@ from odconv_training.options import Options
 
 
 def check_output(options: Options, framework: str, from_first: Callable[[bool], bool]) -> None:
-    """Raises TrainingError where a training would replace what an earlier one has left.
+    """Refuses a training that would replace an earlier one, before anything is read or written.
 
-    A run of another framework in the same folder is one, too: it would lose its tables. Before
-    anything is read or written; `from_first` gives all processes what the first of them has seen,
-    as other machines may not have the folder.
+    A run of another framework in the same folder is refused, too: it would lose its tables.
+
+    Args:
+        options: of the command.
+        framework: "torch", "paddle" or "keras".
+        from_first: gives all processes the value of the first one, as other machines may not have
+            the folder.
+
+    Raises:
+        TrainingError: the folder holds a run that is neither to be resumed nor overwritten.
     """
     if options.evaluate or options.overwrite:
         return
     folder, name = options.output, LAST[framework]
-    goes_on = options.resume and (folder / name).exists()
-    if not from_first(not goes_on and _holds_work(folder)):
+    continues = options.resume and (folder / name).exists()
+    if not from_first(not continues and _holds_work(folder)):
         return
     if options.resume:
         raise TrainingError(
-            f"{folder} holds a run, but no {name} for --resume to go on from: give --overwrite to "
-            "replace it, or --output another folder"
+            f"{folder} holds a run, but no {name} for --resume to continue from: give --overwrite "
+            "to replace it, or --output another folder"
         )
     raise TrainingError(
-        f"{folder} holds a run already: give --resume to go on with it, --overwrite to replace "
+        f"{folder} holds a run already: give --resume to continue it, --overwrite to replace "
         "it, or --output another folder"
     )
 
@@ -38,7 +45,7 @@ def check_output(options: Options, framework: str, from_first: Callable[[bool], 
 def remove_earlier(folder: Path, framework: str) -> None:
     """Removes what an earlier run has left beside the new one's own checkpoint and tables.
 
-    Its best network would otherwise pass for that of the new run until this has one.
+    Its best network would otherwise be taken for the best of the new run.
     """
     others = {name for other, name in LAST.items() if other != framework}
     for name in (*BEST.values(), *others):

@@ -1,4 +1,4 @@
-"""What can go wrong with a training that is its user's to mend."""
+"""The errors of a training that its user can correct."""
 
 from __future__ import annotations
 

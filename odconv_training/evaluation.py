@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from odconv_spec import BackboneSpec
-from odconv_training import Score, TrainingError, check_classes, open_validation
+from odconv_training import Score, TrainingError, check_classes, in_order, open_validation
 from weights_converter.errors import UsageError, legible
 from weights_converter.formats.files.open_files import kept_open
 from weights_converter.identify.backbones import describe
@@ -130,9 +130,10 @@ def score_checkpoint(
             check_classes(source, spec)
         network = framework.build(spec)
         load_checkpoint(network, checkpoint, cast=True)
-    settings = {"batch_size": batch_size, "image_size": image_size, "workers": workers}
+    samples = source.validation
+    calls = in_order(np.arange(len(samples)), batch_size)
     with _data_of_the_user():  # an image may prove to be damaged when its turn comes
-        answers = framework.logits(network, source.validation, **settings)
+        answers = framework.logits(network, samples, calls, image_size, workers)
         score, speed = _scored(answers, spec.num_classes)
     names = (legible(path.name), describe(spec), framework.name, legible(data))
     return Evaluation(*names, source.classes, score, speed)

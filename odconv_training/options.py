@@ -102,7 +102,7 @@ def _recipe_name(found: Namespace, spec: BackboneSpec) -> str:
 
 
 def _recipe(found: Namespace, spec: BackboneSpec) -> Recipe:
-    """The named recipe with what the command line lays over it."""
+    """The named recipe with the values of the command line in place of its own."""
     values = {f.name: getattr(found, f.name) for f in fields(Recipe)}
     given = {name: value for name, value in values.items() if value is not None}
     return replace(RECIPES[_recipe_name(found, spec)], **given)

@@ -64,7 +64,7 @@ def decoded(path: Path) -> Image.Image:
             return image.convert("RGB")
     except _UNDECODABLE as error:
         raise CorruptImageError(
-            f"expected an image, received {path}: {error}; mend it, or leave it out with "
+            f"expected an image, received {path}: {error}; repair it, or leave it out with "
             "--skip-corrupt"
         ) from error
 

@@ -54,7 +54,7 @@ class Job:
 
     def run(self) -> Run:
         """Trains as `python -m odconv_torch.train` does."""
-        from odconv_torch.train.run import train  # in the process that trains, and there only
+        from odconv_torch.train import train  # in the process that trains, and there only
 
         start = time.perf_counter()
         spec, recipe = self.setting.spec(), self.setting.recipe(self.epochs)

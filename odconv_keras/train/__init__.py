@@ -1,6 +1,6 @@
 """Training: `python -m odconv_keras.train`, in one process or several."""
 
 from odconv_keras.train.optimizer import SGD
-from odconv_keras.train.run import train
+from odconv_keras.train.trainer import Trainer, train
 
-__all__ = ["SGD", "train"]
+__all__ = ["SGD", "Trainer", "train"]

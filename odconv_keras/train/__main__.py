@@ -2,7 +2,7 @@
 
 import sys
 
-from odconv_keras.train.run import train
+from odconv_keras.train import train
 from odconv_training import main
 
 if __name__ == "__main__":

@@ -64,11 +64,7 @@ def training_batches(
     workers: int = 0,
     data_format: str = "channels_last",
 ) -> Iterator[Batch]:
-    """The given batches of one epoch, the images of a folder with a random crop and flip each.
-
-    An image is cropped by its seed, epoch and index, so that it does not depend on how many
-    workers there are and where a training was resumed.
-    """
+    """Images and labels of each batch; see `odconv_training.Trainer.batches`."""
 
     def load(index: int) -> np.ndarray:
         return augmentation(samples.open(index), image_size, sample_seed(seed, epoch, index))
@@ -83,7 +79,7 @@ def evaluation_batches(
     workers: int = 0,
     data_format: str = "channels_last",
 ) -> Iterator[Batch]:
-    """The given batches, the images of a folder by their centre."""
+    """Images and labels of each batch; see `odconv_training.Trainer.answers`."""
 
     def load(index: int) -> np.ndarray:
         return evaluation(samples.open(index), image_size)

@@ -1,7 +1,7 @@
-"""Joins the processes of one training, or gives the single one.
+"""Meeting the other processes of a training.
 
-TensorFlow's are told of each other by TF_CONFIG, JAX's by KERAS_DISTRIBUTION_JOB_ADDRESSES and
-its companions, as `keras.distribution.initialize` reads them. Each has one device.
+TensorFlow reads the other processes from TF_CONFIG, JAX from KERAS_DISTRIBUTION_JOB_ADDRESSES and
+its companions, as `keras.distribution.initialize` does. Each process has one device.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import keras
-import numpy as np
 
 from odconv_keras.train.processes import Processes
 from odconv_training import TrainingError
@@ -23,6 +22,9 @@ from odconv_training import TrainingError
 def joined(device: str | None) -> Iterator[Processes]:
     """Meets the other processes of this training, if there are any.
 
+    Args:
+        device: such as "cpu" or "gpu:1"; by default a GPU if there is one.
+
     Raises:
         TrainingError: the device is unknown, the backend cannot train in several processes, or
             another process ended before its time.
@@ -30,7 +32,7 @@ def joined(device: str | None) -> Iterator[Processes]:
     with _meeting() as processes, _placed(device):  # JAX meets before its first array
         yield processes
         # Who leaves early looks as if it had died to those that are still writing.
-        processes.total(np.zeros(1))
+        processes.total(0)
 
 
 def _meeting() -> AbstractContextManager[Processes]:
@@ -56,10 +58,10 @@ def _meeting() -> AbstractContextManager[Processes]:
 def _tf_config() -> dict[str, Any]:
     text = os.environ.get("TF_CONFIG", "{}")
     try:
-        found = json.loads(text)
+        config = json.loads(text)
     except json.JSONDecodeError as error:
         raise TrainingError(f"TF_CONFIG: expected JSON, received {text[:80]!r}") from error
-    return found if isinstance(found, dict) else {}
+    return config if isinstance(config, dict) else {}
 
 
 def _placed(device: str | None) -> AbstractContextManager[Any]:
@@ -76,8 +78,8 @@ def _placed(device: str | None) -> AbstractContextManager[Any]:
 def _exists(device: str) -> bool:
     if keras.backend.backend() == "tensorflow":  # it takes a CPU for a device that it has not
         kind = device.partition(":")[0]
-        found = keras.distribution.list_devices(kind)
-        return device in found or (device == kind and bool(found))
+        devices = keras.distribution.list_devices(kind)
+        return device in devices or (device == kind and bool(devices))
     try:
         with keras.device(device):
             keras.ops.ones(1)

@@ -1,43 +1,37 @@
-"""One of the processes of a training, here the only one; see `joining.py`."""
+"""The processes of one training, or a single one."""
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
-from odconv_training import TrainingError, share
+import odconv_training
 
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
+T = TypeVar("T")
 # (images, labels, count of the global batch) -> mean loss over the global batch
 Train = Callable[[np.ndarray, np.ndarray, int], float]
 
 
-class Processes:
+class Processes(odconv_training.Processes):
     """This process among the `world` of one training; here the only one.
 
     Attributes:
-        rank: of this process, from 0.
-        world: number of processes.
         draws: which of the processes' random streams this one has.
     """
 
-    rank = 0
-    world = 1
     draws = 0
 
-    @property
-    def writes(self) -> bool:
-        """Whether this process is the one that writes files."""
-        return self.rank == 0
-
-    def share(self, batch: IntArray) -> IntArray:
-        """The samples of a global batch that this process computes."""
-        return share(batch, self.rank, self.world)
+    def from_first(self, value: T) -> T:
+        own = np.frombuffer(pickle.dumps(value), np.uint8)
+        size = int(self.total(len(own) if self.writes else 0))
+        text = own if self.writes else np.zeros(size)  # (bytes,)
+        shared: T = pickle.loads(self.total(text).astype(np.uint8).tobytes())
+        return shared
 
     def synchronise(self, model: keras.Model) -> None:
         """Makes norms in training see the global batch."""
@@ -50,14 +44,6 @@ class Processes:
 
         return train
 
-    def total(self, array: FloatArray) -> FloatArray:
-        """The sum over all processes."""
-        return array
-
-    def from_first(self, value: bool) -> bool:
-        """What the first process calls this with; the others' values are not looked at."""
-        return bool(self.total(np.array([float(value and self.writes)]))[0])
-
     def average_statistics(self, model: keras.Model) -> None:
         """Makes running statistics the mean over all processes, each of which saw its share."""
 
@@ -68,11 +54,3 @@ class Processes:
     def local(self, model: keras.Model) -> keras.Model:
         """A model with the same weights whose calls involve no other process."""
         return model
-
-
-def lost(processes: Processes) -> TrainingError:
-    """The error of a process that another one has left alone."""
-    return TrainingError(
-        f"process {processes.rank} of {processes.world} stopped: another process of this training "
-        "has ended; start all of them again with --resume to go on from the last checkpoint"
-    )

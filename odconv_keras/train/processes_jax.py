@@ -17,11 +17,13 @@ from typing import Any
 import jax
 import keras
 import numpy as np
+import numpy.typing as npt
 from jax.experimental import multihost_utils
 
 from odconv_keras.models import build_model
-from odconv_keras.train.processes import FloatArray, IntArray, Processes, Train, lost
-from odconv_training import TrainingError, share
+from odconv_keras.train.processes import Processes, Train
+from odconv_training import TrainingError, lost
+from odconv_training.batches import IntArray
 from weights_converter import ConverterError
 
 _LOST = re.compile(r"gloo|nccl|heartbeat|coordination|connection (closed|reset)", re.IGNORECASE)
@@ -29,7 +31,7 @@ _EXIT_CODE = 2
 
 
 def allow_float64() -> None:
-    """JAX computes in 32 bits unless told otherwise before its first array."""
+    """Lets JAX compute in 64 bits; it reads this before its first array, and the default is 32."""
     jax.config.update("jax_enable_x64", True)
 
 
@@ -37,14 +39,14 @@ class Peers(Processes):
     """This process among those that `keras.distribution.initialize` has met."""
 
     def __init__(self, layout: Layout) -> None:
-        self.rank, self.world = jax.process_index(), jax.process_count()
+        super().__init__(jax.process_index(), jax.process_count())
         self._layout = layout
         self._twin: keras.Model | None = None
 
     def share(self, batch: IntArray) -> IntArray:
         # JAX shards evenly or not at all: such a batch is computed by every process as a whole.
         even = len(batch) % jax.device_count() == 0
-        return share(batch, self.rank, self.world) if even else batch
+        return super().share(batch) if even else batch
 
     def training(self, model: keras.Model) -> Train:
         step = super().training(model)
@@ -55,11 +57,12 @@ class Peers(Processes):
 
         return train
 
-    def total(self, array: FloatArray) -> FloatArray:
+    def total(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        array = np.asarray(values, np.float64)
         # As bytes, because JAX may be set to 32 bits.
         own = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
         gathered = np.asarray(multihost_utils.process_allgather(own))  # (world, bytes)
-        rows = [np.frombuffer(row.tobytes(), array.dtype) for row in gathered]
+        rows = [np.frombuffer(row.tobytes()) for row in gathered]
         return np.sum(rows, axis=0).reshape(array.shape)
 
     @contextmanager

@@ -15,11 +15,12 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from odconv_keras.layers import BatchNormalization
-from odconv_keras.train.processes import FloatArray, Processes, Train, lost
-from odconv_training import TrainingError
+from odconv_keras.train.processes import Processes, Train
+from odconv_training import TrainingError, lost
 
 
 class Workers(Processes):
@@ -27,8 +28,8 @@ class Workers(Processes):
 
     def __init__(self, strategy: tf.distribute.Strategy) -> None:
         resolver = strategy.cluster_resolver
-        self.rank = self.draws = resolver.task_id
-        self.world = len(resolver.cluster_spec().as_dict()["worker"])
+        super().__init__(resolver.task_id, len(resolver.cluster_spec().as_dict()["worker"]))
+        self.draws = self.rank
         self._strategy = strategy
         # The sum goes to the device of what is added, and an argument itself has none.
         self._traced_total = tf.function(lambda array: _total(tf.identity(array)))
@@ -75,18 +76,19 @@ class Workers(Processes):
 
         return train
 
-    def total(self, array: FloatArray) -> FloatArray:
-        return np.asarray(self._strategy.run(self._traced_total, (tf.constant(array),)))
+    def total(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        array = tf.constant(np.asarray(values, np.float64))
+        return np.asarray(self._strategy.run(self._traced_total, (array,)))
 
     def average_statistics(self, model: keras.Model) -> None:
         norms = _norms(model)
-        found = [s for norm in norms for s in (norm.moving_mean, norm.moving_variance)]
-        if not found:
+        statistics = [s for norm in norms for s in (norm.moving_mean, norm.moving_variance)]
+        if not statistics:
             return
-        arrays = [statistic.numpy() for statistic in found]  # (channels,) each
+        arrays = [statistic.numpy() for statistic in statistics]  # (channels,) each
         means = self.total(np.concatenate(arrays)) / self.world  # at once, which is much faster
         ends = np.cumsum([array.size for array in arrays])[:-1]
-        for statistic, mean in zip(found, np.split(means, ends), strict=True):
+        for statistic, mean in zip(statistics, np.split(means, ends), strict=True):
             statistic.assign(mean)
 
 

@@ -49,19 +49,7 @@ class Step:
         rate: float,
         temperature: float,
     ) -> float:
-        """Trains on this process's share of a global batch.
-
-        Args:
-            step: counted from 0 over the whole training.
-            images: (batch, height, width, channels), or as the model's data format says.
-            labels: (batch,)
-            count: of the samples in the global batch.
-            rate: the learning rate.
-            temperature: of the attentions.
-
-        Returns:
-            The mean loss over the global batch, the same in all processes.
-        """
+        """Takes one step; see `odconv_training.Step`."""
         self.model.optimizer.learning_rate = rate
         if temperature != self._temperature:
             set_temperature(self.model, temperature)

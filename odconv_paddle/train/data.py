@@ -31,18 +31,14 @@ def training_batches(
     image_size: int = 224,
     workers: int = 0,
 ) -> Iterator[Batch]:
-    """The given batches of one epoch, the images of a folder with a random crop and flip each.
-
-    An image is cropped by its seed, epoch and index, so that it does not depend on how many
-    workers there are and where a training was resumed.
-    """
+    """Images and labels of each batch; see `odconv_training.Trainer.batches`."""
     return _loaded(Batches(samples, batches, augmentation(image_size), (seed, epoch)), workers)
 
 
 def evaluation_batches(
     samples: Samples, batches: Sequence[IntArray], image_size: int = 224, workers: int = 0
 ) -> Iterator[Batch]:
-    """The given batches, the images of a folder by their centre."""
+    """Images and labels of each batch; see `odconv_training.Trainer.answers`."""
     return _loaded(Batches(samples, batches, evaluation(image_size)), workers)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import paddle
 from paddle import nn
 from paddle.nn import functional as F
@@ -11,13 +9,9 @@ from paddle.nn import functional as F
 from odconv_paddle.layers import set_temperature
 from odconv_paddle.layers.temperature import at_least_float32
 from odconv_paddle.train.optimizer import SGD
+from odconv_paddle.train.precision import autocast, parameter_dtype
 from odconv_paddle.train.processes import Processes
 from odconv_training import Options, step_seed
-
-
-def parameter_dtype(precision: str) -> Literal["float32", "float64"]:
-    """What the parameters are stored in; mixed precision keeps them in float32."""
-    return "float64" if precision == "float64" else "float32"
 
 
 class Step:
@@ -47,19 +41,7 @@ class Step:
         rate: float,
         temperature: float,
     ) -> float:
-        """Trains on this process's share of a global batch.
-
-        Args:
-            step: counted from 0 over the whole training.
-            images: (batch, channels, height, width)
-            labels: (batch,)
-            count: of the samples in the global batch.
-            rate: the learning rate.
-            temperature: of the attentions.
-
-        Returns:
-            The mean loss over the global batch, the same in all processes.
-        """
+        """Takes one step; see `odconv_training.Step`."""
         self.optimizer.set_lr(rate)
         set_temperature(self.model, temperature)
         paddle.seed(step_seed(self._options.seed, step, self._processes.rank))
@@ -74,9 +56,7 @@ class Step:
 
     def _loss(self, images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
         """The sum of the cross-entropies of this share."""
-        precision = self._options.precision
-        images = images.astype(parameter_dtype(precision))
-        half: Literal["bfloat16", "float16"] = "float16" if precision == "float16" else "bfloat16"
-        with paddle.amp.auto_cast(precision in ("bfloat16", "float16"), level="O1", dtype=half):
+        images = images.astype(parameter_dtype(self._options.precision))
+        with autocast(self._options.precision):
             logits = self.model(images)  # (batch, classes)
         return F.cross_entropy(at_least_float32(logits), labels, reduction="sum")

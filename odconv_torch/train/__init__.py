@@ -1,5 +1,5 @@
 """Training: `python -m odconv_torch.train`, alone or started by torchrun."""
 
-from odconv_torch.train.run import train
+from odconv_torch.train.trainer import Trainer, train
 
-__all__ = ["train"]
+__all__ = ["Trainer", "train"]

@@ -2,7 +2,7 @@
 
 import sys
 
-from odconv_torch.train.run import train
+from odconv_torch.train import train
 from odconv_training import main
 
 if __name__ == "__main__":  # workers of the data pipeline may import this file again

@@ -26,11 +26,7 @@ def training_batches(
     image_size: int = 224,
     workers: int = 0,
 ) -> Iterator[Batch]:
-    """The given batches of one epoch, the images of a folder with a random crop and flip each.
-
-    An image is cropped by its seed, epoch and index, so that it does not depend on how many
-    workers there are and where a training was resumed.
-    """
+    """Images and labels of each batch; see `odconv_training.Trainer.batches`."""
     if samples.images is not None:
         return _loaded(Prepared(samples.images, samples.labels), batches, workers)
     return _loaded(Files(samples, augmentation(image_size), (seed, epoch)), batches, workers)
@@ -39,7 +35,7 @@ def training_batches(
 def evaluation_batches(
     samples: Samples, batches: Batches, image_size: int = 224, workers: int = 0
 ) -> Iterator[Batch]:
-    """The given batches, the images of a folder by their centre."""
+    """Images and labels of each batch; see `odconv_training.Trainer.answers`."""
     if samples.images is not None:
         return _loaded(Prepared(samples.images, samples.labels), batches, workers)
     return _loaded(Files(samples, evaluation(image_size)), batches, workers)

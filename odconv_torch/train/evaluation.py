@@ -1,64 +1,28 @@
-"""What a network answers, and how good that is."""
+"""What a network answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
-from odconv_torch.models.backbone import Backbone
 from odconv_torch.train.data import evaluation_batches
-from odconv_torch.train.processes import Processes
-from odconv_training import Options, Samples, Score, shards
-
-Answer = tuple[npt.NDArray[np.floating], npt.NDArray[np.int64]]
-
-_BATCH = 64
+from odconv_training import Answer, Samples
+from odconv_training.batches import IntArray
 
 
 def logits(
     model: nn.Module,
     samples: Samples,
-    *,
-    batch_size: int = _BATCH,
-    workers: int = 0,
+    batches: Sequence[IntArray],
     image_size: int = 224,
-    indices: npt.NDArray[np.int64] | None = None,
+    workers: int = 0,
 ) -> Iterator[Answer]:
-    """Logits (batch, classes) and labels (batch,) of samples, batch after batch.
-
-    Args:
-        model: is put into evaluation mode.
-        samples: a split.
-        batch_size: of the network's calls.
-        workers: processes that load images.
-        image_size: height and width of a folder's images, in pixels.
-        indices: which samples, all by default.
-    """
+    """Logits and labels of each batch of samples; see `odconv_training.Trainer.answers`."""
     model.eval()
     weights = next(model.parameters())
-    chosen = np.arange(len(samples)) if indices is None else indices
-    batches = [chosen[i : i + batch_size] for i in range(0, len(chosen), batch_size)]
     with torch.inference_mode():
         for images, labels in evaluation_batches(samples, batches, image_size, workers):
             answers = model(images.to(weights.device, weights.dtype))
             yield answers.cpu().numpy(), labels.numpy()
-
-
-def score(model: Backbone, samples: Samples, options: Options, processes: Processes) -> Score:
-    """The score over all samples, of which each process looks at its part."""
-    found = Score(model.num_classes)
-    answers = logits(
-        model,
-        samples,
-        workers=options.workers,
-        image_size=options.image_size,
-        indices=shards(len(samples), processes.rank, processes.world),
-    )
-    for batch, labels in answers:
-        found.add(batch, labels)
-    counts = torch.from_numpy(found.as_array()).to(processes.device)
-    return Score.from_array(processes.total(counts).cpu().numpy())

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from odconv_torch.layers import set_temperature
+from odconv_torch.train.precision import autocast, parameter_dtype
 from odconv_torch.train.processes import Processes
 from odconv_training import Options, step_seed
 
-_MIXED = MappingProxyType({"bfloat16": torch.bfloat16, "float16": torch.float16})
-
-
-def parameter_dtype(precision: str) -> torch.dtype:
-    """What the parameters are stored in; mixed precision keeps them in float32."""
-    return torch.float64 if precision == "float64" else torch.float32
-
 
 class Step:
-    """A model with its optimiser, and what takes it one batch further.
+    """A model with its optimizer, and what takes it one batch further.
 
     Attributes:
         model: the network itself, whose state is to be saved.
@@ -50,19 +42,7 @@ class Step:
         rate: float,
         temperature: float,
     ) -> float:
-        """Trains on this process's share of a global batch.
-
-        Args:
-            step: counted from 0 over the whole training.
-            images: (batch, channels, height, width)
-            labels: (batch,)
-            count: of the samples in the global batch.
-            rate: the learning rate.
-            temperature: of the attentions.
-
-        Returns:
-            The mean loss over the global batch, the same in all processes.
-        """
+        """Takes one step; see `odconv_training.Step`."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         set_temperature(self.model, temperature)
@@ -72,13 +52,13 @@ class Step:
         # DistributedDataParallel divides by the number of processes, the recipe by the samples.
         self.scaler.scale(total * (self._processes.world / count)).backward()
         self._update()
-        return self._processes.total(total.detach()).item() / count
+        return self._processes.summed(total.detach()).item() / count
 
     def _loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """The sum of the cross-entropies of this share."""
-        device, mixed = self._processes.device, _MIXED.get(self._options.precision)
-        images = images.to(device, parameter_dtype(self._options.precision), non_blocking=True)
-        with torch.autocast(device.type, mixed, enabled=mixed is not None):
+        device, precision = self._processes.device, self._options.precision
+        images = images.to(device, parameter_dtype(precision), non_blocking=True)
+        with autocast(precision, device):
             logits = self._forward(images)  # (batch, classes)
         exact = torch.promote_types(logits.dtype, torch.float32)
         labels = labels.to(device, non_blocking=True)

@@ -27,12 +27,17 @@ def synchronised(model: nn.Module, device: torch.device) -> nn.Module:
 
 @torch.no_grad()
 def average_statistics(model: nn.Module, processes: Processes) -> None:
-    """Makes running statistics the mean over all processes, each of which saw its own share."""
+    """Makes running statistics the mean over all processes, each of which saw its own share.
+
+    They are linear in the batches' statistics, so that it does not matter how often this is done.
+    """
+    if processes.world == 1:
+        return
     for norm in model.modules():
         if isinstance(norm, _BatchNorm) and not isinstance(norm, (SyncNorm, nn.SyncBatchNorm)):
             for statistic in (norm.running_mean, norm.running_var):
                 if statistic is not None:
-                    processes.total(statistic).div_(processes.world)
+                    statistic.copy_(processes.mean(statistic))
 
 
 class SyncNorm(_BatchNorm):

@@ -18,11 +18,13 @@ from train_helpers import (
     assert_close,
     call,
     command,
+    course,
     environment,
     last,
     options,
     rows,
     run,
+    save_fresh,
     source,
     spec_file,
 )
@@ -30,9 +32,7 @@ from train_helpers import (
 from odconv_keras.models import build_model
 from odconv_keras.train import train
 from odconv_keras.train.evaluation import logits
-from odconv_keras.train.processes import Processes
-from odconv_keras.train.run import Training
-from odconv_training import BEST, LAST, Samples, main, open_source
+from odconv_training import BEST, LAST, Samples, in_order, main, open_source
 from weights_converter import MismatchError, extract, load_into
 
 sys.path.append(str(Path(__file__).parents[1] / "training"))  # what all frameworks share
@@ -76,14 +76,14 @@ def test_a_run_is_not_replaced_unasked(tmp_path, capsys, monkeypatch):
     output = tmp_path / "run"
     common = [*map(str, ("--spec", spec_file(tmp_path), "--output", output, "--quiet"))]
     common += ["--steps", "5", "--batch-size", "8"]  # an epoch
-    monkeypatch.setattr("odconv_keras.train.run.open_source", lambda *arguments: source())
+    monkeypatch.setattr("odconv_training.course.open_source", lambda *arguments: source())
     assert main("keras", train, common) == 0
     best = output / BEST["keras"]
     assert best.exists()
     left = {path: path.read_bytes() for path in output.iterdir() if path.is_file()}
     capsys.readouterr()
     with monkeypatch.context() as patched:
-        patched.setattr("odconv_keras.train.run.open_source", None)  # nothing is loaded before
+        patched.setattr("odconv_training.course.open_source", None)  # nothing is loaded before
         assert main("keras", train, common) == 2
     message = capsys.readouterr().err
     assert message.startswith(f"error: {output} holds a run already: give --resume ")
@@ -99,30 +99,28 @@ def test_a_run_is_not_replaced_unasked(tmp_path, capsys, monkeypatch):
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
-    Training(options(tmp_path), source(), Processes())._save()
+    save_fresh(options(tmp_path))
     other = options(tmp_path / "b", spec={"num_classes": 7}, start=tmp_path / LAST["keras"])
     with pytest.raises(MismatchError, match="wrong shape"):
-        Training(other, source(), Processes())
+        course(other)
 
 
 def test_a_training_starts_from_another_one_and_evaluates(tmp_path, capsys):
-    first = Training(options(tmp_path), source(), Processes())
-    first._save()
+    first = save_fresh(options(tmp_path))
     start = tmp_path / LAST["keras"]
-    second = Training(options(tmp_path / "b", start=start, seed=5), source(), Processes())
-    for name, array in extract(first.model).items():
-        np.testing.assert_array_equal(extract(second.model)[name], array)
+    second = course(options(tmp_path / "b", start=start, seed=5))
+    for name, array in extract(first.trainer.model).items():
+        np.testing.assert_array_equal(extract(second.trainer.model)[name], array)
     second.evaluate()
     assert "11 images" in capsys.readouterr().out
 
 
 def test_logits_of_every_sample_in_order(tmp_path):
-    training = Training(options(tmp_path), source(), Processes())
-    training._save()
+    training = save_fresh(options(tmp_path))
     model = build_model(training.options.spec)
     load_into(model, tmp_path / LAST["keras"])
     samples = source().validation
-    found = list(logits(model, samples, batch_size=4))
+    found = list(logits(model, samples, in_order(np.arange(11), 4)))
     assert [len(labels) for _, labels in found] == [4, 4, 3]
     np.testing.assert_array_equal(np.concatenate([y for _, y in found]), samples.labels)
     whole = model.predict_on_batch(samples.images.transpose(0, 2, 3, 1))
@@ -170,7 +168,7 @@ if keras.backend.backend() == "tensorflow":  # not about the backend, and long
         assert one["loss"] == pytest.approx(two["loss"], rel=1e-7)
 
     @pytest.mark.slow
-    def test_an_epoch_over_a_thousand_classes_with_flat_memory(tmp_path, monkeypatch):
+    def test_an_epoch_over_a_thousand_classes_with_flat_memory(tmp_path):
         generator = np.random.default_rng(0)
         for split, count in (("train", 4), ("val", 1)):
             for label in range(1000):
@@ -179,11 +177,6 @@ if keras.backend.backend() == "tensorflow":  # not about the backend, and long
                 for index in range(count):
                     pixels = generator.integers(0, 256, (36, 40, 3), np.uint8)
                     Image.fromarray(pixels).save(place / f"{index}.png", compress_level=1)
-        used = []
-        trained = Training._train
-        monkeypatch.setattr(
-            Training, "_train", lambda self, *args: (trained(self, *args), used.append(resident()))
-        )
         chosen = options(
             tmp_path / "run",
             spec={"num_classes": 1000},
@@ -191,7 +184,10 @@ if keras.backend.backend() == "tensorflow":  # not about the backend, and long
             image_size=32,
             workers=2,
         )
-        run(chosen, open_source(str(tmp_path / "images")))
+        training, used = course(chosen, open_source(str(tmp_path / "images"))), []
+        step = training.trainer.step
+        training.trainer.step = lambda *values: (step(*values), used.append(resident()))[0]
+        training.run()
         assert len(used) == 125
         quarter = len(used) // 4
         first, final = np.mean(used[5:quarter]), np.mean(used[-quarter:])

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import resource
-import shutil
 
 import keras
 import numpy as np
 import pytest
-from train_helpers import assert_close, last, options, rows, run, source
+from train_helpers import assert_close, course, last, options, rows, run, save_fresh
 
 from odconv_keras.models import build_model
 from odconv_keras.train import SGD
-from odconv_keras.train.processes import Processes
-from odconv_keras.train.run import Training
 from odconv_training import LAST, TrainingError
+from odconv_training.checkpoints import save
+from odconv_training.progress import content_of
 from weights_converter import FileError, extract, load_into
 
 
@@ -40,13 +39,13 @@ def test_a_resumed_training_ends_equal(tmp_path, stop, precision):
 
 
 def test_keras_and_the_converter_read_it(tmp_path):
-    training = save_fresh(tmp_path)
+    training = save_fresh(options(tmp_path))
     path = tmp_path / LAST["keras"]
     twin = keras.saving.load_model(path)
     assert type(twin.optimizer) is SGD
     other = build_model(training.options.spec)
     load_into(other, path)
-    arrays, found, loaded = (extract(model) for model in (training.model, twin, other))
+    arrays, found, loaded = (extract(model) for model in (training.trainer.model, twin, other))
     for name, array in arrays.items():
         np.testing.assert_array_equal(found[name], array)
         np.testing.assert_array_equal(loaded[name], array)
@@ -65,27 +64,8 @@ def test_loss_scaling_in_float16_is_resumed(tmp_path):
 def saved(tmp_path_factory):
     """The checkpoint of a training that has not begun."""
     folder = tmp_path_factory.mktemp("saved")
-    save_fresh(folder)
+    save_fresh(options(folder))
     return folder / LAST["keras"]
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"seed": 1}, "seed of the training to resume, 0, received 1"),
-        ({"recipe": {"lr": 0.5}}, "recipe's lr .* received 0.5"),
-        ({"spec": {"conv_options": {"kernel_num": 3}}}, "spec's conv_options"),
-    ],
-)
-def test_another_training_is_refused(tmp_path, saved, changes, message):
-    shutil.copy(saved, tmp_path)
-    with pytest.raises(TrainingError, match=message):
-        Training(options(tmp_path, resume=True, **changes), source(), Processes())
-
-
-def test_resume_without_a_checkpoint_starts(tmp_path):
-    training = Training(options(tmp_path, resume=True), source(), Processes())
-    assert training.progress.step == 0
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "text", "other"])
@@ -98,27 +78,22 @@ def test_a_damaged_checkpoint(tmp_path, saved, damage):
         half = content[: len(content) // 2]
         path.write_bytes({"cut": half, "empty": b"", "text": b"no checkpoint"}[damage])
     with pytest.raises(TrainingError, match=r"checkpoint\.keras: expected a checkpoint"):
-        Training(options(tmp_path, resume=True), source(), Processes())
+        course(options(tmp_path, resume=True))
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
     """A limit on the size of files stands for the disk: both fail while they are written."""
-    training = save_fresh(tmp_path)
+    training = save_fresh(options(tmp_path))
     good, size = last(tmp_path), (tmp_path / LAST["keras"]).stat().st_size
-    for weight in training.model.trainable_variables:
+    content = content_of(training.options, training.progress, 0.0)
+    for weight in training.trainer.model.trainable_variables:
         weight.assign(weight * 2)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, hard))
     try:
         with pytest.raises(FileError, match=r"cannot write .*checkpoint.*: File too large"):
-            training._save()
+            save(training.trainer, tmp_path, content, best=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert_close(good, last(tmp_path), 0)
     assert [path.name for path in tmp_path.iterdir()] == [LAST["keras"]]
-
-
-def save_fresh(folder):
-    training = Training(options(folder), source(), Processes())
-    training._save()
-    return training

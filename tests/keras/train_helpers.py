@@ -12,11 +12,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from odconv_keras.train import Trainer
 from odconv_keras.train.precision import computing_in
 from odconv_keras.train.processes import Processes
-from odconv_keras.train.run import Training
 from odconv_spec import from_dict
-from odconv_training import LAST, RECIPES, Options, Samples, Source
+from odconv_training import LAST, RECIPES, Course, Options, Samples, Source
+from odconv_training.checkpoints import save
+from odconv_training.progress import content_of
 
 ROOT = Path(__file__).parents[2]
 SPEC = {
@@ -54,11 +56,22 @@ def source(train=24, validation=11, size=(20, 16)):
     return Source(tuple("0123456789"), *splits)
 
 
+def course(chosen, data=None):
+    return Course(chosen, data or source(), Trainer(chosen, Processes()))
+
+
 def run(chosen, data=None):
     with computing_in(chosen.precision):
-        training = Training(chosen, data or source(), Processes())
+        training = course(chosen, data)
         training.run()
     return training
+
+
+def save_fresh(chosen):
+    """The course of a training that has saved its start."""
+    fresh = course(chosen)
+    save(fresh.trainer, chosen.output, content_of(chosen, fresh.progress, 0.0), best=False)
+    return fresh
 
 
 def arrays(path):

@@ -11,9 +11,9 @@ import numpy as np
 import paddle
 import pytest
 from train_helpers import (
-    ALONE,
     call,
     command,
+    course,
     last,
     options,
     rows,
@@ -26,9 +26,7 @@ from train_helpers import (
 from odconv_paddle.models.factory import build_model
 from odconv_paddle.train import train
 from odconv_paddle.train.evaluation import logits
-from odconv_paddle.train.processes import Processes
-from odconv_paddle.train.run import Training
-from odconv_training import BEST, LAST, TrainingError, main
+from odconv_training import BEST, LAST, in_order, main
 from tests.training.folders import BROKEN, write_folder
 from weights_converter import MismatchError, convert, load_into
 from weights_converter.identify.request import Request
@@ -87,14 +85,14 @@ def test_a_run_is_not_replaced_unasked(tmp_path, capsys, monkeypatch):
     output = tmp_path / "run"
     common = [*map(str, ("--spec", spec_file(tmp_path), "--output", output, "--quiet"))]
     common += ["--steps", "5", "--batch-size", "8"]  # an epoch
-    monkeypatch.setattr("odconv_paddle.train.run.open_source", lambda *arguments: source())
+    monkeypatch.setattr("odconv_training.course.open_source", lambda *arguments: source())
     assert main("paddle", train, common) == 0
     best = output / BEST["paddle"]
     assert best.exists()
     left = {path: path.read_bytes() for path in output.iterdir() if path.is_file()}
     capsys.readouterr()
     with monkeypatch.context() as patched:
-        patched.setattr("odconv_paddle.train.run.open_source", None)  # nothing is loaded before
+        patched.setattr("odconv_training.course.open_source", None)  # nothing is loaded before
         assert main("paddle", train, common) == 2
     message = capsys.readouterr().err
     assert message.startswith(f"error: {output} holds a run already: give --resume ")
@@ -113,22 +111,22 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     run(options(tmp_path / "a", steps=1))
     other = options(tmp_path / "b", spec={"num_classes": 7}, start=tmp_path / "a" / LAST["paddle"])
     with pytest.raises(MismatchError, match=r"fc"):
-        Training(other, source(), ALONE)
+        course(other)
 
 
 def test_start_from_another_frameworks_file(tmp_path):
     first = run(options(tmp_path / "a", steps=4))
     there = tmp_path / "a.pth"
     convert(Request(tmp_path / "a" / LAST["paddle"], first.options.spec), there)
-    second = Training(options(tmp_path / "b", start=there), source(), ALONE)
+    second = course(options(tmp_path / "b", start=there))
     assert second.progress.step == 0
-    for name, array in first.model.state_dict().items():
-        np.testing.assert_array_equal(second.model.state_dict()[name], array)
+    for name, array in first.trainer.model.state_dict().items():
+        np.testing.assert_array_equal(second.trainer.model.state_dict()[name], array)
 
 
 def test_evaluation_of_the_last_checkpoint(tmp_path, capsys):
     training = run(options(tmp_path))
-    Training(options(tmp_path, evaluate=True), source(), ALONE).evaluate()
+    course(options(tmp_path, evaluate=True)).evaluate()
     text = capsys.readouterr().out.splitlines()[-1]
     expected = rows(tmp_path / "validation.csv")
     assert text.startswith(f"top-1 {expected['top1'][-1]:.2f} %")
@@ -141,7 +139,7 @@ def test_logits_for_the_evaluate_command(tmp_path):
     model = build_model(training.options.spec)
     load_into(model, tmp_path / LAST["paddle"])
     samples = source().validation
-    found = list(logits(model, samples, batch_size=4))
+    found = list(logits(model, samples, in_order(np.arange(11), 4)))
     assert [len(labels) for _, labels in found] == [4, 4, 3]
     labels = np.concatenate([part for _, part in found])
     np.testing.assert_array_equal(labels, samples.labels)
@@ -151,8 +149,8 @@ def test_logits_for_the_evaluate_command(tmp_path):
 
 def test_every_sample_is_seen_once_an_epoch(tmp_path):
     seen = []
-    training = Training(options(tmp_path), source(), ALONE)
-    step = training.step
+    training = course(options(tmp_path))
+    step = training.trainer.step
 
     class Watching:
         model, optimizer, scaler = step.model, step.optimizer, step.scaler
@@ -161,20 +159,13 @@ def test_every_sample_is_seen_once_an_epoch(tmp_path):
             seen.append(images.numpy())
             return step(number, images, *rest)
 
-    training.step = Watching()
+    training.trainer.step = Watching()
     training.run()
     everything = np.sort(source().train.images.reshape(44, -1)[:, 0])
     orders = [np.concatenate(seen[at : at + 5]).reshape(44, -1)[:, 0] for at in (0, 5)]
     for order in orders:
         np.testing.assert_array_equal(np.sort(order), everything)
     assert not np.array_equal(orders[0], orders[1])
-
-
-def test_a_batch_needs_a_sample_for_each_process(tmp_path):
-    many = Training(options(tmp_path), source(), ALONE)
-    many.processes = Processes(1, 9)
-    with pytest.raises(TrainingError, match="9 processes"):
-        many._epoch(0)
 
 
 @pytest.mark.slow

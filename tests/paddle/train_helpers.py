@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import paddle
 
+from odconv_paddle.train import Trainer
 from odconv_paddle.train.processes import Processes
-from odconv_paddle.train.run import Training
 from odconv_spec import from_dict
-from odconv_training import LAST, RECIPES, Options, Samples, Source
+from odconv_training import LAST, RECIPES, Course, Options, Samples, Source
 
 SPEC = {
     "family": "resnet",
@@ -56,8 +56,12 @@ def source(train=44, validation=11, size=(20, 16)):
     return Source(tuple("0123456789"), *splits)
 
 
+def course(chosen, data=None, processes=ALONE):
+    return Course(chosen, data or source(), Trainer(chosen, processes))
+
+
 def run(chosen, data=None):
-    training = Training(chosen, data or source(), ALONE)
+    training = course(chosen, data)
     training.run()
     return training
 

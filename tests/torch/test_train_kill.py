@@ -24,7 +24,7 @@ def trained(folder, resume=False):
 def processes():
     """Processes that start within milliseconds, because a server has imported torch for them."""
     context = mp.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "odconv_torch.train.run"])
+    context.set_forkserver_preload(["torch", "odconv_torch.train.trainer"])
     return context
 
 

@@ -7,12 +7,10 @@ import resource
 import pytest
 import torch
 from torch import nn
-from train_helpers import ALONE, last, options, rows, run, same_arrays, source
+from train_helpers import course, last, options, rows, run, same_arrays
 
 from odconv_torch.models import build_model
-from odconv_torch.train import run as module
-from odconv_torch.train.run import Training
-from odconv_training import BEST, LAST, TrainingError
+from odconv_training import LAST, TrainingError
 from weights_converter import FileError, inspect, load_into
 from weights_converter.identify.request import Request
 
@@ -40,7 +38,7 @@ def test_the_converter_reads_it(tmp_path):
     assert found.checkpoint.scalars["epoch"] == 0
     model = build_model(training.options.spec)
     load_into(model, tmp_path / LAST["torch"])
-    for name, array in training.model.state_dict().items():
+    for name, array in training.trainer.model.state_dict().items():
         if not name.endswith("num_batches_tracked"):
             assert torch.equal(model.state_dict()[name], array)
 
@@ -70,64 +68,6 @@ def test_checkpoints_between_epochs_do_not_change_the_training(tmp_path):
     assert same_arrays(last(tmp_path / "few"), last(tmp_path / "many"))
 
 
-def test_a_checkpoint_every_n_steps(tmp_path, monkeypatch):
-    saved = []
-    monkeypatch.setattr(Training, "_save", lambda self, best=False: saved.append(self.progress))
-    run(options(tmp_path, checkpoint_steps=2, steps=8))
-    assert [p.step for p in saved] == [0, 2, 4, 5, 6, 8]
-    assert [p.epoch for p in saved] == [0, 0, 0, 1, 1, 1]
-
-
-def test_the_best_is_kept(tmp_path, monkeypatch):
-    class Fixed:
-        images, loss, top5 = 1, 1.0, 90.0
-
-        def __init__(self, top1):
-            self.top1 = top1
-
-    scores = iter([20.0, 50.0, 40.0])
-    monkeypatch.setattr(module, "score", lambda *_: Fixed(next(scores)))
-    run(options(tmp_path, recipe={"epochs": 3}))
-    best = torch.load(tmp_path / BEST["torch"], weights_only=True)
-    assert (best["epoch"], best["best_acc"], best["acc"]) == (2, 50.0, 50.0)
-    assert (last(tmp_path)["epoch"], last(tmp_path)["best_acc"], last(tmp_path)["acc"]) == (
-        3,
-        50.0,
-        40.0,
-    )
-
-
-def test_a_fresh_start_leaves_nothing_of_an_older_run_to_resume(tmp_path, monkeypatch):
-    run(options(tmp_path))
-
-    def dies(*_):
-        raise MemoryError
-
-    monkeypatch.setattr(Training, "_train", dies)
-    with pytest.raises(MemoryError):
-        run(options(tmp_path))
-    assert last(tmp_path)["step"] == 0
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"seed": 1}, "seed of the training to resume, 0, received 1"),
-        ({"recipe": {"lr": 0.5}}, "recipe's lr .* received 0.5"),
-        ({"spec": {"conv_options": {"kernel_num": 3}}}, "spec's conv_options"),
-    ],
-)
-def test_another_training_is_refused(tmp_path, changes, message):
-    run(options(tmp_path, steps=1))
-    with pytest.raises(TrainingError, match=message):
-        Training(options(tmp_path, resume=True, **changes), source(), ALONE)
-
-
-def test_resume_without_a_checkpoint_starts(tmp_path):
-    training = Training(options(tmp_path, resume=True), source(), ALONE)
-    assert training.progress.step == 0
-
-
 @pytest.mark.parametrize("damage", ["cut", "empty", "text", "other"])
 def test_a_damaged_checkpoint(tmp_path, damage):
     run(options(tmp_path, steps=1))
@@ -139,7 +79,7 @@ def test_a_damaged_checkpoint(tmp_path, damage):
         half = content[: len(content) // 2]
         path.write_bytes({"cut": half, "empty": b"", "text": b"no checkpoint"}[damage])
     with pytest.raises(TrainingError, match=r"checkpoint\.pth\.tar: expected a checkpoint"):
-        Training(options(tmp_path, resume=True), source(), ALONE)
+        course(options(tmp_path, resume=True))
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from odconv_spec import from_dict
+from odconv_torch.train import Trainer
 from odconv_torch.train.processes import Processes
-from odconv_torch.train.run import Training
-from odconv_training import LAST, RECIPES, Options, Samples, Source
+from odconv_training import LAST, RECIPES, Course, Options, Samples, Source
 
 SPEC = {
     "family": "mobilenetv2",
@@ -53,8 +53,12 @@ def source(train=44, validation=11, size=(20, 16)):
     return Source(tuple("0123456789"), *splits)
 
 
+def course(chosen, data=None, processes=ALONE):
+    return Course(chosen, data or source(), Trainer(chosen, processes))
+
+
 def run(chosen, data=None):
-    training = Training(chosen, data or source(), ALONE)
+    training = course(chosen, data)
     training.run()
     return training
 

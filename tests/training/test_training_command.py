@@ -1,4 +1,4 @@
-"""Exit codes, and one line for what is the user's to mend."""
+"""Exit codes, and one line for what the user can correct."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_training_gets_its_options(capsys):
         (MemoryError(), 5, f"{NO_MEMORY}\n"),
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), 5, f"{NO_MEMORY}\n"),
         (RuntimeError("RESOURCE_EXHAUSTED: 9 bytes"), 5, f"{NO_MEMORY}\n"),
-        (KeyboardInterrupt(), 130, "interrupted; --resume goes on from the last checkpoint\n"),
+        (KeyboardInterrupt(), 130, "interrupted; --resume continues from the last checkpoint\n"),
     ],
 )
 def test_what_is_said(error, code, line, capsys):

@@ -1,0 +1,92 @@
+"""The processes of one training, whichever framework's launcher has started them."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from odconv_training.batches import IntArray, share
+from odconv_training.errors import TrainingError
+
+T = TypeVar("T")
+FloatArray = npt.NDArray[np.float64]
+
+
+class Processes:
+    """This process among the `world` of one training; here the only one.
+
+    A framework's own class sums over several.
+
+    Attributes:
+        rank: of this process, from 0.
+        world: number of processes.
+
+    Example:
+        >>> Processes().writes
+        True
+    """
+
+    def __init__(self, rank: int = 0, world: int = 1) -> None:
+        self.rank = rank
+        self.world = world
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process is the one that writes files."""
+        return self.rank == 0
+
+    def share(self, batch: IntArray) -> IntArray:
+        """The samples of a global batch that this process computes.
+
+        Raises:
+            TrainingError: there are more processes than samples.
+        """
+        return share(batch, self.rank, self.world)
+
+    def total(self, values: npt.ArrayLike) -> FloatArray:
+        """The sum over all processes, in float64."""
+        return np.asarray(values, np.float64)
+
+    def from_first(self, value: T) -> T:
+        """What the first process calls this with; the others' values are not looked at."""
+        return value
+
+
+def lost(processes: Processes) -> TrainingError:
+    """The error of a process that another one has left alone."""
+    return TrainingError(
+        f"process {processes.rank} of {processes.world} stopped: another process of this training "
+        "has ended or cannot be reached; start all of them again with --resume to continue from "
+        "the last checkpoint"
+    )
+
+
+@contextmanager
+def noticing_loss(processes: Processes, signs: re.Pattern[str]) -> Iterator[None]:
+    """Turns what happens when another process ends into one error.
+
+    Args:
+        processes: of which this is one.
+        signs: what a framework's RuntimeError says where a connection is lost.
+
+    Raises:
+        TrainingError: another process has ended.
+    """
+
+    def stopped(signum: int, frame: FrameType | None) -> None:
+        raise lost(processes)
+
+    signal.signal(signal.SIGTERM, stopped)  # what a launcher sends when a process has died
+    try:
+        yield
+    except RuntimeError as error:
+        if not signs.search(str(error)):
+            raise
+        raise lost(processes) from error

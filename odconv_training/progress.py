@@ -1,0 +1,101 @@
+"""How far a training is, and what a resumed one must have in common with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from odconv_spec import to_json
+from odconv_training.errors import TrainingError
+from odconv_training.options import Options
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is, and which training it is.
+
+    Attributes:
+        step: number of steps that are done.
+        epoch: number of epochs that are done.
+        best_top1: of the best epoch, in percent.
+        seed: of the training.
+        recipe: of the training, as JSON.
+        spec: of the network, as JSON.
+    """
+
+    step: int
+    epoch: int
+    best_top1: float
+    seed: int
+    recipe: str
+    spec: str
+
+    @classmethod
+    def of(cls, options: Options, step: int, epoch: int, best_top1: float) -> Progress:
+        """That of a training with these options."""
+        recipe, spec = options.recipe.to_json(), to_json(options.spec)
+        return cls(step, epoch, best_top1, options.seed, recipe, spec)
+
+    def to_json(self) -> str:
+        """The text that `from_json` reads."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Progress:
+        """The progress whose `to_json` this is.
+
+        Raises:
+            TrainingError: it is another text.
+        """
+        try:
+            return cls(**json.loads(text))
+        except (TypeError, ValueError) as error:
+            raise TrainingError(
+                f"expected the progress of a training, received {text[:80]!r}; only a checkpoint "
+                "that this command wrote can be resumed, others are for --start"
+            ) from error
+
+    def check(self, options: Options) -> None:
+        """Compares the training with the one of the options.
+
+        Raises:
+            TrainingError: it has another seed, recipe or network.
+        """
+        other = Progress.of(options, self.step, self.epoch, self.best_top1)
+        if self.seed != other.seed:
+            _refuse("seed", self.seed, other.seed)
+        for what in ("recipe", "spec"):
+            kept, asked = (json.loads(getattr(progress, what)) for progress in (self, other))
+            for name in kept.keys() | asked.keys():
+                if kept.get(name) != asked.get(name):
+                    _refuse(f"{what}'s {name}", kept.get(name), asked.get(name))
+
+
+def content_of(options: Options, progress: Progress, top1: float) -> dict[str, Any]:
+    """What a checkpoint says beside its arrays, by the names of the official script.
+
+    Args:
+        options: of the training.
+        progress: how far it is.
+        top1: of the last epoch, in percent.
+
+    Returns:
+        The official "epoch", "arch", "acc" and "best_acc"; "step", and under "odconv" all that a
+        resume checks.
+    """
+    return {
+        "epoch": progress.epoch,
+        "arch": options.spec.name,
+        "acc": top1,
+        "best_acc": progress.best_top1,
+        "step": progress.step,
+        "odconv": progress.to_json(),
+    }
+
+
+def _refuse(what: str, kept: Any, asked: Any) -> None:
+    raise TrainingError(
+        f"expected the {what} of the training to resume, {kept}, received {asked}; resume with the "
+        "same options, or give --output another folder"
+    )

@@ -1,0 +1,118 @@
+"""What a framework does in a training; `Course` says when."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from odconv_training.batches import IntArray
+from odconv_training.options import Options
+from odconv_training.processes import Processes
+from odconv_training.samples import Samples
+
+Answer = tuple[npt.NDArray[np.floating[Any]], IntArray]  # (batch, classes) and (batch,)
+
+
+class Step(Protocol):
+    """Takes a network one batch further."""
+
+    def __call__(
+        self, step: int, images: Any, labels: Any, count: int, rate: float, temperature: float
+    ) -> float:
+        """Trains on this process's share of a global batch.
+
+        Args:
+            step: counted from 0 over the whole training.
+            images: (batch, channels, height, width); in Keras as the model's data format says.
+            labels: (batch,)
+            count: of the samples in the global batch.
+            rate: the learning rate.
+            temperature: of the attentions.
+
+        Returns:
+            The mean loss over the global batch, the same in all processes.
+        """
+
+
+class Trainer(ABC):
+    """A network with its optimizer, its batches and its checkpoint files, in one framework.
+
+    Attributes:
+        framework: whose it is, as the checkpoints are named.
+        options: of the command.
+        processes: this process among those of the training.
+        step: trains on one batch.
+    """
+
+    framework: ClassVar[str]
+    step: Step
+
+    def __init__(self, options: Options, processes: Processes) -> None:
+        self.options = options
+        self.processes = processes
+
+    @abstractmethod
+    def batches(
+        self, samples: Samples, indices: Sequence[IntArray], epoch: int
+    ) -> Iterable[tuple[Any, Any]]:
+        """Images and labels of each batch for `step`; puts the network into training mode.
+
+        An image of a folder gets a random crop and flip by its seed, epoch and index, so that it
+        does not depend on how many workers there are and where a training was resumed.
+
+        Args:
+            samples: the training split.
+            indices: of the samples in each batch.
+            epoch: counted from 0.
+
+        Returns:
+            Pairs of the framework's tensors: images as `step` takes them, and (batch,).
+        """
+
+    @abstractmethod
+    def answers(self, samples: Samples, indices: Sequence[IntArray]) -> Iterable[Answer]:
+        """Logits and labels of each batch; puts the network into evaluation mode.
+
+        An image of a folder is resized and cropped at its centre.
+
+        Args:
+            samples: the validation split.
+            indices: of the samples in each call of the network.
+
+        Returns:
+            Pairs of arrays: (batch, classes) and (batch,).
+        """
+
+    @abstractmethod
+    def average_statistics(self) -> None:
+        """Makes the running statistics of all processes one; they are scored and saved so."""
+
+    @abstractmethod
+    def write(self, path: Path, content: Mapping[str, Any]) -> None:
+        """Writes a checkpoint: `content`, which `Course` reads back, and all arrays.
+
+        Args:
+            path: of an empty file, which takes its place when this returns.
+            content: numbers and texts by name; a format without a place for them keeps "odconv".
+
+        Raises:
+            OSError: the disk is full or not writable.
+        """
+
+    @abstractmethod
+    def read(self, path: Path) -> Any:
+        """What `write` wrote; an error of `checkpoints.DAMAGE` says that the file is damaged."""
+
+    @abstractmethod
+    def restore(self, path: Path, content: Mapping[str, Any]) -> None:
+        """Puts the arrays of a checkpoint into the network and its optimizer, in all processes.
+
+        Args:
+            path: of the file, which only the first process is sure to have.
+            content: what `read` returned there.
+        """

@@ -1,0 +1,312 @@
+"""The course of a training with a trainer of one number: what is saved, scored and resumed when."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from odconv_training import (
+    BEST,
+    LAST,
+    Course,
+    Processes,
+    Samples,
+    Source,
+    Trainer,
+    TrainingError,
+    parse,
+)
+
+STEPS = 5  # of an epoch: four batches of eight, and one of twelve
+END = 2 * STEPS
+
+
+class Number(Trainer):
+    """Its network is one weight; its checkpoints are JSON.
+
+    Attributes:
+        calls: what the course asked for, in order.
+        right: how many of the ten validation samples the answers of each epoch get right.
+    """
+
+    framework = "torch"
+
+    def __init__(self, options, processes=None, right=()):
+        super().__init__(options, processes or Processes())
+        self.weight = 0.5
+        self.calls = []
+        self.right = iter(right)
+
+    def batches(self, samples, indices, epoch):
+        for batch in indices:
+            yield batch, samples.labels[batch]
+
+    def step(self, step, images, labels, count, rate, temperature):
+        self.calls.append(("step", step, len(labels), count))
+        self.weight = 0.9 * self.weight + rate * labels.sum() / temperature + 0.01 * step
+        return self.weight
+
+    def answers(self, samples, indices):
+        self.calls.append("answers")
+        right = next(self.right, 0)
+        for batch in indices:
+            labels = samples.labels[batch]
+            logits = np.eye(10)[np.where(batch < right, labels, (labels + 1) % 10)]
+            yield logits, labels  # (batch, 10) and (batch,)
+
+    def average_statistics(self):
+        self.calls.append("average")
+
+    def write(self, path, content):
+        self.calls.append(("write", content["step"], content["epoch"]))
+        path.write_text(json.dumps({**content, "weight": self.weight}), encoding="utf-8")
+
+    def read(self, path):
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def restore(self, path, content):
+        self.weight = content["weight"]
+
+
+@pytest.fixture
+def options(tmp_path):
+    words = ["--batch-size", "8", "--epochs", "2", "--quiet", "--output", str(tmp_path / "run")]
+    return parse(words, "torch")
+
+
+def source():
+    labels = np.random.default_rng(3).integers(0, 10, 54)
+    return Source(tuple("0123456789"), Samples(labels[:44]), Samples(labels[44:]))
+
+
+def run(options, trainer=None):
+    course = Course(options, source(), trainer or Number(options))
+    course.run()
+    return course
+
+
+def last(options):
+    return json.loads((options.output / LAST["torch"]).read_text(encoding="utf-8"))
+
+
+def saved(trainer):
+    return [call[1:] for call in trainer.calls if call[0] == "write"]
+
+
+def test_the_last_batch_holds_the_rest(options):
+    trainer = run(options).trainer
+    steps = [call[1:] for call in trainer.calls if call[0] == "step"]
+    sizes = [8, 8, 8, 8, 12] * 2
+    assert steps == [(step, size, size) for step, size in enumerate(sizes)]
+
+
+def test_the_start_and_each_epoch_are_saved(options):
+    assert saved(run(options).trainer)[0] == (0, 0)
+    assert last(options)["step"] == END
+    assert last(options)["epoch"] == 2
+
+
+def test_a_checkpoint_every_n_steps(options):
+    chosen = replace(options, checkpoint_steps=2, steps=8)
+    found = saved(run(chosen, Number(chosen, right=(0, 0))).trainer)
+    assert found == [(0, 0), (2, 0), (4, 0), (5, 1), (5, 1), (6, 1), (8, 1)]  # 5: best and last
+
+
+def test_the_best_is_kept(options):
+    chosen = replace(options, recipe=replace(options.recipe, epochs=3))
+    course = run(chosen, Number(chosen, right=(2, 5, 4)))
+    best = json.loads((options.output / BEST["torch"]).read_text(encoding="utf-8"))
+    assert (best["epoch"], best["best_acc"], best["acc"]) == (2, 50.0, 50.0)
+    end = last(options)
+    assert (end["epoch"], end["best_acc"], end["acc"]) == (3, 50.0, 40.0)
+    assert course.top1 == 40.0
+    assert course.progress.best_top1 == 50.0
+
+
+def test_a_kill_between_best_and_last_repeats_the_epoch(options):
+    class Killed(Number):
+        def write(self, path, content):
+            if content["epoch"] == 1 and (self.options.output / BEST["torch"]).exists():
+                raise MemoryError
+            super().write(path, content)
+
+    with pytest.raises(MemoryError):
+        run(options, Killed(options))
+    assert last(options)["step"] == 0
+    assert run(replace(options, resume=True)).trainer.weight == run(options).trainer.weight
+
+
+def test_statistics_are_averaged_before_they_are_scored_and_saved(options):
+    calls = run(options).trainer.calls
+    for at, call in enumerate(calls):
+        if call == "answers" or (call[0] == "write" and calls[at - 1][0] != "write"):
+            assert calls[at - 1] == "average"
+
+
+def test_a_fresh_start_leaves_nothing_of_an_older_run_to_resume(options):
+    class Fails(Number):
+        def step(self, *arguments):
+            raise MemoryError
+
+    run(options)
+    with pytest.raises(MemoryError):
+        run(options, Fails(options))
+    assert last(options)["step"] == 0
+
+
+@pytest.mark.parametrize("stop", range(1, END))
+def test_a_resumed_training_is_the_whole(options, tmp_path, stop):
+    whole = run(replace(options, output=tmp_path / "whole"))
+    run(replace(options, steps=stop))
+    rest = run(replace(options, resume=True))
+    steps = [call[1] for call in rest.trainer.calls if call[0] == "step"]
+    assert steps == list(range(stop, END))
+    assert rest.trainer.weight == whole.trainer.weight
+    assert rest.progress == whole.progress
+    tables = [
+        [row.rpartition(",")[0] for row in (folder / "train.csv").read_text().splitlines()]
+        for folder in (options.output, tmp_path / "whole")
+    ]
+    assert tables[0] == tables[1]  # but for the speed
+
+
+def test_a_resume_without_a_checkpoint_starts(options):
+    assert Course(replace(options, resume=True), source(), Number(options)).progress.step == 0
+
+
+def test_the_accuracy_of_the_last_epoch_is_resumed(options):
+    chosen = replace(options, steps=7)
+    run(chosen, Number(chosen, right=(3,)))
+    resumed = Course(replace(options, resume=True), source(), Number(options))
+    assert resumed.top1 == 30.0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 1}, "seed of the training to resume, 0, received 1"),
+        ({"recipe": {"lr": 0.5}}, "recipe's lr .* received 0.5"),
+    ],
+)
+def test_another_training_is_refused(options, change, message):
+    run(replace(options, steps=1))
+    if "recipe" in change:
+        change = {"recipe": replace(options.recipe, **change["recipe"])}
+    chosen, trainer = replace(options, resume=True, **change), Number(options)
+    with pytest.raises(TrainingError, match=message):
+        Course(chosen, source(), trainer)
+    assert trainer.weight == 0.5
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("bad magic\nnumber"),
+        EOFError("bad magic"),
+        KeyError("bad magic"),
+        pickle.UnpicklingError("bad magic"),
+        zipfile.BadZipFile("bad magic"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_damaged_checkpoint_is_named(options, error):
+    class Damaged(Number):
+        def read(self, path):
+            raise error
+
+    run(replace(options, steps=1))
+    with pytest.raises(TrainingError) as caught:
+        Course(replace(options, resume=True), source(), Damaged(options))
+    message = str(caught.value)
+    assert message.startswith(f"{options.output / LAST['torch']}: expected a checkpoint, received")
+    assert "bad magic" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "3"])
+def test_a_checkpoint_without_progress_is_refused(options, text):
+    options.output.mkdir()
+    (options.output / LAST["torch"]).write_text(text, encoding="utf-8")
+    with pytest.raises(TrainingError, match="without its progress; --start takes the weights"):
+        Course(replace(options, resume=True), source(), Number(options))
+
+
+def test_a_file_that_may_not_be_read_is_no_damage(options):
+    class Locked(Number):
+        def read(self, path):
+            raise PermissionError(13, "Permission denied", str(path))
+
+    run(replace(options, steps=1))
+    with pytest.raises(PermissionError):
+        Course(replace(options, resume=True), source(), Locked(options))
+
+
+def test_the_last_checkpoint_is_evaluated(options, capsys):
+    run(options)
+    trainer = Number(options, right=(7,))
+    Course(replace(options, evaluate=True), source(), trainer).evaluate()
+    assert capsys.readouterr().out.startswith("top-1 70.00 %, top-5 ")
+    assert trainer.weight == last(options)["weight"]
+    assert trainer.calls == ["answers"]
+
+
+def test_a_start_is_evaluated_in_place_of_the_last_checkpoint(options, tmp_path):
+    run(options)
+    trainer = Number(options)
+    Course(replace(options, evaluate=True, start=tmp_path / "any"), source(), trainer).evaluate()
+    assert trainer.weight == 0.5
+
+
+def test_there_must_be_something_to_evaluate(options):
+    with pytest.raises(TrainingError, match=r"expected --start CKPT or a checkpoint .* neither"):
+        Course(replace(options, evaluate=True), source(), Number(options))
+
+
+class Second(Processes):
+    """The second of two, which sees what the first one gives it."""
+
+    def __init__(self, given=None):
+        super().__init__(1, 2)
+        self.given = given
+
+    def from_first(self, value):
+        assert value is None
+        return self.given
+
+    def total(self, values):
+        return 2 * super().total(values)
+
+
+def test_a_process_trains_on_its_share_and_writes_nothing(options, capsys):
+    trainer = run(options, Number(options, Second())).trainer
+    steps = [call[1:] for call in trainer.calls if call[0] == "step"]
+    sizes = [8, 8, 8, 8, 12] * 2
+    assert steps == [(step, size // 2, size) for step, size in enumerate(sizes)]
+    assert saved(trainer) == []
+    assert not options.output.exists()
+    Course(options, source(), trainer).evaluate()
+    assert capsys.readouterr().out == ""
+
+
+def test_a_process_resumes_what_the_first_has_read(options, tmp_path):
+    run(replace(options, steps=3))
+    elsewhere = replace(options, output=tmp_path / "empty", resume=True)
+    course = Course(elsewhere, source(), Number(options, Second(last(options))))
+    assert course.progress.step == 3
+    assert course.trainer.weight == last(options)["weight"]
+
+
+def test_scores_are_added_over_processes(options):
+    """Each of the two has looked at five of the ten images; the second counts twice here."""
+    trainer = Number(options, Second(), right=(8, 8))
+    assert run(options, trainer).top1 == 100 * 3 / 5
+
+
+def test_a_batch_needs_a_sample_for_each_process(options):
+    with pytest.raises(TrainingError, match="9 processes"):
+        run(options, Number(options, Processes(1, 9)))
