@@ -22,6 +22,11 @@ class Attentions(NamedTuple):
     """The four attentions of each sample; None is the constant one.
 
     Where the kernels do not share them, the first three have an axis of kernels after the batch.
+
+    Example:
+        >>> attentions = Attentions(None, None, None, kernel=keras.ops.ones((2, 4)) / 4)
+        >>> attentions.channel is None
+        True
     """
 
     channel: Any  # (batch, *ones, in) or (batch, kernel_num, *ones, in)
@@ -37,6 +42,16 @@ class ODAttention(Tempered):
     Channel and filter attention pass a sigmoid, the spatial attention a sigmoid or a softmax over
     the taps, the kernel attention a softmax; the temperature divides the logits of all four, as in
     the published code. Takes (batch, *map, in) and gives `Attentions`.
+
+    Args:
+        spec: of the convolution that the attentions are for.
+        **kwargs: `name`, `dtype` and `trainable`.
+
+    Example:
+        >>> spec = ODConvSpec(in_channels=16, out_channels=32, kernel_size=3)
+        >>> attentions = ODAttention(spec)(keras.ops.ones((2, 8, 9, 16)))
+        >>> tuple(attentions.filter.shape), tuple(attentions.kernel.shape)
+        ((2, 1, 1, 32), (2, 4))
     """
 
     bn: keras.layers.Layer | None

@@ -43,7 +43,7 @@ def build_conv(spec: ConvSpec, **options: Any) -> keras.layers.Layer:
 
     Example:
         >>> spec = ODConvSpec(in_channels=16, out_channels=32, kernel_size=3, padding=1)
-        >>> build_conv(spec)(keras.ops.ones((1, 8, 9, 16))).shape
+        >>> tuple(build_conv(spec)(keras.ops.ones((1, 8, 9, 16))).shape)
         (1, 8, 9, 32)
     """
     if not isinstance(spec, DynamicConvSpec):

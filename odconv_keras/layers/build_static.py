@@ -36,6 +36,17 @@ def build_static_conv(spec: ConvSpec, **options: Any) -> keras.layers.Layer:
 
 
 def build_norm(spec: NormSpec | LayerNormSpec, **options: Any) -> keras.layers.Layer:
+    """The norm that `spec` describes, over the batch or over each sample's channels.
+
+    `options` are those of every Keras layer, such as `name` and `dtype`.
+
+    Returns:
+        (batch, *map, channels) to the same shape.
+
+    Example:
+        >>> tuple(build_norm(NormSpec(6))(keras.ops.ones((2, 8, 9, 6))).shape)
+        (2, 8, 9, 6)
+    """
     if isinstance(spec, LayerNormSpec):
         return LayerNormalization(epsilon=spec.eps, **options)
     # Keras' momentum is the weight of the old statistics, the spec's that of the new batch.
@@ -43,13 +54,33 @@ def build_norm(spec: NormSpec | LayerNormSpec, **options: Any) -> keras.layers.L
 
 
 def build_linear(spec: LinearSpec, **options: Any) -> Linear:
-    """A classifier that starts at normal(0, 0.01), as in MobileNetV2's published code."""
+    """A classifier that starts at normal(0, 0.01), as in MobileNetV2's published code.
+
+    `options` are those of every Keras layer, such as `name` and `dtype`.
+
+    Returns:
+        (batch, in) to (batch, out).
+
+    Example:
+        >>> tuple(build_linear(LinearSpec(6, 10))(keras.ops.ones((2, 6))).shape)
+        (2, 10)
+    """
     start = keras.initializers.RandomNormal(stddev=0.01)
     return Linear(spec.out_channels, kernel_initializer=start, **options)
 
 
 def build_routing(spec: LinearSpec, head_init: str, **options: Any) -> Routing:
-    """A router that starts as Keras' linear layers do, or at zero."""
+    """A router that starts as Keras' linear layers do, or at zero.
+
+    `options` are those of every Keras layer, such as `name` and `dtype`.
+
+    Returns:
+        (batch, *map, in) to (batch, out).
+
+    Example:
+        >>> tuple(build_routing(LinearSpec(16, 8), "zero")(keras.ops.ones((2, 8, 9, 16))).shape)
+        (2, 8)
+    """
     start = "zeros" if head_init == "zero" else "glorot_uniform"
     return Routing(
         spec.out_channels, kernel_initializer=start, data_format="channels_last", **options

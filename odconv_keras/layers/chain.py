@@ -17,6 +17,15 @@ class Chain(keras.layers.Layer):
 
     Called with routing weights, it hands them to the layers that take them: to CondConv with a
     shared router, and to chains of it.
+
+    Args:
+        layers: what is called in order.
+        **kwargs: `name`, `dtype` and `trainable`.
+
+    Example:
+        >>> chain = Chain([ODConv2D(32, 3), BatchNormalization()])
+        >>> tuple(chain(keras.ops.ones((1, 8, 9, 16))).shape)
+        (1, 6, 7, 32)
     """
 
     def __init__(self, layers: Sequence[keras.layers.Layer], **kwargs: Any) -> None:

@@ -117,7 +117,12 @@ class _CondConv(DynamicConv):
 
 @keras.saving.register_keras_serializable(package="odconv")
 class CondConv1D(_CondConv):
-    """`CondConv2D` over one axis: (batch, steps, in) to (batch, steps, filters)."""
+    """`CondConv2D` over one axis: (batch, steps, in) to (batch, steps, filters).
+
+    Example:
+        >>> tuple(CondConv1D(32, 3, padding="same")(keras.ops.ones((1, 9, 16))).shape)
+        (1, 9, 32)
+    """
 
     rank = 1
 
@@ -169,7 +174,7 @@ class CondConv2D(_CondConv):
             are missing, superfluous or of a wrong shape.
 
     Example:
-        >>> CondConv2D(32, 3, padding="same")(keras.ops.ones((1, 8, 9, 16))).shape
+        >>> tuple(CondConv2D(32, 3, padding="same")(keras.ops.ones((1, 8, 9, 16))).shape)
         (1, 8, 9, 32)
     """
 
@@ -178,6 +183,11 @@ class CondConv2D(_CondConv):
 
 @keras.saving.register_keras_serializable(package="odconv")
 class CondConv3D(_CondConv):
-    """`CondConv2D` over three axes: (batch, depth, height, width, in)."""
+    """`CondConv2D` over three axes: (batch, depth, height, width, in).
+
+    Example:
+        >>> tuple(CondConv3D(32, 3, padding="same")(keras.ops.ones((1, 7, 8, 9, 16))).shape)
+        (1, 7, 8, 9, 32)
+    """
 
     rank = 3

@@ -21,6 +21,15 @@ class DyAttention(Tempered):
     """Global mean, 1x1 convolution, ReLU, 1x1 convolution, softmax of the logits / temperature.
 
     Takes (batch, *map, in) and gives (batch, kernel_num), which adds up to one in each sample.
+
+    Args:
+        spec: of the convolution whose kernels are weighed.
+        **kwargs: `name`, `dtype` and `trainable`.
+
+    Example:
+        >>> spec = DyConvSpec(in_channels=16, out_channels=32, kernel_size=3)
+        >>> keras.ops.convert_to_numpy(DyAttention(spec)(keras.ops.ones((1, 8, 9, 16)))).tolist()
+        [[0.25, 0.25, 0.25, 0.25]]
     """
 
     def __init__(self, spec: DyConvSpec, **kwargs: Any) -> None:

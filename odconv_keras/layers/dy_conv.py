@@ -86,7 +86,12 @@ class _DyConv(DynamicConv):
 
 @keras.saving.register_keras_serializable(package="odconv")
 class DyConv1D(_DyConv):
-    """`DyConv2D` over one axis: (batch, steps, in) to (batch, steps, filters)."""
+    """`DyConv2D` over one axis: (batch, steps, in) to (batch, steps, filters).
+
+    Example:
+        >>> tuple(DyConv1D(32, 3, padding="same")(keras.ops.ones((1, 9, 16))).shape)
+        (1, 9, 32)
+    """
 
     rank = 1
 
@@ -136,7 +141,7 @@ class DyConv2D(_DyConv):
             was built for, or the kernel does not fit into the map.
 
     Example:
-        >>> DyConv2D(32, 3, padding="same")(keras.ops.ones((1, 8, 9, 16))).shape
+        >>> tuple(DyConv2D(32, 3, padding="same")(keras.ops.ones((1, 8, 9, 16))).shape)
         (1, 8, 9, 32)
     """
 
@@ -145,6 +150,11 @@ class DyConv2D(_DyConv):
 
 @keras.saving.register_keras_serializable(package="odconv")
 class DyConv3D(_DyConv):
-    """`DyConv2D` over three axes: (batch, depth, height, width, in)."""
+    """`DyConv2D` over three axes: (batch, depth, height, width, in).
+
+    Example:
+        >>> tuple(DyConv3D(32, 3, padding="same")(keras.ops.ones((1, 7, 8, 9, 16))).shape)
+        (1, 7, 8, 9, 32)
+    """
 
     rank = 3

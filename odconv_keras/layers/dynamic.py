@@ -35,6 +35,11 @@ class DynamicConv(keras.layers.Layer):
     """A convolution whose kernel is a mixture of `kernel_num` kernels, another for each sample.
 
     A subclass names its spec, builds what weighs the kernels, and mixes them.
+
+    Example:
+        >>> first = create_model("od_resnet18").layer1.in_order()[0]
+        >>> isinstance(first.conv1, DynamicConv), isinstance(first.bn1, DynamicConv)
+        (True, False)
     """
 
     rank: ClassVar[int]
@@ -104,7 +109,7 @@ class DynamicConv(keras.layers.Layer):
 
         Example:
             >>> spec = ODConvSpec(in_channels=16, out_channels=32, kernel_size=3, padding=1)
-            >>> ODConv2D.from_spec(spec)(keras.ops.ones((1, 8, 9, 16))).shape
+            >>> tuple(ODConv2D.from_spec(spec)(keras.ops.ones((1, 8, 9, 16))).shape)
             (1, 8, 9, 32)
         """
         if type(spec) is not cls.spec_class or spec.rank != cls.rank:

@@ -36,6 +36,12 @@ def od_conv(
 
     Returns:
         (batch, *map after convolution, out).
+
+    Example:
+        >>> x, kernel = keras.ops.ones((2, 8, 9, 6)), keras.ops.ones((4, 3, 3, 6, 10))
+        >>> attentions = Attentions(None, None, None, kernel=keras.ops.ones((2, 4)) / 4)
+        >>> tuple(od_conv(x, kernel, attentions, padding="same").shape)
+        (2, 8, 9, 10)
     """
     window = Window.of(kernel.shape[1:-2], strides, padding, dilation_rate)
     return od_conv_in_window(x, kernel, attentions, bias, window)
@@ -85,6 +91,11 @@ def mixed_conv(
 
     Returns:
         (batch, *map after convolution, out).
+
+    Example:
+        >>> x, kernel = keras.ops.ones((2, 8, 9, 6)), keras.ops.ones((4, 3, 3, 6, 10))
+        >>> tuple(mixed_conv(x, kernel, keras.ops.ones((2, 4)) / 4).shape)
+        (2, 6, 7, 10)
     """
     window = Window.of(kernel.shape[1:-2], strides, padding, dilation_rate)
     return mixed_conv_in_window(x, kernel, mixing, bias, window)

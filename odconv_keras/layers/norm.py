@@ -27,6 +27,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     Raises:
         ValueError: `renorm` or `synchronized` is set, or a mask is given.
+
+    Example:
+        >>> tuple(BatchNormalization()(keras.ops.ones((2, 8, 9, 6))).shape)
+        (2, 8, 9, 6)
     """
 
     def __init__(
@@ -88,6 +92,10 @@ class LayerNormalization(keras.layers.LayerNormalization):
 
     Raises:
         ValueError: `rms_scaling` is set.
+
+    Example:
+        >>> tuple(LayerNormalization()(keras.ops.ones((2, 8, 9, 6))).shape)
+        (2, 8, 9, 6)
     """
 
     def __init__(self, axis: Any = -1, epsilon: float = 1e-5, **kwargs: Any) -> None:

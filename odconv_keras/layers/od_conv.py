@@ -96,7 +96,12 @@ class _ODConv(DynamicConv):
 
 @keras.saving.register_keras_serializable(package="odconv")
 class ODConv1D(_ODConv):
-    """`ODConv2D` over one axis: (batch, steps, in) to (batch, steps, filters)."""
+    """`ODConv2D` over one axis: (batch, steps, in) to (batch, steps, filters).
+
+    Example:
+        >>> tuple(ODConv1D(32, 3, padding="same")(keras.ops.ones((1, 9, 16))).shape)
+        (1, 9, 32)
+    """
 
     rank = 1
 
@@ -153,7 +158,7 @@ class ODConv2D(_ODConv):
             was built for, or the kernel does not fit into the map.
 
     Example:
-        >>> ODConv2D(32, 3, padding="same")(keras.ops.ones((1, 8, 9, 16))).shape
+        >>> tuple(ODConv2D(32, 3, padding="same")(keras.ops.ones((1, 8, 9, 16))).shape)
         (1, 8, 9, 32)
     """
 
@@ -162,6 +167,11 @@ class ODConv2D(_ODConv):
 
 @keras.saving.register_keras_serializable(package="odconv")
 class ODConv3D(_ODConv):
-    """`ODConv2D` over three axes: (batch, depth, height, width, in)."""
+    """`ODConv2D` over three axes: (batch, depth, height, width, in).
+
+    Example:
+        >>> tuple(ODConv3D(32, 3, padding="same")(keras.ops.ones((1, 7, 8, 9, 16))).shape)
+        (1, 7, 8, 9, 32)
+    """
 
     rank = 3

@@ -28,7 +28,7 @@ class Pointwise(keras.layers.Layer):
 
     Example:
         >>> spec = ConvSpec(in_channels=16, out_channels=4, kernel_size=1, bias=True)
-        >>> Pointwise(spec)(keras.ops.ones((2, 1, 1, 16))).shape
+        >>> tuple(Pointwise(spec)(keras.ops.ones((2, 1, 1, 16))).shape)
         (2, 1, 1, 4)
     """
 

@@ -21,8 +21,10 @@ class Routing(keras.layers.Layer):
     One router may serve several `CondConv2D(..., router="shared")`, as in the published blocks,
     where it sees the input of the block:
 
+        >>> x = keras.ops.ones((2, 8, 9, 16))
         >>> weights = Routing(8)(x)
-        >>> y = CondConv2D(32, 1, router="shared")(x, weights)
+        >>> tuple(CondConv2D(32, 1, router="shared")(x, weights).shape)
+        (2, 8, 9, 32)
 
     Takes (batch, *map, in), or (batch, in, *map) with `data_format="channels_first"`, and gives
     (batch, units), each weight between 0 and 1. As the layers of attentions it is no

@@ -42,14 +42,29 @@ class _StaticConv(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="odconv")
 class StaticConv1D(_StaticConv, keras.layers.Conv1D):
-    """`keras.layers.Conv1D` with padding "valid", "same", a number or (before, after) pairs."""
+    """`keras.layers.Conv1D` with padding "valid", "same", a number or (before, after) pairs.
+
+    Example:
+        >>> tuple(StaticConv1D(32, 3, 2, padding=1)(keras.ops.ones((1, 9, 16))).shape)
+        (1, 5, 32)
+    """
 
 
 @keras.saving.register_keras_serializable(package="odconv")
 class StaticConv2D(_StaticConv, keras.layers.Conv2D):
-    """`keras.layers.Conv2D` with padding "valid", "same", a number or (before, after) pairs."""
+    """`keras.layers.Conv2D` with padding "valid", "same", a number or (before, after) pairs.
+
+    Example:
+        >>> tuple(StaticConv2D(32, 3, 2, padding=1)(keras.ops.ones((1, 8, 9, 16))).shape)
+        (1, 4, 5, 32)
+    """
 
 
 @keras.saving.register_keras_serializable(package="odconv")
 class StaticConv3D(_StaticConv, keras.layers.Conv3D):
-    """`keras.layers.Conv3D` with padding "valid", "same", a number or (before, after) pairs."""
+    """`keras.layers.Conv3D` with padding "valid", "same", a number or (before, after) pairs.
+
+    Example:
+        >>> tuple(StaticConv3D(32, 3, 2, padding=1)(keras.ops.ones((1, 7, 8, 9, 16))).shape)
+        (1, 4, 4, 5, 32)
+    """

@@ -35,6 +35,12 @@ def set_temperature(layer: keras.layers.Layer, temperature: float) -> None:
 
     Raises:
         ValueError: `temperature` is not a positive finite number, or `layer` is not built.
+
+    Example:
+        >>> model = create_model("dy_resnet18")
+        >>> set_temperature(model, 30.0)
+        >>> float(model.layer1.in_order()[0].conv1.attention.temperature)
+        30.0
     """
     if not (temperature > 0 and math.isfinite(temperature)):
         raise ValueError(f"temperature: expected a positive number, received {temperature!r}")

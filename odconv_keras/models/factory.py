@@ -25,7 +25,23 @@ _FAMILIES: Final[Mapping[str, Callable[..., Backbone]]] = {
 def build_model(
     spec: BackboneSpec, *, data_format: str | None = None, dtype: Any = None
 ) -> Backbone:
-    """The network that `spec` describes, built: its weights exist."""
+    """The network that `spec` describes, built: its weights exist.
+
+    Args:
+        spec: of a network of any family.
+        data_format: "channels_last" or "channels_first"; None is the setting of Keras.
+        dtype: a dtype or a dtype policy such as "mixed_bfloat16".
+
+    Returns:
+        The network with random weights.
+
+    Raises:
+        ValueError: no package has a network of this family.
+
+    Example:
+        >>> build_model(model_spec("od_resnet18", num_classes=10)).num_classes
+        10
+    """
     model = row("odconv.keras_models", _FAMILIES, spec.family)(
         spec, data_format=data_format, dtype=dtype
     )
@@ -53,8 +69,15 @@ def create_model(
         **options: `num_classes`, `in_channels`, `dropout`, `stages`, and those of the dynamic
             convolution that are no geometry, such as `kernel_num`, `reduction` and `head_init`.
 
+    Returns:
+        A network with random weights, which is built.
+
     Raises:
         ValueError: unknown name or option, or a value out of range.
+
+    Example:
+        >>> tuple(create_model("dy_resnet18", num_classes=10)(keras.ops.ones((1, 32, 32, 3))).shape)
+        (1, 10)
     """
     if out_indices is not None and not features_only:
         raise ValueError(

@@ -62,7 +62,20 @@ class InvertedResidual(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="odconv")
 class MobileNetV2(Backbone):
-    """The network that a `MobileNetV2Spec` describes; see `create_model` for the named ones."""
+    """The network that a `MobileNetV2Spec` describes; see `create_model` for the named ones.
+
+    Takes images (batch, height, width, in_channels) and returns logits (batch, num_classes).
+
+    Args:
+        spec: what the network is made of.
+        data_format: "channels_last" or "channels_first"; None is the setting of Keras.
+        **kwargs: `name`, `dtype` and `trainable`.
+
+    Example:
+        >>> model = MobileNetV2(MobileNetV2Spec(num_classes=10))
+        >>> tuple(model(keras.ops.ones((1, 32, 32, 3))).shape)
+        (1, 10)
+    """
 
     def __init__(
         self, spec: MobileNetV2Spec, *, data_format: str | None = None, **kwargs: Any

@@ -86,7 +86,19 @@ class Bottleneck(_Residual):
 
 @keras.saving.register_keras_serializable(package="odconv")
 class ResNet(Backbone):
-    """The network that a `ResNetSpec` describes; see `create_model` for the named ones."""
+    """The network that a `ResNetSpec` describes; see `create_model` for the named ones.
+
+    Takes images (batch, height, width, in_channels) and returns logits (batch, num_classes).
+
+    Args:
+        spec: what the network is made of.
+        data_format: "channels_last" or "channels_first"; None is the setting of Keras.
+        **kwargs: `name`, `dtype` and `trainable`.
+
+    Example:
+        >>> tuple(ResNet(ResNetSpec(num_classes=10))(keras.ops.ones((1, 32, 32, 3))).shape)
+        (1, 10)
+    """
 
     def __init__(self, spec: ResNetSpec, *, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(spec, data_format=data_format, **kwargs)
