@@ -7,7 +7,7 @@ it. Everything is imported when it is first used, so `import odconv` costs nothi
 Example:
     >>> import odconv
     >>> odconv.list_models()[:2]
-    ('od_resnet18', 'od_resnet34')
+    ['resnet18', 'resnet34']
     >>> report = odconv.convert("model_best.pth.tar", "model.pdparams")  # doctest: +SKIP
     >>> odconv.verify("model_best.pth.tar", "model.pdparams").equal  # doctest: +SKIP
     True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import subprocess
 import sys
 from importlib.metadata import version
@@ -93,3 +94,8 @@ def test_a_conversion_as_a_library(tmp_path):
     assert odconv.inspect(tmp_path / "b.safetensors").to_dict()["format"] == "safetensors"
     with pytest.raises(odconv.ConverterError):
         odconv.inspect(tmp_path / "nothing.pth")
+
+
+def test_the_examples_of_the_docstring():
+    failed, attempted = doctest.testmod(odconv)
+    assert failed == 0 and attempted
