@@ -35,6 +35,10 @@ SMOKE = {
     "together": ("native_loading",),
     "reference": ("reference_golden",),
 }
+LONGEST = (  # in this order; the rest is shorter
+    *("converter", "together", "keras-tensorflow", "keras-jax", "torch", "formats", "keras-torch"),
+    *("parity-keras-jax", "paddle", "parity-keras-tensorflow", "parity-keras-torch"),
+)
 ONE_CORE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -71,15 +75,19 @@ class Result:
 
 def suites() -> Iterable[Suite]:
     """The longest come first, so that no core waits at the end."""
-    yield Suite("converter", ("tests/converter",))
-    for runtime in reversed(RUNTIMES):
+    last = len(LONGEST)
+    places = {name: place for place, name in enumerate(LONGEST)}
+    return sorted(_all_suites(), key=lambda suite: places.get(suite.name, last))
+
+
+def _all_suites() -> Iterable[Suite]:
+    for runtime in RUNTIMES:
         chosen = runtime if "-" in runtime else f"{runtime} and not keras"
         yield Suite(f"parity-{runtime}", ("tests/parity", "-k", chosen))
         if runtime.startswith("keras"):
             yield Suite(runtime, ("tests/keras",), RUNTIMES[runtime].suite)
-    yield Suite("together", ("tests/together",))
     yield Suite("paddle", ("tests/paddle",), RUNTIMES["paddle"].suite)
-    for name in ("formats", "torch", "training", "reference", "spec"):
+    for name in ("converter", "together", "formats", "torch", "training", "reference", "spec"):
         yield Suite(name, (f"tests/{name}",))
 
 
