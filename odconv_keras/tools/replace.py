@@ -71,9 +71,9 @@ def replace_convs(
         >>> static = keras.Sequential([keras.Input((32, 32, 3)), *layers])
         >>> print(replace_convs(static, "dy", lambda path, conv: path != "top"))
         replaced   parameters          now
-        stem              224          910
-        body              584        2,360
-        total             808        3,270
+        stem              224          907
+        body              584        2,364
+        total             808        3,271
     """
     spec = replacing_spec(kind, options)
     if not model.built:

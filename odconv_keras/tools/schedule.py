@@ -31,8 +31,14 @@ class TemperatureScheduler(keras.callbacks.Callback):
         ValueError: `steps` or a temperature is not positive.
 
     Example:
-        >>> schedule = TemperatureScheduler(steps=10 * len(batches))
-        >>> model.fit(batches, epochs=100, callbacks=[schedule])
+        >>> model = keras.Sequential([keras.Input((8, 8, 3)), ODConv2D(4, 3)])
+        >>> model.compile("sgd", "mse")
+        >>> images, targets = keras.ops.ones((4, 8, 8, 3)), keras.ops.zeros((4, 6, 6, 4))
+        >>> scheduler = TemperatureScheduler(steps=20)
+        >>> options = {"batch_size": 2, "epochs": 5, "verbose": 0}
+        >>> _ = model.fit(images, targets, callbacks=[scheduler], **options)
+        >>> scheduler.temperature
+        15.5
     """
 
     def __init__(self, steps: int, start: float = 30.0, end: float = 1.0) -> None:

@@ -54,9 +54,9 @@ def replace_convs(
         >>> model = nn.Sequential(nn.Conv2D(3, 8, 3), nn.Conv2D(8, 8, 3), nn.Conv2D(8, 4, 1))
         >>> print(replace_convs(model, "dy", lambda path, conv: path != "2"))
         replaced   parameters          now
-        0                 224          910
-        1                 584        2,360
-        total             808        3,270
+        0                 224          907
+        1                 584        2,364
+        total             808        3,271
     """
     spec = replacing_spec(kind, options)
     obstacles = Obstacles(model, frozen)

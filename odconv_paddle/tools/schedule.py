@@ -29,8 +29,14 @@ class TemperatureScheduler(Callback):
         ValueError: `steps` or a temperature is not positive.
 
     Example:
-        >>> model = paddle.Model(create_model("od_resnet18"))
-        >>> model.fit(loader, callbacks=TemperatureScheduler(steps=10 * len(loader)))
+        >>> net = nn.Sequential(ODConv2D(3, 4, 3), nn.AdaptiveAvgPool2D(1), nn.Flatten())
+        >>> model = paddle.Model(net)
+        >>> model.prepare(paddle.optimizer.SGD(parameters=net.parameters()), nn.CrossEntropyLoss())
+        >>> data = paddle.io.TensorDataset([paddle.rand([4, 3, 8, 8]), paddle.arange(4)])
+        >>> scheduler = TemperatureScheduler(steps=20)
+        >>> model.fit(data, batch_size=2, epochs=5, verbose=0, callbacks=scheduler)
+        >>> scheduler.temperature
+        15.5
     """
 
     def __init__(self, steps: int, start: float = 30.0, end: float = 1.0) -> None:

@@ -52,9 +52,9 @@ def replace_convs(
         >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 4, 1))
         >>> print(replace_convs(model, "dy", lambda path, conv: conv.kernel_size == (3, 3)))
         replaced   parameters          now
-        0                 224          910
-        1                 584        2,360
-        total             808        3,270
+        0                 224          907
+        1                 584        2,364
+        total             808        3,271
     """
     spec = replacing_spec(kind, options)
     obstacles = Obstacles(model, frozen, keep_function)

@@ -27,10 +27,12 @@ class TemperatureScheduler:
         ValueError: `steps` or a temperature is not positive.
 
     Example:
-        >>> scheduler = TemperatureScheduler(model, steps=10 * len(loader))
-        >>> for images, labels in loader:
-        ...     train_on(images, labels)
-        ...     scheduler.step()
+        >>> model = nn.Sequential(ODConv2d(3, 8, 3), nn.ReLU(), DyConv2d(8, 8, 3))
+        >>> scheduler = TemperatureScheduler(model, steps=100)
+        >>> for batch in range(50):
+        ...     scheduler.step()  # after the step of the optimiser
+        >>> scheduler.temperature
+        15.5
     """
 
     def __init__(self, model: nn.Module, steps: int, start: float = 30.0, end: float = 1.0) -> None:

@@ -44,6 +44,13 @@ def set_strategy(
 
     Raises:
         ValueError: there is no such strategy.
+
+    Example:
+        >>> layer, x = ODConv2d(3, 8, 3), torch.rand(2, 3, 16, 16)
+        >>> y = layer(x)
+        >>> set_strategy(layer, "samples")
+        >>> torch.allclose(layer(x), y, atol=1e-5)
+        True
     """
     default = Strategy()
     chosen = Strategy(
