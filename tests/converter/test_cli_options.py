@@ -155,7 +155,7 @@ def test_hdf5_is_isolated_unless_forbidden(source, tmp_path, monkeypatch):
         isolated.append(path.name if isinstance(path, Path) else Path(path).name)
         return read(path, key)
 
-    monkeypatch.setattr("weights_converter.identify.open_model.read_isolated", noted)
+    monkeypatch.setattr("weights_converter.formats.isolated.reader.read_isolated", noted)
     target = str(tmp_path / "b.weights.h5")
     assert main(["convert", str(source), target, "--quiet"]) == 0 and not isolated
     assert main(["inspect", target]) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -12,10 +13,10 @@ from weights_converter.formats.files.open_files import kept_open
 from weights_converter.formats.files.source import Source
 from weights_converter.formats.table import format_asked_by, format_called, format_in
 
-__all__ = ["format_of", "is_hdf5", "read", "write", "write_shards"]
+__all__ = ["format_of", "read", "write", "write_shards"]
 
 
-def read(path: str | Path, key: str | None = None) -> Checkpoint:
+def read(path: str | Path, key: str | None = None, *, isolate: bool | None = False) -> Checkpoint:
     """Opens a weights file of any format; its content decides which, never its name.
 
     Nothing in the file is imported, looked up or executed. Arrays are read one at a time, when
@@ -24,6 +25,8 @@ def read(path: str | Path, key: str | None = None) -> Checkpoint:
     Args:
         path: The file, an index of several, or a folder with a checkpoint of TensorFlow.
         key: Which state dict to take if a training script has saved several.
+        isolate: Whether a child process with limits parses the file; None leaves only HDF5 files
+            to one, where the system has such limits.
 
     Raises:
         FileError: there is no readable file.
@@ -31,9 +34,13 @@ def read(path: str | Path, key: str | None = None) -> Checkpoint:
         RefusedError: it holds something unsafe or unsupported.
         UsageError: `key` is needed, or names nothing.
     """
+    if isolate:
+        return _isolated(path, key)
     source = Source.at(entry_point(Path(path)))
     with kept_open():
         format = format_in(source)
+        if isolate is None and format.layout == "keras" and os.name == "posix":
+            return _isolated(path, key)
         checkpoint = format.read(source, key)
     if not format.is_index:  # the arrays of an index are in other files, which know their sizes
         source.budget.charge_bytes(checkpoint.nbytes)
@@ -87,14 +94,15 @@ def write_shards(
     return _written(Destination.of(path, most_bytes, overwrite), list(tensors), metadata)
 
 
-def is_hdf5(path: str | Path) -> bool:
-    """Whether `read` would leave it to the HDF5 library; see `read` for the errors."""
-    return format_in(Source.at(entry_point(Path(path)))).layout == "keras"
-
-
 def format_of(path: str | Path) -> str:
     """The name of the format that a destination's ending asks for. Raises UsageError for none."""
     return format_asked_by(Path(path)).name
+
+
+def _isolated(path: str | Path, key: str | None) -> Checkpoint:
+    from weights_converter.formats.isolated.reader import read_isolated  # the child has no need
+
+    return read_isolated(path, key)
 
 
 def _written(

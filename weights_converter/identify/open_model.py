@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from weights_converter import formats
 from weights_converter.arrays.tensor import Checkpoint
-from weights_converter.formats.isolated.reader import read_isolated
 from weights_converter.identify.model_arrays import Weights, weights_of
 from weights_converter.identify.request import Request
 from weights_converter.identify.selection import demand_used, selected
@@ -26,7 +24,7 @@ def open_checkpoint(source: str | Path | Request) -> Checkpoint:
 
 def open_checkpoints(*requests: Request) -> tuple[Checkpoint, ...]:
     """Several files; a pattern or a prefix has to fit only one of those that it is given for."""
-    files = tuple(map(_read, requests))
+    files = tuple(formats.read(r.path, r.key, isolate=r.isolate) for r in requests)
     demand_used(requests, files)
     return tuple(map(selected, files, requests))
 
@@ -41,11 +39,3 @@ def open_model(source: str | Path | Request) -> Weights:
     request = Request.of(source)
     checkpoint = open_checkpoint(request)
     return weights_of(checkpoint, target_of(checkpoint, request), claim_of(checkpoint, request))
-
-
-def _read(request: Request) -> Checkpoint:
-    isolate = request.isolate
-    if isolate is None:
-        isolate = os.name == "posix" and formats.is_hdf5(request.path)
-    read = read_isolated if isolate else formats.read
-    return read(request.path, request.key)
