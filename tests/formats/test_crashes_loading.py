@@ -55,12 +55,18 @@ CASES = {
 }
 
 
-# Keras builds a model for each of the many renames of a set.
-SLOW = {"b.weights.json": pytest.mark.slow}
+# Keras builds a model for each rename, of which a set has many.
+SLOW = {("b.weights.json", False), ("b.weights.json", True), ("b.weights.h5", False)}
 
 
-@pytest.mark.parametrize("old", [False, True])
-@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, ())) for name in CASES])
+@pytest.mark.parametrize(
+    ("name", "old"),
+    [
+        pytest.param(name, old, marks=pytest.mark.slow if (name, old) in SLOW else ())
+        for name in CASES
+        for old in (False, True)
+    ],
+)
 def test_loaded_after_a_kill_at_every_rename(tmp_path, name, old):
     load, size = CASES[name]
     net = NET
