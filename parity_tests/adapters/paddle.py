@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import paddle
 from paddle import nn
@@ -70,7 +71,7 @@ class PaddleAdapter:
 
         def keep(path: str, layer: nn.Layer, inputs: Any, output: Any) -> Any:
             if isinstance(output, paddle.Tensor):
-                record(outputs, path, output.numpy())
+                record(outputs, path, np.array(output.numpy()))
             return output
 
         for path, layer in model.named_sublayers(include_self=True):

@@ -135,6 +135,14 @@ def test_odconv_evaluate(python, missing):
     )
 
 
+def test_odconv_verify_outputs(python):
+    checkpoint = "examples/odconv4x_mobilenetv2_digits.pth.tar"
+    options = ("--model", "examples/digits.json", "--outputs", "--runtime", "paddle")
+    run = python("paddle", "-m", "odconv", "verify", checkpoint, checkpoint, *options)
+    said = "error: the runtime paddle needs paddle\nhelp: pip install 'odconv[paddle]'\n"
+    assert (run.returncode, run.stderr) == (2, said)
+
+
 def test_somebody_elses_command_may_do_without(python, tmp_path):
     package = tmp_path / "theirs"
     package.mkdir()
