@@ -41,7 +41,7 @@ class DynamicConvSpec(ConvSpec):
     mixer_roles: ClassVar[Mapping[str, tuple[Role, ...]]] = {}
     """Path in the mixer -> roles of the arrays there, if it is no convolution or batch norm."""
     has_temperature: ClassVar[bool] = True
-    """Whether the mixer has one; Keras stores it there."""
+    """Whether the mixer has one; Keras stores it there, beside the layers that have the arrays."""
     squeeze: ClassVar[str]
     """The layer that reads the mean of the input, by whose weight a file shows the kind."""
     weigher: ClassVar[str]

@@ -41,12 +41,22 @@ def companions(layout: Layout, parameters: Iterable[Parameter]) -> tuple[Compani
         return tuple(Companion(f"{owner}.{COUNTER}".lstrip("."), zero) for owner in owners)
     if layout.name == "keras":
         one = np.ones((), np.float32)
-        # A layer of the mixer, and its array: <mixer>/<layer>/vars/<number>.
-        inside = (layout.stored_name(p) for p in parameters if path_with_temperature(p.name))
-        paths = sorted({path.rsplit("/", 3)[0] for path in inside})
+        paths = sorted({path for p in parameters if (path := _mixer_in_keras(layout, p))})
         return tuple(Companion(f"{path}/vars/0", one) for path in paths)
     if layout.name == "tensorflow":
         one = np.ones((), np.float32)
         paths = sorted({path for p in parameters if (path := path_with_temperature(p.name))})
         return tuple(Companion(f"{path}.temperature", one) for path in paths)
     return ()
+
+
+def _mixer_in_keras(layout: Layout, parameter: Parameter) -> str:
+    """Where a file keeps the mixer with a temperature that the array is in, "" if there is none.
+
+    Keras' own files may have other paths than the model, but the same layers inside a mixer.
+    """
+    mixer = path_with_temperature(parameter.name)
+    if not mixer:
+        return ""
+    inside = parameter.name.count(".") - mixer.count(".")  # layers and the array
+    return layout.stored_name(parameter).rsplit("/", inside + 1)[0]  # .../vars/0
