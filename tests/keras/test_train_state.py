@@ -91,7 +91,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, hard))
     try:
-        with pytest.raises(FileError, match=r"cannot write .*checkpoint.*: File too large"):
+        with pytest.raises(FileError, match=r"cannot write .*\.keras: File too large"):
             save(training.trainer, tmp_path, content, best=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
