@@ -85,3 +85,8 @@ class CondConvSpec(DynamicConvSpec):
     def infer_options(cls, shapes: Shapes) -> dict[str, Any]:
         router = owners(shapes, "routing.weight")[0]  # of a block, whose kernels are in its layers
         return {"kernel_num": dimension(shapes, f"{router}routing.weight", 0)}
+
+    @classmethod
+    def from_arrays(cls, shapes: Shapes) -> CondConvSpec:
+        spec = super().from_arrays(shapes)
+        return replace(spec, mix_bias=len(shapes.get("bias", ())) != 1)

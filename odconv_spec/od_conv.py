@@ -196,19 +196,22 @@ def _infer_hidden(found: Widths) -> dict[str, Any]:
 
 
 def _has_own_attentions(shapes: Shapes, kernel_num: int) -> bool:
-    """Whether a channel or a filter head is `kernel_num` times as wide as what it scales."""
-    # A head's weight -> the array and the axis that have the width.
-    scaled = {
-        f"{layer}attention.channel_fc.weight": (f"{layer}attention.fc.weight", 1)
-        for layer in owners(shapes, "attention.channel_fc.weight")
-    } | {
-        f"{layer}attention.filter_fc.weight": (f"{layer}weight", 1)
-        for layer in owners(shapes, "attention.filter_fc.weight")
-    }
+    """Whether a head is `kernel_num` times as wide as what it scales."""
     return any(
-        dimension(shapes, head, 0) == kernel_num * dimension(shapes, *place)
-        for head, place in scaled.items()
+        dimension(shapes, head, 0) == kernel_num * width for head, width in _scaled_widths(shapes)
     )
+
+
+def _scaled_widths(shapes: Shapes) -> Iterator[tuple[str, int]]:
+    """The weight of each head but those of the kernels, and how many numbers scale one kernel."""
+    for layer in owners(shapes, "attention.channel_fc.weight"):
+        trunk = f"{layer}attention.fc.weight"
+        yield f"{layer}attention.channel_fc.weight", dimension(shapes, trunk, 1)
+    for layer in owners(shapes, "attention.filter_fc.weight"):
+        yield f"{layer}attention.filter_fc.weight", dimension(shapes, f"{layer}weight", 1)
+    for layer in owners(shapes, "attention.spatial_fc.weight"):
+        taps = shapes.get(f"{layer}weight", ())[3:]
+        yield f"{layer}attention.spatial_fc.weight", prod(taps)
 
 
 def _heads(shapes: Shapes) -> Iterator[tuple[str, str]]:
