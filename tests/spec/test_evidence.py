@@ -22,6 +22,22 @@ def test_networks(name):
     assert type(spec).from_arrays(shapes_of(spec)) == spec
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("dy_resnet18", {"reduction": 0.125, "hidden_rule": "plus_one"}),
+        ("dy_mobilenetv2_050", {"hidden_channels": 7}),
+        ("od_resnet18", {"attentions": ("spatial", "kernel"), "kernel_num": 2}),
+        ("od_resnet50", {"attention_sharing": False, "kernel_num": 3, "norm": "layer"}),
+        ("od_mobilenetv2_050", {"reduction": 0.25, "min_channels": 4}),
+        ("cond_resnet18", {"stages": ((8, 2), (24, 1)), "stem_channels": 12}),
+    ],
+)
+def test_options_of_networks(name, options):
+    spec = model_spec(name, **options)
+    assert type(spec).from_arrays(shapes_of(spec)) == spec
+
+
 def od(draw):
     attentions = [name for name in ATTENTIONS if draw.random() < 0.7]
     options = {
