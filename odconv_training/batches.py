@@ -15,7 +15,12 @@ _STEP, _SAMPLE = 1, 2  # two streams of seeds that never meet
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
-    """Number of batches of `count` samples; see `batch_indices`."""
+    """Number of batches of `count` samples; see `batch_indices`.
+
+    Example:
+        >>> steps_per_epoch(1000, 64), steps_per_epoch(1028, 64)
+        (16, 16)
+    """
     full, rest = divmod(count, batch_size)
     return max(1, full + (rest >= SMALLEST))
 
@@ -24,6 +29,19 @@ def batch_indices(count: int, batch_size: int, seed: int, epoch: int) -> list[In
     """The global batches of one epoch, every sample once, in an order of seed and epoch.
 
     The last batch holds the rest; a rest smaller than `SMALLEST` joins the batch before.
+
+    Args:
+        count: number of samples.
+        batch_size: of all processes together.
+        seed: of the training.
+        epoch: counted from 0.
+
+    Returns:
+        Indices (batch,) for each step.
+
+    Example:
+        >>> [len(batch) for batch in batch_indices(44, 8, seed=0, epoch=0)]
+        [8, 8, 8, 8, 12]
     """
     order = np.random.Generator(np.random.PCG64((seed, epoch))).permutation(count)
     ends = batch_size * np.arange(1, steps_per_epoch(count, batch_size))
@@ -37,6 +55,10 @@ def share(batch: IntArray, rank: int, world: int) -> IntArray:
 
     Raises:
         TrainingError: there are more processes than samples.
+
+    Example:
+        >>> share(np.array([4, 2, 7]), rank=0, world=2).tolist()
+        [4, 2]
     """
     if len(batch) < world:
         raise TrainingError(
@@ -47,7 +69,12 @@ def share(batch: IntArray, rank: int, world: int) -> IntArray:
 
 
 def shards(count: int, rank: int, world: int) -> IntArray:
-    """The samples that process `rank` of `world` scores; every sample has one process."""
+    """The samples that process `rank` of `world` scores; every sample has one process.
+
+    Example:
+        >>> shards(5, rank=1, world=2).tolist()
+        [3, 4]
+    """
     return np.array_split(np.arange(count, dtype=np.int64), world)[rank]
 
 
@@ -62,12 +89,22 @@ def in_order(indices: IntArray, batch_size: int = _SCORED) -> list[IntArray]:
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:
-    """A seed below 2**31 for what a step draws, so that a resumed training draws the same."""
+    """A seed below 2**31 for what a step draws, so that a resumed training draws the same.
+
+    Example:
+        >>> step_seed(0, step=7) == step_seed(0, step=7), step_seed(0, 7) == step_seed(0, 8)
+        (True, False)
+    """
     return _mixed(seed, _STEP, step, rank)
 
 
 def sample_seed(seed: int, epoch: int, index: int) -> int:
-    """A seed below 2**31 for what is drawn for one sample, whichever process loads it."""
+    """A seed below 2**31 for what is drawn for one sample, whichever process loads it.
+
+    Example:
+        >>> sample_seed(0, epoch=1, index=3) == sample_seed(0, epoch=2, index=3)
+        False
+    """
     return _mixed(seed, _SAMPLE, epoch, index)
 
 

@@ -73,6 +73,17 @@ def replacing(path: Path) -> AbstractContextManager[Path]:
     """Yields an empty file that takes the place of `path` when the block ends well.
 
     After any failure, a full disk or a kill included, the last good checkpoint is still there.
+
+    Raises:
+        FileError: the disk is full or not writable.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     with replacing(Path(folder) / LAST["torch"]) as part:
+        ...         _ = part.write_bytes(b"arrays")
+        ...     print(*(path.name for path in Path(folder).iterdir()))
+        checkpoint.pth.tar
     """
     return atomic.replacing(path, overwrite=True)
 

@@ -48,9 +48,18 @@ class Options:
 def parse(arguments: Sequence[str] | None, framework: str) -> Options:
     """The options of a command line; argparse ends the process where they cannot be read.
 
+    Args:
+        arguments: those of the command, or None for those of the process.
+        framework: "torch", "paddle" or "keras".
+
     Raises:
         TrainingError: the model, one of its options or the recipe is refused.
         OSError: the file of `--spec` cannot be read.
+
+    Example:
+        >>> options = parse(["--model", "od_resnet18", "--data", "photos"], "torch")
+        >>> options.spec.name, options.recipe.epochs, options.workers
+        ('od_resnet18', 100, 2)
     """
     found = _parser(framework).parse_args(arguments)
     spec = _spec(found)

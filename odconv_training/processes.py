@@ -60,7 +60,12 @@ class Processes:
 
 
 def lost(processes: Processes) -> TrainingError:
-    """The error of a process that another one has left alone."""
+    """The error of a process that another one has left alone.
+
+    Example:
+        >>> str(lost(Processes(1, 4)))[:58]
+        'process 1 of 4 stopped: another process of this training h'
+    """
     return TrainingError(
         f"process {processes.rank} of {processes.world} stopped: another process of this training "
         "has ended or cannot be reached; start all of them again with --resume to continue from "

@@ -22,6 +22,12 @@ class Progress:
         seed: of the training.
         recipe: of the training, as JSON.
         spec: of the network, as JSON.
+
+    Example:
+        >>> from odconv_training import parse
+        >>> progress = Progress.of(parse([], "torch"), step=46, epoch=2, best_top1=97.5)
+        >>> Progress.from_json(progress.to_json()) == progress
+        True
     """
 
     step: int

@@ -28,6 +28,13 @@ class Recipe:
 
     Raises:
         TrainingError: a value is out of range.
+
+    Example:
+        >>> recipe = RECIPES["resnet"]
+        >>> [recipe.learning_rate(epoch * 100, steps_per_epoch=100) for epoch in (0, 30, 60)]
+        [0.1, 0.01, 0.001]
+        >>> recipe.temperature(500, steps_per_epoch=100)
+        15.5
     """
 
     epochs: int

@@ -30,6 +30,10 @@ class Samples:
     """One split in a fixed order: `paths` of files, or `images` that are prepared already.
 
     `labels` are (count,), `images` (count, 3, height, width), normalised.
+
+    Example:
+        >>> len(Samples(np.array([3, 5]), images=np.zeros((2, 3, 8, 8), np.float32)))
+        2
     """
 
     labels: IntArray
@@ -50,7 +54,12 @@ class Samples:
 
 @dataclass(frozen=True)
 class Source:
-    """Class names in the order of their labels, and the two splits."""
+    """Class names in the order of their labels, and the two splits.
+
+    Example:
+        >>> Source(("cat", "dog"), Samples(np.array([0, 1])), Samples(np.array([1]))).classes
+        ('cat', 'dog')
+    """
 
     classes: tuple[str, ...]
     train: Samples
@@ -77,6 +86,11 @@ def open_source(data: str, skip_corrupt: bool = False) -> Source:
 
     Raises:
         TrainingError: a folder or a class is missing or empty, or the splits' classes differ.
+
+    Example:
+        >>> source = open_source("digits")
+        >>> len(source.train), len(source.validation), source.train.images.shape
+        (1437, 360, (1437, 3, 32, 32))
     """
     if data == DIGITS:
         return _digits()
@@ -87,7 +101,15 @@ def open_source(data: str, skip_corrupt: bool = False) -> Source:
 
 
 def open_validation(data: str, skip_corrupt: bool = False) -> Source:
-    """As `open_source`, without samples to train with and without a need for train/."""
+    """As `open_source`, without samples to train with and without a need for train/.
+
+    Raises:
+        TrainingError: the folder or a class is missing or empty.
+
+    Example:
+        >>> len(open_validation("digits").validation)
+        360
+    """
     nothing = Samples(np.zeros(0, np.int64))
     if data == DIGITS:
         return replace(_digits(), train=nothing)
@@ -97,7 +119,15 @@ def open_validation(data: str, skip_corrupt: bool = False) -> Source:
 
 
 def check_classes(source: Source, spec: BackboneSpec) -> None:
-    """Raises TrainingError where the network has fewer outputs than the data have classes."""
+    """Checks that a network has an output for each class.
+
+    Raises:
+        TrainingError: the data have more classes than the network has outputs.
+
+    Example:
+        >>> from odconv_spec import model_spec
+        >>> check_classes(open_validation("digits"), model_spec("resnet18"))  # of 1000 outputs
+    """
     if len(source.classes) > spec.num_classes:
         raise TrainingError(
             f"expected a network with at least {len(source.classes)} outputs, one for each class, "

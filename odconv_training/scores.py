@@ -10,7 +10,14 @@ _TOP = 5
 
 
 class Score:
-    """Counts over the images that were added; `confusion` rows are truths, columns answers."""
+    """Counts over the images that were added; `confusion` rows are truths, columns answers.
+
+    Example:
+        >>> score = Score(classes=3)
+        >>> score.add([[2.0, 0.5, 0.1], [0.3, 0.1, 0.2]], [0, 1])
+        >>> score.top1, score.images, score.confusion[1].tolist()
+        (50.0, 2, [1, 0, 0])
+    """
 
     def __init__(self, classes: int) -> None:
         self.images = 0
