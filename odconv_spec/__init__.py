@@ -1,5 +1,7 @@
 """What the models are: options, stage tables, and the name, role and shape of every stored array.
 
+A spec gives its arrays, `parameters()`, and arrays give their spec, `from_arrays()`.
+
 Nothing in here holds an array, opens a file, or knows that a framework exists.
 """
 
@@ -8,6 +10,7 @@ from odconv_spec.choice import ConvChoice
 from odconv_spec.cond_conv import CondConvSpec
 from odconv_spec.dy_conv import DyConvSpec
 from odconv_spec.dynamic import DynamicConvSpec
+from odconv_spec.evidence import UnexplainedError
 from odconv_spec.layers import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
 from odconv_spec.mobilenetv2 import ConvNormSpec, InvertedResidualSpec, MobileNetV2Spec
 from odconv_spec.models import from_dict, from_json, list_models, model_spec, to_json
@@ -37,6 +40,7 @@ __all__ = [
     "ResNetSpec",
     "ResidualSpec",
     "Role",
+    "UnexplainedError",
     "from_dict",
     "from_json",
     "linear_temperature",

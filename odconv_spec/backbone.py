@@ -150,6 +150,12 @@ class BackboneSpec:
 
         Raises:
             UnexplainedError: no network of the family has such arrays.
+
+        Example:
+            >>> spec = ResNetSpec(stages=((8, 2), (12, 1)), stem_channels=8)
+            >>> shapes = {parameter.name: parameter.shape for parameter in spec.parameters()}
+            >>> ResNetSpec.from_arrays(shapes) == spec
+            True
         """
         raise NotImplementedError
 

@@ -45,7 +45,12 @@ def spec_class(kind: str) -> type[ConvSpec]:
 
 
 def shown_kind(shapes: Shapes) -> type[DynamicConvSpec] | None:
-    """The kind of dynamic convolution that arrays show, of a layer or a network; None for none."""
+    """The kind of dynamic convolution that arrays show, of a layer or a network; None for none.
+
+    Example:
+        >>> shown_kind({"layer1.0.conv1.attention.fc1.weight": (16, 64, 1, 1)}).title()
+        'DyConv'
+    """
     return next((spec for spec in dynamic_kinds() if spec.shows(shapes)), None)
 
 
@@ -66,7 +71,15 @@ class ConvChoice:
 
     @classmethod
     def of(cls, kind: str, **options: Any) -> ConvChoice:
-        """Raises ValueError for an unknown kind or an option that the kind does not have."""
+        """A kind with some of its options; the others have their defaults in a backbone.
+
+        Raises:
+            ValueError: an unknown kind, an option that it does not have, or a value out of range.
+
+        Example:
+            >>> ConvChoice.of("cond")(in_channels=8, out_channels=6, kernel_size=3).bank_shape
+            (8, 6, 8, 3, 3)
+        """
         known = conv_options(kind)
         unknown = sorted(set(options) - set(known))
         if unknown:

@@ -156,8 +156,17 @@ class DynamicConvSpec(ConvSpec):
     def from_arrays(cls: type[Spec], shapes: Shapes) -> Spec:
         """The spec of the lone layer that has these arrays, without strides, pads and dilation.
 
+        Args:
+            shapes: canonical name -> canonical shape, of the layer's own arrays and its mixer's.
+
         Raises:
             UnexplainedError: the arrays contradict each other.
+
+        Example:
+            >>> spec = DyConvSpec(in_channels=8, out_channels=6, kernel_size=3, groups=2)
+            >>> shapes = {parameter.name: parameter.shape for parameter in spec.parameters()}
+            >>> DyConvSpec.from_arrays(shapes) == spec
+            True
         """
         options = cls.infer_options(shapes)
         _, out, in_group, *taps = shapes["weight"]

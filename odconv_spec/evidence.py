@@ -68,14 +68,24 @@ def dimension(shapes: Shapes, name: str, axis: int) -> int:
 
 
 def owners(shapes: Shapes, path: str) -> list[str]:
-    """What stands before `path` in the names that end with it: "" or a path with its last dot."""
+    """What stands before `path` in the names that end with it: "" or a path with its last dot.
+
+    Example:
+        >>> owners({"conv1.gate.fc.weight": (4, 8), "gate.fc.weight": (4, 8)}, "gate.fc.weight")
+        ['conv1.', '']
+    """
     dotted = f".{path}"
     found = [name for name in shapes if name == path or name.endswith(dotted)]
     return [name.removesuffix(path) for name in found]
 
 
 def shown(shapes: Shapes, path: str) -> str:
-    """The first array that `path` ends the name of, with its shape; "" if there is none."""
+    """The first array that `path` ends the name of, with its shape; "" if there is none.
+
+    Example:
+        >>> shown({"conv1.gate.fc.weight": (4, 8)}, "gate.fc.weight")
+        'conv1.gate.fc.weight (4, 8)'
+    """
     name = next((f"{owner}{path}" for owner in owners(shapes, path)), "")
     return f"{name} {shapes[name]}" if name else ""
 

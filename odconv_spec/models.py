@@ -54,7 +54,15 @@ def models() -> Mapping[str, Model]:
 
 
 def list_models() -> list[str]:
-    """Names that `model_spec` and every package's `create_model` accept."""
+    """Names that `model_spec` and every package's `create_model` accept.
+
+    Returns:
+        Those of this project first, then those of installed packages.
+
+    Example:
+        >>> [name for name in list_models() if name.endswith("resnet18")]
+        ['resnet18', 'od_resnet18', 'dy_resnet18', 'cond_resnet18']
+    """
     return list(models())
 
 
@@ -66,8 +74,16 @@ def model_spec(name: str, **options: Any) -> BackboneSpec:
         **options: of the backbone (`num_classes`, `in_channels`, `dropout`, `stages`, ...) or of
             its convolutions (for ODConv `kernel_num`, `reduction`, `min_channels`, `head_init`).
 
+    Returns:
+        A spec, which does not change.
+
     Raises:
         ValueError: unknown name or option, or a value out of range.
+
+    Example:
+        >>> spec = model_spec("od_resnet18", num_classes=10, kernel_num=4)
+        >>> spec.num_features, spec.head
+        (512, LinearSpec(in_channels=512, out_channels=10))
     """
     model = MODELS.get(name) or _found(name)  # packages are searched for other names only
     _check_options(name, model, options)
@@ -98,7 +114,15 @@ def _check_options(name: str, model: Model, options: Mapping[str, Any]) -> None:
 
 
 def from_dict(values: Mapping[str, Any]) -> BackboneSpec:
-    """The spec that `BackboneSpec.to_dict` described. Raises ValueError for other values."""
+    """The spec that `BackboneSpec.to_dict` described.
+
+    Raises:
+        ValueError: the values describe no spec.
+
+    Example:
+        >>> from_dict({"family": "resnet", "conv": "od", "num_classes": 10}).name
+        'od_resnet18'
+    """
     options = dict(values)
     family = _name("family", options.pop("family", None), FAMILIES, families)
     kind = _name("conv", options.pop("conv", "static"), KINDS, kinds)
@@ -123,7 +147,13 @@ def _name(
 
 
 def to_json(spec: BackboneSpec) -> str:
-    """The spec as JSON text, the same for equal specs."""
+    """The spec as JSON text, the same for equal specs.
+
+    Example:
+        >>> spec = model_spec("dy_mobilenetv2_050", kernel_num=2)
+        >>> from_json(to_json(spec)) == spec
+        True
+    """
     return json.dumps(spec.to_dict(), sort_keys=True)
 
 

@@ -13,8 +13,15 @@ def linear_temperature(step: int, steps: int, start: float = 30.0, end: float = 
     ODConv and DyConv are published with 30 to 1 over the first ten epochs, so that `steps` is ten
     times the number of batches of an epoch.
 
+    Returns:
+        The divisor of the attention logits.
+
     Raises:
         ValueError: `step` is negative, `steps` is not positive, or a temperature is not positive.
+
+    Example:
+        >>> [linear_temperature(step, steps=100) for step in (0, 50, 100, 150)]
+        [30.0, 15.5, 1.0, 1.0]
     """
     whole("step", step, 0)
     whole("steps", steps, 1)

@@ -23,8 +23,15 @@ def multiply_adds(spec: ConvSpec | BackboneSpec, size: int | Sequence[int] = 224
         spec: of a convolution of any kind, or of a backbone.
         size: of the input's map, one number for each axis or one for all.
 
+    Returns:
+        A number of multiply-adds.
+
     Raises:
         ValueError: the size is not positive, or a kernel does not fit into its map.
+
+    Example:
+        >>> multiply_adds(ConvSpec(in_channels=8, out_channels=4, kernel_size=3), (10, 12))
+        23040
     """
     if isinstance(spec, ConvSpec):
         return _conv(spec, per_axis("size", size, spec.rank, 1))
