@@ -70,8 +70,8 @@ _SHAPES = tuple(
 
 
 def main(arguments: list[str]) -> int:
-    found = {"inference": calibrate(False), "training": calibrate(True)}
-    text = json.dumps({name: asdict(costs) for name, costs in found.items()}, indent=2)
+    constants = {"inference": calibrate(False), "training": calibrate(True)}
+    text = json.dumps({name: asdict(costs) for name, costs in constants.items()}, indent=2)
     if arguments:
         Path(arguments[0]).write_text(text + "\n", encoding="utf-8")
     else:
@@ -90,7 +90,7 @@ def load_costs(path: str | Path) -> dict[str, Costs]:
         return {name: Costs(**content[name]) for name in ("inference", "training")}
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{path}: expected the output of python -m odconv_torch.calibrate, found {error!r}"
+            f"{path}: expected the output of python -m odconv_torch.calibrate, received {error!r}"
         ) from error
 
 
@@ -111,12 +111,12 @@ def _measured(training: bool, shapes: Iterable[Shape]) -> Iterator[tuple[str, Wo
         ).train(training)
         x = torch.randn(shape.batch, shape.in_channels, shape.size, shape.size)
         x.requires_grad_(training)
-        found = []
+        timed = []
         for form in FORMS:
             set_strategy(layer, form)
-            found.append((form, _work(layer, x), _seconds(layer, x, training)))
-        best = min(seconds for *_, seconds in found)
-        yield from (row for row in found if row[-1] < _HOPELESS * best)
+            timed.append((form, _work(layer, x), _seconds(layer, x, training)))
+        best = min(seconds for *_, seconds in timed)
+        yield from (row for row in timed if row[-1] < _HOPELESS * best)
 
 
 def _work(layer: ODConv2d, x: torch.Tensor) -> Work:
@@ -152,8 +152,8 @@ def fit(measured: list[tuple[str, Work, float]]) -> Costs:
     matrix = torch.tensor(rows, dtype=torch.float64)
     target = torch.tensor([seconds ** (1 - _POWER) for *_, seconds in measured])
     scale = matrix.amax(0).clamp(min=1e-30)
-    found = _non_negative(matrix / scale, target.to(matrix.dtype)) / scale
-    return Costs(**dict(zip(kinds, found.tolist(), strict=True)))
+    costs = _non_negative(matrix / scale, target.to(matrix.dtype)) / scale
+    return Costs(**dict(zip(kinds, costs.tolist(), strict=True)))
 
 
 def _non_negative(matrix: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -161,16 +161,16 @@ def _non_negative(matrix: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
     One coordinate after the other is set to its best value.
     """
-    found = torch.zeros(matrix.shape[1], dtype=matrix.dtype)
+    solution = torch.zeros(matrix.shape[1], dtype=matrix.dtype)
     rest = target.clone()
     squares = matrix.square().sum(0).clamp(min=1e-30)
     for step in range(_STEPS):
-        index = step % len(found)
+        index = step % len(solution)
         column = matrix[:, index]
-        best = (found[index] + column @ rest / squares[index]).clamp(min=0)
-        rest -= column * (best - found[index])
-        found[index] = best
-    return found
+        best = (solution[index] + column @ rest / squares[index]).clamp(min=0)
+        rest -= column * (best - solution[index])
+        solution[index] = best
+    return solution
 
 
 if __name__ == "__main__":

@@ -63,8 +63,7 @@ def _nothing(layer: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) ->
 
 
 def _for_ptflops(layer: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-    found = vars(layer)["__flops__"] + _of_call(layer, inputs[0])  # ptflops makes it
-    vars(layer)["__flops__"] = found
+    vars(layer)["__flops__"] += _of_call(layer, inputs[0])  # ptflops makes it
 
 
 def _of_call(layer: nn.Module, x: torch.Tensor) -> int:

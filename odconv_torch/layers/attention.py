@@ -72,10 +72,10 @@ class ODAttention(Tempered):
         heads = [getattr(self, name) for name in self._present]
         # (batch, their channels)
         logits = self._tempered(side_by_side(heads, self._squeeze(x)))
-        found: dict[str, torch.Tensor] = {}
+        attentions: dict[str, torch.Tensor] = {}
         for name, part in zip(self._present, logits.split(self._widths, dim=1), strict=True):
-            found[name] = self._activated(name, part)
-        return Attentions(*map(found.get, HEADS))
+            attentions[name] = self._activated(name, part)
+        return Attentions(*map(attentions.get, HEADS))
 
     def _squeeze(self, x: torch.Tensor) -> torch.Tensor:
         hidden = self.fc(global_mean(x))  # (batch, hidden, *ones)

@@ -208,12 +208,12 @@ class DynamicConv(ConvAttributes, nn.Module):
 
     def extra_repr(self) -> str:
         spec = self.spec
-        shown = f"{spec.in_channels}, {spec.out_channels}, kernel_size={spec.kernel}"
-        shown += f", stride={spec.strides}, padding={spec.pads}, dilation={spec.dilations}"
-        shown += f", groups={spec.groups}, bias={spec.bias}"
+        text = f"{spec.in_channels}, {spec.out_channels}, kernel_size={spec.kernel}"
+        text += f", stride={spec.strides}, padding={spec.pads}, dilation={spec.dilations}"
+        text += f", groups={spec.groups}, bias={spec.bias}"
         if self.padding_mode != "zeros":
-            shown += f", padding_mode={self.padding_mode!r}"
-        return ", ".join((shown, *(f"{k}={v!r}" for k, v in _notable(spec).items())))
+            text += f", padding_mode={self.padding_mode!r}"
+        return ", ".join((text, *(f"{k}={v!r}" for k, v in _notable(spec).items())))
 
 
 def _notable(spec: DynamicConvSpec) -> dict[str, Any]:

@@ -69,8 +69,8 @@ class Pointwise(nn.Module):
         return y.reshape(*y.shape, *(1,) * (input.dim() - 2))
 
     def extra_repr(self) -> str:
-        shown = f"{self.in_channels}, {self.out_channels}, rank={self.spec.rank}"
-        return f"{shown}, bias={self.spec.bias}, head_init={self.head_init!r}"
+        text = f"{self.in_channels}, {self.out_channels}, rank={self.spec.rank}"
+        return f"{text}, bias={self.spec.bias}, head_init={self.head_init!r}"
 
 
 # torch has public ways to register hooks and none to ask for them.
@@ -81,7 +81,7 @@ _HOOKS_OF_ALL_MODULES = tuple(getattr(torch_module, f"_global{name}", {}) for na
 def side_by_side(layers: Sequence[Pointwise], x: torch.Tensor) -> torch.Tensor:
     """The outputs of layers with biases, one after the other: (batch, in, *ones) to (batch, sum).
 
-    One product, unless somebody watches or has replaced one of the layers: then each is called.
+    One product, unless a layer has a hook or is replaced by another: then each is called.
     """
     if any(_HOOKS_OF_ALL_MODULES) or not all(map(_is_plain, layers)):
         return torch.cat([layer(x).flatten(1) for layer in layers], dim=1)

@@ -97,12 +97,12 @@ def amounts(form: str, work: Work) -> Mapping[str, float]:
     smaller = work.batch * sum(size for size in maps if size <= work.kernel_size)
     if form == "grouped":
         rate = "conv" if work.batch == 1 else "grouped"
-        found = {rate: work.multiply_adds, **kernels, "scale": smaller}
+        units = {rate: work.multiply_adds, **kernels, "scale": smaller}
     elif form == "samples":
         calls = {"sample": work.multiply_adds, "call": work.batch}
-        found = {**calls, **kernels, "scale": smaller}
+        units = {**calls, **kernels, "scale": smaller}
     elif form == "shared":
-        found = {
+        units = {
             "conv": work.multiply_adds * work.kernel_num,
             # Many outputs of each position take patches, whoever makes them.
             "column": columns if work.spatial or work.kernel_num > 1 else 0,
@@ -111,15 +111,15 @@ def amounts(form: str, work: Work) -> Mapping[str, float]:
     elif form == "tiled":
         bank = work.kernel_num * work.kernel_size
         tiles = kernels["kernel"] + kernels["mixing"] + bank
-        found = {"product": work.multiply_adds, "tile": tiles, "column": columns}
+        units = {"product": work.multiply_adds, "tile": tiles, "column": columns}
     else:
-        found = {
+        units = {
             "product": work.multiply_adds,
             **kernels,
             "column": columns,
             "scale": smaller,
         }
-    return {"scale": work.batch * sum(maps), **found, "layer": 1}
+    return {"scale": work.batch * sum(maps), **units, "layer": 1}
 
 
 def seconds(form: str, work: Work, costs: Costs) -> float:

@@ -57,8 +57,8 @@ def _setup_context(ctx: Any, inputs: Three, output: torch.Tensor) -> None:
 
 
 def _differentiate(ctx: Any, grad: torch.Tensor) -> Three:
-    found: Three = torch.ops.odconv.product_of_tiles_backward(grad, *ctx.saved_tensors)
-    return found
+    gradients: Three = torch.ops.odconv.product_of_tiles_backward(grad, *ctx.saved_tensors)
+    return gradients
 
 
 _product.register_autograd(_differentiate, setup_context=_setup_context)

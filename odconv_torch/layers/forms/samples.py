@@ -45,7 +45,7 @@ class _ConvOfEach(torch.autograd.Function):
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, kernels = ctx.saved_tensors
         wanted = ctx.needs_input_grad[:2]
-        # Somebody may differentiate the derivative, which operations of torch allow.
+        # For a second derivative, plain operations of torch: they can be differentiated again.
         gradients = gradients_in_groups if torch.is_grad_enabled() else gradients_of_each
         return (*gradients(grad, x, kernels, ctx.window, wanted), None)
 
@@ -53,8 +53,8 @@ class _ConvOfEach(torch.autograd.Function):
     def jvp(ctx: Any, x: torch.Tensor, kernels: torch.Tensor, window: None) -> torch.Tensor:
         """What changes of both change, in forward mode."""
         of_x, of_kernels = ctx.saved_tensors
-        found: torch.Tensor = _ConvOfEach.apply(x, of_kernels, ctx.window)
-        return found + _ConvOfEach.apply(of_x, kernels, ctx.window)
+        change: torch.Tensor = _ConvOfEach.apply(x, of_kernels, ctx.window)
+        return change + _ConvOfEach.apply(of_x, kernels, ctx.window)
 
 
 def conv_of_each(x: torch.Tensor, kernels: torch.Tensor, window: Window) -> torch.Tensor:

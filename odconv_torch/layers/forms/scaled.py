@@ -18,7 +18,7 @@ from odconv_torch.layers.window import Window
 def scaled(
     x: torch.Tensor, weight: torch.Tensor, attentions: Attentions, window: Window
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """Who the attentions are for.
+    """Applies each attention to the map or to the kernels, whichever is smaller.
 
     Args:
         x: (batch, in, *map).
@@ -53,9 +53,9 @@ def aggregate(weight: torch.Tensor, kernel: torch.Tensor | None) -> torch.Tensor
 
 
 def times(y: torch.Tensor, factor: torch.Tensor | None) -> torch.Tensor:
-    """An output that nobody else has yet, times what is left of the attentions.
+    """An output that is used nowhere else yet, times the attentions that are left.
 
-    In its place where nothing is recorded: the memory of a large map is slower to get than to use.
+    In place where no graph is recorded: new memory for a large map takes longer than the product.
     """
     if factor is None:
         return y

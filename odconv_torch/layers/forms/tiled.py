@@ -84,7 +84,7 @@ class _MixedProduct(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        # Somebody may differentiate the derivative, which operations of torch allow.
+        # For a second derivative, plain operations of torch: they can be differentiated again.
         gradients = _gradients_at_once if torch.is_grad_enabled() else gradients_of_tiles
         return gradients(grad, *ctx.saved_tensors)
 
@@ -92,9 +92,9 @@ class _MixedProduct(torch.autograd.Function):
     def jvp(ctx: Any, *changes: torch.Tensor) -> torch.Tensor:
         """What changes of all three change, in forward mode."""
         columns, bank, mixing = ctx.saved_tensors
-        found: torch.Tensor = _MixedProduct.apply(changes[0], bank, mixing)
-        found = found + _MixedProduct.apply(columns, changes[1], mixing)
-        return found + _MixedProduct.apply(columns, bank, changes[2])
+        change: torch.Tensor = _MixedProduct.apply(changes[0], bank, mixing)
+        change = change + _MixedProduct.apply(columns, changes[1], mixing)
+        return change + _MixedProduct.apply(columns, bank, changes[2])
 
     @staticmethod
     def vmap(
