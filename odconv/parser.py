@@ -8,7 +8,6 @@ from typing import NoReturn
 
 from odconv.command import Command
 from odconv.commands import SUMMARIES, command_named
-from odconv.numpy_import import import_numpy
 from odconv.printing import complain, say
 
 _DESCRIPTION = """Inspects, converts, compares and evaluates checkpoints of dynamic convolutions.
@@ -84,7 +83,6 @@ def parser_for(words: Sequence[str]) -> Parser:
     for name, summary in SUMMARIES.items():
         one = commands.add_parser(name, help=summary, formatter_class=RawDescriptionHelpFormatter)
         if name == chosen:
-            import_numpy()
             _fill(one, summary, command_named(name))
     return whole
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
+import mmap
 import os
 import sys
 from collections.abc import Sequence
 from traceback import format_exception
 
+from odconv.commands import SUMMARIES
 from odconv.parser import parser_for
 from odconv.printing import complain
 from weights_converter.errors import ConverterError, FileError, legible
 
 _BUG = 70
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+_LEAST_MEMORY = 80 << 20  # bytes of address space that NumPy and the converter take, about
 
 
 def run(words: Sequence[str]) -> int:
@@ -28,6 +32,8 @@ def run(words: Sequence[str]) -> int:
         from odconv.completion import complete
 
         return complete()
+    if not SUMMARIES.keys().isdisjoint(words):  # the help alone needs none
+        _import_numpy()
     parser = parser_for(words)
     try:
         options = parser.options(words)
@@ -44,6 +50,32 @@ def run(words: Sequence[str]) -> int:
         if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
             return _explain(FileError("the system allows no more threads, or no memory for one"))
         return _own_up(error, "--traceback" in words)
+
+
+def _import_numpy() -> None:
+    """Imports NumPy with one thread for its algebra, which no command needs.
+
+    Where a limit forbids threads, OpenBLAS would send the process an interrupt, and where one
+    forbids its memory it would end the process with code 1.
+
+    Raises:
+        MemoryError: a limit leaves too little memory.
+    """
+    try:
+        mmap.mmap(-1, _LEAST_MEMORY).close()
+    except OSError as error:
+        raise MemoryError from error
+    before = os.environ.get(_BLAS_THREADS)
+    os.environ[_BLAS_THREADS] = "1"
+    try:
+        import numpy as np
+
+        del np
+    finally:
+        if before is None:
+            del os.environ[_BLAS_THREADS]
+        else:
+            os.environ[_BLAS_THREADS] = before
 
 
 def _system(error: OSError) -> ConverterError:
