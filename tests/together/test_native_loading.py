@@ -79,9 +79,9 @@ def test_a_network_of_four_kernels_goes_around_the_circle(tmp_path, name):
     start = tmp_path / "a.pth"
     formats.write(start, "torch", [Tensor.of(n, a) for n, a in arrays.items()], {})
     previous = start
-    for name in ("b.pdparams", "c.weights.h5", "d.pth"):
-        convert(previous, tmp_path / name)
-        previous = tmp_path / name
+    for file in ("b.pdparams", "c.weights.h5", "d.pth"):
+        convert(previous, tmp_path / file)
+        previous = tmp_path / file
     comparison = verify(start, previous)
     assert comparison.equal
     assert comparison.model == f"{name} (kernel_num=4, 1000 classes)"
