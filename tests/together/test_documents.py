@@ -51,13 +51,21 @@ def test_the_readme_shows_every_framework():
     }
 
 
-@pytest.mark.parametrize("framework", ["torch", "paddle", "keras"])
-def test_examples_run(framework):
+@pytest.mark.parametrize(
+    ("framework", "backend"),
+    [
+        ("torch", ""),
+        ("paddle", ""),
+        ("keras", "torch"),  # the quickest: it compiles nothing
+        pytest.param("keras", "tensorflow", marks=pytest.mark.slow),
+    ],
+)
+def test_examples_run(framework, backend):
     run = subprocess.run(
         [sys.executable, "-c", RUN_ALL],
         input=json.dumps([block[1:] for block in BLOCKS if block[0] == framework]),
         cwd=ROOT,
-        env=os.environ | {"KERAS_BACKEND": "tensorflow"},
+        env=os.environ | {"KERAS_BACKEND": backend},
         capture_output=True,
         text=True,
         check=False,
