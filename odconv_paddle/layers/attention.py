@@ -9,7 +9,7 @@ import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
-from odconv_paddle.layers.build_static import build_trunk_norm
+from odconv_paddle.layers.build_static import build_norm
 from odconv_paddle.layers.differentiable import flattened, softmax
 from odconv_paddle.layers.pointwise import Pointwise
 from odconv_paddle.layers.pooling import global_mean
@@ -72,7 +72,7 @@ class ODAttention(Tempered):
         named = spec.trunk_norm()
         self._norm = named[0] if named else None
         if named:
-            self.add_sublayer(named[0], build_trunk_norm(named[1], spec.rank))
+            self.add_sublayer(named[0], build_norm(named[1], spec.rank))
         widths = spec.heads()
         for name in HEADS:
             head = Pointwise(spec.head(name), spec.head_init) if name in widths else None

@@ -9,7 +9,7 @@ from paddle.nn.initializer import Constant, Initializer, Normal
 from paddle.nn.layer.conv import _ConvNd
 
 from odconv_paddle.layers.init import kaiming_normal
-from odconv_paddle.layers.norm import NORMS, ChannelNorm
+from odconv_paddle.layers.norm import BATCH_NORMS, ChannelNorm
 from odconv_spec import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
 
 _CONVS: tuple[Callable[..., _ConvNd], ...] = (nn.Conv1D, nn.Conv2D, nn.Conv3D)  # by rank - 1
@@ -30,8 +30,12 @@ def build_static_conv(spec: ConvSpec, initializer: Initializer | None = None) ->
     )
 
 
-def build_norm(spec: NormSpec, rank: int = 2) -> nn.Layer:
-    """The norm over the batch that `spec` describes, for maps over `rank` axes.
+def build_norm(spec: NormSpec | LayerNormSpec, rank: int = 2) -> nn.Layer:
+    """The norm that `spec` describes, for maps over `rank` axes.
+
+    Args:
+        spec: a norm over the batch, or over the channels of each sample.
+        rank: number of axes of the map.
 
     Returns:
         (batch, channels, *map) to the same shape.
@@ -40,15 +44,10 @@ def build_norm(spec: NormSpec, rank: int = 2) -> nn.Layer:
         >>> tuple(build_norm(NormSpec(6))(paddle.rand([2, 6, 8, 9])).shape)
         (2, 6, 8, 9)
     """
+    if isinstance(spec, LayerNormSpec):
+        return ChannelNorm(spec.channels, epsilon=spec.eps)
     # Paddle's momentum is the weight of the old statistics.
-    return NORMS[rank - 1](spec.channels, momentum=1 - spec.momentum, epsilon=spec.eps)
-
-
-def build_trunk_norm(spec: NormSpec | LayerNormSpec, rank: int) -> nn.Layer:
-    """The norm in an attention, over the batch or over each sample's channels."""
-    if isinstance(spec, NormSpec):
-        return build_norm(spec, rank)
-    return ChannelNorm(spec.channels, epsilon=spec.eps)
+    return BATCH_NORMS[rank - 1](spec.channels, momentum=1 - spec.momentum, epsilon=spec.eps)
 
 
 def build_linear(spec: LinearSpec) -> nn.Linear:

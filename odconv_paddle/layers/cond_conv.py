@@ -63,11 +63,11 @@ class _CondConv(DynamicConv):
     def forward(self, x: paddle.Tensor, routing: paddle.Tensor | None = None) -> paddle.Tensor:
         """The convolved maps; `routing` (batch, kernel_num) is for router="shared" only."""
         x = self._channels_first(x)
-        mixing = self._mixing(x, routing)
+        mixing = self._routing_weights(x, routing)
         y = mixed_conv(x, self.weight, mixing, self.bias, *self._geometry)
         return self._as_given(y)
 
-    def _mixing(self, x: paddle.Tensor, routing: paddle.Tensor | None) -> paddle.Tensor:
+    def _routing_weights(self, x: paddle.Tensor, routing: paddle.Tensor | None) -> paddle.Tensor:
         if self.routing is not None:
             if routing is not None:
                 raise ValueError(

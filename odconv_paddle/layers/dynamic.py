@@ -151,14 +151,14 @@ class DynamicConv(ConvAttributes, nn.Layer):
 
     def extra_repr(self) -> str:
         spec = self.spec
-        shown = f"{spec.in_channels}, {spec.out_channels}, kernel_size={spec.kernel}"
-        shown += f", stride={spec.strides}, padding={spec.pads}, dilation={spec.dilations}"
-        shown += f", groups={spec.groups}, bias={spec.bias}, kernel_num={spec.kernel_num}"
+        text = f"{spec.in_channels}, {spec.out_channels}, kernel_size={spec.kernel}"
+        text += f", stride={spec.strides}, padding={spec.pads}, dilation={spec.dilations}"
+        text += f", groups={spec.groups}, bias={spec.bias}, kernel_num={spec.kernel_num}"
         for field in fields(spec):
             value = getattr(spec, field.name)
             if field.name not in _SHOWN and value != field.default:
-                shown += f", {field.name}={value!r}"
-        return f"{shown}, data_format={self._format}"
+                text += f", {field.name}={value!r}"
+        return f"{text}, data_format={self._format}"
 
     def _channels_first(self, x: paddle.Tensor) -> paddle.Tensor:
         """The input as (batch, in, *map). Raises ValueError if it has another shape."""

@@ -165,4 +165,4 @@ class ChannelNorm(nn.LayerNorm):
         return (y + self.bias.reshape(shape)).astype(input.dtype)
 
 
-NORMS = (BatchNorm1D, BatchNorm2D, BatchNorm3D)  # by rank - 1
+BATCH_NORMS = (BatchNorm1D, BatchNorm2D, BatchNorm3D)  # by rank - 1

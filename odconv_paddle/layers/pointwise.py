@@ -61,5 +61,5 @@ class Pointwise(nn.Layer):
 
     def extra_repr(self) -> str:
         spec = self.spec
-        shown = f"{spec.in_channels}, {spec.out_channels}, rank={spec.rank}"
-        return f"{shown}, bias={spec.bias}, head_init={self.head_init!r}"
+        text = f"{spec.in_channels}, {spec.out_channels}, rank={spec.rank}"
+        return f"{text}, bias={spec.bias}, head_init={self.head_init!r}"

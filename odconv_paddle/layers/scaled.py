@@ -19,7 +19,7 @@ def scaled(
     sizes: Sequence[int | paddle.Tensor],
     groups: int,
 ) -> tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor | None]:
-    """Who the attentions are for.
+    """Applies each attention to the map or to the kernels, whichever is smaller.
 
     Args:
         x: (batch, in, *map).
@@ -46,7 +46,7 @@ def scaled(
 
 
 def times(y: paddle.Tensor, factor: paddle.Tensor | None) -> paddle.Tensor:
-    """An output that nobody else has yet, in its place where no gradient is recorded."""
+    """An output that is used nowhere else yet, times a factor; in place where it needs no graph."""
     if factor is None:
         return y
     factor = factor.astype(y.dtype)

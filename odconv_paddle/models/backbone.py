@@ -73,7 +73,7 @@ class Backbone(nn.Layer):
         """Sets the temperature of all dynamic convolutions; ValueError if it is not positive."""
         set_temperature(self, temperature)
 
-    def _pooled(self, features: paddle.Tensor) -> paddle.Tensor:
+    def _pool(self, features: paddle.Tensor) -> paddle.Tensor:
         """The mean over the map as the classifier takes it: (batch, num_features, *ones if conv)"""
         return global_mean(features, keepdim=self._head_is_conv)
 

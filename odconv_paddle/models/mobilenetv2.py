@@ -76,7 +76,7 @@ class MobileNetV2(Backbone):
         self.classifier = nn.Sequential(nn.Dropout(spec.dropout), build_head(spec.head))
 
     def forward_head(self, features: paddle.Tensor) -> paddle.Tensor:
-        return self.classifier(self._pooled(features)).flatten(1)
+        return self.classifier(self._pool(features)).flatten(1)
 
 
 def _steps(spec: MobileNetV2Spec) -> list[Step]:

@@ -81,7 +81,7 @@ class ResNet(Backbone):
         self.fc = build_head(spec.head)
 
     def forward_head(self, features: paddle.Tensor) -> paddle.Tensor:
-        return self.fc(self.dropout(self._pooled(features))).flatten(1)
+        return self.fc(self.dropout(self._pool(features))).flatten(1)
 
 
 def _steps(spec: ResNetSpec) -> list[Step]:
