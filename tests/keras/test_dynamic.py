@@ -116,14 +116,20 @@ def test_channels_first_equals_channels_last(kind, rank):
     assert first.compute_output_shape((None, 4, *[None] * rank)) == (None, 8, *[None] * rank)
 
 
-@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+UNKNOWN = [
+    ("od", {"padding": "same", "strides": 2}),
+    ("od", {"attention_sharing": False, "groups": 2, "padding": 1}),
+    ("dy", {"padding": "same", "strides": 2}),
+    ("cond", {"padding": 1, "groups": 2}),
+]
+
+
 @pytest.mark.parametrize(
-    ("kind", "options"),
+    ("kind", "options", "data_format"),
     [
-        ("od", {"padding": "same", "strides": 2}),
-        ("od", {"attention_sharing": False, "groups": 2, "padding": 1}),
-        ("dy", {"padding": "same", "strides": 2}),
-        ("cond", {"padding": 1, "groups": 2}),
+        *((*case, "channels_last") for case in UNKNOWN),
+        (*UNKNOWN[0], "channels_first"),
+        *(pytest.param(*case, "channels_first", marks=pytest.mark.slow) for case in UNKNOWN[1:]),
     ],
     ids=str,
 )
