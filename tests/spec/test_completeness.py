@@ -57,10 +57,8 @@ def test_packages_have_parallel_files():
             "layers/subsampling.py",  # a convolution of oneDNN that may end the process
             "layers/subsampling_tensorflow.py",
             "tools/sublayers.py",
-            "train/joining.py",  # each backend joins its processes in its own way
             "train/images.py",  # the others' frameworks bring transforms of images
             "train/optimizer.py",  # Keras and Paddle have no SGD by PyTorch's rule
-            "train/precision.py",
             "train/processes_jax.py",
             "train/processes_tensorflow.py",
         },
