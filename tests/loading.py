@@ -1,8 +1,6 @@
 """Arrays out of and into live models: the same tests for every framework.
 
-A suite imports the tests and gives the fixtures `build`, which makes a live layer or model of a
-spec, `build_body`, which makes the body of a detector of one, and `temperatures`, which gives
-those of a live model as a set.
+A suite imports the tests and gives the fixture `kit`, the file of that name beside it.
 """
 
 from __future__ import annotations
@@ -47,10 +45,16 @@ DIGITS = model_spec(
 )
 
 
+def body_of(kit, spec):
+    """The body of a detector that gives all maps."""
+    backbone = kit.build(spec, dtype="float32")
+    return kit.package.Features(backbone, range(len(spec.feature_info())))
+
+
 @pytest.mark.parametrize("name", SPECS)
-def test_assigned_arrays_come_back_bit_for_bit(build, name):
+def test_assigned_arrays_come_back_bit_for_bit(kit, name):
     spec = SPECS[name]
-    model = build(spec)
+    model = kit.build(spec, dtype="float32")
     arrays = random_arrays(spec.parameters(), 0, "float32")
     assign(model, arrays)
     found = extract(model)
@@ -60,9 +64,9 @@ def test_assigned_arrays_come_back_bit_for_bit(build, name):
         assert found[key].shape == array.shape
 
 
-def test_everything_wrong_is_reported_together_and_nothing_is_assigned(build):
+def test_everything_wrong_is_reported_together_and_nothing_is_assigned(kit):
     spec = SPECS["od_resnet18"]
-    model = build(spec)
+    model = kit.build(spec, dtype="float32")
     before = extract(model)
     arrays = random_arrays(spec.parameters(), 0, "float32")
     del arrays["bn1.weight"]
@@ -81,8 +85,8 @@ def test_everything_wrong_is_reported_together_and_nothing_is_assigned(build):
     assert all(after[key].tobytes() == before[key].tobytes() for key in before)
 
 
-def test_the_shipped_checkpoint_loads_into_a_live_model(build):
-    model = build(DIGITS)
+def test_the_shipped_checkpoint_loads_into_a_live_model(kit):
+    model = kit.build(DIGITS, dtype="float32")
     path = EXAMPLES / "odconv4x_mobilenetv2_digits.pth.tar"
     load_into(model, path)
     tensors = open_model(Request(path, DIGITS)).tensors
@@ -90,8 +94,8 @@ def test_the_shipped_checkpoint_loads_into_a_live_model(build):
         assert array.tobytes() == tensors[key].load().tobytes()
 
 
-def test_a_checkpoint_of_another_model_changes_nothing(build):
-    model = build(SPECS["od_resnet18"])
+def test_a_checkpoint_of_another_model_changes_nothing(kit):
+    model = kit.build(SPECS["od_resnet18"], dtype="float32")
     before = extract(model)
     with pytest.raises(MismatchError, match=r"missing.*unexpected.* in odconv4x_mobilenetv2"):
         load_into(model, EXAMPLES / "odconv4x_mobilenetv2_digits.pth.tar")
@@ -100,7 +104,7 @@ def test_a_checkpoint_of_another_model_changes_nothing(build):
 
 
 @pytest.mark.parametrize("ending", [".pth", ".pdparams", ".weights.h5", ".safetensors"])
-def test_a_lone_layer_loads_from_every_format(build, tmp_path, ending):
+def test_a_lone_layer_loads_from_every_format(kit, tmp_path, ending):
     spec = SPECS["layer"]
     arrays = random_arrays(spec.parameters(), 1, "float32")
     path = tmp_path / f"layer{ending}"
@@ -110,7 +114,7 @@ def test_a_lone_layer_loads_from_every_format(build, tmp_path, ending):
         for p in spec.parameters()
     ]
     formats.write(path, formats.format_of(path), tensors, {})
-    layer = build(spec)
+    layer = kit.build(spec, dtype="float32")
     load_into(layer, path)
     assert all(a.tobytes() == arrays[key].tobytes() for key, a in extract(layer).items())
 
@@ -130,23 +134,23 @@ def stored(path, spec, ending, beside=(), metadata=None):
 
 @pytest.mark.parametrize("ending", [".pth", ".pdparams", ".weights.h5", ".safetensors", ".npz"])
 @pytest.mark.parametrize("name", ["layer", "od_resnet18"])
-def test_the_temperature_that_a_file_records_is_set(build, temperatures, tmp_path, name, ending):
+def test_the_temperature_that_a_file_records_is_set(kit, tmp_path, name, ending):
     told = {"odconv.temperature": "7.5"}
     source = stored(tmp_path / "a.safetensors", SPECS[name], ".safetensors", metadata=told)
     convert(source, tmp_path / f"b{ending}")
-    model = build(SPECS[name])
-    assert temperatures(model) == {1}
+    model = kit.build(SPECS[name], dtype="float32")
+    assert kit.temperatures(model) == {1}
     assert load_into(model, tmp_path / f"b{ending}").temperature == 7.5
-    assert temperatures(model) == {7.5}
+    assert kit.temperatures(model) == {7.5}
 
 
-def test_the_temperature_of_a_file_that_keras_wrote(build, temperatures, tmp_path):
+def test_the_temperature_of_a_file_that_keras_wrote(kit, tmp_path):
     spec = SPECS["od_resnet18"]
     beside = [(c.name, np.float32(3)) for c in companions(LAYOUTS["keras"], spec.parameters())]
     path = stored(tmp_path / "a.weights.h5", spec, ".weights.h5", beside)
-    model = build(spec)
+    model = kit.build(spec, dtype="float32")
     loaded = load_into(model, path)
-    assert loaded.temperature == 3 and temperatures(model) == {3}
+    assert loaded.temperature == 3 and kit.temperatures(model) == {3}
     assert not loaded.dropped
     beside[0] = beside[0][0], np.float32(4)
     before = extract(model)
@@ -155,22 +159,22 @@ def test_the_temperature_of_a_file_that_keras_wrote(build, temperatures, tmp_pat
     assert all(array.tobytes() == before[key].tobytes() for key, array in extract(model).items())
 
 
-def test_a_file_without_a_temperature_leaves_the_model_its_own(build, temperatures, tmp_path):
+def test_a_file_without_a_temperature_leaves_the_model_its_own(kit, tmp_path):
     spec = SPECS["od_resnet18"]
-    model = build(spec)
+    model = kit.build(spec, dtype="float32")
     adapter_of(model).set_temperature(model, 5.0)
     loaded = load_into(model, stored(tmp_path / "a.pth", spec, ".pth"))
-    assert loaded.temperature is None and temperatures(model) == {5}
+    assert loaded.temperature is None and kit.temperatures(model) == {5}
     metadata = {"odconv.temperature": "nan"}
     path = stored(tmp_path / "b.safetensors", spec, ".safetensors", metadata=metadata)
     with pytest.raises(DamagedError, match="expected a positive temperature, found nan"):
         load_into(model, path)
-    assert temperatures(model) == {5}
+    assert kit.temperatures(model) == {5}
 
 
-def test_what_was_dropped_and_what_the_file_did_not_have(build, tmp_path):
+def test_what_was_dropped_and_what_the_file_did_not_have(kit, tmp_path):
     spec = SPECS["od_resnet18"]
-    model = build(spec)
+    model = kit.build(spec, dtype="float32")
     framework = framework_of(model)
     counters = [(c.name, np.int64(7)) for c in companions(LAYOUTS["torch"], spec.parameters())]
     path = stored(tmp_path / "a.pth", spec, ".pth", [*counters, ("loss.weight", np.ones(3))])
@@ -192,7 +196,7 @@ def test_what_was_dropped_and_what_the_file_did_not_have(build, tmp_path):
 
 @pytest.mark.parametrize("ending", [".pth", ".pdparams", ".weights.h5", ".safetensors"])
 @pytest.mark.parametrize("name", ["od_resnet18", "od_mobilenetv2", "resnet50"])
-def test_a_body_without_a_head(build_body, tmp_path, name, ending):
+def test_a_body_without_a_head(kit, tmp_path, name, ending):
     """It has the names of the network everywhere, whatever it was saved in."""
     spec = SPECS[name]
     behind = ("fc.", "classifier.", f"features.{1 + len(list(spec.blocks()))}.")
@@ -202,7 +206,7 @@ def test_a_body_without_a_head(build_body, tmp_path, name, ending):
     formats.write(tmp_path / "a.pth", "torch", bare, {})
     stages = None if name != "od_mobilenetv2" else [list(row) for row in spec.stages]
     convert(Request(tmp_path / "a.pth", stages=stages), tmp_path / f"b{ending}")
-    body = build_body(spec)
+    body = body_of(kit, spec)
     assert sorted(extract(body)) == sorted(arrays)
     load_into(body, tmp_path / f"b{ending}")
     assert all(a.tobytes() == arrays[key].tobytes() for key, a in extract(body).items())

@@ -27,6 +27,7 @@ __all__ = [
     "norm",
     "package",
     "run",
+    "temperatures",
     "trains",
 ]
 
@@ -112,3 +113,7 @@ def norm(rank, arrays, eps=1e-5):
     layer.build((*[None] * (rank + 1), len(arrays["running_mean"])))
     assign(layer, arrays)
     return layer
+
+
+def temperatures(model):
+    return {float(weight) for weight in model.weights if weight.path.endswith("/temperature")}

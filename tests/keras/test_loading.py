@@ -6,12 +6,9 @@ import keras
 import pytest
 
 from odconv_keras import ODConv2D
-from odconv_keras.layers import build_conv
-from odconv_keras.models.factory import build_model
-from odconv_keras.models.features import Features
-from odconv_spec import BackboneSpec
 from tests.loading import (  # noqa: F401  # pytest finds them here
     SPECS,
+    body_of,
     test_a_body_without_a_head,
     test_a_checkpoint_of_another_model_changes_nothing,
     test_a_file_without_a_temperature_leaves_the_model_its_own,
@@ -25,35 +22,6 @@ from tests.loading import (  # noqa: F401  # pytest finds them here
 )
 from weights_converter import MismatchError, UsageError, convert, extract
 from weights_converter.identify.open_model import open_model
-
-
-@pytest.fixture
-def build():
-    def made(spec):
-        if isinstance(spec, BackboneSpec):
-            return build_model(spec)
-        layer = build_conv(spec)
-        layer.build((None, None, None, spec.in_channels))
-        return layer
-
-    return made
-
-
-@pytest.fixture
-def build_body():
-    def made(spec):
-        body = Features(build_model(spec), range(len(spec.feature_info())))
-        body.build((None, None, None, spec.in_channels))
-        return body
-
-    return made
-
-
-@pytest.fixture
-def temperatures():
-    return lambda model: {
-        float(weight) for weight in model.weights if weight.path.endswith("/temperature")
-    }
 
 
 def test_functional_models_use_the_names_of_their_layers():
@@ -81,8 +49,8 @@ def test_a_layer_without_arrays_yet():
 
 
 @pytest.mark.parametrize("name", ["od_resnet18", "resnet50"])
-def test_a_body_in_its_own_file(build_body, tmp_path, name):
-    body = build_body(SPECS[name])
+def test_a_body_in_its_own_file(kit, tmp_path, name):
+    body = body_of(kit, SPECS[name])
     body(keras.ops.ones((1, 32, 32, 3)))  # Keras saves what was called once
     body.save_weights(tmp_path / "x.weights.h5")
     weights = open_model(tmp_path / "x.weights.h5")

@@ -12,18 +12,24 @@ import pytest
 from helpers import (
     assign,
     channels_first,
-    channels_last,
     numpy,
     run,
     to_canonical,
     variable,
 )
-from small import EACH, KINDS, SMALL, published, small
+from small import KINDS, SMALL, small
 
 from odconv_keras import ODConv2D, create_model, set_temperature
-from odconv_keras.layers import CondConv2D, Routing
 from odconv_keras.layers.temperature import Tempered
-from parity_tests.reference import evaluate, random_arrays
+from parity_tests.reference import random_arrays
+from tests.networks import (  # noqa: F401  # pytest finds them here
+    test_a_batch_of_one_trains,
+    test_a_network_is_that_of_the_reference,
+    test_classifiers_start_small,
+    test_every_parameter_learns,
+    test_options_reach_the_layers,
+    test_unknown_models_and_options,
+)
 
 GOLDEN = Path(__file__).parents[2] / "parity_tests" / "golden" / "official_names.json.gz"
 OFFICIAL = json.loads(gzip.decompress(GOLDEN.read_bytes()))
@@ -47,47 +53,12 @@ def test_weights_are_the_official_ones(entry):
     assert len(model.weights) == len(shapes) + temperatures
 
 
-@pytest.mark.parametrize("training", [False, pytest.param(True, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", EACH)
-def test_numbers_are_those_of_the_reference(name, training):
-    model = small(name, dtype="float64")
-    arrays = random_arrays(model.spec.parameters(), seed=3)
-    assign(model, model.spec.parameters(), arrays)
-    model.set_temperature(2.0)
-    x = images(3, 3, 33, 40)
-    expected = evaluate(model.spec, arrays, x, training=training, temperature=2.0)
-    y = run(model, channels_last(x), training=training)
-    np.testing.assert_allclose(y, expected.output, rtol=1e-8, atol=1e-8)
-
-
 @pytest.mark.parametrize("name", SMALL)
 def test_weights_stand_in_the_order_of_the_official_names(name):
     model = small(name)
     found = [weight for weight in model.weights if weight.name != "temperature"]
     expected = [variable(model, parameter) for parameter in model.spec.parameters()]
     assert [weight.path for weight in found] == [weight.path for weight in expected]
-
-
-def test_blocks_of_cond_conv_share_a_router_and_the_classifier_has_its_own():
-    model = small("cond_resnet18", stages=((8, 2), (16, 2)))
-    static, *routed = (getattr(model.layer1, "0"), getattr(model.layer1, "1"))
-    routed += [getattr(model.layer2, "0"), getattr(model.layer2, "1")]
-    assert static.routing is None
-    for block in routed:
-        assert type(block.routing) is Routing
-        assert type(block.conv1) is type(block.conv2) is CondConv2D
-        assert block.conv1.routing is block.conv2.routing is None
-    assert type(model.fc) is CondConv2D
-    assert model.fc.routing.kernel.shape == (16, 2)
-
-
-@pytest.mark.parametrize("name", ["od_resnet18", "cond_mobilenetv2_050"])
-def test_features_then_head_is_the_model(name):
-    model = small(name, dropout=0.5)
-    x = images(2, 33, 40, 3).astype("float32")
-    features = model.forward_features(x)
-    assert features.shape[-1] == model.num_features
-    np.testing.assert_array_equal(numpy(model.forward_head(features)), numpy(model(x)))
 
 
 @pytest.mark.parametrize("name", KINDS[1:])
@@ -137,13 +108,9 @@ def test_inside_a_model_without_shapes_of_its_own(padding):
     assert model.predict(images(2, 7, 10, 3), verbose=0).shape == (2, 4, 5, 4)
 
 
-def test_options_reach_the_layers():
-    model = small("od_resnet18", kernel_num=3, in_channels=1, dropout=0.3, min_channels=4)
-    block = getattr(model.layer1, "0")
-    assert block.conv1.kernel.shape[0] == 3
-    assert block.conv1.attention.fc.kernel.shape[-1] == 4
-    assert model.dropout.rate == 0.3
-    assert model(np.zeros((2, 32, 32, 1), "float32")).shape == (2, 5)
+def test_unknown_data_formats():
+    with pytest.raises(ValueError, match="data_format: expected one of"):
+        create_model("resnet18", data_format="NCHW")
 
 
 def test_initial_classifier():
@@ -153,20 +120,6 @@ def test_initial_classifier():
     assert not numpy(model.fc.bias).any()
     expected = (2 / (32 * 49)) ** 0.5
     assert numpy(model.conv1.kernel).std() == pytest.approx(expected, rel=0.1)
-
-
-def test_the_convolution_that_classifies_starts_like_a_linear_layer():
-    keras.utils.set_random_seed(0)
-    model = create_model("cond_mobilenetv2_050", stages=((1, 16, 1, 1),), num_classes=10)
-    head = getattr(model.classifier, "1")
-    assert numpy(head.kernel).std() == pytest.approx(0.01, rel=0.03)
-
-
-@pytest.mark.parametrize("name", KINDS)
-def test_a_batch_of_one_trains(name):
-    model = small(name, **published(name))
-    x = images(1, 8, 8, 3).astype("float32")  # the last map of the ResNet has a single pixel
-    assert np.isfinite(run(model, x, training=True)).all()
 
 
 def test_temperature_reaches_every_layer_of_any_model():
@@ -183,16 +136,3 @@ def test_temperature_reaches_every_layer_of_any_model():
     warm = run(backbone, x)
     backbone.set_temperature(1.0)
     assert not np.allclose(run(backbone, x), warm, rtol=1e-3)
-
-
-def test_a_static_model_has_no_temperature_to_set():
-    small("mobilenetv2_050").set_temperature(30.0)
-
-
-def test_unknown_models_and_options():
-    with pytest.raises(ValueError, match="unknown model 'od_resnet19': did you mean"):
-        create_model("od_resnet19")
-    with pytest.raises(ValueError, match="resnet18 has the options"):
-        create_model("resnet18", kernel_num=4)
-    with pytest.raises(ValueError, match="data_format: expected one of"):
-        create_model("resnet18", data_format="NCHW")

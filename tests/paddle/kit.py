@@ -11,6 +11,7 @@ from paddle import nn
 import odconv_paddle as package
 from odconv_paddle.layers import DynamicConv, build_conv
 from odconv_paddle.layers.build import layer_class
+from odconv_paddle.layers.temperature import Tempered
 from odconv_paddle.models.factory import build_model
 from odconv_spec import BackboneSpec
 from weights_converter import assign
@@ -26,6 +27,7 @@ __all__ = [
     "norm",
     "package",
     "run",
+    "temperatures",
     "trains",
 ]
 
@@ -104,3 +106,8 @@ def norm(rank, arrays, eps=1e-5):
     assign(layer, arrays)
     layer.eval()
     return layer
+
+
+def temperatures(model):
+    layers = model.sublayers(include_self=True)
+    return {float(layer.temperature) for layer in layers if isinstance(layer, Tempered)}

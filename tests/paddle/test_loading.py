@@ -7,11 +7,6 @@ import pytest
 from paddle import nn
 
 from odconv_paddle import ODConv2D
-from odconv_paddle.layers import build_conv
-from odconv_paddle.layers.temperature import Tempered
-from odconv_paddle.models.factory import build_model
-from odconv_paddle.models.features import Features
-from odconv_spec import BackboneSpec
 from tests.loading import (  # noqa: F401  # pytest finds them here
     test_a_body_without_a_head,
     test_a_checkpoint_of_another_model_changes_nothing,
@@ -25,25 +20,6 @@ from tests.loading import (  # noqa: F401  # pytest finds them here
     test_what_was_dropped_and_what_the_file_did_not_have,
 )
 from weights_converter import MismatchError, extract
-
-
-@pytest.fixture
-def build():
-    return lambda spec: build_model(spec) if isinstance(spec, BackboneSpec) else build_conv(spec)
-
-
-@pytest.fixture
-def build_body():
-    return lambda spec: Features(build_model(spec), range(len(spec.feature_info())))
-
-
-@pytest.fixture
-def temperatures():
-    return lambda model: {
-        float(layer.temperature)
-        for layer in model.sublayers(include_self=True)
-        if isinstance(layer, Tempered)
-    }
 
 
 def test_a_network_of_ones_own_with_our_layers():

@@ -12,8 +12,16 @@ import paddle
 import pytest
 from canonical import paddle_name, paddle_shape
 
-from odconv_paddle import create_model, list_models, set_temperature
+from odconv_paddle import create_model, list_models
 from odconv_spec import model_spec
+from tests.networks import (  # noqa: F401  # pytest finds them here
+    test_a_batch_of_one_trains,
+    test_a_network_is_that_of_the_reference,
+    test_classifiers_start_small,
+    test_every_parameter_learns,
+    test_options_reach_the_layers,
+    test_unknown_models_and_options,
+)
 
 GOLDEN = Path(__file__).parents[2] / "parity_tests" / "golden" / "official_names.json.gz"
 OFFICIAL = json.loads(gzip.decompress(GOLDEN.read_bytes()))
@@ -30,7 +38,14 @@ def small(name, **options):
     return create_model(name, num_classes=5, **SMALL[name] | options)
 
 
-@pytest.mark.parametrize("entry", OFFICIAL)
+# The spec has the official names of every entry (tests/spec/test_official_names.py), and every
+# model those of its spec.
+FEW = ("resnet18", "od_resnet18/1", "od_resnet18/4", "od_resnet50/2", "od_mobilenetv2_050/4")
+
+
+@pytest.mark.parametrize(
+    "entry", [pytest.param(e, marks=() if e in FEW else pytest.mark.slow) for e in OFFICIAL]
+)
 def test_state_dict_is_the_official_one(entry):
     name, _, kernel_num = entry.partition("/")
     options = {"kernel_num": int(kernel_num)} if kernel_num else {}
@@ -54,16 +69,6 @@ def test_starting_values():
     assert not model.fc.bias.any()
 
 
-@pytest.mark.parametrize("name", ["mobilenetv2_050", "cond_mobilenetv2_050", "cond_resnet18"])
-def test_classifiers_start_small(name):
-    """Ten logits of Kaiming normal kernels over the fan-out would be about 20."""
-    paddle.seed(0)
-    model = create_model(name, num_classes=10)
-    head = model.fc if "resnet" in name else model.classifier[1]
-    assert head.weight.numpy().std() == pytest.approx(0.01, rel=0.03)
-    assert not head.bias.any()
-
-
 @pytest.mark.parametrize("name", list_models())
 def test_every_model_stores_what_its_spec_says(name):
     with paddle.LazyGuard():
@@ -73,88 +78,6 @@ def test_every_model_stores_what_its_spec_says(name):
     assert found == [(paddle_name(p), paddle_shape(p)) for p in parameters]
     trainable = [p for p in model.parameters() if not p.stop_gradient]
     assert sum(p.size for p in trainable) == model.spec.trainable_count()
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_every_parameter_learns(name):
-    options = {"head_init": "published"} if name.startswith(("od_", "dy_", "cond_")) else {}
-    if name.startswith("dy_"):
-        options["hidden_channels"] = 16  # few ReLUs may all be dead
-    model = small(name, **options)
-    x = paddle.randn([4, 3, 32, 40])
-    paddle.nn.functional.cross_entropy(model(x), paddle.arange(4)).backward()
-    trainable = [p for p in model.parameters() if not p.stop_gradient]
-    assert sum(p.size for p in trainable) == model.spec.trainable_count()
-    assert all(p.grad is not None and p.grad.any() for p in trainable)
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_features_then_head_is_the_model(name):
-    model = small(name, dropout=0.5)
-    model.eval()
-    x = paddle.randn([2, 3, 33, 40])
-    features = model.forward_features(x)
-    assert features.shape[1] == model.num_features
-    assert features.ndim == 4
-    np.testing.assert_array_equal(model.forward_head(features), model(x))
-
-
-def test_options_reach_the_layers():
-    model = small("od_resnet18", kernel_num=3, in_channels=1, dropout=0.3, min_channels=4)
-    assert model.layer1[0].conv1.weight.shape[0] == 3
-    assert model.layer1[0].conv1.attention.fc.weight.shape[0] == 4
-    assert model(paddle.randn([2, 1, 32, 32])).shape == [2, 5]
-    assert model.dropout.p == 0.3
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_a_batch_of_one_trains(name):
-    model = small(name)
-    y = model(paddle.randn([1, 3, 8, 8]))  # the last map has a single pixel
-    y.sum().backward()
-    assert y.isfinite().all()
-
-
-@pytest.mark.parametrize(("name", "layers"), [("od_resnet18", 4), ("dy_resnet18", 5)])
-def test_temperature_reaches_every_layer_and_changes_the_output(name, layers):
-    model = small(name, head_init="published")
-    model.eval()
-    x = paddle.randn([2, 3, 32, 32])
-    cool = model(x)
-    model.set_temperature(30.0)
-    values = [m.temperature.item() for m in model.sublayers() if hasattr(m, "temperature")]
-    assert values == [30.0] * layers
-    assert not np.allclose(model(x), cool)
-    set_temperature(model, 1.0)
-    np.testing.assert_array_equal(model(x), cool)
-
-
-@pytest.mark.parametrize("name", ["resnet18", "cond_resnet18"])
-def test_a_model_without_temperature_is_left_alone(name):
-    small(name).set_temperature(30.0)
-
-
-def test_blocks_of_condconv_share_a_router():
-    block = small("cond_resnet50").layer2[0]
-    assert [block.conv1.routing, block.conv2.routing, block.conv3.routing] == [None] * 3
-    weights = []
-    block.conv3.register_forward_pre_hook(lambda layer, inputs: weights.append(inputs[1]))
-    x = paddle.randn([2, 32, 9, 8])
-    block(x)
-    np.testing.assert_array_equal(weights[0], block.routing(x))
-    assert small("cond_resnet18", head_init="zero").layer1[0].routing.weight.any().item() is False
-
-
-@pytest.mark.parametrize("name", ["cond_resnet18", "cond_mobilenetv2_050"])
-def test_the_classifier_of_condconv_is_a_convolution(name):
-    model = small(name)
-    model.eval()
-    head = model.fc if name == "cond_resnet18" else model.classifier[1]
-    features = paddle.randn([2, model.num_features, 3, 2])
-    expected = head(features.mean([2, 3], keepdim=True))
-    assert expected.shape == [2, 5, 1, 1]
-    found = model.forward_head(features)
-    np.testing.assert_allclose(found, expected.flatten(1), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["od_mobilenetv2_050", "dy_resnet18", "cond_resnet50"])
@@ -188,10 +111,3 @@ def test_summary_counts_the_parameters(name, capsys):
     counts = paddle.summary(model, (2, 3, 32, 32))
     assert counts["trainable_params"] == model.spec.trainable_count()
     assert "Trainable params" in capsys.readouterr().out
-
-
-def test_unknown_models_and_options():
-    with pytest.raises(ValueError, match="unknown model 'od_resnet19': did you mean"):
-        create_model("od_resnet19")
-    with pytest.raises(ValueError, match=r"resnet18 has the options .*; received kernel_num"):
-        create_model("resnet18", kernel_num=4)

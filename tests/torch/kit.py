@@ -24,6 +24,7 @@ __all__ = [
     "norm",
     "package",
     "run",
+    "temperatures",
     "trains",
 ]
 
@@ -88,3 +89,8 @@ def norm(rank, arrays, eps=1e-5):
     layer = classes[rank - 1](channels, eps, affine="weight" in arrays, dtype=torch.float64)
     assign(layer, arrays)
     return layer.eval()
+
+
+def temperatures(model):
+    buffers = model.named_buffers()
+    return {buffer.item() for name, buffer in buffers if name.endswith("temperature")}

@@ -6,13 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from odconv_spec import BackboneSpec
 from odconv_torch import ODConv2d
-from odconv_torch.layers import build_conv
-from odconv_torch.models.factory import build_model
-from odconv_torch.models.features import Features
 from tests.loading import (  # noqa: F401  # pytest finds them here
     SPECS,
+    body_of,
     test_a_body_without_a_head,
     test_a_checkpoint_of_another_model_changes_nothing,
     test_a_file_without_a_temperature_leaves_the_model_its_own,
@@ -33,23 +30,6 @@ from weights_converter import (
     load_into,
 )
 from weights_converter.identify.open_model import open_model
-
-
-@pytest.fixture
-def build():
-    return lambda spec: build_model(spec) if isinstance(spec, BackboneSpec) else build_conv(spec)
-
-
-@pytest.fixture
-def build_body():
-    return lambda spec: Features(build_model(spec), range(len(spec.feature_info())))
-
-
-@pytest.fixture
-def temperatures():
-    return lambda model: {
-        buffer.item() for name, buffer in model.named_buffers() if name.endswith("temperature")
-    }
 
 
 def test_a_network_of_ones_own_with_our_layers():
@@ -120,21 +100,21 @@ def test_the_batches_that_torch_has_counted_are_loaded(tmp_path):
     assert not loaded.dropped and not loaded.defaulted
 
 
-def test_the_temperature_of_a_training(temperatures, tmp_path):
+def test_the_temperature_of_a_training(kit, tmp_path):
     """A checkpoint of `odconv_torch.train` says it beside its state dict."""
     layer = ODConv2d(4, 8, (3, 2))
     content = {"state_dict": layer.state_dict(), "odconv": "{}", "temperature": 12.5}
     torch.save(content, tmp_path / "x.pth")
     assert load_into(layer, tmp_path / "x.pth").temperature == 12.5
-    assert temperatures(layer) == {12.5}
+    assert kit.temperatures(layer) == {12.5}
     assert convert(tmp_path / "x.pth", tmp_path / "y.safetensors").temperature == 12.5
     del content["odconv"]  # of a stranger, who may call another thing so
     torch.save(content, tmp_path / "x.pth")
     assert load_into(layer, tmp_path / "x.pth").temperature is None
 
 
-def test_a_body_in_its_own_file(build_body, tmp_path):
-    body = build_body(SPECS["od_resnet18"])
+def test_a_body_in_its_own_file(kit, tmp_path):
+    body = body_of(kit, SPECS["od_resnet18"])
     torch.save(body.state_dict(), tmp_path / "x.pth")
     weights = open_model(tmp_path / "x.pth")
     assert weights.spec.name == "od_resnet_custom without a head"

@@ -11,7 +11,15 @@ import pytest
 import torch
 
 from odconv_spec import model_spec
-from odconv_torch import create_model, list_models, set_temperature
+from odconv_torch import create_model, list_models
+from tests.networks import (  # noqa: F401  # pytest finds them here
+    test_a_batch_of_one_trains,
+    test_a_network_is_that_of_the_reference,
+    test_classifiers_start_small,
+    test_every_parameter_learns,
+    test_options_reach_the_layers,
+    test_unknown_models_and_options,
+)
 
 GOLDEN = Path(__file__).parents[2] / "parity_tests" / "golden" / "official_names.json.gz"
 OFFICIAL = json.loads(gzip.decompress(GOLDEN.read_bytes()))
@@ -58,7 +66,14 @@ def test_published_numbers_of_parameters(name):
     assert round(count / 1e6, 2) == PUBLISHED[name]
 
 
-@pytest.mark.parametrize("entry", OFFICIAL)
+# The spec has the official names of every entry (tests/spec/test_official_names.py), and every
+# model those of its spec.
+FEW = ("resnet18", "od_resnet18/1", "od_resnet18/4", "od_resnet50/2", "od_mobilenetv2_050/4")
+
+
+@pytest.mark.parametrize(
+    "entry", [pytest.param(e, marks=() if e in FEW else pytest.mark.slow) for e in OFFICIAL]
+)
 def test_state_dict_is_the_official_one(entry):
     name, _, kernel_num = entry.partition("/")
     options = {"kernel_num": int(kernel_num)} if kernel_num else {}
@@ -81,82 +96,6 @@ def test_official_format_file_of_od_resnet50_loads_strictly(tmp_path):
     assert not missing.missing_keys
     assert not missing.unexpected_keys
     assert all(torch.equal(model.state_dict()[n], state[f"module.{n}"]) for n in names)
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_every_parameter_learns(name):
-    model = small(name, **({} if name == "resnet18" else {"head_init": "published"}))
-    x = torch.randn(4, 3, 32, 40)
-    torch.nn.functional.cross_entropy(model(x), torch.tensor([0, 1, 2, 3])).backward()
-    assert all(p.grad is not None and p.grad.any() for p in model.parameters())
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_features_then_head_is_the_model(name):
-    model = small(name, dropout=0.5).eval()
-    x = torch.randn(2, 3, 33, 40)
-    features = model.forward_features(x)
-    assert features.shape[1] == model.num_features
-    assert features.dim() == 4
-    torch.testing.assert_close(model.forward_head(features), model(x), rtol=0, atol=0)
-
-
-def test_options_reach_the_layers():
-    model = small("od_resnet18", kernel_num=3, in_channels=1, dropout=0.3, min_channels=4)
-    assert model.layer1[0].conv1.weight.shape[0] == 3
-    assert model.layer1[0].conv1.attention.fc.weight.shape[0] == 4
-    assert model(torch.randn(2, 1, 32, 32)).shape == (2, 5)
-    assert model.dropout.p == 0.3
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_a_batch_of_one_trains(name):
-    model = small(name).train()
-    y = model(torch.randn(1, 3, 8, 8))  # the last map has a single pixel
-    y.sum().backward()
-    assert torch.isfinite(y).all()
-
-
-def test_temperature_reaches_every_layer_and_changes_the_output():
-    model = small("od_resnet18", head_init="published").eval()
-    x = torch.randn(2, 3, 32, 32)
-    cool = model(x)
-    model.set_temperature(30.0)
-    values = [m.temperature.item() for m in model.modules() if hasattr(m, "temperature")]
-    assert values == [30.0] * 4
-    assert not torch.allclose(model(x), cool)
-    set_temperature(model, 1.0)
-    torch.testing.assert_close(model(x), cool, rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("name", ["resnet18", "cond_resnet50"])
-def test_a_model_without_a_temperature_to_set(name):
-    small(name).set_temperature(30.0)
-
-
-def test_the_convolutions_of_a_block_share_a_router():
-    model = small("cond_resnet50").eval()
-    block = model.layer2[0]
-    weights = []
-    for conv in (block.conv1, block.conv2, block.conv3):
-        conv.register_forward_pre_hook(lambda module, inputs: weights.append(inputs[1]))
-    block.register_forward_pre_hook(lambda module, inputs: weights.append(inputs[0]))
-    model(torch.randn(2, 3, 32, 40))
-    x, *routing = weights
-    assert [tuple(w.shape) for w in routing] == [(2, 8)] * 3
-    for found in routing:
-        torch.testing.assert_close(found, block.routing(x), rtol=0, atol=0)
-
-
-def test_the_classifier_of_condconv_is_a_convolution_of_the_pooled_map():
-    model = small("cond_mobilenetv2_050").eval()
-    features = torch.randn(3, model.num_features, 2, 5)
-    head = model.classifier[1]
-    pooled = features.mean((2, 3))
-    routing = head.routing(features)
-    kernels = torch.einsum("bk,koi->boi", routing, head.weight[..., 0, 0])
-    expected = torch.einsum("boi,bi->bo", kernels, pooled) + head.bias
-    torch.testing.assert_close(model.forward_head(features), expected)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -187,20 +126,3 @@ def test_deepcopy_is_independent():
         next(twin.parameters()).zero_()
     assert next(model.parameters()).any()
     assert all(m.temperature == 1 for m in model.modules() if hasattr(m, "temperature"))
-
-
-def test_unknown_models_and_options():
-    with pytest.raises(ValueError, match="unknown model 'od_resnet19': did you mean"):
-        create_model("od_resnet19")
-    with pytest.raises(ValueError, match="resnet18 has the options"):
-        create_model("resnet18", kernel_num=4)
-
-
-@pytest.mark.parametrize("name", ["mobilenetv2_050", "cond_mobilenetv2_050", "cond_resnet18"])
-def test_classifiers_start_small(name):
-    """Ten logits of Kaiming normal kernels over the fan-out would be about 20."""
-    torch.manual_seed(0)
-    model = create_model(name, num_classes=10)
-    head = model.fc if "resnet" in name else model.classifier[1]
-    assert head.weight.detach().std() == pytest.approx(0.01, rel=0.03)
-    assert not head.bias.any()
