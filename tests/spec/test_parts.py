@@ -12,12 +12,12 @@ from tests.parts import PARTS, number_of_commit, part_of
 
 ROOT = Path(__file__).parents[2]
 FILE = """
-import pytest
+from pytest import mark
 
 def test_quick(): pass
 
-@pytest.mark.slow
-@pytest.mark.parametrize("n", range({count}))
+@mark.slow
+@mark.parametrize("n", range({count}))
 def test_slow(n): pass
 """
 
