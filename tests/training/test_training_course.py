@@ -16,6 +16,7 @@ from odconv_training import (
     Course,
     Processes,
     Samples,
+    Score,
     Source,
     Trainer,
     TrainingError,
@@ -268,18 +269,24 @@ def test_there_must_be_something_to_evaluate(options):
 
 
 class Second(Processes):
-    """The second of two, which sees what the first one gives it."""
+    """The second of two.
 
-    def __init__(self, given=None):
+    Args:
+        given: what the first one gives it.
+        counted: the score of the first one.
+    """
+
+    def __init__(self, given=None, counted=0.0):
         super().__init__(1, 2)
         self.given = given
+        self.counted = counted
 
     def from_first(self, value):
         assert value is None
         return self.given
 
     def total(self, values):
-        return 2 * super().total(values)
+        return super().total(values) + self.counted
 
 
 def test_a_process_trains_on_its_share_and_writes_nothing(options, capsys):
@@ -302,9 +309,11 @@ def test_a_process_resumes_what_the_first_has_read(options, tmp_path):
 
 
 def test_scores_are_added_over_processes(options):
-    """Each of the two has looked at five of the ten images; the second counts twice here."""
-    trainer = Number(options, Second(), right=(8, 8))
-    assert run(options, trainer).top1 == 100 * 3 / 5
+    """The second has looked at the last five of ten images; the first has got all of its right."""
+    first = Score(10)
+    first.add(np.eye(10)[:5], range(5))
+    trainer = Number(options, Second(counted=first.as_array()), right=(8, 8))
+    assert run(options, trainer).top1 == 100 * (5 + 3) / 10
 
 
 def test_a_batch_needs_a_sample_for_each_process(options):
