@@ -147,7 +147,9 @@ def test_the_operation_of_tiles(groups):
     torch.library.opcheck(torch.ops.odconv.product_of_tiles.default, (columns, bank, mixing))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind == "od" else SLOW) for kind in KINDS]
+)
 def test_large_kernels_are_mixed_in_tiles(kind):
     torch.compiler.reset()
     layer = randomised(LAYERS[kind][1](4, 24, 3, padding=1, dtype=torch.float64)).eval()
