@@ -49,8 +49,8 @@ assert first.tobytes() == second.tobytes(), abs(first - second).max()
 """
 
 
-# The loader of Keras is the same on every backend.
-LATER = {"keras-jax": [pytest.mark.slow], "keras-torch": [pytest.mark.slow]}
+# The loader of Keras is the same on every backend, and JAX compiles the most.
+LATER = {"keras-jax": [pytest.mark.slow]}
 
 
 @pytest.mark.parametrize(
