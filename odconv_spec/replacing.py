@@ -131,6 +131,7 @@ class Owners:
 
 
 def frozen(name: str, array: str) -> str:
+    """Why a convolution of class `name` is left whose weight or kernel does not train."""
     return (
         f"expected a {array} that trains, received {name} with a frozen one; frozen=True replaces "
         "it, too"
@@ -138,10 +139,12 @@ def frozen(name: str, array: str) -> str:
 
 
 def shared(name: str, path: str) -> str:
+    """Why a convolution is left that holds the array at `path` of another layer, too."""
     return f"expected arrays of its own, received {name} with one of {path}"
 
 
 def wrapped(wrapper: str) -> str:
+    """Why a convolution is left inside a wrapper that knows its parameters."""
     return (
         f"expected a network that is not wrapped yet, received {wrapper}, which continues with the "
         "parameters that it was made with; replace before wrapping"
