@@ -1,7 +1,7 @@
-"""What the trainings of all frameworks share: recipes, options, samples, batches, scores and logs.
+"""What the trainings of all frameworks share: the course, recipes, options, samples and logs.
 
-No framework is imported here; `python -m odconv_torch.train`, `odconv_paddle.train` and
-`odconv_keras.train` are built on it.
+No framework is imported here. `python -m odconv_F.train` fills in a `Trainer`, and `run` does the
+rest.
 """
 
 from odconv_spec.extras import missing
