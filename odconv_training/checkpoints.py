@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 from zipfile import BadZipFile
 
 from odconv_training.errors import TrainingError
@@ -16,20 +15,16 @@ from odconv_training.trainer import Trainer
 from weights_converter import load_into
 from weights_converter.formats.files import atomic
 
-LAST: Mapping[str, str] = MappingProxyType(
-    {
-        "torch": "checkpoint.pth.tar",
-        "paddle": "checkpoint.pdparams",
-        "keras": "checkpoint.keras",
-    }
-)
-BEST: Mapping[str, str] = MappingProxyType(
-    {
-        "torch": "model_best.pth.tar",
-        "paddle": "model_best.pdparams",
-        "keras": "model_best.keras",
-    }
-)
+LAST: Final[Mapping[str, str]] = {
+    "torch": "checkpoint.pth.tar",
+    "paddle": "checkpoint.pdparams",
+    "keras": "checkpoint.keras",
+}
+BEST: Final[Mapping[str, str]] = {
+    "torch": "model_best.pth.tar",
+    "paddle": "model_best.pdparams",
+    "keras": "model_best.keras",
+}
 
 # What the frameworks raise for a file that they cannot understand.
 DAMAGE = (RuntimeError, EOFError, KeyError, ValueError, UnpicklingError, BadZipFile)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import cos, isfinite, pi
-from types import MappingProxyType
+from typing import Final
 
 from odconv_spec import linear_temperature
 from odconv_training.errors import TrainingError
@@ -84,22 +84,18 @@ class Recipe:
         return json.dumps(asdict(self), sort_keys=True)
 
 
-RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {
-        "resnet": Recipe(100, 256, 0.1, 0.9, 1e-4, "step"),
-        "mobilenetv2": Recipe(150, 256, 0.05, 0.9, 4e-5, "cosine"),
-        "digits": Recipe(14, 64, 0.05, 0.9, 4e-5, "cosine", temperature_epochs=8),
-    }
-)
+RECIPES: Final[Mapping[str, Recipe]] = {
+    "resnet": Recipe(100, 256, 0.1, 0.9, 1e-4, "step"),
+    "mobilenetv2": Recipe(150, 256, 0.05, 0.9, 4e-5, "cosine"),
+    "digits": Recipe(14, 64, 0.05, 0.9, 4e-5, "cosine", temperature_epochs=8),
+}
 
-DROPOUTS: Mapping[str, float] = MappingProxyType(
-    {
-        "od_resnet18": 0.1,
-        "od_resnet50": 0.2,
-        "od_resnet101": 0.2,
-        "od_mobilenetv2_100": 0.2,
-        "od_mobilenetv2_075": 0.1,
-        "od_mobilenetv2_050": 0.0,
-    }
-)
+DROPOUTS: Final[Mapping[str, float]] = {
+    "od_resnet18": 0.1,
+    "od_resnet50": 0.2,
+    "od_resnet101": 0.2,
+    "od_mobilenetv2_100": 0.2,
+    "od_mobilenetv2_075": 0.1,
+    "od_mobilenetv2_050": 0.0,
+}
 """What the paper drops before the classifier of a model."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
+from collections.abc import Mapping
+from typing import Final
 
 import torch
 
-_MIXED = MappingProxyType({"bfloat16": torch.bfloat16, "float16": torch.float16})
+_MIXED: Final[Mapping[str, torch.dtype]] = {
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
 
 
 def parameter_dtype(precision: str) -> torch.dtype:
