@@ -73,6 +73,20 @@ if BACKEND != "torch":  # where several processes are refused
         assert [path.name for path in output.iterdir()] == [BEST["keras"]]
 
     @pytest.mark.slow
+    def test_two_processes_resume_the_same_checkpoint(tmp_path):
+        """The arrays are read by each, so that a folder which only the first has is refused."""
+        common = ("--spec", spec_file(tmp_path), "--recipe", "digits", "--batch-size", 256)
+        folders = [tmp_path / "run", tmp_path / "empty"]
+        call(*common, "--output", folders[0], "--steps", 2)
+        for code, message in two(*common, "--resume", "--steps", 4, outputs=folders):
+            assert code == 2, message
+            assert "expected the same checkpoint" in message
+        assert len(rows(folders[0] / "train.csv")["step"]) == 2
+        for code, message in two(*common, "--resume", "--steps", 4, outputs=folders[:1] * 2):
+            assert code == 0, message
+        assert rows(folders[0] / "train.csv")["step"] == [0, 1, 2, 3]
+
+    @pytest.mark.slow
     @pytest.mark.parametrize("rank", [0, 1])
     def test_a_killed_process_stops_the_others(tmp_path, rank):
         common = ("--spec", spec_file(tmp_path), "--batch-size", 64, "--epochs", 400)
@@ -92,20 +106,21 @@ if BACKEND != "torch":  # where several processes are refused
         assert (tmp_path / "run" / LAST["keras"]).exists()
 
 
-def two(*arguments):
-    """Exit code and messages of two processes that train together."""
+def two(*arguments, outputs=None):
+    """Exit code and messages of two processes that train together, each with an output folder."""
     with ExitStack() as stack:
-        started = start(stack, *arguments)
+        started = start(stack, *arguments, outputs=outputs)
         return [(p.returncode, message) for p in started for _, message in [p.communicate()]]
 
 
-def start(stack, *arguments):
+def start(stack, *arguments, outputs=None):
+    own = [["--output", folder] for folder in outputs] if outputs else [[], []]
     first, second = free_port(), free_port()
     addresses = [f"localhost:{first}", f"localhost:{second}"]
     return [
         stack.enter_context(
             subprocess.Popen(
-                command(*arguments),
+                command(*arguments, *own[rank]),
                 env=environment(**meeting(addresses, rank)),
                 stderr=subprocess.PIPE,
                 text=True,
