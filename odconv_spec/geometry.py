@@ -13,7 +13,8 @@ Padding: TypeAlias = "Pairs | Literal['same']"
 
 def whole(name: str, value: object, minimum: int) -> int:
     """`value` as an int of at least `minimum`."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
+    # An int is found at once; NumPy's whole numbers are Integral.
+    if isinstance(value, bool) or not isinstance(value, (int, Integral)) or value < minimum:
         raise ValueError(f"{name}: expected a whole number >= {minimum}, received {value!r}")
     return int(value)
 
@@ -41,7 +42,7 @@ def one_of(name: str, value: object, allowed: Sequence[str]) -> str:
 
 def per_axis(name: str, value: object, rank: int, minimum: int) -> tuple[int, ...]:
     """One number for each spatial axis, from one number for all or a sequence of `rank` numbers."""
-    values = (value,) * rank if isinstance(value, Integral) else value
+    values = (value,) * rank if isinstance(value, (int, Integral)) else value
     if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != rank:
         raise ValueError(f"{name}: expected a whole number or {rank} of them, received {value!r}")
     return tuple(whole(name, item, minimum) for item in values)
@@ -56,7 +57,7 @@ def padding_pairs(value: object, rank: int) -> Padding:
     """
     if isinstance(value, str):
         return "same" if one_of("padding", value, ("valid", "same")) == "same" else ((0, 0),) * rank
-    values = (value,) * rank if isinstance(value, Integral) else value
+    values = (value,) * rank if isinstance(value, (int, Integral)) else value
     if not isinstance(values, Sequence) or len(values) != rank:
         raise ValueError(
             f"padding: expected 'valid', 'same', a whole number, {rank} numbers or {rank} "

@@ -20,7 +20,7 @@ SPECS = {
     "dy_resnet18": model_spec("dy_resnet18", **SMALL_RESNET),
     "cond_resnet18": model_spec("cond_resnet18", kernel_num=3, **SMALL_RESNET),
     "od_mobilenetv2_050": model_spec("od_mobilenetv2_050"),
-    "cond_mobilenetv2_100": model_spec("cond_mobilenetv2_100"),
+    "cond_mobilenetv2_050": model_spec("cond_mobilenetv2_050"),
 }
 
 

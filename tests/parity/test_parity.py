@@ -1,9 +1,9 @@
 """Every case in every runtime, as `python -m parity_tests` runs them.
 
-PyTorch runs all of them by default. Elsewhere the deeper networks, whose blocks the small ones
-have, too, are for the slow run: building them takes Keras minutes. So is what the backends that run
-the same Keras code as TensorFlow would only repeat: the layers in single precision, and on JAX,
-which compiles every case, all layers that are not golden or random ones, and most networks.
+The deeper networks, whose blocks the small ones have, too, are for the slow run, but for one of
+each kind on PyTorch: building them takes Keras minutes. So is what the backends that run the same
+Keras code as TensorFlow would only repeat: the layers in single precision, and on JAX, which
+compiles every case, all layers that are not golden or random ones, and most networks.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from parity_tests.sweep import USUAL
 CASES = tuple(case.id for case in all_cases() if case.group != "sweep")
 LATER = {"keras-jax": ("/float32", "/float64"), "keras-torch": ("/float32",)}
 SMALL = (
+    "backbone/resnet18/",
     "backbone/od_resnet18/",
     "backbone/od_mobilenetv2_050/",
     "backbone/cond_mobilenetv2_050/",
     "backbone/dy_mobilenetv2_050/",
 )
+DEEP = ("backbone/od_resnet50/", "backbone/dy_resnet50/", "backbone/cond_resnet50/")
 COMPILED = (  # of the networks on JAX: each kind, and both families
     "backbone/od_mobilenetv2_050/",
     "steps/od-resnet-basic/",
@@ -39,7 +41,8 @@ def is_slow(runtime, case):
         return case.endswith(LATER.get(runtime, ()))
     if runtime == "keras-jax" and case.startswith(("backbone/", "steps/")):
         return not case.startswith(COMPILED)
-    return runtime != "torch" and case.startswith("backbone/") and not case.startswith(SMALL)
+    usual = SMALL + DEEP if runtime == "torch" else SMALL
+    return case.startswith("backbone/") and not case.startswith(usual)
 
 
 def some_of_sweep(runtime):

@@ -154,7 +154,10 @@ sys.exit(code)
 """
 
 
-@pytest.mark.parametrize("ending", [".pth.tar", ".npz", ".safetensors"])
+SLOW = [pytest.param(ending, marks=pytest.mark.slow) for ending in (".npz", ".safetensors")]
+
+
+@pytest.mark.parametrize("ending", [".pth.tar", *SLOW])
 def test_the_checkpoint_is_opened_once(ending, tmp_path):
     """Python tells an audit hook of every file that it opens."""
     path = CHECKPOINT

@@ -50,7 +50,7 @@ assert first.tobytes() == second.tobytes(), abs(first - second).max()
 
 
 # The loader of Keras is the same on every backend, and JAX compiles the most.
-LATER = {"keras-jax": [pytest.mark.slow]}
+LATER = {"keras-jax": [pytest.mark.slow], "keras-torch": [pytest.mark.slow]}
 
 
 @pytest.mark.parametrize(
