@@ -34,6 +34,7 @@ def evaluate(
     Raises:
         ConverterError: the checkpoint cannot be read, or is of another model.
         UsageError: the data cannot be read, or have more classes than the network outputs.
+        ValueError: there is no such framework.
         ModuleNotFoundError: the framework, or what loads the images, is not installed.
 
     Example:

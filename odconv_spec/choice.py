@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -19,7 +19,6 @@ GROUP: Final = "odconv.convolutions"
 KINDS: Final[Mapping[str, type[ConvSpec]]] = {
     spec.kind: spec for spec in (ConvSpec, ODConvSpec, DyConvSpec, CondConvSpec)
 }
-_GEOMETRY = frozenset(field.name for field in fields(ConvSpec))
 
 
 def kinds() -> Mapping[str, type[ConvSpec]]:
@@ -57,8 +56,7 @@ def shown_kind(shapes: Shapes) -> type[DynamicConvSpec] | None:
 def conv_options(kind: str) -> dict[str, Any]:
     """Every option of `kind` that is not geometry, with its default in a backbone."""
     spec = spec_class(kind)
-    decided = _GEOMETRY | spec.placed
-    defaults = {f.name: f.default for f in fields(spec) if f.name not in decided}
+    defaults = {f.name: f.default for f in spec.own_options() if f.name not in spec.placed}
     return {**defaults, **spec.backbone_defaults}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from typing import Any, ClassVar
 
 from odconv_spec.geometry import (
@@ -166,6 +166,12 @@ class ConvSpec:
                 f"{tuple(size)}"
             )
         return found
+
+    @classmethod
+    def own_options(cls) -> tuple[Field[Any], ...]:
+        """The options that not every convolution has, in their order: none of a static one."""
+        geometry = {field.name for field in fields(ConvSpec)}
+        return tuple(field for field in fields(cls) if field.name not in geometry)
 
     @property
     def depthwise(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
 from math import prod
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -75,8 +74,7 @@ def replacing_spec(kind: str, options: Mapping[str, Any]) -> type[DynamicConvSpe
         kinds = [dynamic.kind for dynamic in dynamic_kinds()]
         raise ValueError(f"kind: expected one of {kinds}, received {kind!r}")
     # A network calls its convolutions with their input only, so that no router can be shared.
-    not_free = {field.name for field in fields(ConvSpec)} | {"router"}
-    known = [field.name for field in fields(spec) if field.name not in not_free]
+    known = [field.name for field in spec.own_options() if field.name != "router"]
     if unknown := sorted(set(options) - set(known)):
         raise ValueError(f"a {kind!r} convolution has the options {known}; received {unknown}")
     return spec

@@ -22,13 +22,21 @@ def test_public_names_have_examples_that_run(kit):
     for module in modules:
         known |= {name: getattr(module, name) for name in module.__all__}
     known["nn"] = getattr(known[framework], "nn", None)  # of torch and Paddle
-    runner = doctest.DocTestRunner()
-    without = set()
-    for module in modules:
-        for name in {*module.__all__} - ELSEWHERE:
-            tests = doctest.DocTestFinder().find(known[name], name, globs=dict(known))
-            without |= {test.name for test in tests if test.name == name and not test.examples}
-            for test in tests:  # those of methods, too
-                runner.run(test)
+    names = {name for module in modules for name in module.__all__} - ELSEWHERE
+    check_examples({name: (known[name], known) for name in names})
+
+
+def check_examples(public):
+    """Runs the examples of all names, and of their methods; each name must have one.
+
+    Args:
+        public: name -> the object, and what its examples know by name.
+    """
+    runner, without = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS), set()
+    for name, (value, known) in public.items():
+        tests = doctest.DocTestFinder().find(value, name, globs=dict(known))
+        without |= {test.name for test in tests if test.name == name and not test.examples}
+        for test in tests:
+            runner.run(test)
     assert without == set(), f"without an example: {sorted(without)}"
     assert runner.failures == 0, "see the output above"

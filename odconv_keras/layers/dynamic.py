@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
@@ -22,7 +22,7 @@ from odconv_keras.layers.init import PerExpert, kaiming_normal
 from odconv_keras.layers.padding import Window
 from odconv_keras.layers.precision import unquantised
 from odconv_keras.layers.temperature import set_temperature
-from odconv_spec import ConvSpec, DynamicConvSpec
+from odconv_spec import DynamicConvSpec
 from odconv_spec.geometry import divisible, padding_pairs, per_axis, whole
 
 Size = int | Sequence[int]
@@ -152,8 +152,7 @@ class DynamicConv(keras.layers.Layer):
     @classmethod
     def option_names(cls) -> tuple[str, ...]:
         """The options that are not those of every convolution."""
-        geometry = {field.name for field in fields(ConvSpec)}
-        return tuple(f.name for f in fields(cls.spec_class) if f.name not in geometry)
+        return tuple(field.name for field in cls.spec_class.own_options())
 
     @classmethod
     def from_static(cls: type[Made], conv: Any, *, noise: float = 0.1, **options: Any) -> Made:

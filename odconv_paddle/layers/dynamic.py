@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any, ClassVar, TypeVar
 
 import paddle
@@ -15,7 +14,7 @@ from odconv_paddle.layers.data_format import data_format_or_default, is_channels
 from odconv_paddle.layers.from_static import copy_function, layer_like
 from odconv_paddle.layers.init import kaiming_normal
 from odconv_paddle.layers.temperature import set_temperature
-from odconv_spec import ConvSpec, DynamicConvSpec
+from odconv_spec import DynamicConvSpec
 
 Size = int | Sequence[int]
 Padding = Size | Sequence[Sequence[int]] | str
@@ -154,9 +153,9 @@ class DynamicConv(ConvAttributes, nn.Layer):
         text = f"{spec.in_channels}, {spec.out_channels}, kernel_size={spec.kernel}"
         text += f", stride={spec.strides}, padding={spec.pads}, dilation={spec.dilations}"
         text += f", groups={spec.groups}, bias={spec.bias}, kernel_num={spec.kernel_num}"
-        for field in fields(spec):
+        for field in spec.own_options():
             value = getattr(spec, field.name)
-            if field.name not in _SHOWN and value != field.default:
+            if field.name != "kernel_num" and value != field.default:
                 text += f", {field.name}={value!r}"
         return f"{text}, data_format={self._format}"
 
@@ -175,9 +174,6 @@ class DynamicConv(ConvAttributes, nn.Layer):
     def _as_given(self, y: paddle.Tensor) -> paddle.Tensor:
         """A result (batch, out, *map) with the axes in the order of the input's."""
         return y.transpose([0, *range(2, self.rank + 2), 1]) if self._channels_last else y
-
-
-_SHOWN = frozenset(field.name for field in fields(ConvSpec)) | {"kernel_num"}
 
 
 def _check_paddle_options(padding_mode: str, weight_attr: Attr) -> None:

@@ -102,8 +102,7 @@ def geometry(spec: ConvSpec) -> dict[str, Any]:
 
 def check_options(spec_class: type[DynamicConvSpec], options: Mapping[str, Any]) -> None:
     """Raises ValueError for options that the kind does not have, or with values out of range."""
-    own = {field.name for field in fields(spec_class)}
-    known = own - {field.name for field in fields(ConvSpec)}
+    known = {field.name for field in spec_class.own_options()}
     unknown = sorted(set(options) - known)
     if unknown:
         raise ValueError(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import nn
 
-from odconv_spec import ConvSpec, DynamicConvSpec
+from odconv_spec import DynamicConvSpec
 from odconv_torch.layers.attributes import ConvAttributes
 from odconv_torch.layers.forms.choice import Strategy
 from odconv_torch.layers.from_static import copy_function, layer_like
@@ -218,10 +217,8 @@ class DynamicConv(ConvAttributes, nn.Module):
 
 def _notable(spec: DynamicConvSpec) -> dict[str, Any]:
     """The number of kernels, and the options that differ from their defaults."""
-    geometry = {field.name for field in fields(ConvSpec)}
-    own = [field for field in fields(spec) if field.name not in geometry]
     return {
         field.name: getattr(spec, field.name)
-        for field in own
+        for field in spec.own_options()
         if field.name == "kernel_num" or getattr(spec, field.name) != field.default
     }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import doctest
 from importlib import import_module
 
 import odconv_training
+from tests.examples import check_examples
 
 # What a framework fills in, what takes a whole training, errors, and tables.
 WITHOUT = {
@@ -32,17 +32,11 @@ WITHOUT = {
 
 
 def test_public_names_have_examples_that_run():
-    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-    without = set()
-    for name in odconv_training.__all__:
-        public = getattr(odconv_training, name)
-        module = getattr(public, "__module__", None)
-        if name in WITHOUT:
-            continue
-        known = vars(import_module(module))
-        tests = doctest.DocTestFinder().find(public, name, globs=dict(known))
-        without |= {test.name for test in tests if test.name == name and not test.examples}
-        for test in tests:
-            runner.run(test)
-    assert without == set()
-    assert runner.failures == 0, "see the output above"
+    public = {name: getattr(odconv_training, name) for name in odconv_training.__all__}
+    check_examples(
+        {
+            name: (value, vars(import_module(value.__module__)))
+            for name, value in public.items()
+            if name not in WITHOUT
+        }
+    )
