@@ -10,9 +10,9 @@ import torch
 from helpers import ABLATIONS, KINDS, LAYERS, close, loop, random_map, randomised
 
 from odconv_torch import ODConv2d, create_model, set_strategy
-from odconv_torch.layers.forms import choice as chosen
-from odconv_torch.layers.forms import tiled
+from odconv_torch.layers.forms.choice import FUNCTIONS, choose_form
 from odconv_torch.layers.forms.cost_model import FORMS, STRATEGIES
+from odconv_torch.layers.window import Window
 
 GEOMETRIES = (
     {"kernel_size": 3, "padding": 1},
@@ -27,6 +27,11 @@ GEOMETRIES = (
 def gradients(layer, x, slope):
     arrays = [x, *layer.parameters()]
     return torch.autograd.grad((layer(x) * slope).sum(), arrays)
+
+
+def form_of(layer, x):
+    window = Window(layer.stride, ((0, 0), (0, 0)), layer.dilation, layer.groups)
+    return choose_form(x, layer.weight, layer.attention(x), window, layer.strategy)
 
 
 def make(kind, rank, **options):
@@ -104,25 +109,22 @@ def test_nothing_is_changed_where_nothing_is_recorded(form, geometry):
 
 @pytest.mark.parametrize("trains", [False, True])
 @pytest.mark.parametrize("batch", [1, 8])
-def test_pointwise_kernels_take_no_convolution_of_each_sample(trains, batch, monkeypatch):
-    calls = []
-    forms = {name: lambda *a, name=name: calls.append(name) or a[0] for name in FORMS}
-    monkeypatch.setattr(chosen, "_FORMS", forms)
+def test_pointwise_kernels_take_no_convolution_of_each_sample(trains, batch):
+    chosen = set()
     for shape in ((16, 16, 56), (64, 384, 14), (512, 2048, 7)):
         for kernel_num in (1, 4):
             layer = ODConv2d(*shape[:2], 1, kernel_num=kernel_num).train(trains)
             with torch.set_grad_enabled(trains):
-                layer(torch.zeros(batch, shape[0], shape[2], shape[2]))
-    assert {*calls} <= {"shared", "tiled", "patches"}
-    assert "patches" in calls
+                chosen.add(form_of(layer, torch.zeros(batch, shape[0], shape[2], shape[2])))
+    assert chosen <= {"shared", "tiled", "patches"}
+    assert "patches" in chosen
 
 
-def test_tiles_that_do_not_divide_rows_and_samples(monkeypatch):
-    monkeypatch.setattr(tiled, "_SAMPLES", 2)
-    monkeypatch.setattr(tiled, "_TILE", 3 * 2 * 4 * 9)  # three rows of two samples
-    layer = make("od", 2, kernel_size=3)
-    set_strategy(layer, "tiled")
-    x = random_map(2, 4, 3, requires_grad=True)
+def test_tiles_that_do_not_divide_rows_and_samples():
+    # 46 rows and 8 samples in a tile: the last have 2 rows, and 1 sample
+    layer = ODConv2d(312, 48, 3, kernel_num=2, dtype=torch.float64)
+    set_strategy(randomised(layer, 2).eval(), "tiled")
+    x = torch.randn(9, 312, 4, 3, dtype=torch.float64, requires_grad=True)
     y = layer(x)
     slope = torch.randn_like(y)
     found = gradients(layer, x, slope)
@@ -181,18 +183,12 @@ def test_an_unknown_strategy():
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_what_is_asked_for_is_what_runs(strategy, monkeypatch):
-    ran = []
-    forms = {
-        name: lambda *a, name=name, form=form: (ran.append(name), form(*a))[1]
-        for name, form in chosen._FORMS.items()
-    }
-    monkeypatch.setattr(chosen, "_FORMS", forms)
+def test_what_is_asked_for_is_what_runs(strategy):
     layer = ODConv2d(4, 4, 3)
     set_strategy(layer, strategy)
-    layer(torch.randn(2, 4, 5, 6))
-    assert len(ran) == 1
-    assert strategy in ("auto", *ran)
+    chosen = form_of(layer, torch.randn(2, 4, 5, 6))
+    assert strategy in ("auto", chosen)
+    assert FUNCTIONS[chosen].__name__ == chosen
 
 
 def kept_bytes(layer, x):

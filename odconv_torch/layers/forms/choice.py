@@ -24,7 +24,7 @@ from odconv_torch.layers.forms.tiled import tiled
 from odconv_torch.layers.window import Window
 
 Form = Callable[[torch.Tensor, torch.Tensor, Attentions, Window], torch.Tensor]
-_FORMS: Final[Mapping[str, Form]] = {
+FUNCTIONS: Final[Mapping[str, Form]] = {
     "grouped": grouped,
     "samples": samples,
     "shared": shared,
@@ -66,7 +66,7 @@ def convolve(
 ) -> torch.Tensor:
     """The dynamic convolution without its bias, in the form that suits; all agree to rounding."""
     x = _autocast(x)
-    form = _FORMS[_chosen(x, weight, attentions, window, strategy)]
+    form = FUNCTIONS[choose_form(x, weight, attentions, window, strategy)]
     if strategy.recompute and not records_a_graph():  # compilers choose what they keep
         return checkpoint(
             form, x, weight, attentions, window, use_reentrant=False, preserve_rng_state=False
@@ -82,13 +82,14 @@ def _autocast(x: torch.Tensor) -> torch.Tensor:
     return x
 
 
-def _chosen(
+def choose_form(
     x: torch.Tensor,
     weight: torch.Tensor,
     attentions: Attentions,
     window: Window,
     strategy: Strategy,
 ) -> str:
+    """The name of the form that `convolve` takes for these arguments, a key of `FUNCTIONS`."""
     own = attentions.one_set_per_kernel(x.dim() - 2)
     if records_a_graph() or x.shape[0] == 0:
         possible = _OWN_ATTENTIONS if own else FORMS
