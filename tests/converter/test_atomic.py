@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 import threading
 
 from weights_converter import FileError
-from weights_converter.formats.files import part as parts
 from weights_converter.formats.files.atomic import replacing
 
 LEFTOVER = ".x.pth.0123456789abcdef.part"
@@ -73,15 +73,15 @@ def test_another_process_holds_its_part_until_it_is_killed(tmp_path):
 
 
 def test_a_part_removed_before_it_was_locked_is_made_again(tmp_path, monkeypatch):
-    lock, removed = parts._lock, []
+    lock, removed = fcntl.fcntl, []
 
-    def slow(descriptor, wait):
-        if wait and not removed:
+    def slow(descriptor, command, *arguments):
+        if command == fcntl.F_OFD_SETLKW and not removed:
             removed.extend(tmp_path.iterdir())
             removed[0].unlink()
-        return lock(descriptor, wait)
+        return lock(descriptor, command, *arguments)
 
-    monkeypatch.setattr(parts, "_lock", slow)
+    monkeypatch.setattr(fcntl, "fcntl", slow)
     with replacing(tmp_path / "x.pth") as part:
         assert part.exists() and part != removed[0]
     assert names(tmp_path) == ["x.pth"]

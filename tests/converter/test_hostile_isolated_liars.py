@@ -24,7 +24,7 @@ def index(*arrays, layout="keras", notes=(), metadata={}, scalars={}, left_out={
 
 def fooled(monkeypatch, tmp_path, code, seconds=20.0, **limits):
     """What reading every array comes to if the process runs `code`."""
-    monkeypatch.setattr(isolated_process, "_START", LYING + code)
+    monkeypatch.setattr(isolated_process, "PROGRAM", LYING + code)
     tensors = read_isolated(tmp_path / "x", seconds=seconds, **limits).tensors
     return {name: tensor.load() for name, tensor in tensors.items()}
 
@@ -114,7 +114,7 @@ def test_all_answers_share_the_time(tmp_path, monkeypatch):
     """A file of many arrays, each a little slow, does not take for ever."""
     code = "index(*([str(i), 'U8', [1]] for i in range(1000)))\n"
     code += "while sys.stdin.buffer.read(8): time.sleep(.4); answer(b'x')"
-    monkeypatch.setattr(isolated_process, "_START", LYING + code)
+    monkeypatch.setattr(isolated_process, "PROGRAM", LYING + code)
     tensors = read_isolated(tmp_path / "x", seconds=4).tensors
     time.sleep(4.5)  # the time between the questions does not count
     start, count = time.monotonic(), 0

@@ -171,7 +171,7 @@ def test_names_with_nul():
 def test_the_process_is_confined(tmp_path, monkeypatch):
     """It says what it may do: no environment, no files written, no other processes."""
     monkeypatch.setenv("SECRET", "x")
-    monkeypatch.setattr(isolated_process, "_START", CONFESSING)
+    monkeypatch.setattr(isolated_process, "PROGRAM", CONFESSING)
     with pytest.raises(UsageError) as error:
         read_isolated(stored(tmp_path, a=np.ones(2)), seconds=30, memory=1 << 28)
     said = json.loads(str(error.value))
@@ -208,7 +208,7 @@ isolated_child.main()
 
 def test_a_loop_is_ended_even_if_nobody_waits(tmp_path):
     """Its own limit of processor time ends a process whose parent is gone."""
-    code = isolated_process._START.replace("main()", "_limit_time(0.5)\nwhile True: pass")
+    code = isolated_process.PROGRAM.replace("main()", "_limit_time(0.5)\nwhile True: pass")
     code = code.replace("import main", "import _limit_time")
     arguments = [sys.executable, "-I", "-c", code, "", "", "1", "1", *filter(None, sys.path)]
     pid = os.posix_spawn(sys.executable, arguments, {"OMP_NUM_THREADS": "1"})
@@ -216,16 +216,16 @@ def test_a_loop_is_ended_even_if_nobody_waits(tmp_path):
 
 
 def test_the_limits_of_the_user_are_kept(tmp_path, monkeypatch):
-    code = isolated_process._START.replace("import sys;", "import sys, resource;", 1)
+    code = isolated_process.PROGRAM.replace("import sys;", "import sys, resource;", 1)
     limited = "resource.setrlimit(resource.RLIMIT_CPU, (5, 5)); "
     limited += "resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32)); "
-    monkeypatch.setattr(isolated_process, "_START", code.replace("main()", f"{limited}main()"))
+    monkeypatch.setattr(isolated_process, "PROGRAM", code.replace("main()", f"{limited}main()"))
     assert read_isolated(stored(tmp_path, a=np.ones(2))).tensors["a/vars/0"].load().sum() == 2
 
 
 def test_a_system_without_such_limits(tmp_path, monkeypatch):
-    code = isolated_process._START.replace("import sys;", "import sys, resource;", 1)
+    code = isolated_process.PROGRAM.replace("import sys;", "import sys, resource;", 1)
     limited = "resource.RLIMIT_AS = 99; "
-    monkeypatch.setattr(isolated_process, "_START", code.replace("main()", f"{limited}main()"))
+    monkeypatch.setattr(isolated_process, "PROGRAM", code.replace("main()", f"{limited}main()"))
     with pytest.raises(UsageError, match="this system cannot confine a process"):
         read_isolated(stored(tmp_path, a=np.ones(2)))

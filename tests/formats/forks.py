@@ -59,5 +59,5 @@ def forking() -> Iterator[None]:
     def started(name: str, arguments: list[str]) -> _Fork:
         return _Fork(arguments)
 
-    with mock.patch.object(isolated_process, "_started", started):
+    with mock.patch.object(isolated_process, "start_process", started):
         yield

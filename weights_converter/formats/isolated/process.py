@@ -31,7 +31,7 @@ if sys.platform == "linux":
 _KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # some interpreters do not start without
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # others take memory
 # -I hides the paths by which this process found its packages, so they are handed over.
-_START = (
+PROGRAM = (
     "import sys; sys.path[:] = sys.argv[5:]; del sys.argv[5:]; "
     "from weights_converter.formats.isolated.child import main; main()"
 )
@@ -54,7 +54,7 @@ class ConfinedProcess:
         self._lock = threading.Lock()
         self._failure: tuple[str, str] | None = None
         arguments = [str(path), "" if key is None else f"={key}", str(seconds)]
-        self._process = _started(self.name, [*arguments, str(memory)])
+        self._process = start_process(self.name, [*arguments, str(memory)])
         self._output = self._process.stdout.fileno()  # type: ignore[union-attr]
         if sys.platform == "linux":
             fcntl.fcntl(self._output, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
@@ -141,9 +141,10 @@ class ConfinedProcess:
         return self.failed(f"ended with {how}")
 
 
-def _started(name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
+def start_process(name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
+    """Starts `PROGRAM`, which has pipes to this process; `name` is the file's, for messages."""
     paths = [entry or str(Path.cwd()) for entry in sys.path]
-    command = [sys.executable, "-I", "-c", _START, *arguments, *paths]
+    command = [sys.executable, "-I", "-c", PROGRAM, *arguments, *paths]
     kept = {variable: os.environ[variable] for variable in _KEPT if variable in os.environ}
     try:
         return subprocess.Popen(
