@@ -45,6 +45,14 @@ def feature_indices(
     return tuple(sorted({int(place) % count for place in places}))
 
 
+def check_features(features_only: bool, out_indices: OutIndices) -> None:
+    """Raises ValueError where maps are chosen of what is not to be a body."""
+    if out_indices is not None and not features_only:
+        raise ValueError(
+            f"out_indices: expected features_only=True beside it, received {out_indices!r} alone"
+        )
+
+
 def _places(count: int, out_indices: Any, first: int) -> tuple[Any, ...]:
     if out_indices is None:
         return tuple(range(first, count))

@@ -54,6 +54,12 @@ def set_temperature(layer: keras.layers.Layer, temperature: float) -> None:
             child.temperature.assign(temperature)
 
 
+def temperatures(layer: keras.layers.Layer) -> set[float]:
+    """The temperatures of the dynamic convolutions inside `layer`: none, one, or several."""
+    found = (child for child in _with_sublayers(layer) if isinstance(child, Tempered))
+    return {float(child.temperature) for child in found if child.temperature is not None}
+
+
 def _with_sublayers(layer: keras.layers.Layer) -> list[Any]:
     # Keras has no public walk over all depths; this one is what Model.layers and KerasHub use.
     return list(layer._flatten_layers())

@@ -11,7 +11,7 @@ from odconv_keras.models.features import Features
 from odconv_keras.models.mobilenetv2 import MobileNetV2
 from odconv_keras.models.resnet import ResNet
 from odconv_spec import BackboneSpec, list_models, model_spec
-from odconv_spec.feature_maps import OutIndices
+from odconv_spec.feature_maps import OutIndices, check_features
 from odconv_spec.plugins import row
 
 __all__ = ["build_model", "create_model", "list_models"]
@@ -79,10 +79,7 @@ def create_model(
         >>> tuple(create_model("dy_resnet18", num_classes=10)(keras.ops.ones((1, 32, 32, 3))).shape)
         (1, 10)
     """
-    if out_indices is not None and not features_only:
-        raise ValueError(
-            f"out_indices: expected features_only=True beside it, received {out_indices!r} alone"
-        )
+    check_features(features_only, out_indices)
     model = build_model(model_spec(name, **options), data_format=data_format, dtype=dtype)
     if not features_only:
         return model

@@ -52,3 +52,9 @@ def set_temperature(layer: nn.Layer, temperature: float) -> None:
     for child in layer.sublayers(include_self=True):
         if isinstance(child, Tempered):
             child.temperature.fill_(temperature)
+
+
+def temperatures(layer: nn.Layer) -> set[float]:
+    """The temperatures of the dynamic convolutions inside `layer`: none, one, or several."""
+    found = (child for child in layer.sublayers(include_self=True) if isinstance(child, Tempered))
+    return {float(child.temperature) for child in found}

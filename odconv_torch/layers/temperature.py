@@ -103,3 +103,9 @@ def set_temperature(module: nn.Module, temperature: float) -> None:
     for child in module.modules():
         if isinstance(child, Tempered):
             child.set_temperature(temperature)
+
+
+def temperatures(module: nn.Module) -> set[float]:
+    """The temperatures of the dynamic convolutions inside `module`: none, one, or several."""
+    found = (child for child in module.modules() if isinstance(child, Tempered))
+    return {float(child.temperature) for child in found}

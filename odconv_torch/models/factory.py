@@ -8,7 +8,7 @@ from typing import Any, Final
 import torch
 
 from odconv_spec import BackboneSpec, list_models, model_spec
-from odconv_spec.feature_maps import OutIndices
+from odconv_spec.feature_maps import OutIndices, check_features
 from odconv_spec.plugins import row
 from odconv_torch.models.backbone import Backbone, Device
 from odconv_torch.models.features import Features
@@ -76,10 +76,7 @@ def create_model(
         >>> create_model("dy_resnet18", num_classes=10)(torch.rand(1, 3, 32, 32)).shape
         torch.Size([1, 10])
     """
-    if out_indices is not None and not features_only:
-        raise ValueError(
-            f"out_indices: expected features_only=True beside it, received {out_indices!r} alone"
-        )
+    check_features(features_only, out_indices)
     model = build_model(model_spec(name, **options), device, dtype)
     if not features_only:
         return model

@@ -20,9 +20,30 @@ ALLOWED = {
     "odconv": {*OURS, "numpy", "tqdm", "argcomplete"},  # on top of all others
     "odconv_spec": {"odconv_spec"},
     "odconv_torch": {"odconv_torch", "odconv_spec", "torch"},
+    "odconv_torch/hub.py": {"odconv_torch", "odconv_spec", "weights_converter", "torch"},
+    "odconv_torch/models/backbone.py": {
+        "odconv_torch",
+        "odconv_spec",
+        "weights_converter",
+        "torch",
+    },
     "odconv_torch/timm.py": {"odconv_torch", "odconv_spec", "torch", "timm"},
     "odconv_paddle": {"odconv_paddle", "odconv_spec", "paddle"},
+    "odconv_paddle/hub.py": {"odconv_paddle", "odconv_spec", "weights_converter", "paddle"},
+    "odconv_paddle/models/backbone.py": {
+        "odconv_paddle",
+        "odconv_spec",
+        "weights_converter",
+        "paddle",
+    },
     "odconv_keras": {"odconv_keras", "odconv_spec", "keras"},
+    "odconv_keras/hub.py": {"odconv_keras", "odconv_spec", "weights_converter", "keras"},
+    "odconv_keras/models/backbone.py": {
+        "odconv_keras",
+        "odconv_spec",
+        "weights_converter",
+        "keras",
+    },
     "odconv_training": {
         "odconv_training",
         "odconv_spec",
@@ -103,6 +124,7 @@ ALLOWED = {
         "numpy",
         "keras",
     },
+    "weights_converter/hub/remote.py": {"weights_converter", "huggingface_hub"},
     "parity_tests": {"parity_tests", "odconv_spec", "numpy"},
     "parity_tests/adapters": {"parity_tests", "odconv_spec", "numpy", "weights_converter"},
     "parity_tests/outputs": {"parity_tests", "odconv_spec", "numpy", "weights_converter"},
@@ -137,8 +159,9 @@ ALLOWED = {
 # From the bottom to the top: a part imports those below it. The longest path that fits counts.
 ORDER = (
     ("odconv_spec",),
-    ("odconv_torch", "odconv_paddle", "odconv_keras"),
-    ("weights_converter",),
+    ("odconv_torch/layers", "odconv_paddle/layers", "odconv_keras/layers"),
+    ("weights_converter",),  # it sets the temperature of layers
+    ("odconv_torch", "odconv_paddle", "odconv_keras"),  # their models save themselves
     ("odconv_training",),
     ("odconv_torch/train", "odconv_paddle/train", "odconv_keras/train"),
     ("parity_tests",),
@@ -153,6 +176,7 @@ FOR_CHECKERS = {
     "odconv_keras.train.images",
     "weights_converter",
     "weights_converter.formats.hdf5.window",
+    "weights_converter.hub.mixin",
 }
 
 

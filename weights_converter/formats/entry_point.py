@@ -13,11 +13,13 @@ from weights_converter.errors import (
     legible,
 )
 
+HUB_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")  # of a hub folder
 _DATA = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
 _INSIDE = (
     "variables/variables.index",  # of a SavedModel
     "variables.index",
     "model.weights.h5",  # of a Keras model that is not zipped
+    *HUB_WEIGHTS,
 )
 _MOST_SHOWN = 8
 # Of folders into which the processes of a training have saved a part each.

@@ -147,6 +147,13 @@ def _variable(owner: str, role: Role, weight: keras.Variable) -> Variable:
 
 def set_temperature(model: keras.Model, temperature: float) -> None:
     """Of every dynamic convolution."""
-    from odconv_keras import set_temperature  # a network of one's own may have none of our layers
+    from odconv_keras.layers import temperature as ours  # not every network has our layers
 
-    set_temperature(model, temperature)
+    ours.set_temperature(model, temperature)
+
+
+def temperatures(model: keras.Model) -> set[float]:
+    """Those of its dynamic convolutions."""
+    from odconv_keras.layers import temperature as ours
+
+    return ours.temperatures(model)

@@ -73,6 +73,13 @@ def _get(tensor: paddle.Tensor) -> Array:
 
 def set_temperature(model: nn.Layer, temperature: float) -> None:
     """Of every dynamic convolution."""
-    from odconv_paddle import set_temperature  # a network of one's own may have none of our layers
+    from odconv_paddle.layers import temperature as ours  # not every network has our layers
 
-    set_temperature(model, temperature)
+    ours.set_temperature(model, temperature)
+
+
+def temperatures(model: nn.Layer) -> set[float]:
+    """Those of its dynamic convolutions."""
+    from odconv_paddle.layers import temperature as ours
+
+    return ours.temperatures(model)

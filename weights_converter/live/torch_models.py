@@ -41,7 +41,8 @@ def variables(model: nn.Module) -> Iterator[Variable]:
 def _network(model: nn.Module) -> nn.Module:
     """The network whose names count: of a body of ours the one inside it, as in a checkpoint."""
     kind = type(model)
-    inside = (kind.__module__, kind.__name__) == ("odconv_torch.models.features", "Features")
+    package = kind.__module__.partition(".")[0]
+    inside = (package, kind.__name__) == ("odconv_torch", "Features")
     return model.get_submodule("backbone") if inside else model
 
 
@@ -94,6 +95,13 @@ def set_counters(model: nn.Module, counters: Mapping[str, Array]) -> None:
 
 def set_temperature(model: nn.Module, temperature: float) -> None:
     """Of every dynamic convolution."""
-    from odconv_torch import set_temperature  # a network of one's own may have none of our layers
+    from odconv_torch.layers import temperature as ours  # not every network has our layers
 
-    set_temperature(model, temperature)
+    ours.set_temperature(model, temperature)
+
+
+def temperatures(model: nn.Module) -> set[float]:
+    """Those of its dynamic convolutions."""
+    from odconv_torch.layers import temperature as ours
+
+    return ours.temperatures(model)

@@ -1,0 +1,119 @@
+"""A live model of any framework as a hub folder: the same bytes, whichever framework it is of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from odconv_spec import BackboneSpec
+from weights_converter import formats
+from weights_converter.arrays.casting import KEEP
+from weights_converter.arrays.digests import digests_of
+from weights_converter.arrays.tensor import Checkpoint, Tensor
+from weights_converter.conversion.transfer import Transfer
+from weights_converter.errors import FileError, MismatchError, UsageError, legible
+from weights_converter.formats.files.atomic import replacing
+from weights_converter.formats.files.open_files import kept_open
+from weights_converter.formats.files.part import check_destination
+from weights_converter.hub.card import CARD, Metrics, model_card
+from weights_converter.hub.config import CONFIG, HubConfig
+from weights_converter.identify.manifest import tag_of_name
+from weights_converter.identify.model_arrays import target_metadata, weights_of
+from weights_converter.live.arrays import adapter_of, slots
+from weights_converter.release import __version__
+
+WEIGHTS: Final = "model.safetensors"
+
+
+def save_folder(
+    model: Any,
+    folder: str | Path,
+    metrics: Metrics | None = None,
+    license: str | None = None,
+    overwrite: bool = False,
+    **described: Any,
+) -> tuple[Path, ...]:
+    """Writes a backbone of any framework; see `HubModel.save_pretrained`."""
+    folder = Path(folder)
+    config = config_of(model, **described)
+    card = folder / CARD
+    if card.exists() and (metrics or license):
+        raise UsageError(
+            f"{legible(str(card))} is there already and is left as it is, so that the metrics and "
+            "the license would not get into it",
+            help="remove it, or write them into it",
+        )
+    text = model_card(config, metrics, license)
+    _make(folder)
+    for name in (WEIGHTS, CONFIG):  # all of it, before anything is written
+        check_destination(folder / name, overwrite)
+    _write_weights(model, config, folder / WEIGHTS, overwrite)
+    written = [folder / WEIGHTS]
+    for path, content in {card: text, folder / CONFIG: config.to_json()}.items():
+        if path != card or not card.exists():
+            with replacing(path, overwrite) as part:
+                part.write_text(content, encoding="utf-8")
+            written.append(path)
+    return tuple(written)
+
+
+def config_of(model: Any, **described: Any) -> HubConfig:
+    """What a folder says of the model: as it was opened, and what `described` says anew."""
+    spec: BackboneSpec = model.spec
+    before: HubConfig | None = getattr(model, "hub_config", None)
+    names = before.class_names if before and len(before.class_names) == spec.num_classes else ()
+    start = replace(before or HubConfig(spec), spec=spec, class_names=names, version=__version__)
+    given = {name: _as_tuple(name, value) for name, value in described.items() if value is not None}
+    return replace(start, temperature=_temperature(model), **given)
+
+
+def _as_tuple(name: str, value: Any) -> tuple[Any, ...]:
+    if name == "image_size" and isinstance(value, int):  # a square
+        return (value, value)
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise UsageError(f"{name}: expected several values, received {legible(repr(value))}")
+    return tuple(value)
+
+
+def _temperature(model: Any) -> float:
+    """That of all dynamic convolutions, 1 where there are none."""
+    found = sorted(adapter_of(model).temperatures(model))
+    if len(found) > 1:
+        raise MismatchError(
+            f"the layers have temperatures {', '.join(map(str, found))}; expected one",
+            help="set_temperature(model, t) before saving",
+        )
+    return float(found[0]) if found else 1.0
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot make {legible(str(folder))}: {error.strerror}") from error
+
+
+def _write_weights(model: Any, config: HubConfig, path: Path, overwrite: bool) -> None:
+    """What a conversion from any other format would write, in PyTorch's names and axes."""
+    tensors = {
+        name: Tensor(name, tag_of_name(slot.dtype), slot.parameter.shape, slot.read)
+        for name, slot in slots(model).items()
+    }
+    metadata = target_metadata(config.spec) | {"odconv.temperature": repr(config.temperature)}
+    if config.class_names:
+        metadata["odconv.class_names"] = json.dumps(list(config.class_names), ensure_ascii=False)
+    live = Checkpoint(Path(config.spec.name), "model", "torch", tensors, metadata)
+    weights = weights_of(live, config.spec)
+    transfer = Transfer.of(weights, "torch", KEEP)
+    provenance = transfer.provenance(None, digests_of(weights.tensors.values()))
+    with kept_open():
+        formats.write(
+            path,
+            "safetensors",
+            (*weights.tensors.values(), *transfer.beside()),
+            metadata | transfer.metadata(provenance),
+            overwrite,
+        )
