@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from math import prod
-from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
 
 from odconv_spec.choice import ConvChoice
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension
-from odconv_spec.geometry import real, whole
+from odconv_spec.geometry import one_of, real, whole
 from odconv_spec.layers import ConvSpec, LinearSpec, NormSpec
 from odconv_spec.parameters import Parameter, Role, under
 
@@ -17,6 +17,7 @@ Size: TypeAlias = tuple[int, ...]
 Spec = TypeVar("Spec", bound="BackboneSpec")
 
 MOST_DROPOUT = 0.99
+POOLS: Final = ("avg", "max", "")  # timm's words; "" keeps the map
 MOST_BLOCKS = 1000  # a table may come from a file, and each block takes memory
 
 
@@ -46,6 +47,10 @@ def conv_norm(conv: str, norm: str, spec: ConvSpec) -> tuple[Parameter, ...]:
 @dataclass(frozen=True, kw_only=True)
 class BackboneSpec:
     """Options of every backbone. `conv` is the convolution of the blocks.
+
+    Without classes, `num_classes=0`, there is no head, and the network gives features: those that
+    `global_pool` makes of the last map, its mean ("avg") or its maximum ("max") over space, or the
+    map itself ("").
 
     The class says, too, by which arrays a file shows its networks, and makes itself from them.
 
@@ -77,9 +82,16 @@ class BackboneSpec:
     num_classes: int = 1000
     in_channels: int = 3
     dropout: float = 0.0
+    global_pool: str = "avg"
 
     def __post_init__(self) -> None:
-        whole("num_classes", self.num_classes, 1)
+        whole("num_classes", self.num_classes, 0)
+        one_of("global_pool", self.global_pool, POOLS)
+        if self.num_classes and not self.global_pool:
+            raise ValueError(
+                "global_pool: expected 'avg' or 'max' for a classifier, received ''; the last map "
+                f"needs num_classes=0 beside it, received {self.num_classes}"
+            )
         whole("in_channels", self.in_channels, 1)
         if self.dropout != 0:
             real("dropout", self.dropout, 0, MOST_DROPOUT)
@@ -95,8 +107,10 @@ class BackboneSpec:
         return self._prefixed(f"{self.family}_custom")
 
     @property
-    def head(self) -> LinearSpec | ConvSpec:
-        """The classifier, which some kinds make a 1x1 convolution of the pooled map."""
+    def head(self) -> LinearSpec | ConvSpec | None:
+        """The classifier, which some kinds make a 1x1 convolution of the pooled map, if any."""
+        if self.num_classes == 0:
+            return None
         options = dict(self.conv.options)
         return self.conv.spec_class.classifier(self.num_features, self.num_classes, options)
 
@@ -124,6 +138,10 @@ class BackboneSpec:
         """Every stored array in the order of the official state dict."""
         raise NotImplementedError
 
+    def head_parameters(self) -> tuple[Parameter, ...]:
+        """The arrays of the classifier, which close `parameters()`; none without a head."""
+        return under(self.head_path, self.head.parameters()) if self.head else ()
+
     def trainable_count(self) -> int:
         """Number of trainable scalars."""
         return sum(prod(p.shape) for p in self.parameters() if p.role.trainable)
@@ -131,6 +149,8 @@ class BackboneSpec:
     def to_dict(self) -> dict[str, Any]:
         """Plain values that `odconv_spec.from_dict` turns back into this spec."""
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "conv"}
+        if self.global_pool == "avg":  # left out, as in what earlier versions wrote
+            del own["global_pool"]
         conv = {"conv": self.conv.kind, "conv_options": dict(self.conv.options)}
         return {"family": self.family, **conv, **own}
 
@@ -174,13 +194,21 @@ class BackboneSpec:
     def _infer_common(cls, shapes: Shapes) -> dict[str, Any]:
         """The options of every backbone."""
         conv = ConvChoice.from_arrays(shapes)
+        in_channels = dimension(shapes, f"{cls.stem_path}.weight", 1)
+        classes = cls._infer_classes(conv, shapes)
+        return {"conv": conv, "in_channels": in_channels, "num_classes": classes}
+
+    @classmethod
+    def _infer_classes(cls, conv: ConvChoice, shapes: Shapes) -> int:
+        """Width of the classifier, 0 where the network has none."""
+        if not any(name.startswith(f"{cls.head_path}.") for name in shapes):
+            return 0
         # A bank of kernels has the classes on its second axis.
         kernel = conv.spec_class.classifier(1, 1, dict(conv.options)).parameters()[0]
         head = f"{cls.head_path}.weight"
         classes = dimension(shapes, head, 1 if kernel.role is Role.EXPERT_KERNELS else 0)
         _check_head(shapes, head, f"{cls.head_path}.bias", classes)
-        in_channels = dimension(shapes, f"{cls.stem_path}.weight", 1)
-        return {"conv": conv, "in_channels": in_channels, "num_classes": classes}
+        return classes
 
     def _prefixed(self, name: str) -> str:
         return name if self.conv.kind == "static" else f"{self.conv.kind}_{name}"

@@ -159,14 +159,15 @@ class MobileNetV2Spec(BackboneSpec):
                 yield conv, size
                 size = conv.output_size(size)
         yield self.last.conv, size
-        yield self.head, (1, 1)
+        if self.head:
+            yield self.head, (1, 1)
 
     def parameters(self) -> tuple[Parameter, ...]:
         found = self.stem.parameters()
         for block in self.blocks():
             found += block.parameters()
         found += self.last.parameters()
-        return found + under(self.head_path, self.head.parameters())
+        return found + self.head_parameters()
 
     def spare_layers(self) -> tuple[str, ...]:
         return (self.last.name,)

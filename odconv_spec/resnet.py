@@ -125,7 +125,8 @@ class ResNetSpec(BackboneSpec):
             for conv in block.convs:
                 yield conv, size
                 size = conv.output_size(size)
-        yield self.head, (1, 1)
+        if self.head:
+            yield self.head, (1, 1)
 
     def by_stage(self) -> Iterator[tuple[str, tuple[ResidualSpec, ...]]]:
         """Each stage's attribute name and its blocks."""
@@ -136,7 +137,7 @@ class ResNetSpec(BackboneSpec):
         found = conv_norm(self.stem_path, "bn1", self.stem)
         for block in self.blocks():
             found += block.parameters()
-        return found + under(self.head_path, self.head.parameters())
+        return found + self.head_parameters()
 
     @classmethod
     def from_arrays(cls, shapes: Shapes, **untold: Any) -> ResNetSpec:

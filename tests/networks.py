@@ -57,6 +57,24 @@ def test_a_network_is_that_of_the_reference(kit, name):
     close(kit.run(model.forward_head, maps), expected)
 
 
+POOLED = [("od_resnet50", 5, "max"), ("cond_mobilenetv2_050", 0, "avg"), ("dy_resnet18", 0, "")]
+POOLED += [
+    pytest.param(name, classes, pool, marks=pytest.mark.slow)
+    for name in ("od_resnet50", "cond_mobilenetv2_050")
+    for classes, pool in ((5, "max"), (0, "avg"), (0, "max"), (0, ""))
+    if (name, classes, pool) not in POOLED
+]
+
+
+@pytest.mark.parametrize(("name", "classes", "pool"), POOLED)
+def test_pooling_and_networks_without_a_head(kit, name, classes, pool):
+    spec, arrays = small(name, num_classes=classes, global_pool=pool)
+    model = kit.build(spec, arrays)
+    assert set(extract(model)) == set(arrays)
+    close(kit.run(model, X), expected := evaluate(spec, arrays, X).output)
+    close(kit.run(model.forward_head, kit.run(model.forward_features, X)), expected)
+
+
 @pytest.mark.parametrize("name", EACH)
 def test_every_parameter_learns(kit, name):
     assert kit.idle(kit.build(*small(name)), X) == []

@@ -15,6 +15,11 @@ def global_mean(x: Any, keepdims: bool = False) -> Any:
     return ops.cast(mean(at_least_single(x), axes, keepdims), x.dtype)
 
 
+def global_max(x: Any, keepdims: bool = False) -> Any:
+    """Maximum over the map of x, (batch, *map, channels)."""
+    return ops.max(x, tuple(range(1, len(x.shape) - 1)), keepdims=keepdims)
+
+
 def max_pool(x: Any, size: int, strides: int, padding: int) -> Any:
     """Maximum over square windows; `padding` values that are never the maximum go on each side.
 

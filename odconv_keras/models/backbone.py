@@ -12,16 +12,20 @@ from odconv_keras.layers import build_conv, build_linear, build_routing, set_tem
 from odconv_keras.layers.data_format import (
     data_format_or_default,
     from_channels_last,
+    shape_from_channels_last,
     shape_to_channels_last,
     to_channels_last,
 )
-from odconv_keras.layers.pooling import global_mean
+from odconv_keras.layers.pooling import global_max, global_mean
 from odconv_spec import BackboneSpec, CondConvSpec, ConvSpec, FeatureInfo, LinearSpec, from_dict
 from odconv_spec.feature_maps import OutIndices, feature_indices
+from weights_converter.hub.mixin import HubModel
 
 
-class Backbone(keras.Model):
-    """An image classifier: `forward_features`, a mean over the map, `forward_head`.
+class Backbone(HubModel, keras.Model):
+    """An image classifier: `forward_features`, then `forward_head`, which pools the last map.
+
+    With `num_classes=0` it has no head, and gives features, see `BackboneSpec`.
 
     With `data_format="channels_first"` the images and the maps have their channels first; in
     between channels are last.
@@ -34,7 +38,7 @@ class Backbone(keras.Model):
     Attributes:
         feature_info: name, channels and stride of the maps that `forward_stages` gives.
         num_features: channels of the last map.
-        num_classes: width of the output.
+        num_classes: width of the output, 0 without a head.
     """
 
     def __init__(
@@ -43,7 +47,7 @@ class Backbone(keras.Model):
         super().__init__(**{"name": spec.name} | kwargs)
         self.spec: Any = spec  # of the family
         self.data_format = data_format_or_default(data_format)
-        self.num_features = spec.head.in_channels
+        self.num_features = spec.num_features
         self.num_classes = spec.num_classes
 
     def build(self, input_shape: Sequence[int | None]) -> None:
@@ -79,16 +83,25 @@ class Backbone(keras.Model):
         return from_channels_last(last, self.data_format)
 
     def forward_head(self, features: Any, training: bool | None = None) -> Any:
-        """Logits (batch, num_classes) of the last map."""
-        pooled = global_mean(to_channels_last(features, self.data_format), self._head_is_conv())
-        return ops.reshape(self._classify(pooled, training), (-1, self.num_classes))
+        """Logits (batch, num_classes) of the last map, or its features."""
+        x = to_channels_last(features, self.data_format)
+        y = self._classify(self._pool(x), training)
+        if self._head_is_conv():
+            return ops.reshape(y, (-1, self.num_classes))
+        return y if self.spec.global_pool else from_channels_last(y, self.data_format)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Logits (batch, num_classes) of images (batch, height, width, in_channels)."""
+        """Logits (batch, num_classes), or features, of images (batch, *size, in_channels)."""
         return self.forward_head(self.forward_features(inputs, training), training)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        return (input_shape[0], self.num_classes)
+        if self.spec.global_pool:
+            return (input_shape[0], self.num_classes or self.num_features)
+        batch, *sizes, _ = shape_to_channels_last(input_shape, self.data_format)
+        stride = self.feature_info[-1].stride
+        smaller = [None if size is None else -(-size // stride) for size in sizes]
+        shape = (batch, *smaller, self.num_features)
+        return shape_from_channels_last(shape, self.data_format)
 
     def set_temperature(self, temperature: float) -> None:
         """Sets the temperature of all dynamic convolutions; ValueError if it is not positive."""
@@ -128,8 +141,15 @@ class Backbone(keras.Model):
         raise NotImplementedError
 
     def _classify(self, pooled: Any, training: bool | None) -> Any:
-        """Logits of the mean of the last map, of `_pooled_shape`."""
+        """Logits of the pooled map, of `_pooled_shape`, or what was pooled without a head."""
         raise NotImplementedError
+
+    def _pool(self, x: Any) -> Any:
+        """A map, (batch, height, width, channels), of `_pooled_shape`, unless it is not to be."""
+        if not self.spec.global_pool:
+            return x
+        pool = global_max if self.spec.global_pool == "max" else global_mean
+        return pool(x, self._head_is_conv())
 
     def _head_is_conv(self) -> bool:
         return isinstance(self.spec.head, ConvSpec)
@@ -140,8 +160,13 @@ class Backbone(keras.Model):
         return (None, *ones, self.num_features)
 
 
-def build_head(spec: LinearSpec | ConvSpec, **options: Any) -> keras.layers.Layer:
-    """The classifier; that of CondConv is a 1x1 convolution that starts as a linear one does."""
+def build_head(spec: LinearSpec | ConvSpec | None, **options: Any) -> keras.layers.Layer:
+    """The classifier; that of CondConv is a 1x1 convolution that starts as a linear one does.
+
+    None is a network without one, which hands its features on.
+    """
+    if spec is None:
+        return keras.layers.Identity(**options)
     if isinstance(spec, LinearSpec):
         return build_linear(spec, **options)
     # The fan-out of a classifier is the number of classes: of ten, logits would be huge.

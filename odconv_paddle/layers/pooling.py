@@ -1,4 +1,4 @@
-"""The way from a map to a few numbers for each sample, which every attention begins with."""
+"""The way from a map to a few numbers for each sample: attentions and heads begin with it."""
 
 from __future__ import annotations
 
@@ -12,3 +12,8 @@ def global_mean(x: paddle.Tensor, keepdim: bool = True) -> paddle.Tensor:
     # Over several axes at once, the gradient of Paddle's mean takes four times as long on a CPU.
     mean = flattened(x, 2).mean(2)  # (batch, channels)
     return mean.unsqueeze(list(range(2, x.ndim))) if keepdim else mean
+
+
+def global_max(x: paddle.Tensor, keepdim: bool = True) -> paddle.Tensor:
+    """The maximum over the map: (batch, channels, *map) to (batch, channels, *ones)."""
+    return x.amax(list(range(2, x.ndim)), keepdim=keepdim)

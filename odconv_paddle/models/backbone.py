@@ -10,24 +10,27 @@ from paddle import nn
 from paddle.nn.initializer import Normal
 
 from odconv_paddle.layers import Routing, build_conv, build_linear, set_temperature
-from odconv_paddle.layers.pooling import global_mean
+from odconv_paddle.layers.pooling import global_max, global_mean
 from odconv_spec import BackboneSpec, CondConvSpec, ConvSpec, LinearSpec
 from odconv_spec.feature_maps import OutIndices, feature_indices
+from weights_converter.hub.mixin import HubModel
 
 # One layer on the way from the image to the last map: the attributes that lead to it, and whether
 # its output is one of the `feature_info`. Plain, because to_static cannot read a named tuple.
 Step: TypeAlias = tuple[tuple[str, ...], bool]
 
 
-class Backbone(nn.Layer):
-    """An image classifier: `forward_features`, a mean over the map, `forward_head`.
+class Backbone(HubModel, nn.Layer):
+    """An image classifier: `forward_features`, then `forward_head`, which pools the last map.
+
+    With `num_classes=0` it has no head, and gives features, see `BackboneSpec`.
 
     Attributes:
         spec: what the network is made of.
         steps: the layers of `forward_features` in the order of their calls.
         feature_info: name, channels and stride of each map of `forward_stages`.
         num_features: channels of the last map.
-        num_classes: width of the output.
+        num_classes: width of the output, 0 without a head.
     """
 
     def __init__(self, spec: BackboneSpec, steps: Sequence[Step]) -> None:
@@ -37,6 +40,7 @@ class Backbone(nn.Layer):
         self.feature_info = spec.feature_info()
         self.num_features = spec.num_features
         self.num_classes = spec.num_classes
+        self.global_pool = spec.global_pool
         self._head_is_conv = isinstance(spec.head, ConvSpec)
 
     def forward_features(self, x: paddle.Tensor) -> paddle.Tensor:
@@ -62,11 +66,11 @@ class Backbone(nn.Layer):
         return stage_maps(self, self.steps, x, indices)
 
     def forward_head(self, features: paddle.Tensor) -> paddle.Tensor:
-        """Logits (batch, num_classes) of the last map."""
+        """Logits (batch, num_classes) of the last map, or its features."""
         raise NotImplementedError
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        """Logits (batch, num_classes) of images (batch, in_channels, height, width)."""
+        """Logits (batch, num_classes), or features, of images (batch, in_channels, *size)."""
         return self.forward_head(self.forward_features(x))
 
     def set_temperature(self, temperature: float) -> None:
@@ -74,12 +78,23 @@ class Backbone(nn.Layer):
         set_temperature(self, temperature)
 
     def _pool(self, features: paddle.Tensor) -> paddle.Tensor:
-        """The mean over the map as the classifier takes it: (batch, num_features, *ones if conv)"""
-        return global_mean(features, keepdim=self._head_is_conv)
+        """The pooled map as the classifier takes it: (batch, num_features, *ones if conv).
+
+        The map itself where it is not to be pooled.
+        """
+        if not self.global_pool:
+            return features
+        pool = global_max if self.global_pool == "max" else global_mean
+        return pool(features, keepdim=self._head_is_conv)
 
 
-def build_head(spec: LinearSpec | ConvSpec) -> nn.Layer:
-    """The classifier; that of CondConv is a 1x1 convolution that starts as a linear one does."""
+def build_head(spec: LinearSpec | ConvSpec | None) -> nn.Layer:
+    """The classifier; that of CondConv is a 1x1 convolution that starts as a linear one does.
+
+    None is a network without one, which hands its features on.
+    """
+    if spec is None:
+        return nn.Identity()
     if isinstance(spec, LinearSpec):
         return build_linear(spec)
     # The fan-out of a classifier is the number of classes: of ten, logits would be huge.

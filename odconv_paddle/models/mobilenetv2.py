@@ -76,7 +76,8 @@ class MobileNetV2(Backbone):
         self.classifier = nn.Sequential(nn.Dropout(spec.dropout), build_head(spec.head))
 
     def forward_head(self, features: paddle.Tensor) -> paddle.Tensor:
-        return self.classifier(self._pool(features)).flatten(1)
+        y = self.classifier(self._pool(features))
+        return y.flatten(1) if self._head_is_conv else y
 
 
 def _steps(spec: MobileNetV2Spec) -> list[Step]:

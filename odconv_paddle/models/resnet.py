@@ -81,7 +81,8 @@ class ResNet(Backbone):
         self.fc = build_head(spec.head)
 
     def forward_head(self, features: paddle.Tensor) -> paddle.Tensor:
-        return self.fc(self.dropout(self._pool(features))).flatten(1)
+        y = self.fc(self.dropout(self._pool(features)))
+        return y.flatten(1) if self._head_is_conv else y
 
 
 def _steps(spec: ResNetSpec) -> list[Step]:

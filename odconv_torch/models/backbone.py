@@ -11,17 +11,20 @@ from torch import nn
 from odconv_spec import BackboneSpec, CondConvSpec, ConvSpec, LinearSpec
 from odconv_spec.feature_maps import OutIndices
 from odconv_torch.layers import Routing, build_conv, build_linear, set_temperature
+from weights_converter.hub.mixin import HubModel
 
 Device = torch.device | str | None
 
 
-class Backbone(nn.Module):
-    """An image classifier: `forward_features`, a mean over the map, `forward_head`.
+class Backbone(HubModel, nn.Module):
+    """An image classifier: `forward_features`, then `forward_head`, which pools the last map.
+
+    With `num_classes=0` it has no head, and gives features, see `BackboneSpec`.
 
     Attributes:
         spec: what the network is made of.
         num_features: channels of the last map.
-        num_classes: width of the output.
+        num_classes: width of the output, 0 without a head.
         feature_info: name, channels and stride of each map that `forward_stages` gives.
     """
 
@@ -31,6 +34,7 @@ class Backbone(nn.Module):
         self.num_features = spec.num_features
         self.num_classes = spec.num_classes
         self.feature_info = spec.feature_info()
+        self.global_pool = spec.global_pool
         self._head_is_conv = isinstance(spec.head, ConvSpec)
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
@@ -38,7 +42,7 @@ class Backbone(nn.Module):
         raise NotImplementedError
 
     def forward_head(self, features: torch.Tensor) -> torch.Tensor:
-        """Logits (batch, num_classes) of the last map."""
+        """Logits (batch, num_classes) of the last map, or its features."""
         raise NotImplementedError
 
     def forward_stages(self, x: torch.Tensor, out_indices: OutIndices = None) -> list[torch.Tensor]:
@@ -55,7 +59,7 @@ class Backbone(nn.Module):
         raise NotImplementedError
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (batch, num_classes) of images (batch, in_channels, height, width)."""
+        """Logits (batch, num_classes), or features, of images (batch, in_channels, *size)."""
         return self.forward_head(self.forward_features(x))
 
     def set_temperature(self, temperature: float) -> None:
@@ -67,12 +71,25 @@ class Backbone(nn.Module):
         raise NotImplementedError
 
     def _pool(self, features: torch.Tensor) -> torch.Tensor:
-        """(batch, num_features), or (batch, num_features, 1, 1) for a convolution as classifier."""
-        return features.mean(dim=(2, 3), keepdim=self._head_is_conv)
+        """(batch, num_features), or (batch, num_features, 1, 1) for a convolution as classifier.
+
+        The map itself where it is not to be pooled.
+        """
+        if not self.global_pool:
+            return features
+        pool = torch.amax if self.global_pool == "max" else torch.mean
+        return pool(features, dim=(2, 3), keepdim=self._head_is_conv)
 
 
-def build_head(spec: LinearSpec | ConvSpec, device: Device, dtype: torch.dtype | None) -> nn.Module:
-    """The classifier; that of CondConv is a 1x1 convolution that starts as a linear one does."""
+def build_head(
+    spec: LinearSpec | ConvSpec | None, device: Device, dtype: torch.dtype | None
+) -> nn.Module:
+    """The classifier; that of CondConv is a 1x1 convolution that starts as a linear one does.
+
+    None is a network without one, which hands its features on.
+    """
+    if spec is None:
+        return nn.Identity()
     if isinstance(spec, LinearSpec):
         return build_linear(spec, device, dtype)
     conv = build_conv(spec, device, dtype)

@@ -103,7 +103,8 @@ class MobileNetV2(Backbone):
         return [maps[index] for index in chosen]
 
     def forward_head(self, features: torch.Tensor) -> torch.Tensor:
-        return self.classifier(self._pool(features)).flatten(1)
+        y = self.classifier(self._pool(features))
+        return y.flatten(1) if self._head_is_conv else y
 
     def modules_up_to(self, index: int) -> Mapping[str, nn.Module]:
         return {"features": self.features[: self._places[index] + 1]}

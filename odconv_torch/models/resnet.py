@@ -112,7 +112,8 @@ class ResNet(Backbone):
         return [maps[index] for index in chosen]
 
     def forward_head(self, features: torch.Tensor) -> torch.Tensor:
-        return self.fc(self.dropout(self._pool(features))).flatten(1)
+        y = self.fc(self.dropout(self._pool(features)))
+        return y.flatten(1) if self._head_is_conv else y
 
     def modules_up_to(self, index: int) -> Mapping[str, nn.Module]:
         names = ("conv1", "bn1", "maxpool", *self.stages[:index])

@@ -19,7 +19,8 @@ class Run:
     """What one pass gives.
 
     Attributes:
-        output: (batch, out, *positions) of a layer, (batch, classes) of a network.
+        output: (batch, out, *positions) of a layer; (batch, classes) of a network, or its features
+            where it has no head.
         attentions: "channel", "filter", "spatial" and "kernel", those that exist; of a network,
             such a table for the path of each dynamic layer.
         grad_input: gradient of the input, None where no gradient was asked for.

@@ -34,6 +34,12 @@ def global_mean(x: Value) -> Value:
     return x.mean(range(2, len(x.shape)), keepdims=True)
 
 
+def global_max(x: Value) -> Value:
+    """The maximum over space, (batch, channels, *ones)."""
+    flat = largest(x.reshape(*x.shape[:2], -1), axis=2)  # (batch, channels)
+    return flat.reshape(*x.shape[:2], *(1 for _ in x.shape[2:]))
+
+
 def conv(x: Value, kernel: Value, spec: ConvSpec) -> Value:
     """The convolution (cross-correlation) of `spec`, without its bias.
 

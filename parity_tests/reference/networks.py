@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from odconv_spec import BackboneSpec, ConvSpec, LinearSpec, MobileNetV2Spec, ResNetSpec
 from odconv_spec.plugins import row
-from parity_tests.reference.functional import global_mean
+from parity_tests.reference.functional import global_max, global_mean
 from parity_tests.reference.layers import GROUP, apply_conv
 from parity_tests.reference.mobilenetv2 import mobilenetv2_features
 from parity_tests.reference.resnet import resnet_features
@@ -28,14 +28,21 @@ NETWORKS: Final[Mapping[type[BackboneSpec], Network]] = {
     ResNetSpec: Network(resnet_features, "fc"),
 }
 
+POOLS: Final[Mapping[str, Callable[[Value], Value]]] = {"avg": global_mean, "max": global_max}
+
 
 def forward(spec: ConvSpec | BackboneSpec, x: Value, at: Scope) -> Value:
-    """The output of a layer or the logits of a network. Dropout is left out."""
+    """The output of a layer, or the logits or features of a network. Dropout is left out."""
     if isinstance(spec, ConvSpec):
         return apply_conv(spec, x, at)
     network = network_of(spec)
-    pooled = global_mean(network.features(spec, x, at))
+    last = network.features(spec, x, at)
+    if not spec.global_pool:
+        return last
+    pooled = POOLS[spec.global_pool](last)
     head, at = spec.head, at.under(network.classifier)
+    if head is None:
+        return pooled.reshape(*pooled.shape[:2])
     if isinstance(head, LinearSpec):
         return classifier(pooled, at)
     return apply_conv(head, pooled, at).reshape(-1, spec.num_classes)

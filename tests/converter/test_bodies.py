@@ -1,4 +1,4 @@
-"""Backbones without a classifier: what detectors and `features_only=True` save."""
+"""Backbones without a classifier: those of no classes, and what `features_only=True` saves."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tests.converter.helpers import ENDINGS, SMALL_MOBILENET, SMALL_RESNET, arra
 from tests.converter.wild import assert_same, loaded, write
 from weights_converter import MismatchError, Request, UsageError, convert, diff, verify
 from weights_converter.comparison.verify import verify_digests
+from weights_converter.identify.backbones import describe
 from weights_converter.identify.open_model import open_model
 
 SPECS = {
@@ -34,13 +35,21 @@ CASES = [(name, HEADS) for name in SPECS]
 CASES += [(name, (*HEADS, "features.18.")) for name in SPECS if "mobile" in name]
 
 
+def known_as(name, parts):
+    """What stands behind the name: all but the classifier is a network that can be run."""
+    if parts != HEADS:
+        return f"without a head ({len(body(SPECS[name], *parts))} arrays)"
+    kernels = dict(SPECS[name].conv.options).get("kernel_num")
+    return f"({'' if kernels is None else f'kernel_num={kernels}, '}without a head)"
+
+
 @pytest.mark.parametrize("wrapper", ["", "backbone.", "module."])
 @pytest.mark.parametrize(("name", "parts"), CASES)
 def test_it_is_known_by_its_arrays(tmp_path, name, parts, wrapper):
     arrays = body(SPECS[name], *parts)
     path = write(tmp_path / "x.pth", {f"{wrapper}{n}": array for n, array in arrays.items()})
     weights = open_model(path)
-    assert weights.spec.name == f"{SPECS[name].name} without a head"
+    assert describe(weights.spec) == f"{SPECS[name].name} {known_as(name, parts)}"
     assert_same(loaded(weights), arrays)
 
 
@@ -49,7 +58,7 @@ def test_it_converts_as_what_it_is(tmp_path, ending, capsys):
     arrays = body(SPECS["od_resnet18"], *HEADS)
     source, target = write(tmp_path / "a.pth", arrays), tmp_path / f"b{ending}"
     assert main(["convert", str(source), str(target)]) == 0
-    text = f"model   od_resnet_custom without a head ({len(arrays)} arrays)"
+    text = "model   od_resnet_custom (kernel_num=2, without a head)"
     assert text in capsys.readouterr().out
     assert main(["inspect", str(target)]) == 0 and text in capsys.readouterr().out
     assert_same(loaded(open_model(target)), arrays)
@@ -57,13 +66,17 @@ def test_it_converts_as_what_it_is(tmp_path, ending, capsys):
     assert not diff(source, target).different
     convert(target, tmp_path / "c.safetensors", dtype="float64")
     assert {t.dtype for t in open_model(tmp_path / "c.safetensors").tensors.values()} == {"F64"}
+
+
+def test_one_that_ends_before_its_last_map_cannot_be_run(tmp_path):
+    source = write(tmp_path / "a.pth", body(SPECS["od_mobilenetv2_050"], *HEADS, "features.18."))
     with pytest.raises(UsageError, match=r"without a head .* cannot be run"):
-        verify_outputs(source, target)
+        verify_outputs(source, source)
 
 
 def test_a_model_or_a_table_that_is_asked_for(tmp_path):
     path = write(tmp_path / "a.pth", body(model_spec("od_resnet18"), *HEADS))
-    assert open_model(Request(path, "od_resnet18")).spec.name == "od_resnet18 without a head"
+    assert open_model(Request(path, "od_resnet18")).spec == model_spec("od_resnet18", num_classes=0)
     with pytest.raises(MismatchError, match="you asked for od_resnet34"):
         open_model(Request(path, "od_resnet34"))
     spec = model_spec("od_mobilenetv2_100", **SMALL_MOBILENET)

@@ -20,6 +20,7 @@ from tests.networks import (  # noqa: F401  # pytest finds them here
     test_classifiers_start_small,
     test_every_parameter_learns,
     test_options_reach_the_layers,
+    test_pooling_and_networks_without_a_head,
     test_unknown_models_and_options,
 )
 

@@ -18,8 +18,9 @@ def shapes_of(spec):
 
 @pytest.mark.parametrize("name", list_models())
 def test_networks(name):
-    spec = model_spec(name, num_classes=11, in_channels=2)
-    assert type(spec).from_arrays(shapes_of(spec)) == spec
+    for classes in (11, 0):
+        spec = model_spec(name, num_classes=classes, in_channels=2)
+        assert type(spec).from_arrays(shapes_of(spec)) == spec
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from odconv_spec import (
     from_json,
     list_models,
     model_spec,
+    to_json,
 )
 
 GEOMETRY = {"in_channels": 6, "out_channels": 8, "kernel_size": 3}
@@ -195,7 +196,7 @@ def test_unknown_models_are_answered_with_near_names():
         ("od_resnet18", {"kernels": 4}, r"od_resnet18 has the options .*kernel_num.*received kern"),
         ("resnet18", {"kernel_num": 4}, r"resnet18 has the options .*received kernel_num"),
         ("od_resnet18", {"kernel_num": 0}, r"kernel_num: expected a whole number >= 1"),
-        ("resnet18", {"num_classes": 0}, r"num_classes: expected a whole number >= 1"),
+        ("resnet18", {"num_classes": -1}, r"num_classes: expected a whole number >= 0"),
         ("resnet18", {"in_channels": -1}, r"in_channels: expected a whole number >= 1"),
         ("resnet18", {"dropout": 1.0}, r"dropout: expected a number in .* received 1.0"),
         ("resnet18", {"stages": [(64,)]}, r"stages: expected rows of 2 numbers"),
@@ -212,6 +213,26 @@ def test_options_reach_their_place():
     spec = model_spec("od_resnet50", kernel_num=3, num_classes=7, in_channels=1, dropout=0.1)
     assert dict(spec.conv.options)["kernel_num"] == 3
     assert (spec.head.out_channels, spec.stem.in_channels, spec.dropout) == (7, 1, 0.1)
+
+
+@pytest.mark.parametrize("name", ["od_resnet18", "cond_mobilenetv2_050"])
+def test_no_classes_are_no_head(name):
+    spec, whole = model_spec(name, num_classes=0), model_spec(name)
+    assert spec.head is None
+    kept = tuple(p for p in whole.parameters() if not p.name.startswith(f"{spec.head_path}."))
+    assert spec.parameters() == kept
+    assert list(spec.maps((64, 48))) == list(whole.maps((64, 48)))[:-1]
+    assert spec.name == name and from_json(to_json(spec)) == spec
+
+
+def test_the_pooling_of_a_head():
+    assert "global_pool" not in model_spec("resnet18").to_dict()  # as earlier versions wrote it
+    spec = model_spec("resnet18", num_classes=0, global_pool="")
+    assert from_json(to_json(spec)) == spec
+    with pytest.raises(ValueError, match="needs num_classes=0 beside it, received 1000"):
+        model_spec("resnet18", global_pool="")
+    with pytest.raises(ValueError, match="global_pool: expected one of 'avg', 'max', ''"):
+        model_spec("resnet18", global_pool="avgmax")
 
 
 def test_a_table_of_ones_own_is_custom():

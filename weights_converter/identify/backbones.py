@@ -84,4 +84,5 @@ def describe(spec: BackboneSpec | Manifest) -> str:
     if isinstance(spec, Manifest):
         return f"{spec.name} ({len(spec.arrays)} arrays)"
     options = [f"{k}={v}" for k, v in spec.conv.options if k == "kernel_num"]
-    return f"{spec.name} ({', '.join([*options, f'{spec.num_classes} classes'])})"
+    classes = f"{spec.num_classes} classes" if spec.num_classes else "without a head"
+    return f"{spec.name} ({', '.join([*options, classes])})"

@@ -1,4 +1,4 @@
-"""Backbones without a classifier, as detectors and `features_only=True` have them."""
+"""Backbones that end before their last map, as detectors and `features_only=True` have them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from weights_converter.identify.manifest import Manifest
 
 
 def infer_body(shapes: Shapes, stages: Stages | None = None) -> Manifest | None:
-    """The arrays of a backbone up to its classifier, None where there is one.
+    """The arrays of a backbone up to the last map that detectors take, None where it has more.
 
-    A body may lack layers behind its last map, too, which lead to none that detectors take.
+    One that lacks its classifier only is the network of no classes, which a spec describes.
 
     Args:
         shapes: canonical name -> canonical shape.
@@ -25,10 +25,11 @@ def infer_body(shapes: Shapes, stages: Stages | None = None) -> Manifest | None:
     head = f"{family.head_path.partition('.')[0]}."
     if _has(shapes, head):
         return None
-    weight = f"{family.head_path}.weight"
-    spec = infer_spec({**shapes, weight: (1, 1)}, stages)  # of one class, which nothing shows
+    spec = infer_spec(shapes, stages)
     spare = (f"{path}." for path in spec.spare_layers())
-    left_out = (head, *(path for path in spare if not _has(shapes, path)))
+    left_out = tuple(path for path in spare if not _has(shapes, path))
+    if not left_out:
+        return None
     arrays = tuple(p for p in spec.parameters() if not p.name.startswith(left_out))
     return Manifest(headless(spec.name), arrays, {})
 

@@ -88,13 +88,14 @@ class ToyNetSpec(BackboneSpec):
         for conv in (self.stem, *(block.conv for block in self.blocks())):
             yield conv, size
             size = conv.output_size(size)
-        yield self.head, (1, 1)
+        if self.head:
+            yield self.head, (1, 1)
 
     def parameters(self) -> tuple[Parameter, ...]:
         found = conv_norm(self.stem_path, "stem_norm", self.stem)
         for block in self.blocks():
             found += block.parameters()
-        return found + under(self.head_path, self.head.parameters())
+        return found + self.head_parameters()
 
     @classmethod
     def from_arrays(cls, shapes: Shapes, **untold: Any) -> ToyNetSpec:
