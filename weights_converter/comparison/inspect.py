@@ -13,6 +13,7 @@ from weights_converter.conversion.survey import Values, values_of
 from weights_converter.errors import MismatchError, RefusedError, legible
 from weights_converter.formats.files.open_files import kept_open
 from weights_converter.identify.backbones import describe
+from weights_converter.identify.class_names import TRAINED, class_names_of
 from weights_converter.identify.model_arrays import Target, weights_of
 from weights_converter.identify.open_model import open_checkpoint
 from weights_converter.identify.request import Request
@@ -28,13 +29,15 @@ _MOST_SHOWN = 8
 class Inspection:
     """A checkpoint's index, and the model it belongs to, or why none was found.
 
-    `values` tells of the values of the arrays, by name, where they were asked for.
+    `values` tells of the values of the arrays, by name, where they were asked for; `class_names`
+    has those that the file tells, in the order of the logits.
     """
 
     checkpoint: Checkpoint
     spec: Target | None
     reason: str
     values: Mapping[str, Values] = field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -46,6 +49,7 @@ class Inspection:
             "model": self.spec and describe(self.spec),
             "spec": self.spec and self.spec.to_dict(),
             "reason": self.reason,
+            "class_names": list(self.class_names),
             "scalars": plain(checkpoint.scalars),
             "metadata": dict(checkpoint.metadata),
             "notes": list(checkpoint.notes),
@@ -67,8 +71,11 @@ class Inspection:
         ]
         if self.spec:
             lines.append(f"  trainable parameters  {self.spec.trainable_count():,}")
+        if self.class_names:
+            lines.append(f"  classes {len(self.class_names)}: {_listed(self.class_names)}")
         for name, value in checkpoint.scalars.items():
-            lines.append(f"  {legible(name)}  {legible(str(plain(value)))}")
+            if not (name == TRAINED and self.class_names):
+                lines.append(f"  {legible(name)}  {legible(str(plain(value)))}")
         lines += [f"  note    {note}" for note in checkpoint.notes]
         reasons = list(checkpoint.left_out.items())
         lines += [f"  left out  {legible(name)}: {why}" for name, why in reasons[:_MOST_SHOWN]]
@@ -110,6 +117,7 @@ def inspect(source: str | Path | Request, *, statistics: bool = False) -> Inspec
     """
     request = Request.of(source)
     checkpoint = open_checkpoint(request)
+    names = class_names_of(checkpoint)
     tensors = checkpoint.tensors.values() if statistics else ()
     with kept_open():
         values = {tensor.name: values_of(tensor.load(), tensor.dtype) for tensor in tensors}
@@ -119,6 +127,11 @@ def inspect(source: str | Path | Request, *, statistics: bool = False) -> Inspec
         )
     except (MismatchError, RefusedError) as error:
         reason = f"{error}; {error.help}" if error.help else str(error)
-        return Inspection(checkpoint, None, reason, values)
+        return Inspection(checkpoint, None, reason, values, names)
     told = replace(checkpoint, notes=weights.source.notes)
-    return Inspection(told, weights.spec, "", values)
+    return Inspection(told, weights.spec, "", values, names)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    more = f", and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
+    return ", ".join(map(legible, names[:_MOST_SHOWN])) + more

@@ -13,6 +13,8 @@ from weights_converter.arrays.dtypes import Array
 from weights_converter.arrays.tensor import Tensor, TensorInfo
 from weights_converter.conversion.provenance import KEY, Provenance, created
 from weights_converter.conversion.report import Remark
+from weights_converter.identify.class_names import KEY as CLASS_NAMES
+from weights_converter.identify.class_names import class_names_of, to_text
 from weights_converter.identify.manifest import Manifest
 from weights_converter.identify.model_arrays import (
     Target,
@@ -39,6 +41,7 @@ class Transfer:
         dtype: "keep", or what floats are cast to.
         companions: arrays that the destination's framework stores beside the model's.
         temperature: that the source tells of.
+        class_names: that the source tells of, in the order of the logits.
     """
 
     weights: Weights
@@ -47,6 +50,7 @@ class Transfer:
     dtype: str
     companions: tuple[Companion, ...]
     temperature: float
+    class_names: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, weights: Weights, layout: str, dtype: str) -> Transfer:
@@ -55,7 +59,8 @@ class Transfer:
             after = {name: cast_tag(weights.tensors[name].dtype, dtype) for name in spec.dtypes}
             spec = replace(spec, dtypes=after)
         beside = companions(LAYOUTS[layout], weights.parameters)
-        return cls(weights, spec, layout, dtype, beside, temperature_of(weights))
+        names = class_names_of(weights.source)
+        return cls(weights, spec, layout, dtype, beside, temperature_of(weights), names)
 
     def tag_of(self, name: str) -> str:
         """The dtype of the array after its cast."""
@@ -109,6 +114,8 @@ class Transfer:
             yield f"dropped {count} num_batches_tracked, which only torch has"
         if source != "torch" and target == "torch":
             yield "num_batches_tracked, which only torch has, starts at 0"
+        if self.class_names and target == "paddle":
+            yield "the file has no place for the names of its classes: the sidecar has them"
         temperature = self.temperature
         if not self._anneals():
             return
@@ -143,12 +150,17 @@ class Transfer:
 
     def metadata(self, provenance: Provenance) -> dict[str, str]:
         """Text for the destination, or its sidecar."""
-        return target_metadata(self.spec) | {
-            "format": "pt",  # safetensors' own key: the axes are PyTorch's
-            "odconv.version": provenance.tool.removeprefix("odconv "),
-            "odconv.temperature": repr(self.temperature),
-            KEY: provenance.text(),
-        }
+        names = {CLASS_NAMES: to_text(self.class_names)} if self.class_names else {}
+        return (
+            target_metadata(self.spec)
+            | names
+            | {
+                "format": "pt",  # safetensors' own key: the axes are PyTorch's
+                "odconv.version": provenance.tool.removeprefix("odconv "),
+                "odconv.temperature": repr(self.temperature),
+                KEY: provenance.text(),
+            }
+        )
 
     def _kept(self) -> Mapping[str, Tensor]:
         return self.weights.companions if self.weights.source.layout == self.layout else {}

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from odconv_spec import BackboneSpec, from_json, list_models
 from weights_converter.arrays.tensor import Checkpoint
-from weights_converter.errors import DamagedError, UsageError, legible
+from weights_converter.errors import DamagedError, RefusedError, UsageError, legible
+from weights_converter.formats.files.budget import Budget
+from weights_converter.formats.files.strict_json import parsed
 from weights_converter.formats.paddle.sidecar import sidecar
 from weights_converter.identify.backbones import Stages, infer_spec, same_model, with_stages
 from weights_converter.identify.bodies import headless, infer_body
@@ -101,8 +103,21 @@ def _inferred(shapes: Mapping[str, tuple[int, ...]], stages: Stages | None) -> T
     return infer_body(shapes, stages) or infer_spec(shapes, stages)
 
 
+def _trained(checkpoint: Checkpoint) -> str | None:
+    """The spec in the progress that a training of ours keeps beside the arrays, if it is one."""
+    text = checkpoint.scalars.get("odconv")
+    if not isinstance(text, str) or len(text) > _LONGEST_SPEC:
+        return None
+    try:
+        progress = parsed(text.encode("utf-8", "surrogatepass"), Budget(len(text), RefusedError))
+    except ValueError:
+        return None
+    spec = progress.get("spec") if isinstance(progress, dict) else None
+    return spec if isinstance(spec, str) else None
+
+
 def _named_in(checkpoint: Checkpoint) -> Target | None:
-    spec = checkpoint.metadata.get("odconv.spec")
+    spec = checkpoint.metadata.get("odconv.spec") or _trained(checkpoint)
     manifest = checkpoint.metadata.get(VERSION_KEY)
     try:
         if spec is not None and len(spec) > _LONGEST_SPEC:
