@@ -2,14 +2,17 @@
 
 from odconv_spec.replacing import Replaced, Replacement
 from odconv_torch.tools.fuse import fuse
+from odconv_torch.tools.norms import freeze_norms
 from odconv_torch.tools.replace import replace_convs
-from odconv_torch.tools.schedule import TemperatureScheduler
+from odconv_torch.tools.schedule import TemperatureLR, TemperatureScheduler
 from odconv_torch.tools.strategy import set_strategy
 
 __all__ = [
     "Replaced",
     "Replacement",
+    "TemperatureLR",
     "TemperatureScheduler",
+    "freeze_norms",
     "fuse",
     "replace_convs",
     "set_strategy",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from odconv_spec import linear_temperature
 from odconv_torch.layers import set_temperature
@@ -50,7 +52,11 @@ class TemperatureScheduler:
 
     def step(self) -> None:
         """Sets the temperature of the next step."""
-        self.last_step += 1
+        self.step_to(self.last_step + 1)
+
+    def step_to(self, step: int) -> None:
+        """Sets the temperature after `step` steps of the optimiser, for code that counts them."""
+        self.last_step = step
         self._apply()
 
     def state_dict(self) -> dict[str, Any]:
@@ -72,3 +78,71 @@ class TemperatureScheduler:
 
     def _apply(self) -> None:
         set_temperature(self.model, self.temperature)
+
+
+class TemperatureLR(LRScheduler):
+    """`TemperatureScheduler` where a scheduler of `torch.optim` is asked for.
+
+    Lightning takes it in `configure_optimizers`, and `torch.optim.lr_scheduler.ChainedScheduler`
+    beside one of learning rates. It leaves the learning rates alone.
+
+    Args:
+        optimizer: that of the network.
+        model: the network; convolutions without a temperature are left alone.
+        steps: after how many calls of `step` the temperature `end` is reached. It then stays.
+        start: the first temperature.
+        end: the last temperature.
+
+    Raises:
+        ValueError: `steps` or a temperature is not positive.
+
+    Example:
+        >>> model = nn.Sequential(ODConv2d(3, 8, 3))
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> scheduler = TemperatureLR(optimizer, model, steps=100)
+        >>> for batch in range(50):
+        ...     optimizer.step()
+        ...     scheduler.step()
+        >>> scheduler.temperature, scheduler.get_last_lr()
+        (15.5, [0.1])
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        model: nn.Module,
+        steps: int,
+        start: float = 30.0,
+        end: float = 1.0,
+    ) -> None:
+        self.schedule = TemperatureScheduler(model, steps, start, end)
+        super().__init__(optimizer)  # which calls `step` once, for the start
+
+    @property
+    def temperature(self) -> float:
+        """The temperature that the network has now."""
+        return self.schedule.temperature
+
+    def get_lr(self) -> list[Any]:
+        """The learning rates as they are."""
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def step(self, epoch: int | None = None) -> None:
+        """Sets the temperature of the next step."""
+        super().step(epoch)
+        self.schedule.step_to(self.last_epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All but the network and the optimiser, for a checkpoint."""
+        own = {k: v for k, v in super().state_dict().items() if k != "schedule"}
+        return own | {"schedule": self.schedule.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Goes on where another scheduler's `state_dict` stopped, and sets that temperature.
+
+        Raises:
+            ValueError: `state_dict` is not of such a scheduler.
+        """
+        own = dict(state_dict)
+        self.schedule.load_state_dict(own.pop("schedule", {}))
+        super().load_state_dict(own)

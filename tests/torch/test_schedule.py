@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from odconv_torch import CondConv2d, DyConv2d, ODConv2d, TemperatureScheduler
+from odconv_torch import CondConv2d, DyConv2d, ODConv2d, TemperatureLR, TemperatureScheduler
 
 
 def network():
@@ -65,3 +65,37 @@ def test_wrong_options(options):
 def test_state_of_something_else():
     with pytest.raises(ValueError, match="state_dict: expected"):
         TemperatureScheduler(network(), steps=3).load_state_dict({"last_epoch": 3})
+
+
+def with_optimizer(steps=4):
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    return model, optimizer, TemperatureLR(optimizer, model, steps, start=9.0)
+
+
+def test_beside_a_schedule_of_rates():
+    model, optimizer, temperature = with_optimizer()
+    rates = torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.1)
+    both = torch.optim.lr_scheduler.ChainedScheduler([rates, temperature])
+    found = []
+    for _ in range(5):
+        found.append((optimizer.param_groups[0]["lr"], temperatures(model)[0]))
+        optimizer.step()
+        both.step()
+    expected = [(0.5, 9.0), (0.5, 7.0), (0.05, 5.0), (0.05, 3.0), (0.005, 1.0)]
+    assert found == [pytest.approx(pair) for pair in expected]
+
+
+def test_one_with_an_optimizer_goes_on_after_a_checkpoint(tmp_path):
+    _, optimizer, scheduler = with_optimizer()
+    optimizer.step()
+    scheduler.step()
+    torch.save(scheduler.state_dict(), tmp_path / "state.pt")
+    model, optimizer, other = with_optimizer(steps=8)
+    other.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert temperatures(model) == [7.0, 7.0]
+    optimizer.step()
+    other.step()
+    assert other.temperature == 5.0
+    with pytest.raises(ValueError, match="state_dict: expected"):
+        other.load_state_dict(optimizer.state_dict())
