@@ -12,6 +12,7 @@ except ModuleNotFoundError as error:
         "or 'odconv[keras,torch]' with KERAS_BACKEND=torch",
     ) from error
 
+from odconv_keras.hub import from_pretrained
 from odconv_keras.layers import (
     BatchNormalization,
     CondConv1D,
@@ -56,6 +57,7 @@ __all__ = [
     "Routing",
     "TemperatureScheduler",
     "create_model",
+    "from_pretrained",
     "fuse",
     "list_models",
     "replace_convs",

@@ -7,6 +7,7 @@ try:
 except ModuleNotFoundError as error:
     raise missing(error, "odconv_paddle", "'odconv[paddle]'") from error
 
+from odconv_paddle.hub import from_pretrained
 from odconv_paddle.layers import (
     BatchNorm2D,
     CondConv1D,
@@ -49,6 +50,7 @@ __all__ = [
     "Routing",
     "TemperatureScheduler",
     "create_model",
+    "from_pretrained",
     "fuse",
     "list_models",
     "replace_convs",

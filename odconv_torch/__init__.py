@@ -12,6 +12,7 @@ try:
 except ModuleNotFoundError as error:
     raise missing(error, "odconv_torch", "'odconv[torch]'") from error
 
+from odconv_torch.hub import from_pretrained
 from odconv_torch.layers import (
     BatchNorm2d,
     CondConv1d,
@@ -59,6 +60,7 @@ __all__ = [
     "TemperatureScheduler",
     "create_model",
     "freeze_norms",
+    "from_pretrained",
     "fuse",
     "list_models",
     "replace_convs",

@@ -10,13 +10,14 @@ from importlib import import_module
 
 import odconv_spec
 
+PARTS = ("hub", "layers", "models", "tools")
 # A table, and what odconv_spec documents.
 ELSEWHERE = {"DYNAMIC", "Replaced", "Replacement", "list_models"}
 
 
 def test_public_names_have_examples_that_run(kit):
     package = kit.package.__name__
-    modules = [import_module(f"{package}.{part}") for part in ("layers", "models", "tools")]
+    modules = [import_module(f"{package}.{part}") for part in PARTS]
     framework = package.removeprefix("odconv_")
     known = vars(odconv_spec) | {framework: import_module(framework)}
     for module in modules:

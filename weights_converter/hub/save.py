@@ -66,7 +66,9 @@ def config_of(model: Any, **described: Any) -> HubConfig:
     before: HubConfig | None = getattr(model, "hub_config", None)
     names = before.class_names if before and len(before.class_names) == spec.num_classes else ()
     start = replace(before or HubConfig(spec), spec=spec, class_names=names, version=__version__)
-    given = {name: _as_tuple(name, value) for name, value in described.items() if value is not None}
+    given: dict[str, Any] = {
+        name: _as_tuple(name, value) for name, value in described.items() if value is not None
+    }
     return replace(start, temperature=_temperature(model), **given)
 
 
