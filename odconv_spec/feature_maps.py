@@ -53,6 +53,35 @@ def check_features(features_only: bool, out_indices: OutIndices) -> None:
         )
 
 
+def stage_to_freeze(infos: Sequence[FeatureInfo], stage: int | None) -> int:
+    """The place in `infos` up to which a network is to be frozen.
+
+    Args:
+        infos: the maps that a backbone offers.
+        stage: a place from 0, the stem, on; None is nothing.
+
+    Returns:
+        The place, -1 for nothing.
+
+    Raises:
+        ValueError: there is no such map.
+
+    Example:
+        >>> maps = [FeatureInfo("stem", 8, 2), FeatureInfo("layer1", 16, 4)]
+        >>> stage_to_freeze(maps, 1), stage_to_freeze(maps, None)
+        (1, -1)
+    """
+    if stage is None:
+        return -1
+    if not _is_whole(stage) or not 0 <= stage < len(infos):
+        names = ", ".join(f"{index} ({info.name})" for index, info in enumerate(infos))
+        raise ValueError(
+            f"freeze_stages: expected the last stage to freeze, one of {names}, or None to train "
+            f"all; received {stage!r}"
+        )
+    return int(stage)
+
+
 def _places(count: int, out_indices: Any, first: int) -> tuple[Any, ...]:
     if out_indices is None:
         return tuple(range(first, count))
