@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from tests.converter.hostile_texts import FAMILIES
+from tests.converter.measuring import measuring
 
-ROOT = Path(__file__).parents[2]
 SECONDS = 5
-MOST = (
-    192 << 20
-)  # bytes: what describes arrays takes 128 MiB, and a piece that is read is beside it
+MOST = 192 << 20  # bytes: what describes arrays takes 128 MiB, and a piece that is read beside it
+
+# Files of a hundred thousand parts take seconds to write; two of their kind stay in `make test`.
+LARGE = ("variables", "variables of a program", "graph", "entries of npz", "many shards")
+CASES = [pytest.param(f, marks=pytest.mark.slow if f in LARGE else ()) for f in FAMILIES]
 
 
-# Each takes a process and a second or two: every other one is for the slow run.
-SOME = [
-    pytest.param(family, marks=pytest.mark.slow if number % 2 else ())
-    for number, family in enumerate(FAMILIES)
-]
+@pytest.fixture(scope="module")
+def measure():
+    with measuring() as measure:
+        yield measure
 
 
-@pytest.mark.parametrize("family", SOME)
-def test_bounds(tmp_path, family):
-    path = FAMILIES[family](tmp_path)
-    figures = json.loads(
-        subprocess.run(
-            [sys.executable, "-m", "tests.converter.read_and_measure", path],
-            cwd=ROOT,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            check=True,
-        ).stdout
-    )
+@pytest.mark.parametrize("family", CASES)
+def test_bounds(tmp_path, family, measure):
+    figures = measure(FAMILIES[family](tmp_path))
     assert figures["seconds"] < SECONDS
     assert figures["grown"] < MOST
     assert figures["fate"].startswith(("RefusedError: ", "DamagedError: ")), figures["fate"]
