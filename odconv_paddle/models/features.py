@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 
 import paddle
 from paddle import nn
 
 from odconv_paddle.layers import set_temperature
-from odconv_paddle.models.backbone import Backbone, Step, stage_maps, sublayer
-from odconv_spec.feature_maps import OutIndices, feature_indices
+from odconv_paddle.models.backbone import Backbone, stage_maps, steps_to, sublayer
+from odconv_paddle.models.freezing import Frozen
+from odconv_spec.feature_maps import OutIndices, feature_indices, stage_to_freeze
 
 
 class Features(nn.Layer):
@@ -45,9 +45,11 @@ class Features(nn.Layer):
 
     def __init__(self, backbone: Backbone, out_indices: OutIndices = None) -> None:
         super().__init__()
-        self.out_indices = feature_indices(backbone.feature_info, out_indices, first=1)
-        self.feature_info = tuple(backbone.feature_info[index] for index in self.out_indices)
-        self.steps = _needed(backbone.steps, max(self.out_indices))
+        self._infos = backbone.feature_info
+        self._frozen: Frozen | None = None
+        self.out_indices = feature_indices(self._infos, out_indices, first=1)
+        self.feature_info = tuple(self._infos[index] for index in self.out_indices)
+        self.steps = steps_to(backbone.steps, max(self.out_indices))
         for path, _ in self.steps:
             _adopt(self, path, sublayer(backbone, path))
 
@@ -59,11 +61,20 @@ class Features(nn.Layer):
         """Sets the temperature of all dynamic convolutions; ValueError if it is not positive."""
         set_temperature(self, temperature)
 
+    def freeze_stages(self, stage: int | None) -> None:
+        """Freezes the layers up to a stage of the backbone, see `Backbone.freeze_stages`.
 
-def _needed(steps: Sequence[Step], last: int) -> tuple[Step, ...]:
-    """The steps up to that of stage `last`."""
-    before = accumulate((is_stage for _, is_stage in steps), initial=0)  # stages before each step
-    return tuple(step for step, done in zip(steps, before, strict=False) if done <= last)
+        Args:
+            stage: as of the backbone, whichever maps are chosen: 0 is the stem, 1 leads to stride 4
+                in a ResNet. None trains all again.
+
+        Raises:
+            ValueError: there is no such stage, or it lies behind the last map.
+        """
+        place = stage_to_freeze(self._infos[: self.out_indices[-1] + 1], stage)
+        if self._frozen is not None:
+            self._frozen.thaw()
+        self._frozen = Frozen(sublayer(self, path) for path, _ in steps_to(self.steps, place))
 
 
 def _adopt(layer: nn.Layer, path: Sequence[str], child: nn.Layer) -> None:

@@ -8,7 +8,7 @@ import copy
 import torch
 from torch import nn
 
-from odconv_spec.feature_maps import OutIndices, feature_indices
+from odconv_spec.feature_maps import OutIndices, feature_indices, stage_to_freeze
 from odconv_torch.layers import set_temperature
 from odconv_torch.models.backbone import Backbone
 
@@ -29,6 +29,7 @@ class Features(nn.Module):
             of strides 4 to 32. The order does not matter.
 
     Attributes:
+        spec: of the backbone.
         feature_info: name, channels and stride of each map.
         out_indices: the chosen numbers, from 0.
 
@@ -45,8 +46,10 @@ class Features(nn.Module):
 
     def __init__(self, backbone: Backbone, out_indices: OutIndices = None) -> None:
         super().__init__()
-        self.out_indices = feature_indices(backbone.feature_info, out_indices, first=1)
-        self.feature_info = tuple(backbone.feature_info[index] for index in self.out_indices)
+        infos = backbone.spec.feature_info()
+        self.out_indices = feature_indices(infos, out_indices, first=1)
+        self.feature_info = tuple(infos[index] for index in self.out_indices)
+        self.spec = backbone.spec
         self.backbone = copy.copy(backbone)  # its children are the same, its dict of them is not
         self.backbone._modules = dict(backbone.modules_up_to(max(self.out_indices)))
 
@@ -57,3 +60,20 @@ class Features(nn.Module):
     def set_temperature(self, temperature: float) -> None:
         """Sets the temperature of all dynamic convolutions; ValueError if it is not positive."""
         set_temperature(self, temperature)
+
+    def freeze_stages(self, stage: int | None) -> None:
+        """Freezes the layers up to a stage of the backbone, see `Backbone.freeze_stages`.
+
+        Args:
+            stage: as of the backbone, whichever maps are chosen: 0 is the stem, 1 leads to stride 4
+                in a ResNet. None trains all again.
+
+        Raises:
+            ValueError: there is no such stage, or it lies behind the last map.
+        """
+        stage_to_freeze(self.backbone.spec.feature_info()[: self.out_indices[-1] + 1], stage)
+        self.backbone.freeze_stages(stage)
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Computes blocks again in the backward pass, see `Backbone.set_grad_checkpointing`."""
+        self.backbone.set_grad_checkpointing(enable)
