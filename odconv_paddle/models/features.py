@@ -29,6 +29,7 @@ class Features(nn.Layer):
             of strides 4 to 32. The order does not matter.
 
     Attributes:
+        spec: of the backbone.
         feature_info: name, channels and stride of each map.
         out_indices: the chosen numbers, from 0.
 
@@ -45,6 +46,7 @@ class Features(nn.Layer):
 
     def __init__(self, backbone: Backbone, out_indices: OutIndices = None) -> None:
         super().__init__()
+        self.spec = backbone.spec
         self._infos = backbone.feature_info
         self._frozen: Frozen | None = None
         self.out_indices = feature_indices(self._infos, out_indices, first=1)
