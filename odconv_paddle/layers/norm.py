@@ -165,4 +165,19 @@ class ChannelNorm(nn.LayerNorm):
         return (y + self.bias.reshape(shape)).astype(input.dtype)
 
 
+def keep_statistics(layer: nn.Layer) -> list[_BatchNormBase]:
+    """Makes every batch norm in `layer` use its running statistics, and leave them, while training.
+
+    Not by `eval()`: `train()` of a layer sets the mode of all layers inside, and asks none of them.
+
+    Returns:
+        The batch norms that did not so before.
+    """
+    layers = layer.sublayers(include_self=True)
+    norms = [n for n in layers if isinstance(n, _BatchNormBase) and not n._use_global_stats]
+    for norm in norms:
+        norm._use_global_stats = True
+    return norms
+
+
 BATCH_NORMS = (BatchNorm1D, BatchNorm2D, BatchNorm3D)  # by rank - 1

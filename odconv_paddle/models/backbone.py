@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate, groupby
 from typing import TypeAlias
 
 import paddle
@@ -11,8 +13,9 @@ from paddle.nn.initializer import Normal
 
 from odconv_paddle.layers import Routing, build_conv, build_linear, set_temperature
 from odconv_paddle.layers.pooling import global_max, global_mean
+from odconv_paddle.models.freezing import Frozen
 from odconv_spec import BackboneSpec, CondConvSpec, ConvSpec, LinearSpec
-from odconv_spec.feature_maps import OutIndices, feature_indices
+from odconv_spec.feature_maps import OutIndices, feature_indices, stage_to_freeze
 from weights_converter.hub.mixin import HubModel
 
 # One layer on the way from the image to the last map: the attributes that lead to it, and whether
@@ -31,17 +34,18 @@ class Backbone(HubModel, nn.Layer):
         feature_info: name, channels and stride of each map of `forward_stages`.
         num_features: channels of the last map.
         num_classes: width of the output, 0 without a head.
+        global_pool: how the last map is pooled, "avg", "max" or, without a head, "" for not at all.
+        frozen_stages: up to which map of `feature_info` the network is frozen, -1 for not at all.
     """
 
     def __init__(self, spec: BackboneSpec, steps: Sequence[Step]) -> None:
         super().__init__()
-        self.spec = spec
+        self._follow(spec)
         self.steps = tuple(steps)
         self.feature_info = spec.feature_info()
         self.num_features = spec.num_features
-        self.num_classes = spec.num_classes
-        self.global_pool = spec.global_pool
-        self._head_is_conv = isinstance(spec.head, ConvSpec)
+        self.frozen_stages = -1
+        self._frozen: Frozen | None = None
 
     def forward_features(self, x: paddle.Tensor) -> paddle.Tensor:
         """The last map, (batch, num_features, height / 32, width / 32), sizes rounded up."""
@@ -73,9 +77,100 @@ class Backbone(HubModel, nn.Layer):
         """Logits (batch, num_classes), or features, of images (batch, in_channels, *size)."""
         return self.forward_head(self.forward_features(x))
 
+    def get_classifier(self) -> nn.Layer:
+        """The head, `paddle.nn.Identity` where there is none."""
+        return sublayer(self, self.spec.head_path.split("."))
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Puts a new head, with random weights, in the place of that which the network has.
+
+        A static graph of `paddle.jit.to_static` keeps the head that it was made with, so reset
+        first, and give the optimizer the parameters afterwards.
+
+        Args:
+            num_classes: width of the output, 0 for no head.
+            global_pool: "avg", "max" or "", see `BackboneSpec`; None is as it was.
+
+        Raises:
+            ValueError: a value is out of range, or classes of a map that is not pooled.
+
+        Example:
+            >>> model = create_model("od_resnet18")
+            >>> model.reset_classifier(3)
+            >>> tuple(model(paddle.rand([1, 3, 32, 32])).shape), model.spec.num_classes
+            ((1, 3), 3)
+        """
+        pool = self.global_pool if global_pool is None else global_pool
+        spec = replace(self.spec, num_classes=num_classes, global_pool=pool)
+        head = build_head(spec.head)
+        last = self.parameters()[-1]  # the head is where the last layer is
+        head.to(device=last.place, dtype=last.dtype)
+        head.train() if self.training else head.eval()
+        *owners, name = spec.head_path.split(".")
+        setattr(sublayer(self, owners), name, head)
+        self._follow(spec)
+        self.forget_class_names()
+
+    def freeze_stages(self, stage: int | None) -> None:
+        """Freezes all that leads to `feature_info[stage]`, and nothing else.
+
+        Its parameters get no gradient, so that an optimizer leaves them as they are, and its batch
+        norms keep their statistics and use them, in training mode, too. The temperature of frozen
+        convolutions can still be set.
+
+        Args:
+            stage: the last to freeze, from 0, the stem; None trains all again.
+
+        Raises:
+            ValueError: there is no such stage.
+
+        Example:
+            >>> model = create_model("od_resnet18")
+            >>> model.freeze_stages(1)
+            >>> trained = [n for n, p in model.named_parameters() if not p.stop_gradient]
+            >>> trained[0]
+            'layer2.0.conv1.weight'
+        """
+        self.frozen_stages = stage_to_freeze(self.feature_info, stage)
+        if self._frozen is not None:
+            self._frozen.thaw()
+        layers = (sublayer(self, path) for path, _ in steps_to(self.steps, self.frozen_stages))
+        self._frozen = Frozen(layers)
+
+    def layer_groups(self) -> list[list[str]]:
+        """Names of the trainable parameters from the stem to the head, block by block.
+
+        For rates that fall from the head to the stem: `paddle.optimizer` takes a list of groups
+        with a factor each.
+
+        Example:
+            >>> model = create_model("od_resnet18")
+            >>> groups, of = model.layer_groups(), dict(model.named_parameters())
+            >>> rates = [0.8 ** (len(groups) - 1 - place) for place in range(len(groups))]
+            >>> optimizer = paddle.optimizer.AdamW(
+            ...     parameters=[
+            ...         {"params": [of[name] for name in names], "learning_rate": rate}
+            ...         for names, rate in zip(groups, rates)
+            ...     ]
+            ... )
+            >>> len(groups), groups[0], groups[-1]
+            (10, ['conv1.weight', 'bn1.weight', 'bn1.bias'], ['fc.weight', 'fc.bias'])
+        """
+        paths = [*(block.name for block in self.spec.blocks()), self.spec.head_path]
+        names = [parameter.name for parameter in self.spec.parameters() if parameter.role.trainable]
+        groups = groupby(names, lambda name: next((p for p in paths if _is_in(name, p)), ""))
+        return [list(group) for _, group in groups]
+
     def set_temperature(self, temperature: float) -> None:
         """Sets the temperature of all dynamic convolutions; ValueError if it is not positive."""
         set_temperature(self, temperature)
+
+    def _follow(self, spec: BackboneSpec) -> None:
+        """Takes what a head determines from `spec`."""
+        self.spec = spec
+        self.num_classes = spec.num_classes
+        self.global_pool = spec.global_pool
+        self._head_is_conv = isinstance(spec.head, ConvSpec)
 
     def _pool(self, features: paddle.Tensor) -> paddle.Tensor:
         """The pooled map as the classifier takes it: (batch, num_features, *ones if conv).
@@ -108,6 +203,12 @@ def build_router(routing: LinearSpec | None, conv: ConvSpec) -> Routing | None:
     return Routing(routing.in_channels, routing.out_channels, conv.head_init)
 
 
+def steps_to(steps: Sequence[Step], last: int) -> tuple[Step, ...]:
+    """The steps up to that of stage `last`, none for -1."""
+    before = accumulate((is_stage for _, is_stage in steps), initial=0)  # stages before each step
+    return tuple(step for step, done in zip(steps, before, strict=False) if done <= last)
+
+
 def sublayer(layer: nn.Layer, path: Sequence[str]) -> nn.Layer:
     for name in path:  # not `reduce`, which to_static cannot follow
         layer = getattr(layer, name)
@@ -126,3 +227,7 @@ def stage_maps(
         if is_stage:
             maps.append(x)
     return [maps[index] for index in indices]
+
+
+def _is_in(name: str, path: str) -> bool:
+    return name.startswith(f"{path}.")

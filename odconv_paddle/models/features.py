@@ -47,10 +47,10 @@ class Features(nn.Layer):
     def __init__(self, backbone: Backbone, out_indices: OutIndices = None) -> None:
         super().__init__()
         self.spec = backbone.spec
-        self._infos = backbone.feature_info
+        self.spec = backbone.spec
         self._frozen: Frozen | None = None
-        self.out_indices = feature_indices(self._infos, out_indices, first=1)
-        self.feature_info = tuple(self._infos[index] for index in self.out_indices)
+        self.out_indices = feature_indices(backbone.feature_info, out_indices, first=1)
+        self.feature_info = tuple(backbone.feature_info[index] for index in self.out_indices)
         self.steps = steps_to(backbone.steps, max(self.out_indices))
         for path, _ in self.steps:
             _adopt(self, path, sublayer(backbone, path))
@@ -73,7 +73,7 @@ class Features(nn.Layer):
         Raises:
             ValueError: there is no such stage, or it lies behind the last map.
         """
-        place = stage_to_freeze(self._infos[: self.out_indices[-1] + 1], stage)
+        place = stage_to_freeze(self.spec.feature_info()[: self.out_indices[-1] + 1], stage)
         if self._frozen is not None:
             self._frozen.thaw()
         self._frozen = Frozen(sublayer(self, path) for path, _ in steps_to(self.steps, place))

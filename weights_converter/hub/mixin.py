@@ -8,6 +8,7 @@ framework. Nothing is imported before a method is called.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,3 +124,8 @@ class HubModel:
             create_pr=create_pr,
             **saved,
         )
+
+    def forget_class_names(self) -> None:
+        """For a new head: the names are of the classes of the old one."""
+        if self.hub_config is not None:
+            self.hub_config = replace(self.hub_config, class_names=())

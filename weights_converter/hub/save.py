@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,8 @@ from weights_converter.formats.files.open_files import kept_open
 from weights_converter.formats.files.part import check_destination
 from weights_converter.hub.card import CARD, Metrics, model_card
 from weights_converter.hub.config import CONFIG, HubConfig
+from weights_converter.identify.class_names import KEY as CLASS_NAMES
+from weights_converter.identify.class_names import to_text
 from weights_converter.identify.manifest import tag_of_name
 from weights_converter.identify.model_arrays import target_metadata, weights_of
 from weights_converter.live.arrays import adapter_of, slots
@@ -106,7 +107,7 @@ def _write_weights(model: Any, config: HubConfig, path: Path, overwrite: bool) -
     }
     metadata = target_metadata(config.spec) | {"odconv.temperature": repr(config.temperature)}
     if config.class_names:
-        metadata["odconv.class_names"] = json.dumps(list(config.class_names), ensure_ascii=False)
+        metadata[CLASS_NAMES] = to_text(config.class_names)
     live = Checkpoint(Path(config.spec.name), "model", "torch", tensors, metadata)
     weights = weights_of(live, config.spec)
     transfer = Transfer.of(weights, "torch", KEEP)
@@ -116,6 +117,6 @@ def _write_weights(model: Any, config: HubConfig, path: Path, overwrite: bool) -
             path,
             "safetensors",
             (*weights.tensors.values(), *transfer.beside()),
-            metadata | transfer.metadata(provenance),
+            transfer.metadata(provenance),
             overwrite,
         )
