@@ -6,6 +6,7 @@ Attribute names are those of the official ODConv code, because they name the sto
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -20,6 +21,8 @@ from odconv_torch.models.backbone import (
     build_router,
     routing_weights,
 )
+
+MATCH_PREVIOUS: Final = 99999  # timm's word for "in the group before"
 
 
 class ConvNormReLU6(nn.Sequential):
@@ -88,23 +91,37 @@ class MobileNetV2(Backbone):
         head = build_head(spec.head, device, dtype)
         self.classifier = nn.Sequential(nn.Dropout(spec.dropout), head)
         # Where in `features` each map of `feature_info` leaves.
-        self._places = tuple(int(info.name.rpartition(".")[2]) for info in self.feature_info)
+        self._places = tuple(int(info.name.rpartition(".")[2]) for info in self._maps)
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        return self.features(x)
+        return self._run(self.features, x)
 
     def forward_stages(self, x: torch.Tensor, out_indices: OutIndices = None) -> list[torch.Tensor]:
-        chosen = feature_indices(self.feature_info, out_indices)
+        chosen = feature_indices(self._maps, out_indices)
         maps: list[torch.Tensor] = []
         for place in range(self._places[max(chosen)] + 1):
-            x = self.features[place](x)
+            x = self._run(self.features[place], x)
             if place in self._places:
                 maps.append(x)
         return [maps[index] for index in chosen]
 
-    def forward_head(self, features: torch.Tensor) -> torch.Tensor:
-        y = self.classifier(self._pool(features))
-        return y.flatten(1) if self._head_is_conv else y
+    def forward_behind(self, x: torch.Tensor) -> torch.Tensor:
+        return self._run(self.features[-1], x)
+
+    def forward_head(self, features: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
+        y = self._pool(features)
+        return self._flat(self.classifier[0](y) if pre_logits else self.classifier(y))
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        last = (rf"^features\.{len(self.features) - 1}\.", (MATCH_PREVIOUS,))
+        if not coarse:
+            return {"stem": r"^features\.0\.", "blocks": [last, (r"^features\.(\d+)\.", None)]}
+        firsts = [1, *(place + 1 for place in self._places[:-1])]
+        stages = [
+            (rf"^features\.(?:{'|'.join(map(str, range(first, end + 1)))})\.", (stage,))
+            for stage, (first, end) in enumerate(zip(firsts, self._places, strict=True))
+        ]
+        return {"stem": r"^features\.0\.", "blocks": [last, *stages]}
 
     def modules_up_to(self, index: int) -> Mapping[str, nn.Module]:
         return {"features": self.features[: self._places[index] + 1]}

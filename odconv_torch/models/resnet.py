@@ -6,6 +6,7 @@ Attribute names are those of the official ODConv code, because they name the sto
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -96,7 +97,7 @@ class ResNet(Backbone):
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         for stage, blocks in spec.by_stage():
             self.add_module(stage, nn.Sequential(*(block(b, device, dtype) for b in blocks)))
-        self.stages = tuple(info.name for info in self.feature_info[1:])
+        self.stages = tuple(info.name for info in self._maps[1:])
         self.dropout = nn.Dropout(spec.dropout)
         self.fc = build_head(spec.head, device, dtype)
 
@@ -104,16 +105,20 @@ class ResNet(Backbone):
         return self.forward_stages(x, (len(self.stages),))[0]
 
     def forward_stages(self, x: torch.Tensor, out_indices: OutIndices = None) -> list[torch.Tensor]:
-        chosen = feature_indices(self.feature_info, out_indices)
+        chosen = feature_indices(self._maps, out_indices)
         maps = [torch.relu(self.bn1(self.conv1(x)))]
         for index, stage in enumerate(self.stages[: max(chosen)]):
             x = self.maxpool(maps[0]) if index == 0 else maps[-1]
-            maps.append(getattr(self, stage)(x))
+            maps.append(self._run(getattr(self, stage), x))
         return [maps[index] for index in chosen]
 
-    def forward_head(self, features: torch.Tensor) -> torch.Tensor:
-        y = self.fc(self.dropout(self._pool(features)))
-        return y.flatten(1) if self._head_is_conv else y
+    def forward_head(self, features: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
+        y = self.dropout(self._pool(features))
+        return self._flat(y if pre_logits else self.fc(y))
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        blocks = r"^layer(\d+)\." if coarse else r"^layer(\d+)\.(\d+)\."
+        return {"stem": r"^(?:conv1|bn1)\.", "blocks": blocks}
 
     def modules_up_to(self, index: int) -> Mapping[str, nn.Module]:
         names = ("conv1", "bn1", "maxpool", *self.stages[:index])

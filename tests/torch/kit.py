@@ -51,7 +51,8 @@ def idle(model, x):
     """Names of the trainable arrays that get no gradient from the outputs' squares in training."""
     y = model.train()(torch.tensor(x))
     sum(value.square().mean() for value in (y if isinstance(y, list) else [y])).backward()
-    return [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    trainable = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+    return [n for n, p in trainable if p.grad is None or not p.grad.any()]
 
 
 def network():

@@ -34,5 +34,6 @@ class ToyNet(Backbone):
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         return self.blocks(torch.relu(self.stem_norm(self.stem(x))))
 
-    def forward_head(self, features: torch.Tensor) -> torch.Tensor:
-        return self.head(self._pool(features)).flatten(1)
+    def forward_head(self, features: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
+        y = self._pool(features)
+        return self._flat(y if pre_logits else self.head(y))
