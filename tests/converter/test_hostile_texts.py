@@ -6,13 +6,14 @@ import pytest
 
 from tests.converter.hostile_texts import FAMILIES
 from tests.converter.measuring import measuring
+from tests.quick import quick
 
 SECONDS = 5
 MOST = 192 << 20  # bytes: what describes arrays takes 128 MiB, and a piece that is read beside it
 
 # Files of a hundred thousand parts take seconds to write; two of their kind stay in `make test`.
 LARGE = ("variables", "variables of a program", "graph", "entries of npz", "many shards")
-CASES = [pytest.param(f, marks=pytest.mark.slow if f in LARGE else ()) for f in FAMILIES]
+CASES = quick(FAMILIES.keys() - LARGE, FAMILIES)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 from benchmarks.conversion import MIB, peak
 from odconv_spec import model_spec
 from tests.converter.helpers import LAYOUT_OF, arrays_of, save
+from tests.quick import quick
 from weights_converter import verify
 
 # Twelve kernels of 9 MiB, which together are more than the bound.
@@ -26,7 +27,7 @@ def source(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("ending", LAYOUT_OF)
+@pytest.mark.parametrize("ending", quick([".pdparams", ".weights.h5"], LAYOUT_OF))
 def test_peak(source, tmp_path, ending):
     target = tmp_path / f"b{ending}"
     assert peak(source, target) <= 2 * largest(SPEC) / MIB + 64

@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 from tests.converter.crashes import KILL, MOVES, attempt, faults
 from tests.converter.standing import NEW, OLD, SETS, Target, source
 from tests.converter.standing_content import digests, read
+from tests.quick import quick
 from weights_converter import convert
 
 SHARD = {"safetensors-set": "b-{}-of-00009.safetensors", "keras-set": "b_{}.weights.h5"}
@@ -144,6 +145,7 @@ def rename_set(target, name):
     target.path.unlink()
 
 
+@pytest.mark.parametrize("target", quick(SETS[:1], SETS), indirect=True)
 def test_all_is_removed_that_a_killed_run_has_left_of_many(target, tmp_path):
     """One killed run after the other, with other sizes of shards, then one that ends."""
     for fault in faults(KILL, names=MOVES):

@@ -21,6 +21,7 @@ from tests.converter.standing import (
     source,
 )
 from tests.converter.standing_content import digests, read
+from tests.quick import quick
 
 RIVAL = b"somebody else's"
 # A fork for each call of a conversion: by default for one file and for a file with a sidecar.
@@ -103,11 +104,10 @@ def test_another_conversion_at_any_call(tmp_path, kind, overwrite):
     check_another(tmp_path, kind, overwrite, faults(PAUSE))
 
 
-@pytest.mark.parametrize(
-    "kind", ["pdparams", pytest.param("safetensors-set", marks=pytest.mark.slow)]
-)
-def test_another_conversion_meanwhile(tmp_path, kind):
-    check_another(tmp_path, kind, True, faults(PAUSE, names=("rename", "replace", "unlink")))
+@pytest.mark.parametrize("names", quick([("replace",)], [("replace",), ("rename", "unlink")]))
+@pytest.mark.parametrize("kind", quick(["pdparams"], ["pdparams", "safetensors-set"]))
+def test_another_conversion_meanwhile(tmp_path, kind, names):
+    check_another(tmp_path, kind, True, faults(PAUSE, names=names))
 
 
 def check_another(tmp_path, kind, overwrite, moments):

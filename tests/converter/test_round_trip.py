@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from odconv_spec import model_spec
 from tests.converter.helpers import save
+from tests.quick import quick
 from weights_converter import convert
 from weights_converter.identify.open_model import open_model
 from weights_converter.identify.request import Request
@@ -54,18 +56,20 @@ def specs(draw):
     return model_spec(name, **options)
 
 
-@settings(
-    max_examples=12,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@pytest.mark.parametrize("examples", quick([4], [4, 40]))
+def test_every_bit_comes_back(tmp_path_factory, examples):
+    checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    chosen = settings(max_examples=examples, deadline=None, suppress_health_check=checks)
+    chosen(goes_around)(tmp_path_factory)
+
+
 @given(
     spec=specs(),
     dtype=st.sampled_from(DTYPES),
     seed=st.integers(0, 2**32),
     path=st.permutations(ENDINGS),
 )
-def test_every_bit_comes_back(tmp_path_factory, spec, dtype, seed, path):
+def goes_around(tmp_path_factory, spec, dtype, seed, path):
     """A circle through all formats, each step and its way back: all pairs in some examples."""
     folder = tmp_path_factory.mktemp("circle")
     arrays = random_bits(spec, dtype, seed)

@@ -17,13 +17,20 @@ from weights_converter import Request, UsageError, convert
 from weights_converter.identify.manifest import write_manifest
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """With a source of each kind."""
-    (tmp_path / "in").mkdir()
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    """One of each kind."""
+    folder = tmp_path_factory.mktemp("sources")
+    (folder / "in").mkdir()
     for kind in ("pth", "safetensors-set", "keras-set", "pdparams"):
-        Target(kind, tmp_path / "in").write(source(tmp_path, NEW), FOUR)
-    return tmp_path / "in"
+        Target(kind, folder / "in").write(source(folder, NEW), FOUR)
+    return folder / "in"
+
+
+@pytest.fixture
+def folder(sources, tmp_path):
+    """A copy of them."""
+    return shutil.copytree(sources, tmp_path / "in")
 
 
 def shards(index):
