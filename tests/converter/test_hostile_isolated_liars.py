@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tests.converter.watching import children
+from tests.quick import quick
 from weights_converter.errors import DamagedError, RefusedError
 from weights_converter.formats.isolated import process as isolated_process
 from weights_converter.formats.isolated.reader import read_isolated
@@ -91,17 +92,17 @@ def test_crashes_and_lies(tmp_path, monkeypatch, code, said):
     assert time.monotonic() - start < 15 and not children() - before
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "time.sleep(600)",
-        "while True: pass",
-        "os.write(1, b'C'); time.sleep(600)",
-        "index(['a', 'U8', [3]]); sys.stdin.read(1); time.sleep(600)",
-        "index(['a', 'U8', [900]]); sys.stdin.read(1)\n"
-        "os.write(1, struct.pack('<cQ', b'C', 900))\nwhile True: os.write(1, b'x'); time.sleep(.1)",
-    ],
-)
+DELAYS = [
+    "time.sleep(600)",
+    "index(['a', 'U8', [900]]); sys.stdin.read(1)\n"
+    "os.write(1, struct.pack('<cQ', b'C', 900))\nwhile True: os.write(1, b'x'); time.sleep(.1)",
+    "while True: pass",
+    "os.write(1, b'C'); time.sleep(600)",
+    "index(['a', 'U8', [3]]); sys.stdin.read(1); time.sleep(600)",
+]
+
+
+@pytest.mark.parametrize("code", quick(DELAYS[:2], DELAYS))
 def test_delays(tmp_path, monkeypatch, code):
     start = time.monotonic()
     with pytest.raises(DamagedError, match="the process that read it took more than") as error:
@@ -110,6 +111,7 @@ def test_delays(tmp_path, monkeypatch, code):
     assert error.value.help == "if it is only large, or the disk slow, allow it more time"
 
 
+@pytest.mark.slow
 def test_all_answers_share_the_time(tmp_path, monkeypatch):
     """A file of many arrays, each a little slow, does not take for ever."""
     code = "index(*([str(i), 'U8', [1]] for i in range(1000)))\n"
