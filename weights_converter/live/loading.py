@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from odconv_spec import BackboneSpec
 from weights_converter.arrays import casting
 from weights_converter.arrays.dtypes import Array
 from weights_converter.arrays.precision import FLOATS
 from weights_converter.arrays.tensor import Checkpoint, Tensor
-from weights_converter.errors import RefusedError
+from weights_converter.errors import ConverterError, MismatchError, RefusedError, UsageError
 from weights_converter.formats.files.open_files import kept_open
 from weights_converter.identify.manifest import Manifest
 from weights_converter.identify.model_arrays import Weights, recorded_temperature, weights_of
 from weights_converter.identify.open_model import open_checkpoint
 from weights_converter.identify.request import Request
-from weights_converter.live.arrays import adapter_of, assign, framework_of, manifest
+from weights_converter.live.arrays import adapter_of, assign, framework_of, manifest, slots
+from weights_converter.live.heads import check_head, spec_of, weights_without_head
 from weights_converter.names.companions import COMPANIONS, companions
 from weights_converter.names.layouts import KERAS, LAYOUTS
+
+_BUT_FOR_THE_HEAD: Final = (
+    "all but the head fits: head='skip' loads it, and leaves the model its own head"
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class Loaded:
         defaulted: name of each array of the model that the file does not have, and that is as it
             was -> what it is.
         notes: what was unwrapped or left out.
+        skipped: names of the arrays of the model's own head, where `head="skip"` left it.
         temperature: that the file records and the model has now; None where it records none, and
             the model keeps its own.
     """
@@ -38,22 +45,31 @@ class Loaded:
     dropped: Mapping[str, str]
     defaulted: Mapping[str, str]
     notes: tuple[str, ...]
+    skipped: tuple[str, ...]
     temperature: float | None
 
 
-def load_into(model: Any, source: str | Path | Request, *, cast: bool = False) -> Loaded:
+def load_into(
+    model: Any, source: str | Path | Request, *, head: str = "strict", cast: bool = False
+) -> Loaded:
     """Loads a checkpoint of any format into a model of any framework, all of it or nothing.
 
     Args:
         model: our backbone, a lone layer, or a network with our layers in it.
         source: a checkpoint whose arrays are exactly those of the model.
+        head: "skip", for one of our backbones or a body (`features_only=True`), leaves the model
+            its own head, even where that of the file fits. The head alone may differ then; what
+            lies behind the last map of a body is left out, too, and so is whatever a larger network
+            such as a detector has beside its backbone.
         cast: rounds floats to the dtype that the model has; without it another dtype is an error.
 
     Returns:
         What was dropped, what the file did not have, and the temperature that was set.
 
     Raises:
-        MismatchError: the arrays are not those of the model, which is then unchanged.
+        MismatchError: the arrays are not those of the model, which is then unchanged; or the file
+            has several networks that fit.
+        UsageError: `head` is another word, or is "skip" for a model that is none of ours.
         RefusedError: a number would become infinite by the cast.
         ConverterError: the file cannot be read.
 
@@ -62,30 +78,69 @@ def load_into(model: Any, source: str | Path | Request, *, cast: bool = False) -
         >>> model = create_model("od_resnet18", num_classes=10)
         >>> load_into(model, "best.pdparams").temperature  # doctest: +SKIP
         1.0
+
+        A classifier of one's own begins with the layers of a published one:
+
+        >>> model = create_model("od_resnet18", num_classes=3)
+        >>> load_into(model, "official.pth.tar", head="skip").dropped  # doctest: +SKIP
+        {'fc.weight': "the head of the file of 1000 classes, left out by head='skip'", ...}
     """
-    return load_checkpoint(model, open_checkpoint(source), cast=cast)
+    return load_checkpoint(model, open_checkpoint(source), head=head, cast=cast)
 
 
-def load_checkpoint(model: Any, checkpoint: Checkpoint, *, cast: bool = False) -> Loaded:
+def load_checkpoint(
+    model: Any, checkpoint: Checkpoint, *, head: str = "strict", cast: bool = False
+) -> Loaded:
     """`load_into` for a checkpoint that is open already."""
+    check_head(head)
     target = _target(model, checkpoint)
-    dtypes = target.dtypes
-    weights = weights_of(checkpoint, replace(target, dtypes={}) if cast else target)
+    asked = replace(target, dtypes={}) if cast else target
+    weights = _weights(model, checkpoint, asked, head)
     temperature = recorded_temperature(weights)
     with kept_open():
-        arrays = {name: _cast(t, dtypes[name]) for name, t in weights.tensors.items()}
+        arrays = {name: _cast(t, target.dtypes[name]) for name, t in weights.tensors.items()}
         counters = _counters(model, weights)
-    assign(model, arrays)
+    own = {name: s.read() for name, s in slots(model).items() if name not in arrays}
+    assign(model, {**own, **arrays})
     if counters:
         adapter_of(model).set_counters(model, counters)
     if temperature is not None and weights.dynamic:
         adapter_of(model).set_temperature(model, temperature)
     return Loaded(
         dropped={**weights.source.left_out, **_dropped(model, weights)},
-        defaulted=_defaulted(model, weights, temperature),
+        defaulted={
+            **dict.fromkeys(own, "the model's own head, left as it was by head='skip'"),
+            **_defaulted(model, weights, temperature),
+        },
         notes=weights.source.notes,
+        skipped=tuple(own),
         temperature=temperature,
     )
+
+
+def _weights(model: Any, checkpoint: Checkpoint, target: Manifest, head: str) -> Weights:
+    spec = spec_of(model)
+    if head == "strict":
+        try:
+            return weights_of(checkpoint, target)
+        except MismatchError as error:
+            if spec is not None and _fits_without_head(checkpoint, target, spec):
+                raise MismatchError(str(error), help=_BUT_FOR_THE_HEAD) from error
+            raise
+    if spec is None:
+        raise UsageError(
+            f"head='skip': expected a backbone of create_model or its body, received {type(model)}",
+            help="which layer is the head of another network, nothing says",
+        )
+    return weights_without_head(checkpoint, target, spec)
+
+
+def _fits_without_head(checkpoint: Checkpoint, target: Manifest, spec: BackboneSpec) -> bool:
+    try:
+        weights_without_head(checkpoint, target, spec)
+    except ConverterError:
+        return False
+    return True
 
 
 def _target(model: Any, checkpoint: Checkpoint) -> Manifest:

@@ -50,7 +50,7 @@ def translated(checkpoint: Checkpoint, targets: Collection[str] | None = None) -
             f"{length} characters, the most is {_MOST_TEXT}"
         )
     if checkpoint.layout == TENSORFLOW.name:
-        checkpoint = _renamed(checkpoint, *without_root(checkpoint.tensors, targets))
+        checkpoint = renamed(checkpoint, *without_root(checkpoint.tensors, targets))
     refuse_small_integers(checkpoint)
     if LAYOUTS[checkpoint.layout].numbered:  # whose names say nothing about the code
         return checkpoint
@@ -70,7 +70,7 @@ def translated(checkpoint: Checkpoint, targets: Collection[str] | None = None) -
 def _unwrapped(checkpoint: Checkpoint, targets: Collection[str]) -> Checkpoint:
     names, notes = unwrapped_names(checkpoint, targets)
     single, doubles = without_doubles(checkpoint, names)
-    return _renamed(checkpoint, single, (*notes, *doubles))
+    return renamed(checkpoint, single, (*notes, *doubles))
 
 
 def _in_canonical_names(
@@ -84,7 +84,7 @@ def _in_canonical_names(
         parts = sorted({name.partition(dialect.separator)[0] for name in left_out})
         notes += (f"left out {len(left_out)} arrays of {', '.join(parts)}",)
     names = {name: dialect.canonical(name, owners) for name in kept}
-    found = _renamed(checkpoint, names, notes)
+    found = renamed(checkpoint, names, notes)
     added = dict(_zeros(found.tensors, dialect.zeros))
     return replace(
         found,
@@ -107,9 +107,7 @@ def _check_known(checkpoint: Checkpoint, dialect: Dialect, names: list[str]) -> 
         )
 
 
-def _renamed(
-    checkpoint: Checkpoint, names: Mapping[str, str], notes: tuple[str, ...]
-) -> Checkpoint:
+def renamed(checkpoint: Checkpoint, names: Mapping[str, str], notes: tuple[str, ...]) -> Checkpoint:
     """The arrays called `names`; those that are not in it are left out."""
     twice = [name for name, count in Counter(names.values()).items() if count > 1]
     if twice:
