@@ -27,16 +27,30 @@ from odconv_paddle.layers.differentiable import is_recorded
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
 class _TorchStatistics(_BatchNormBase):
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        self._check_data_format(self._data_format)  # type: ignore[arg-type]  # mistyped in Paddle
+        self._check_input_dim(input)
         if not self.training or self._use_global_stats:
             if is_recorded(input) and not _has_positions(input, self._channel_axis(input)):
                 return self._normalise_by_running(input)
-            # By name, because to_static runs into an endless recursion at `super()`.
-            return _BatchNormBase.forward(self, input)
-        self._check_data_format(self._data_format)  # type: ignore[arg-type]  # mistyped in Paddle
-        self._check_input_dim(input)
+            return self._infer(input)
         if _has_positions(input, self._channel_axis(input)):
             return self._normalise_maps(input)
         return self._normalise_pooled(input)
+
+    def _infer(self, x: paddle.Tensor) -> paddle.Tensor:
+        """What the layer of Paddle does, which in training warns that it tracks: it does not."""
+        return F.batch_norm(
+            x,
+            self._mean,
+            self._variance,
+            self.weight,
+            self.bias,
+            training=False,
+            momentum=self._momentum,
+            epsilon=self._epsilon,
+            data_format=self._data_format,
+            use_global_stats=self._use_global_stats,
+        )
 
     def _normalise_by_running(self, x: paddle.Tensor) -> paddle.Tensor:
         """The formula written out, because Paddle's kernel has no second derivative here.

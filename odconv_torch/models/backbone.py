@@ -144,6 +144,7 @@ class Backbone(HubModel, nn.Module):
         parent, _, name = spec.head_path.rpartition(".")
         setattr(self.get_submodule(parent), name, head.train(self.training))
         self._follow(spec)
+        self.forget_class_names()
 
     def freeze_stages(self, stage: int | None) -> None:
         """Freezes all that leads to `feature_info[stage]`, and nothing else.

@@ -53,8 +53,7 @@ class HubFolder:
         weights = _weights(self.path)
         same = spec.num_classes == self.config.spec.num_classes
         try:
-            head: Any = {} if same else {"head": "skip"}
-            return load_into(model, weights, cast=True, **head)
+            return load_into(model, weights, head="strict" if same else "skip", cast=True)
         except MismatchError as error:
             name = legible(self.config.spec.name)
             raise MismatchError(
