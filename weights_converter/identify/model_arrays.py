@@ -137,7 +137,7 @@ def canonical_tensors(
     layout, tensors = LAYOUTS[checkpoint.layout], checkpoint.tensors
     parameters = tuple(parameters)
     expected = {
-        layout.stored_name(p): Form(_stored_shape(p, layout, tensors), dtypes.get(p.name, ""))
+        layout.stored_name(p): Form(stored_shape_of(p, layout, tensors), dtypes.get(p.name, ""))
         for p in parameters
     } | {
         companion.name: Form(companion.default.shape)
@@ -149,7 +149,7 @@ def canonical_tensors(
     return {p.name: _canonical(tensors[layout.stored_name(p)], p, layout) for p in parameters}
 
 
-def _stored_shape(
+def stored_shape_of(
     parameter: Parameter, layout: Layout, tensors: Mapping[str, Tensor]
 ) -> tuple[int, ...]:
     """The shape to expect: that of joined axes where the file has an array with as few axes."""

@@ -9,14 +9,21 @@ from typing import Any, Final
 from odconv_spec import BackboneSpec, Parameter
 from weights_converter.arrays.tensor import Checkpoint
 from weights_converter.errors import MismatchError, UsageError, legible
+from weights_converter.identify.backbones import family_of
 from weights_converter.identify.contradictions import Claim, contradiction
 from weights_converter.identify.inside import found_inside
 from weights_converter.identify.manifest import Manifest
-from weights_converter.identify.model_arrays import Weights, canonical_shapes, weights_of
+from weights_converter.identify.model_arrays import (
+    Weights,
+    canonical_shapes,
+    stored_shape_of,
+    weights_of,
+)
 from weights_converter.names.companions import companions
 from weights_converter.names.dialects import translated
 from weights_converter.names.grammar import canonical_parameters
 from weights_converter.names.layouts import LAYOUTS
+from weights_converter.names.mismatch import Form, check
 
 HEADS: Final = ("strict", "skip")
 _CLAIM: Final = Claim(
@@ -55,13 +62,25 @@ def weights_without_head(checkpoint: Checkpoint, target: Manifest, spec: Backbon
     body = tuple(p for p in target.arrays if not _in_head(p, spec))
     inside = found_inside(checkpoint, [layout.stored_name(p) for p in body])
     found = translated(inside, [p.name for p in body])
-    found = found.without({**dict(_head(found, spec)), **dict(_behind(found, spec, body))})
+    bare = found.without(dict(_head(found, spec)))
     try:
-        return weights_of(found, replace(target, arrays=body))
+        rest = bare.without(_behind(bare, spec, body))
+        return weights_of(rest, replace(target, arrays=body))
     except MismatchError as error:
-        bare = replace(spec, num_classes=0)
-        file = legible(checkpoint.path.name)
-        raise contradiction(bare, canonical_shapes(found), file, _CLAIM) or error from error
+        explained = _another_network(bare, spec)
+        if explained is None:
+            raise
+        raise explained from error
+
+
+def _another_network(checkpoint: Checkpoint, spec: BackboneSpec) -> MismatchError | None:
+    """What a file without its head holds instead of the network, None where nothing says."""
+    file, shapes = legible(checkpoint.path.name), canonical_shapes(checkpoint)
+    family = family_of(shapes)
+    if family is not None and family.family != spec.family:
+        fact = f"{file} is of a {family.title}; {_CLAIM.says} {spec.name}, a {spec.title}"
+        return MismatchError(fact, help=_CLAIM.help)
+    return contradiction(replace(spec, num_classes=0), shapes, file, _CLAIM)
 
 
 def _in_head(parameter: Parameter, spec: BackboneSpec) -> bool:
@@ -80,13 +99,14 @@ def _head(checkpoint: Checkpoint, spec: BackboneSpec) -> Iterator[tuple[str, str
 
 def _behind(
     checkpoint: Checkpoint, spec: BackboneSpec, body: tuple[Parameter, ...]
-) -> Iterator[tuple[str, str]]:
-    """The arrays of the backbone that lead to no map of the body."""
-    layout = LAYOUTS[checkpoint.layout]
+) -> dict[str, str]:
+    """The arrays of the backbone that lead to no map of the body. Checks that they are its own."""
+    layout, tensors = LAYOUTS[checkpoint.layout], checkpoint.tensors
     kept = {p.name for p in body}
     behind = [p for p in replace(spec, num_classes=0).parameters() if p.name not in kept]
-    forms = {layout.stored_name(p): layout.stored_shape(p.role, p.shape) for p in behind}
+    forms = {layout.stored_name(p): stored_shape_of(p, layout, tensors) for p in behind}
     forms |= {c.name: c.default.shape for c in companions(layout, behind)}
-    for name, shape in forms.items():
-        if name in checkpoint.tensors and checkpoint.tensors[name].shape == shape:
-            yield name, "behind the last map of the body"
+    found = {name: Form(tensors[name].shape) for name in forms if name in tensors}
+    expected = {name: Form(forms[name]) for name in found}
+    check(expected, found, f"{legible(checkpoint.path.name)} behind the last map of the body")
+    return dict.fromkeys(found, "behind the last map of the body")
