@@ -9,66 +9,129 @@ model = timm.create_model("od_resnet18", num_classes=10)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
-from timm.models import FeatureInfo, is_model, model_entrypoint, register_model
+from timm.models import (
+    FeatureInfo,
+    build_model_with_cfg,
+    generate_default_cfgs,
+    is_model,
+    model_entrypoint,
+    register_model,
+    resolve_pretrained_cfg,
+)
 from torch import nn
 
 from odconv_spec import list_models, model_spec
 from odconv_spec.feature_maps import OutIndices, feature_indices
-from odconv_torch.models import Features, build_model, create_model
+from odconv_torch.models import Features, build_model
 from odconv_torch.models.backbone import Backbone
 
-# Options with another name in timm, and those of pretrained weights.
+# Options with another name in timm.
 _RENAMED: Final[Mapping[str, str]] = {"in_chans": "in_channels", "drop_rate": "dropout"}
-_OF_WEIGHTS = ("cache_dir", "pretrained_cfg", "pretrained_cfg_overlay")
+# timm's extractors that give a list of maps, as `TimmFeatures` does.
+_LISTS: Final = ("getter", "list")
 
 
 def register_timm_models() -> None:
     """Makes `timm.create_model` know the models od_*, dy_* and cond_*; static ones are timm's own.
 
-    They take `num_classes`, `in_chans`, `drop_rate`, `features_only`, `out_indices`, and the
-    options of `odconv_torch.create_model`. With `features_only=True` the result has timm's
-    `feature_info`, and all five maps by default, as with timm's own models. There are no pretrained
-    weights, so `pretrained=True` is a ValueError.
+    They take `num_classes`, `in_chans`, `drop_rate`, `global_pool`, `features_only`, `out_indices`,
+    `checkpoint_path`, and the options of `odconv_torch.create_model`, and have what timm's own
+    models have. With `features_only=True` all five maps are given by default, as with those.
+
+    No weights are published for timm: `pretrained=True` needs a file of your own beside it,
+    `pretrained_cfg_overlay={"file": path}`, and is a ValueError without one.
     """
     for name in list_models():
         ours = is_model(name) and model_entrypoint(name).__module__ == __name__
-        if model_spec(name).conv.kind != "static" and not ours:
+        if name in default_cfgs and not ours:
             register_model(_entry_point(name))
-
-
-def _entry_point(name: str) -> Callable[..., nn.Module]:
-    """The function that builds the model; timm registers it by its `__name__`."""
-
-    def create(pretrained: bool = False, **options: Any) -> nn.Module:
-        if pretrained:
-            raise ValueError(
-                f"{name}: expected pretrained=False, received True; no weights are published for "
-                "timm, so give checkpoint_path a file of your own or a converted one"
-            )
-        own = {_RENAMED.get(k, k): v for k, v in options.items() if k not in _OF_WEIGHTS}
-        if own.pop("features_only", False):
-            return _features(name, **own)
-        return create_model(name, **own)
-
-    create.__name__ = create.__qualname__ = name
-    return create
 
 
 class TimmFeatures(Features):
     """`Features` whose `feature_info` is timm's, with `channels()` and `reduction()`."""
 
-    def __init__(self, backbone: Backbone, out_indices: OutIndices) -> None:
-        super().__init__(backbone, feature_indices(backbone.feature_info, out_indices))
-        maps = [
-            {"num_chs": info.channels, "reduction": info.stride, "module": info.name}
-            for info in backbone.feature_info
-        ]
-        self.feature_info = FeatureInfo(maps, self.out_indices)
+    def __init__(self, backbone: Backbone, out_indices: OutIndices = None) -> None:
+        super().__init__(backbone, feature_indices(backbone.spec.feature_info(), out_indices))
+        self.feature_info = FeatureInfo(_maps(backbone), self.out_indices)
 
 
-def _features(name: str, out_indices: OutIndices = None, **options: Any) -> nn.Module:
-    device, dtype = options.pop("device", None), options.pop("dtype", None)
-    backbone = build_model(model_spec(name, **options), device, dtype)
-    return TimmFeatures(backbone, out_indices)
+def _entry_point(name: str) -> Callable[..., nn.Module]:
+    """The function that builds the model; timm registers it by its `__name__`."""
+
+    def create(
+        pretrained: bool = False,
+        pretrained_cfg: Any = None,
+        pretrained_cfg_overlay: Mapping[str, Any] | None = None,
+        feature_cls: Any = None,
+        **options: Any,
+    ) -> nn.Module:
+        cfg = resolve_pretrained_cfg(name, pretrained_cfg, pretrained_cfg_overlay)
+        if pretrained and not (cfg.has_weights or cfg.state_dict):
+            raise ValueError(_no_weights(name))
+        if feature_cls not in (None, *_LISTS):
+            raise ValueError(
+                f"feature_cls: expected one of {_LISTS}, which both give a list of maps, received "
+                f"{feature_cls!r}; torchvision's create_feature_extractor reaches single layers"
+            )
+        features = {"feature_cls": TimmFeatures, "out_indices": None}
+        return build_model_with_cfg(
+            partial(_build, name), name, pretrained, cfg, feature_cfg=features, **options
+        )
+
+    create.__name__ = create.__qualname__ = name
+    return create
+
+
+def _build(name: str, device: Any = None, dtype: Any = None, **options: Any) -> Backbone:
+    """The network, with the attributes that timm's own have beside ours."""
+    own = {_RENAMED.get(key, key): value for key, value in options.items()}
+    model = build_model(model_spec(name, **own), device, dtype)
+    vars(model).update(
+        in_chans=model.spec.in_channels,
+        drop_rate=model.spec.dropout,
+        head_hidden_size=model.num_features,
+        feature_info=_maps(model),
+    )
+    return model
+
+
+def _maps(model: Backbone) -> list[dict[str, Any]]:
+    """timm's description of the maps, which it extends."""
+    return [
+        {"num_chs": info.channels, "reduction": info.stride, "module": info.name}
+        for info in model.spec.feature_info()
+    ]
+
+
+def _no_weights(name: str) -> str:
+    return (
+        f"{name}: expected pretrained=False, received True; no weights are published for timm. "
+        "Give a file of your own, or a published one after `odconv convert`, as "
+        "pretrained_cfg_overlay={'file': path} beside it, or as checkpoint_path alone; a hub "
+        "folder is opened by odconv_torch.from_pretrained"
+    )
+
+
+def _cfg(name: str) -> dict[str, Any]:
+    """How the published code of the three papers evaluates: 256 pixels, the middle 224."""
+    spec = model_spec(name)
+    return {
+        "input_size": (3, 224, 224),
+        "pool_size": (7, 7),
+        "crop_pct": 0.875,
+        "interpolation": "bilinear",
+        "mean": (0.485, 0.456, 0.406),
+        "std": (0.229, 0.224, 0.225),
+        "num_classes": spec.num_classes,
+        "first_conv": spec.stem_path,
+        "classifier": spec.head_path,
+    }
+
+
+# timm reads this name in the module of a model that is registered.
+default_cfgs = generate_default_cfgs(
+    {name: _cfg(name) for name in list_models() if model_spec(name).conv.kind != "static"}
+)
