@@ -61,7 +61,8 @@ def _children(layer: keras.layers.Layer) -> Iterator[tuple[str, keras.layers.Lay
     children = {name: child for name, value in public.items() for name, child in _in(name, value)}
     yield from children.items()
     if isinstance(layer, keras.Model):
-        known = {id(child) for child in children.values()}
+        # A functional model has layers that attributes of its own lead to, at any depth.
+        known = {id(inside) for child in children.values() for inside in child._flatten_layers()}
         yield from ((child.name, child) for child in layer.layers if id(child) not in known)
 
 
