@@ -123,6 +123,7 @@ def test_a_run_writes_a_table_json_and_a_picture(tmp_path, capsys):
     assert (tmp_path / "layers-torch.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_conversions_stand_beside_what_torch_takes(tmp_path):
     network = Network("mobilenetv2_050")
     case = Case(CONVERSIONS, network, "od", 1, ".weights.h5", 0, ("torch", "ours"))

@@ -13,6 +13,7 @@ import pytest
 from odconv_spec import model_spec
 from parity_tests.reference import random_arrays
 from parity_tests.runtimes import RUNTIMES
+from tests.quick import quick
 from weights_converter import convert, formats, verify
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.identify.open_model import open_model
@@ -49,13 +50,8 @@ assert first.tobytes() == second.tobytes(), abs(first - second).max()
 """
 
 
-# The loader of Keras is the same on every backend, and JAX compiles the most.
-LATER = {"keras-jax": [pytest.mark.slow], "keras-torch": [pytest.mark.slow]}
-
-
-@pytest.mark.parametrize(
-    "runtime", [pytest.param(name, marks=LATER.get(name, [])) for name in RUNTIMES]
-)
+# The loader of Keras is the same on every backend; that of PyTorch compiles nothing.
+@pytest.mark.parametrize("runtime", quick(["torch", "paddle", "keras-torch"], RUNTIMES))
 def test_own_loader_and_live_loading_give_the_same_logits(tmp_path, runtime):
     framework = runtime.partition("-")[0]
     weights = tmp_path / f"digits{ENDING[framework]}"
@@ -71,7 +67,7 @@ def test_own_loader_and_live_loading_give_the_same_logits(tmp_path, runtime):
 
 
 @pytest.mark.parametrize(
-    "name", ["od_mobilenetv2_050", pytest.param("od_resnet18", marks=pytest.mark.slow)]
+    "name", quick(["od_mobilenetv2_050"], ["od_mobilenetv2_050", "od_resnet18"])
 )
 def test_a_network_of_four_kernels_goes_around_the_circle(tmp_path, name):
     spec = model_spec(name, kernel_num=4)

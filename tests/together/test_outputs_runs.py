@@ -10,6 +10,7 @@ from parity_tests.outputs.runs import layer_outputs
 from parity_tests.outputs.verify import verify_outputs
 from parity_tests.reference import random_arrays
 from parity_tests.runtimes import RUNTIMES
+from tests.quick import quick
 from weights_converter import ConverterError, convert, formats
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.identify.request import Request
@@ -31,12 +32,9 @@ def write(path, arrays, metadata=None):
 
 
 # JAX compiles each layer's outputs, which takes most of a minute; PyTorch runs the same Keras code.
-LATER = {"keras-jax": [pytest.mark.slow], "keras-torch": [pytest.mark.slow]}
-
-
 @pytest.mark.parametrize(
     "runtime",
-    [pytest.param(name, marks=LATER.get(name, [])) for name in RUNTIMES if name != "torch"],
+    quick(["paddle", "keras-tensorflow"], [name for name in RUNTIMES if name != "torch"]),
 )
 def test_every_layer_agrees_with_torch(tmp_path, runtime):
     name = ("od", "dy", "cond")[list(RUNTIMES).index(runtime) % 3]
@@ -71,8 +69,6 @@ def test_the_temperature_of_each_file_counts(tmp_path):
     warm = write(tmp_path / "warm.pth", arrays, {"odconv.temperature": "30.0"})
     [found] = verify_outputs(Request(cold, spec), warm, size=SIZE)
     assert found.diverging.layer == "layer1.0.conv1"  # its attention's sub-layers are the same
-    [found] = verify_outputs(Request(warm, spec), warm, size=SIZE, tolerance=0)
-    assert found.equal
 
 
 def test_half_precision_is_run_in_single(tmp_path):
