@@ -154,6 +154,10 @@ class ConvSpec:
         Raises:
             ValueError: the kernel does not fit into the padded map.
         """
+        if self.padding == "same":  # beside a stride, where it has this size in every framework
+            return tuple(
+                -(-length // step) for length, step in zip(size, self.strides, strict=True)
+            )
         axes = zip(size, self.pads, self.kernel, self.strides, self.dilations, strict=True)
         found = tuple(
             (length + sum(pads) - reach * (taps - 1) - 1) // step + 1

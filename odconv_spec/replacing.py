@@ -1,59 +1,34 @@
-"""What replacing static convolutions has in common in all frameworks: choice, checks and report."""
+"""What replacing static convolutions has in common in all frameworks: the choice, the checks."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from math import prod
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple
 
 from odconv_spec.choice import dynamic_kinds, spec_class
 from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.layers import ConvSpec
-
-Conv = TypeVar("Conv")
-Classes: TypeAlias = "type[Any] | tuple[type[Any], ...]"
+from odconv_spec.rules import Candidate, Rule, Where, rule
+from odconv_spec.stages import stages
 
 _MOST_PATHS = 8  # in an error message
 
 
-class Replacement(NamedTuple):
-    """One layer: where it is, what it was and what it is."""
-
-    path: str
-    before: ConvSpec
-    after: ConvSpec
-
-
-class Replaced(NamedTuple):
-    """A network and what `replace_convs` did to it; as text, a table.
+class Place(NamedTuple):
+    """A convolution of a network.
 
     Attributes:
-        model: the network, as the framework has it.
-        changes: the layers that were replaced.
-        skipped: path and reason of each convolution that was chosen but is left as it is, because
-            it does not train, computes in its own way, or is shared with a layer that would lose
-            it.
-
-    Example:
-        >>> spec = ConvSpec(in_channels=8, out_channels=8, kernel_size=3)
-        >>> print(Replaced("a network", (Replacement("stem", spec, spec),), ()))
-        replaced   parameters          now
-        stem              576          576
-        total             576          576
+        path: where it is; empty for a lone convolution.
+        conv: the framework's layer.
+        spec: its geometry; None where it computes something else than a plain convolution.
+        transposed: whether it is a transposed one, which is never the first.
     """
 
-    model: Any
-    changes: tuple[Replacement, ...]
-    skipped: tuple[tuple[str, str], ...]
-
-    def __str__(self) -> str:
-        rows = [(c.path or "(the model)", _count(c.before), _count(c.after)) for c in self.changes]
-        rows.append(("total", sum(row[1] for row in rows), sum(row[2] for row in rows)))
-        width = max(len("replaced"), *(len(path) for path, _, _ in rows))
-        lines = [f"{'replaced':<{width}} {'parameters':>12} {'now':>12}"]
-        lines += [f"{path:<{width}} {before:>12,} {after:>12,}" for path, before, after in rows]
-        return "\n".join([*lines, *(f"left: {path}: {reason}" for path, reason in self.skipped)])
+    path: str
+    conv: Any
+    spec: ConvSpec | None
+    transposed: bool = False
 
 
 def replacing_spec(kind: str, options: Mapping[str, Any]) -> type[DynamicConvSpec]:
@@ -81,35 +56,49 @@ def replacing_spec(kind: str, options: Mapping[str, Any]) -> type[DynamicConvSpe
 
 
 def choose(
-    places: Iterable[tuple[str, Conv]],
-    where: Callable[[str, Conv], bool] | None,
-    transposed: Classes,
-) -> list[tuple[str, Conv]]:
+    places: Iterable[Place], where: Where | Callable[[str, Any], bool] | None = None
+) -> list[Place]:
     """The static convolutions to replace, each once and with its first path.
 
     Args:
-        places: path and convolution for each place that holds one, in the order of the network. A
-            lone convolution has an empty path.
+        places: each that holds a convolution, in the order of the network.
         where: the rule of `replace_convs`. By default all but the first, which the papers keep
             static; a lone convolution is chosen.
-        transposed: the framework's transposed convolutions, which are never the first.
 
     Returns:
-        Paths and convolutions.
+        Some of the places.
 
     Raises:
-        ValueError: none is chosen.
+        ValueError: none is chosen, or a rule has unknown words.
     """
-    by_identity: dict[int, tuple[str, Conv]] = {}
-    for path, conv in places:
-        by_identity.setdefault(id(conv), (path, conv))
+    by_identity: dict[int, Place] = {}
+    for place in places:
+        by_identity.setdefault(id(place.conv), place)
     convs = list(by_identity.values())
+    first = next((p for p in convs if p.path and not p.transposed), None)
     if where is None:
-        chosen = _without_first(convs, transposed)
+        chosen = [place for place in convs if place is not first]
+    elif callable(where):
+        chosen = [place for place in convs if where(place.path, place.conv)]
     else:
-        chosen = [(path, conv) for path, conv in convs if where(path, conv)]
+        chosen = _by_rule(convs, first, rule(where))
     if not chosen:
         raise ValueError(f"where: expected to choose a static convolution of {_listed(convs)}")
+    return chosen
+
+
+def _by_rule(convs: Sequence[Place], first: Place | None, rule: Rule) -> list[Place]:
+    numbers = stages([(place.path, place.spec) for place in convs])
+    chosen = [
+        place
+        for place, stage in zip(convs, numbers, strict=True)
+        if rule.chooses(Candidate(place.path, place.spec, stage, place is first))
+    ]
+    if convs and not chosen:
+        raise ValueError(
+            f"where: expected to choose a static convolution of {_listed(convs)}, in stages "
+            f"{min(numbers)} to {max(numbers)}; received {rule}, which chooses none"
+        )
     return chosen
 
 
@@ -149,18 +138,7 @@ def wrapped(wrapper: str) -> str:
     )
 
 
-def _without_first(
-    convs: Sequence[tuple[str, Conv]], transposed: Classes
-) -> list[tuple[str, Conv]]:
-    first = next((c for path, c in convs if path and not isinstance(c, transposed)), None)
-    return [(path, conv) for path, conv in convs if conv is not first]
-
-
-def _listed(convs: Sequence[tuple[str, Any]]) -> str:
-    paths = [repr(path) for path, _ in convs[:_MOST_PATHS]]
+def _listed(convs: Sequence[Place]) -> str:
+    paths = [repr(place.path) for place in convs[:_MOST_PATHS]]
     more = [f"and {len(convs) - _MOST_PATHS} more"] if len(convs) > _MOST_PATHS else []
     return ", ".join([*paths, *more]) or "the network, which has none"
-
-
-def _count(spec: ConvSpec) -> int:
-    return sum(prod(p.shape) for p in spec.parameters() if p.role.trainable)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from odconv_spec import ConvSpec
+from odconv_spec import ConvSpec, multiply_adds
 from parity_tests.reference import evaluate, random_arrays
 from weights_converter import extract
 
@@ -142,4 +142,39 @@ def test_wrong_arguments_change_nothing(kit, arguments, options, message):
     static = kit.network()
     with pytest.raises(ValueError, match=message):
         kit.package.replace_convs(static, *arguments, **options)
+    assert kit.dynamic(static) == []
+
+
+def test_words_choose(kit):
+    replaced = kit.package.replace_convs(kit.network(), "dy", "all but the stem and depthwise")
+    assert paths(replaced) == (["3.0"], ["4"])
+    found = kit.package.replace_convs(kit.network(), "od", ["3x2", "not depthwise"], dry_run=True)
+    assert paths(found) == (["3.0"], [])
+    with pytest.raises(ValueError, match=r"where: expected 'all', .* received 'depht'"):
+        kit.package.replace_convs(kit.network(), "od", "depht")
+
+
+def test_a_dry_run_tells_the_cost_and_changes_nothing(kit):
+    static = kit.network()
+    expected = kit.run(static, X)
+    found = kit.package.replace_convs(
+        static, "dy", kernel_num=2, dry_run=True, image_size=X.shape[2:]
+    )
+    assert found.model is static
+    assert kit.dynamic(static) == []
+    np.testing.assert_array_equal(kit.run(static, X), expected)
+    done = kit.package.replace_convs(static, "dy", kernel_num=2)
+    assert [c._replace(sizes=()) for c in found.changes] == list(done.changes)
+    assert found.skipped == done.skipped
+    assert [change.sizes for change in found.changes] == [((13, 15),), ((6, 7),)]
+    assert found.multiply_adds[0] == sum(
+        multiply_adds(change.before, *change.sizes) for change in found.changes
+    )
+
+
+@pytest.mark.parametrize("size", [0, (8,), (8, 8, 8), "8"])
+def test_a_wrong_size_changes_nothing(kit, size):
+    static = kit.network()
+    with pytest.raises(ValueError, match="image_size: expected a whole number"):
+        kit.package.replace_convs(static, "dy", image_size=size)
     assert kit.dynamic(static) == []

@@ -3,6 +3,6 @@
 from odconv_keras.tools.fuse import fuse
 from odconv_keras.tools.replace import replace_convs
 from odconv_keras.tools.schedule import TemperatureScheduler
-from odconv_spec.replacing import Replaced, Replacement
+from odconv_spec.replaced import Replaced, Replacement
 
 __all__ = ["Replaced", "Replacement", "TemperatureScheduler", "fuse", "replace_convs"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -10,10 +10,19 @@ import keras
 from odconv_keras.layers import DynamicConv
 from odconv_keras.layers.build import layer_class
 from odconv_keras.layers.data_format import shape_of_any_size
-from odconv_keras.layers.from_static import PLAIN, copy_function, layer_like, static_spec
+from odconv_keras.layers.from_static import (
+    PLAIN,
+    copy_function,
+    layer_like,
+    refusal,
+    static_spec,
+)
+from odconv_keras.tools.calls import map_sizes
 from odconv_keras.tools.obstacles import Obstacles, freeze_like
 from odconv_keras.tools.sublayers import Exchange, sublayers
-from odconv_spec.replacing import Replaced, Replacement, choose, replacing_spec
+from odconv_spec.replaced import Replaced, Replacement
+from odconv_spec.replacing import Place, choose, replacing_spec
+from odconv_spec.rules import Where
 
 _TRANSPOSED = (
     keras.layers.Conv1DTranspose,
@@ -31,9 +40,11 @@ _MADE_IN_BUILD = (
 def replace_convs(
     model: keras.layers.Layer,
     kind: str,
-    where: Callable[[str, keras.layers.Layer], bool] | None = None,
+    where: Where | Callable[[str, keras.layers.Layer], bool] | None = None,
     keep_function: bool = True,
     frozen: bool = False,
+    dry_run: bool = False,
+    image_size: int | Sequence[int] | None = None,
     **options: Any,
 ) -> Replaced:
     """A copy of a model with dynamic convolutions in the place of static ones.
@@ -51,29 +62,34 @@ def replace_convs(
     Args:
         model: a built model or layer. Of a lone convolution the result has the new layer.
         kind: "od", "dy" or "cond".
-        where: called with the path and the convolution, says whether to replace it. By default all
-            but the first, frozen or not, which the papers keep static.
+        where: which convolutions: words such as "3x3" or "all but the stem and squeeze-excite", or
+            a list of words that must all hold, see `odconv_spec.rules`; or a function of the path
+            and the convolution. By default all but the first, frozen or not, which the papers keep
+            static.
         keep_function: False gives fresh random kernels instead.
         frozen: True also replaces convolutions whose kernel does not train. The new layers do not
             train either, until you change that.
+        dry_run: True only reports what would be done; the model of the result is the given one.
+        image_size: height and width of an image, of which the report then has the multiply-adds;
+            the model is called once with an image of zeros.
         **options: of the layers, such as `kernel_num`.
 
     Returns:
         The copy, the changes, and what was left as it is and why; printed, a table.
 
     Raises:
-        ValueError: unknown kind or option, a value out of range, a model that is not built, or
-            nothing is chosen.
+        ValueError: unknown kind, option or words, a value out of range, a model that is not built,
+            or nothing is chosen.
         NotImplementedError: a class of one's own has no `get_config`.
 
     Example:
         >>> layers = [keras.layers.Conv2D(8, 3, name=name) for name in ("stem", "body", "top")]
         >>> static = keras.Sequential([keras.Input((32, 32, 3)), *layers])
-        >>> print(replace_convs(static, "dy", lambda path, conv: path != "top"))
-        replaced   parameters          now
-        stem              224          907
-        body              584        2,364
-        total             808        3,271
+        >>> print(replace_convs(static, "dy", "all but name t*", dry_run=True, image_size=32))
+        replaced   parameters          now  multiply-adds            now
+        stem              224          907        194,400        198,343
+        body              584        2,364        451,584        461,112
+        total             808        3,271        645,984        659,455
     """
     spec = replacing_spec(kind, options)
     if not model.built:
@@ -81,22 +97,31 @@ def replace_convs(
     if keep_function:
         options = {"head_init": "zero", **options}
     obstacles = Obstacles(model, frozen)
+    places = [_place(path, conv) for path, conv in _static_convs(model)]
     changes, skipped = [], []
     new: dict[int, DynamicConv] = {}  # by `id` of the convolution
-    chosen = choose(_static_convs(model), where, _TRANSPOSED)
+    chosen = [(place.path, place.conv) for place in choose(places, where)]
     for path, conv in chosen:
         if reason := obstacles.of(conv):
             skipped.append((path, reason))
         else:
             new[id(conv)] = layer_like(layer_class(spec, conv.rank), conv, options)
+    convs = [conv for _, conv in chosen]
+    sizes = {} if image_size is None else map_sizes(model, convs, places[0].conv, image_size)
     exchange = Exchange(new)
     copy = _built_copy(model, exchange)
     for path, conv in chosen:
         if id(conv) in exchange.new:
-            changes.append(_completed(path, conv, new[id(conv)], keep_function))
+            change = _completed(path, conv, new[id(conv)], keep_function)
+            changes.append(change._replace(sizes=sizes.get(id(conv), ())))
         elif id(conv) in new:
             skipped.append((path, _MADE_IN_BUILD))
-    return Replaced(copy, tuple(changes), tuple(skipped))
+    return Replaced(model if dry_run else copy, tuple(changes), tuple(skipped))
+
+
+def _place(path: str, conv: Any) -> Place:
+    spec = None if refusal(conv) else static_spec(conv)
+    return Place(path, conv, spec, isinstance(conv, _TRANSPOSED))
 
 
 def _static_convs(

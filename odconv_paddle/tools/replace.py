@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from paddle import nn
@@ -11,8 +11,11 @@ from paddle.nn.layer.conv import _ConvNd
 from odconv_paddle.layers import DynamicConv
 from odconv_paddle.layers.build import layer_class
 from odconv_paddle.layers.from_static import layer_like, static_spec
+from odconv_paddle.tools.calls import map_sizes
 from odconv_paddle.tools.obstacles import Obstacles, freeze_like
-from odconv_spec.replacing import Replaced, Replacement, choose, replacing_spec
+from odconv_spec.replaced import Replaced, Replacement
+from odconv_spec.replacing import Place, choose, replacing_spec
+from odconv_spec.rules import Where
 
 _TRANSPOSED = (nn.Conv1DTranspose, nn.Conv2DTranspose, nn.Conv3DTranspose)
 
@@ -20,9 +23,11 @@ _TRANSPOSED = (nn.Conv1DTranspose, nn.Conv2DTranspose, nn.Conv3DTranspose)
 def replace_convs(
     model: nn.Layer,
     kind: str,
-    where: Callable[[str, nn.Layer], bool] | None = None,
+    where: Where | Callable[[str, nn.Layer], bool] | None = None,
     keep_function: bool = True,
     frozen: bool = False,
+    dry_run: bool = False,
+    image_size: int | Sequence[int] | None = None,
     **options: Any,
 ) -> Replaced:
     """Replaces static convolutions of any network by dynamic ones, in place.
@@ -36,43 +41,62 @@ def replace_convs(
     Args:
         model: the network. Of a lone convolution the result has the new layer.
         kind: "od", "dy" or "cond".
-        where: called with the path and the convolution, says whether to replace it. By default all
-            but the first, frozen or not, which the papers keep static.
+        where: which convolutions: words such as "3x3" or "all but the stem and squeeze-excite", or
+            a list of words that must all hold, see `odconv_spec.rules`; or a function of the path
+            and the convolution. By default all but the first, frozen or not, which the papers keep
+            static.
         keep_function: False gives fresh random kernels instead.
         frozen: True also replaces convolutions whose weight does not train. The new layers do not
             train either, until you change that.
+        dry_run: True only reports what would be done, and leaves the network as it is.
+        image_size: height and width of an image, of which the report then has the multiply-adds;
+            the network is called once with an image of zeros.
         **options: of the layers, such as `kernel_num`.
 
     Returns:
         The network, the changes, and what was left as it is and why; printed, a table.
 
     Raises:
-        ValueError: unknown kind or option, a value out of range, or nothing is chosen. The network
-            is then as it was.
+        ValueError: unknown kind, option or words, a value out of range, or nothing is chosen. The
+            network is then as it was.
 
     Example:
         >>> model = nn.Sequential(nn.Conv2D(3, 8, 3), nn.Conv2D(8, 8, 3), nn.Conv2D(8, 4, 1))
-        >>> print(replace_convs(model, "dy", lambda path, conv: path != "2"))
-        replaced   parameters          now
-        0                 224          907
-        1                 584        2,364
-        total             808        3,271
+        >>> print(replace_convs(model, "dy", "3x3", dry_run=True, image_size=(12, 10)))
+        replaced   parameters          now  multiply-adds            now
+        0                 224          907         17,280         18,511
+        1                 584        2,364         27,648         30,616
+        total             808        3,271         44,928         49,127
     """
     spec = replacing_spec(kind, options)
     obstacles = Obstacles(model, frozen)
-    changes, skipped = [], []
+    places = [_place(path, conv) for path, conv in _static_convs(model)]
+    found, skipped = [], []
     layers: dict[nn.Layer, DynamicConv] = {}
-    for path, conv in choose(_static_convs(model), where, _TRANSPOSED):
-        if reason := obstacles.of(conv):
-            skipped.append((path, reason))
+    for place in choose(places, where):
+        if reason := obstacles.of(place.conv):
+            skipped.append((place.path, reason))
             continue
-        before = static_spec(conv)
-        layers[conv] = layer = _dynamic(
-            layer_class(spec, before.rank), conv, keep_function, options
+        before = static_spec(place.conv)
+        layers[place.conv] = layer = _dynamic(
+            layer_class(spec, before.rank), place.conv, keep_function, options
         )
-        freeze_like(layer, conv)
-        changes.append(Replacement(path, before, layer.spec))
-    return Replaced(_exchange(model, layers), tuple(changes), tuple(skipped))
+        freeze_like(layer, place.conv)
+        found.append((place, before, layer))
+    sizes = {} if image_size is None else map_sizes(model, layers, places[0].conv, image_size)
+    changes = tuple(
+        Replacement(place.path, before, layer.spec, sizes.get(place.conv, ()))
+        for place, before, layer in found
+    )
+    return Replaced(model if dry_run else _exchange(model, layers), changes, tuple(skipped))
+
+
+def _place(path: str, conv: _ConvNd) -> Place:
+    try:
+        spec = static_spec(conv)
+    except ValueError:
+        spec = None
+    return Place(path, conv, spec, isinstance(conv, _TRANSPOSED))
 
 
 def _static_convs(

@@ -1,6 +1,6 @@
 """What puts dynamic convolutions into a network of one's own, trains them and deploys them."""
 
-from odconv_spec.replacing import Replaced, Replacement
+from odconv_spec.replaced import Replaced, Replacement
 from odconv_torch.tools.fuse import fuse
 from odconv_torch.tools.norms import freeze_norms
 from odconv_torch.tools.replace import replace_convs

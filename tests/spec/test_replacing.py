@@ -7,7 +7,9 @@ import random
 import pytest
 
 from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, ODConvSpec
-from odconv_spec.replacing import Owners, Replaced, Replacement, choose, replacing_spec
+from odconv_spec.replaced import Replaced, Replacement
+from odconv_spec.replacing import Owners, Place, choose, replacing_spec
+from odconv_spec.rules import rule
 
 
 class Conv:
@@ -23,7 +25,8 @@ class Norm:
 
 
 def chosen(places, where=None):
-    return [path for path, _ in choose(places, where, Transposed)]
+    placed = [Place(path, conv, None, isinstance(conv, Transposed)) for path, conv in places]
+    return [place.path for place in choose(placed, where)]
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -62,6 +65,21 @@ def test_nothing_is_chosen(count, listed):
         chosen(places, lambda path, conv: False)
 
 
+def test_words_see_geometry_stage_and_place():
+    spec = ConvSpec(in_channels=4, out_channels=4, kernel_size=3)
+    places = [
+        Place("conv1", Conv(), spec),
+        Place("layer1.0.conv1", Conv(), spec),
+        Place("layer2.0.up", Transposed(), None, True),
+        Place("layer2.0.conv2", Conv(), spec),
+    ]
+    assert choose(places, "3x3") == [places[0], places[1], places[3]]
+    assert choose(places, rule("3x3") & ~rule("stem")) == [places[1], places[3]]
+    assert choose(places, ["not stem", "stage 2"]) == places[2:]
+    with pytest.raises(ValueError, match=r"in stages 0 to 2; received 3x3 & stage 3, which choo"):
+        choose(places, ["3x3", "stage 3"])
+
+
 @pytest.mark.parametrize(
     ("kind", "spec", "options"),
     [
@@ -98,6 +116,29 @@ def test_the_report_is_a_table():
         "layer.with.a.path          150          150",
         f"total                      300 {count + 150:>12,}",
         "left: up: it is odd",
+    ]
+
+
+def test_the_report_has_multiply_adds_where_sizes_are_known():
+    before = ConvSpec(in_channels=2, out_channels=3, kernel_size=3)
+    after = DyConvSpec(in_channels=2, out_channels=3, kernel_size=3, kernel_num=2)
+    changes = (
+        Replacement("a", before, after, ((5, 6), (3, 3))),  # called twice
+        Replacement("b", before, before),
+    )
+    replaced = Replaced(None, changes, ())
+    positions = 3 * 4 + 1
+    static = positions * 2 * 3 * 9
+    # The mean over the map, two layers of a hidden width of one, and two kernels to add up.
+    dynamic = static + 2 * (30 + 9) + 2 * ((2 + 2) + 2 * 54)
+    assert changes[0].multiply_adds == replaced.multiply_adds == (static, dynamic)
+    assert replaced.parameters == (108, 54 + changes[0].parameters[1])
+    head, *lines = str(replaced).splitlines()
+    assert head == "replaced   parameters          now  multiply-adds            now"
+    assert [line.split()[3:] for line in lines] == [
+        [f"{static:,}", f"{dynamic:,}"],
+        ["0", "0"],
+        [f"{static:,}", f"{dynamic:,}"],
     ]
 
 
