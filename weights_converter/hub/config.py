@@ -88,14 +88,16 @@ class HubConfig:
     @classmethod
     def _of(cls, values: Mapping[str, Any], ours: Mapping[str, Any]) -> HubConfig:
         images = values.get("pretrained_cfg", {})
-        size = images.get("input_size")
+        if not isinstance(images, dict):
+            raise ValueError(f"pretrained_cfg: expected an object, received {images!r}")
+        size = _tuple(images, "input_size")
         config = cls(
             spec=from_dict(ours["spec"]),
             temperature=_positive(ours.get("temperature", 1.0)),
-            class_names=tuple(values.get("label_names", ())),
-            image_size=None if size is None else tuple(size[1:]),
-            mean=None if images.get("mean") is None else tuple(images["mean"]),
-            std=None if images.get("std") is None else tuple(images["std"]),
+            class_names=_tuple(values, "label_names") or (),
+            image_size=None if size is None else size[1:],
+            mean=_tuple(images, "mean"),
+            std=_tuple(images, "std"),
             version=str(ours.get("version")),
         )
         config._check_same("architecture", config.spec.name, values)
@@ -137,6 +139,14 @@ class HubConfig:
         if self.std is not None:
             found["std"] = list(self.std)
         return found
+
+
+def _tuple(values: Mapping[str, Any], name: str) -> Any:
+    """The items of a list in the file; None where there is none."""
+    found = values.get(name)
+    if found is not None and not isinstance(found, list):
+        raise ValueError(f"{name}: expected a list, received {found!r}")
+    return None if found is None else tuple(found)
 
 
 def _check_names(names: tuple[str, ...], count: int) -> None:
