@@ -21,12 +21,14 @@ from timm.models import (
     register_model,
     resolve_pretrained_cfg,
 )
+from timm.scheduler.scheduler import Scheduler
 from torch import nn
 
 from odconv_spec import list_models, model_spec
 from odconv_spec.feature_maps import OutIndices, feature_indices
 from odconv_torch.models import Features, build_model
 from odconv_torch.models.backbone import Backbone
+from odconv_torch.tools import TemperatureScheduler
 
 # Options with another name in timm.
 _RENAMED: Final[Mapping[str, str]] = {"in_chans": "in_channels", "drop_rate": "dropout"}
@@ -56,6 +58,44 @@ class TimmFeatures(Features):
     def __init__(self, backbone: Backbone, out_indices: OutIndices = None) -> None:
         super().__init__(backbone, feature_indices(backbone.spec.feature_info(), out_indices))
         self.feature_info = FeatureInfo(_maps(backbone), self.out_indices)
+
+
+class RateAndTemperature:
+    """A scheduler of timm with the temperature beside it, where timm's training takes one.
+
+    Both of timm's calls set the temperature, so that it is right after a restart, too.
+
+    Args:
+        rates: the scheduler of learning rates, such as `timm.scheduler.create_scheduler_v2` gives.
+        temperature: of the network.
+        updates_per_epoch: steps of the optimiser in an epoch.
+    """
+
+    def __init__(
+        self, rates: Scheduler, temperature: TemperatureScheduler, updates_per_epoch: int
+    ) -> None:
+        self.rates = rates
+        self.temperature = temperature
+        self.updates_per_epoch = updates_per_epoch
+
+    def step(self, epoch: int, metric: float | None = None) -> None:
+        """What comes after `epoch` epochs."""
+        self.rates.step(epoch, metric)
+        self.temperature.step_to(epoch * self.updates_per_epoch)
+
+    def step_update(self, num_updates: int, metric: float | None = None) -> None:
+        """What comes after `num_updates` steps of the optimiser."""
+        self.rates.step_update(num_updates, metric)
+        self.temperature.step_to(num_updates)
+
+    def state_dict(self) -> dict[str, Any]:
+        """That of both, for a checkpoint."""
+        return {"rates": self.rates.state_dict(), "temperature": self.temperature.state_dict()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Goes on where another one's `state_dict` stopped."""
+        self.rates.load_state_dict(state_dict["rates"])
+        self.temperature.load_state_dict(state_dict["temperature"])
 
 
 def _entry_point(name: str) -> Callable[..., nn.Module]:

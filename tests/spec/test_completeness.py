@@ -78,6 +78,7 @@ def test_packages_have_parallel_files():
             "layers/attributes.py",
             "layers/leaf.py",  # tracers of torch.fx
             "layers/window.py",
+            "lightning.py",
             "timm.py",
             "tools/strategy.py",
             "train/sync_norm.py",

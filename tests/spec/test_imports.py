@@ -27,6 +27,7 @@ ALLOWED = {
         "weights_converter",
         "torch",
     },
+    "odconv_torch/lightning.py": {"odconv_torch", "odconv_spec", "torch", "lightning"},
     "odconv_torch/timm.py": {"odconv_torch", "odconv_spec", "torch", "timm"},
     "odconv_paddle": {"odconv_paddle", "odconv_spec", "paddle"},
     "odconv_paddle/hub.py": {"odconv_paddle", "odconv_spec", "weights_converter", "paddle"},
