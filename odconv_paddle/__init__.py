@@ -27,6 +27,7 @@ from odconv_paddle.tools import (
     Replaced,
     Replacement,
     TemperatureScheduler,
+    freeze_norms,
     fuse,
     replace_convs,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "Routing",
     "TemperatureScheduler",
     "create_model",
+    "freeze_norms",
     "from_pretrained",
     "fuse",
     "list_models",
