@@ -10,8 +10,7 @@ import pytest
 from paddle import nn
 from paddle.static import InputSpec
 
-from odconv_paddle import Features, create_model
-from odconv_paddle.tools.norms import freeze_norms
+from odconv_paddle import Features, create_model, freeze_norms
 from tests.tuning import (  # noqa: F401  # pytest finds them here
     test_a_head_for_a_network_without_one,
     test_a_new_head,
