@@ -14,6 +14,7 @@ except ModuleNotFoundError as error:
 
 from odconv_keras.hub import from_pretrained
 from odconv_keras.layers import (
+    CBAM,
     BatchNormalization,
     CondConv1D,
     CondConv2D,
@@ -21,11 +22,13 @@ from odconv_keras.layers import (
     DyConv1D,
     DyConv2D,
     DyConv3D,
+    EfficientChannelAttention,
     LayerNormalization,
     ODConv1D,
     ODConv2D,
     ODConv3D,
     Routing,
+    SqueezeExcitation,
     set_temperature,
 )
 from odconv_keras.models import Features, MobileNetV2, ResNet, create_model, list_models
@@ -38,6 +41,7 @@ from odconv_keras.tools import (
 )
 
 __all__ = [
+    "CBAM",
     "BatchNormalization",
     "CondConv1D",
     "CondConv2D",
@@ -45,6 +49,7 @@ __all__ = [
     "DyConv1D",
     "DyConv2D",
     "DyConv3D",
+    "EfficientChannelAttention",
     "Features",
     "LayerNormalization",
     "MobileNetV2",
@@ -55,6 +60,7 @@ __all__ = [
     "Replacement",
     "ResNet",
     "Routing",
+    "SqueezeExcitation",
     "TemperatureScheduler",
     "create_model",
     "from_pretrained",

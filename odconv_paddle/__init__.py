@@ -9,6 +9,7 @@ except ModuleNotFoundError as error:
 
 from odconv_paddle.hub import from_pretrained
 from odconv_paddle.layers import (
+    CBAM,
     BatchNorm2D,
     CondConv1D,
     CondConv2D,
@@ -16,10 +17,12 @@ from odconv_paddle.layers import (
     DyConv1D,
     DyConv2D,
     DyConv3D,
+    EfficientChannelAttention,
     ODConv1D,
     ODConv2D,
     ODConv3D,
     Routing,
+    SqueezeExcitation,
     set_temperature,
 )
 from odconv_paddle.models import Features, MobileNetV2, ResNet, create_model, list_models
@@ -33,6 +36,7 @@ from odconv_paddle.tools import (
 )
 
 __all__ = [
+    "CBAM",
     "BatchNorm2D",
     "CondConv1D",
     "CondConv2D",
@@ -40,6 +44,7 @@ __all__ = [
     "DyConv1D",
     "DyConv2D",
     "DyConv3D",
+    "EfficientChannelAttention",
     "Features",
     "MobileNetV2",
     "ODConv1D",
@@ -49,6 +54,7 @@ __all__ = [
     "Replacement",
     "ResNet",
     "Routing",
+    "SqueezeExcitation",
     "TemperatureScheduler",
     "create_model",
     "freeze_norms",

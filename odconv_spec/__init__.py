@@ -6,29 +6,35 @@ Nothing in here holds an array, opens a file, or knows that a framework exists.
 """
 
 from odconv_spec.backbone import BackboneSpec, BlockSpec, FeatureInfo
+from odconv_spec.cbam import CBAMSpec
 from odconv_spec.choice import ConvChoice
 from odconv_spec.cond_conv import CondConvSpec
 from odconv_spec.dy_conv import DyConvSpec
 from odconv_spec.dynamic import DynamicConvSpec
+from odconv_spec.efficient_channel_attention import EfficientChannelAttentionSpec
 from odconv_spec.evidence import UnexplainedError
 from odconv_spec.layers import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
 from odconv_spec.mobilenetv2 import ConvNormSpec, InvertedResidualSpec, MobileNetV2Spec
 from odconv_spec.models import from_dict, from_json, list_models, model_spec, to_json
 from odconv_spec.od_conv import ODConvSpec
 from odconv_spec.parameters import Parameter, Role, under
+from odconv_spec.recalibration import RecalibrationSpec
 from odconv_spec.resnet import ResidualSpec, ResNetSpec
 from odconv_spec.schedule import linear_temperature
 from odconv_spec.sizes import multiply_adds
+from odconv_spec.squeeze_excitation import SqueezeExcitationSpec
 
 __all__ = [
     "BackboneSpec",
     "BlockSpec",
+    "CBAMSpec",
     "CondConvSpec",
     "ConvChoice",
     "ConvNormSpec",
     "ConvSpec",
     "DyConvSpec",
     "DynamicConvSpec",
+    "EfficientChannelAttentionSpec",
     "FeatureInfo",
     "InvertedResidualSpec",
     "LayerNormSpec",
@@ -37,9 +43,11 @@ __all__ = [
     "NormSpec",
     "ODConvSpec",
     "Parameter",
+    "RecalibrationSpec",
     "ResNetSpec",
     "ResidualSpec",
     "Role",
+    "SqueezeExcitationSpec",
     "UnexplainedError",
     "from_dict",
     "from_json",

@@ -56,16 +56,15 @@ class LayerNormSpec:
 
 @dataclass(frozen=True)
 class LinearSpec:
-    """A fully connected layer with a bias."""
+    """A fully connected layer."""
 
     in_channels: int
     out_channels: int
+    bias: bool = True
 
     def parameters(self) -> tuple[Parameter, ...]:
-        return (
-            Parameter("weight", Role.LINEAR_KERNEL, (self.out_channels, self.in_channels)),
-            Parameter("bias", Role.BIAS, (self.out_channels,)),
-        )
+        kernel = Parameter("weight", Role.LINEAR_KERNEL, (self.out_channels, self.in_channels))
+        return (kernel, Parameter("bias", Role.BIAS, (self.out_channels,)))[: 1 + self.bias]
 
 
 @dataclass(frozen=True, kw_only=True)

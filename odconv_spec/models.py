@@ -83,7 +83,7 @@ def model_spec(name: str, **options: Any) -> BackboneSpec:
     Example:
         >>> spec = model_spec("od_resnet18", num_classes=10, kernel_num=4)
         >>> spec.num_features, spec.head
-        (512, LinearSpec(in_channels=512, out_channels=10))
+        (512, LinearSpec(in_channels=512, out_channels=10, bias=True))
     """
     model = MODELS.get(name) or _found(name)  # packages are searched for other names only
     _check_options(name, model, options)

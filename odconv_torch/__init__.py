@@ -14,6 +14,7 @@ except ModuleNotFoundError as error:
 
 from odconv_torch.hub import from_pretrained
 from odconv_torch.layers import (
+    CBAM,
     BatchNorm2d,
     CondConv1d,
     CondConv2d,
@@ -21,10 +22,12 @@ from odconv_torch.layers import (
     DyConv1d,
     DyConv2d,
     DyConv3d,
+    EfficientChannelAttention,
     ODConv1d,
     ODConv2d,
     ODConv3d,
     Routing,
+    SqueezeExcitation,
     set_temperature,
 )
 from odconv_torch.models import Features, MobileNetV2, ResNet, create_model, list_models
@@ -40,6 +43,7 @@ from odconv_torch.tools import (
 )
 
 __all__ = [
+    "CBAM",
     "BatchNorm2d",
     "CondConv1d",
     "CondConv2d",
@@ -47,6 +51,7 @@ __all__ = [
     "DyConv1d",
     "DyConv2d",
     "DyConv3d",
+    "EfficientChannelAttention",
     "Features",
     "MobileNetV2",
     "ODConv1d",
@@ -56,6 +61,7 @@ __all__ = [
     "Replacement",
     "ResNet",
     "Routing",
+    "SqueezeExcitation",
     "TemperatureLR",
     "TemperatureScheduler",
     "create_model",

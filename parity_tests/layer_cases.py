@@ -8,12 +8,22 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, DynamicConvSpec, ODConvSpec
+from odconv_spec import (
+    CBAMSpec,
+    CondConvSpec,
+    ConvSpec,
+    DyConvSpec,
+    DynamicConvSpec,
+    EfficientChannelAttentionSpec,
+    ODConvSpec,
+    RecalibrationSpec,
+    SqueezeExcitationSpec,
+)
 from odconv_spec.choice import KINDS, dynamic_kinds
 from parity_tests.problems import Case, Problem
 from parity_tests.reference import evaluate, random_arrays
 
-Row: TypeAlias = tuple[DynamicConvSpec, tuple[int, ...], float]
+Row: TypeAlias = tuple[DynamicConvSpec | RecalibrationSpec, tuple[int, ...], float]
 
 
 def _spec(kind: type[Any], widths: tuple[int, int], kernel_size: Any, **options: Any) -> Any:
@@ -71,6 +81,17 @@ _LAYERS: tuple[Row, ...] = (
     (_cond((1, 1), 1, kernel_num=1), (1, 1, 1), 1.0),
     (_cond((5, 4), 3, rank=1, padding="same", bias=True), (2, 7), 1.0),
     (_cond((5, 4), (1, 2, 3), rank=3, bias=True, kernel_num=2), (2, 3, 4, 5), 1.0),
+    (SqueezeExcitationSpec(channels=17), (3, 6, 9), 1.0),
+    (SqueezeExcitationSpec(channels=9, reduction=2, bias=True), (1, 4), 1.0),
+    (SqueezeExcitationSpec(channels=5, hidden_channels=7), (2, 2, 3, 4), 1.0),
+    (CBAMSpec(channels=17), (3, 6, 9), 1.0),
+    (CBAMSpec(channels=6, reduction=3, mlp_bias=False, rank=1, kernel_size=5), (2, 9), 1.0),
+    (CBAMSpec(channels=4, reduction=2, rank=3, kernel_size=3), (1, 2, 4, 3), 1.0),
+    (CBAMSpec(channels=4, hidden_channels=3), (1, 1, 1), 1.0),  # running statistics in training
+    (CBAMSpec(channels=4, reduction=1, spatial=False), (2, 3, 4), 1.0),
+    (EfficientChannelAttentionSpec(channels=7), (3, 6, 9), 1.0),
+    (EfficientChannelAttentionSpec(channels=6, kernel_size=9), (1, 4), 1.0),
+    (EfficientChannelAttentionSpec(channels=5, kernel_size=1), (2, 2, 3, 4), 1.0),
 )
 
 # Of each kind that an installed package brings, with its own defaults.
@@ -104,7 +125,7 @@ def _named_rows() -> Iterator[tuple[str, int, Row]]:
 
 def layer_problem(
     seed: int,
-    spec: ConvSpec,
+    spec: ConvSpec | RecalibrationSpec,
     shape: tuple[int, ...],
     temperature: float,
     training: bool,
@@ -114,6 +135,7 @@ def layer_problem(
     generator = np.random.default_rng(seed)
     arrays = random_arrays(spec.parameters(), seed, dtype)
     batch, *size = shape
-    x = generator.standard_normal((batch, spec.in_channels, *size)).astype(dtype)
+    channels = spec.in_channels if isinstance(spec, ConvSpec) else spec.width
+    x = generator.standard_normal((batch, channels, *size)).astype(dtype)
     grad_output = generator.standard_normal(evaluate(spec, arrays, x).output.shape).astype(dtype)
     return Problem(spec, arrays, x, training, temperature, grad_output, dtype=dtype)

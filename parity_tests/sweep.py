@@ -1,4 +1,7 @@
-"""Random layers: every kind, rank, geometry and option, each from a seed and a number."""
+"""Random layers: every kind, rank, geometry and option, each from a seed and a number.
+
+Every tenth of them scales a map; the others are convolutions.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from odconv_spec import CondConvSpec, DyConvSpec, DynamicConvSpec, ODConvSpec
+from odconv_spec import (
+    CBAMSpec,
+    CondConvSpec,
+    DyConvSpec,
+    DynamicConvSpec,
+    EfficientChannelAttentionSpec,
+    ODConvSpec,
+    RecalibrationSpec,
+    SqueezeExcitationSpec,
+)
 from odconv_spec.od_conv import ATTENTIONS
 from parity_tests.layer_cases import layer_problem
 from parity_tests.problems import Case, Problem
@@ -34,6 +46,9 @@ def sweep_cases(sweep: Sweep) -> Iterator[Case]:
 
 def _problem(seed: int, number: int) -> Problem:
     draw = Draw(np.random.default_rng((seed, number)))
+    if number % 10 == 9:
+        scaling, map_size = draw.recalibration()
+        return layer_problem(number, scaling, map_size, 1.0, training=draw.flag(0.6))
     spec = draw.spec()
     temperature = float(np.exp(draw.generator.uniform(0, np.log(30))))
     return layer_problem(number, spec, draw.shape(spec), temperature, training=draw.flag(0.6))
@@ -77,6 +92,29 @@ class Draw:
         ]
         more = 0 if self.flag(0.2) else 5
         return (self.number(1, 3), *(size + self.number(0, more) for size in least))
+
+    def recalibration(self) -> tuple[RecalibrationSpec, tuple[int, ...]]:
+        """A layer, and (batch, *map)."""
+        channels, rank = self.number(1, 24), self.number(1, 3)
+        reduction = self.number(1, channels)
+        hidden = self.one_of((None, None, self.number(1, 9)))
+        widths = {"channels": channels, "reduction": reduction, "hidden_channels": hidden}
+        spec: RecalibrationSpec = self.one_of(
+            (
+                SqueezeExcitationSpec(**widths, bias=self.flag(0.5)),
+                CBAMSpec(
+                    **widths,
+                    mlp_bias=self.flag(0.5),
+                    spatial=self.flag(0.6),
+                    kernel_size=self.one_of((1, 3, 5, 7)),
+                    rank=rank,
+                ),
+                EfficientChannelAttentionSpec(
+                    channels=channels, kernel_size=self.one_of((None, 1, 3, 5, 7))
+                ),
+            )
+        )
+        return spec, (self.number(1, 3), *self.per_axis(rank, 1, 7))
 
     def _od(self) -> tuple[type[ODConvSpec], dict[str, Any]]:
         chosen = tuple(name for name in ATTENTIONS if self.flag(0.7))

@@ -1,22 +1,27 @@
-"""Layers: the dynamic convolutions, and what they are made of."""
+"""Layers: the dynamic convolutions and what they are made of, and layers that scale maps."""
 
 from odconv_keras.layers.attention import Attentions, ODAttention
-from odconv_keras.layers.build import build_conv
+from odconv_keras.layers.build import build_conv, build_layer
 from odconv_keras.layers.build_static import build_linear, build_norm, build_routing
+from odconv_keras.layers.cbam import CBAM
 from odconv_keras.layers.chain import Chain
 from odconv_keras.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
 from odconv_keras.layers.dy_attention import DyAttention
 from odconv_keras.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
 from odconv_keras.layers.dynamic import DynamicConv
+from odconv_keras.layers.efficient_channel_attention import EfficientChannelAttention
 from odconv_keras.layers.functional import mixed_conv, od_conv
 from odconv_keras.layers.norm import BatchNormalization, LayerNormalization
 from odconv_keras.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
 from odconv_keras.layers.pointwise import Pointwise
+from odconv_keras.layers.recalibration import Recalibration
 from odconv_keras.layers.routing import Routing
+from odconv_keras.layers.squeeze_excitation import SqueezeExcitation
 from odconv_keras.layers.static_conv import StaticConv1D, StaticConv2D, StaticConv3D
 from odconv_keras.layers.temperature import set_temperature
 
 __all__ = [
+    "CBAM",
     "Attentions",
     "BatchNormalization",
     "Chain",
@@ -28,17 +33,21 @@ __all__ = [
     "DyConv2D",
     "DyConv3D",
     "DynamicConv",
+    "EfficientChannelAttention",
     "LayerNormalization",
     "ODAttention",
     "ODConv1D",
     "ODConv2D",
     "ODConv3D",
     "Pointwise",
+    "Recalibration",
     "Routing",
+    "SqueezeExcitation",
     "StaticConv1D",
     "StaticConv2D",
     "StaticConv3D",
     "build_conv",
+    "build_layer",
     "build_linear",
     "build_norm",
     "build_routing",

@@ -8,17 +8,36 @@ from typing import Any, Final
 import keras
 
 from odconv_keras.layers.build_static import build_static_conv
+from odconv_keras.layers.cbam import CBAM
 from odconv_keras.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
 from odconv_keras.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
 from odconv_keras.layers.dynamic import DynamicConv
+from odconv_keras.layers.efficient_channel_attention import EfficientChannelAttention
 from odconv_keras.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
-from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, DynamicConvSpec, ODConvSpec
+from odconv_keras.layers.recalibration import Recalibration
+from odconv_keras.layers.squeeze_excitation import SqueezeExcitation
+from odconv_spec import (
+    CBAMSpec,
+    CondConvSpec,
+    ConvSpec,
+    DyConvSpec,
+    DynamicConvSpec,
+    EfficientChannelAttentionSpec,
+    ODConvSpec,
+    RecalibrationSpec,
+    SqueezeExcitationSpec,
+)
 from odconv_spec.plugins import row
 
 DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by rank - 1
     ODConvSpec: (ODConv1D, ODConv2D, ODConv3D),
     DyConvSpec: (DyConv1D, DyConv2D, DyConv3D),
     CondConvSpec: (CondConv1D, CondConv2D, CondConv3D),
+}
+RECALIBRATIONS: Final[Mapping[type[RecalibrationSpec], type[Recalibration]]] = {
+    SqueezeExcitationSpec: SqueezeExcitation,
+    CBAMSpec: CBAM,
+    EfficientChannelAttentionSpec: EfficientChannelAttention,
 }
 
 
@@ -49,4 +68,28 @@ def build_conv(spec: ConvSpec, **options: Any) -> keras.layers.Layer:
     if not isinstance(spec, DynamicConvSpec):
         return build_static_conv(spec, **options)
     layer = layer_class(type(spec), spec.rank)
+    return layer.from_spec(spec, data_format="channels_last", **options)
+
+
+def build_layer(spec: ConvSpec | RecalibrationSpec, **options: Any) -> keras.layers.Layer:
+    """The convolution, or the layer that scales maps, which `spec` describes; channels are last.
+
+    Args:
+        spec: of a convolution, of a `SqueezeExcitation` and so on.
+        **options: those of every Keras layer, such as `name` and `dtype`.
+
+    Returns:
+        A layer that is not built yet.
+
+    Raises:
+        ValueError: no package has layers for this kind of convolution.
+
+    Example:
+        >>> layer = build_layer(SqueezeExcitationSpec(channels=64))
+        >>> tuple(layer(keras.ops.ones((1, 8, 9, 64))).shape)
+        (1, 8, 9, 64)
+    """
+    if isinstance(spec, ConvSpec):
+        return build_conv(spec, **options)
+    layer = RECALIBRATIONS[type(spec)]
     return layer.from_spec(spec, data_format="channels_last", **options)

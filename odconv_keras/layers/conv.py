@@ -29,7 +29,7 @@ def conv(x: Any, kernel: Any, window: Window) -> Any:
         return _on_taps(x, ops.expand_dims(kernel, 0), window)
     depthwise = x.shape[-1] != kernel.shape[-2] and keras.backend.backend() == "tensorflow"
     # Keras' depthwise kernels are (*kernel, in, multiplier).
-    kernel = ops.swapaxes(kernel, -1, -2) if depthwise else kernel
+    kernel = ops.swapaxes(kernel, -1, -2) if depthwise else _of_torch(kernel)
     return (ops.depthwise_conv if depthwise else ops.conv)(
         x if window.keeps_size else pad(x, window),
         kernel,
@@ -38,6 +38,20 @@ def conv(x: Any, kernel: Any, window: Window) -> Any:
         data_format="channels_last",
         dilation_rate=window.dilations,
     )
+
+
+def _of_torch(kernel: Any) -> Any:
+    """A kernel (*kernel, in, 1) with memory in PyTorch's order of axes, on that backend.
+
+    In another order PyTorch 2.13 has no gradient of it in float64 on a CPU: "slow_conv2d:
+    grad_weight must be contiguous".
+    """
+    if keras.backend.backend() != "torch" or kernel.shape[-1] != 1:
+        return kernel
+    *taps, inputs, out = kernel.shape
+    rank = len(taps)
+    rows = ops.reshape(ops.transpose(kernel, (rank + 1, rank, *range(rank))), (-1,))
+    return ops.transpose(ops.reshape(rows, (out, inputs, *taps)), (*range(2, rank + 2), 1, 0))
 
 
 def _is_native(x: Any, kernel: Any, window: Window) -> bool:

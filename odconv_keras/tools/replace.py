@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from odconv_keras.layers import DynamicConv
+from odconv_keras.layers import DynamicConv, Recalibration
 from odconv_keras.layers.build import layer_class
 from odconv_keras.layers.data_format import shape_of_any_size
 from odconv_keras.layers.from_static import (
@@ -127,10 +127,10 @@ def _place(path: str, conv: Any) -> Place:
 def _static_convs(
     layer: keras.layers.Layer, path: str = ""
 ) -> Iterator[tuple[str, keras.layers.Layer]]:
-    """Paths and convolutions, without those that dynamic convolutions are made of."""
+    """Paths and convolutions, without those that our layers are made of."""
     if isinstance(layer, _CONVS):
         yield path, layer
-    elif not isinstance(layer, DynamicConv):
+    elif not isinstance(layer, (DynamicConv, Recalibration)):
         for name, child in sublayers(layer):
             yield from _static_convs(child, f"{path}.{name}" if path else name)
 

@@ -1,23 +1,29 @@
-"""Layers: the dynamic convolutions, and what they are made of."""
+"""Layers: the dynamic convolutions and what they are made of, and layers that scale maps."""
 
 from odconv_paddle.layers.attention import Attentions, ODAttention
 from odconv_paddle.layers.build import (
     DYNAMIC,
     build_conv,
+    build_layer,
     build_linear,
     build_norm,
 )
+from odconv_paddle.layers.cbam import CBAM
 from odconv_paddle.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
 from odconv_paddle.layers.dy_attention import DyAttention
 from odconv_paddle.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
 from odconv_paddle.layers.dynamic import DynamicConv
+from odconv_paddle.layers.efficient_channel_attention import EfficientChannelAttention
 from odconv_paddle.layers.functional import mixed_conv, od_conv
 from odconv_paddle.layers.norm import BatchNorm1D, BatchNorm2D, BatchNorm3D
 from odconv_paddle.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
+from odconv_paddle.layers.recalibration import Recalibration
 from odconv_paddle.layers.routing import Routing
+from odconv_paddle.layers.squeeze_excitation import SqueezeExcitation
 from odconv_paddle.layers.temperature import set_temperature
 
 __all__ = [
+    "CBAM",
     "DYNAMIC",
     "Attentions",
     "BatchNorm1D",
@@ -31,12 +37,16 @@ __all__ = [
     "DyConv2D",
     "DyConv3D",
     "DynamicConv",
+    "EfficientChannelAttention",
     "ODAttention",
     "ODConv1D",
     "ODConv2D",
     "ODConv3D",
+    "Recalibration",
     "Routing",
+    "SqueezeExcitation",
     "build_conv",
+    "build_layer",
     "build_linear",
     "build_norm",
     "mixed_conv",

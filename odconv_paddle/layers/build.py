@@ -9,19 +9,45 @@ from paddle import nn
 from paddle.nn.initializer import Initializer
 
 from odconv_paddle.layers.build_static import build_linear, build_norm, build_static_conv
+from odconv_paddle.layers.cbam import CBAM
 from odconv_paddle.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
 from odconv_paddle.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
 from odconv_paddle.layers.dynamic import DynamicConv
+from odconv_paddle.layers.efficient_channel_attention import EfficientChannelAttention
 from odconv_paddle.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
-from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, DynamicConvSpec, ODConvSpec
+from odconv_paddle.layers.recalibration import Recalibration
+from odconv_paddle.layers.squeeze_excitation import SqueezeExcitation
+from odconv_spec import (
+    CBAMSpec,
+    CondConvSpec,
+    ConvSpec,
+    DyConvSpec,
+    DynamicConvSpec,
+    EfficientChannelAttentionSpec,
+    ODConvSpec,
+    RecalibrationSpec,
+    SqueezeExcitationSpec,
+)
 from odconv_spec.plugins import row
 
-__all__ = ["DYNAMIC", "build_conv", "build_linear", "build_norm"]
+__all__ = [
+    "DYNAMIC",
+    "RECALIBRATIONS",
+    "build_conv",
+    "build_layer",
+    "build_linear",
+    "build_norm",
+]
 
 DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by rank - 1
     ODConvSpec: (ODConv1D, ODConv2D, ODConv3D),
     DyConvSpec: (DyConv1D, DyConv2D, DyConv3D),
     CondConvSpec: (CondConv1D, CondConv2D, CondConv3D),
+}
+RECALIBRATIONS: Final[Mapping[type[RecalibrationSpec], type[Recalibration]]] = {
+    SqueezeExcitationSpec: SqueezeExcitation,
+    CBAMSpec: CBAM,
+    EfficientChannelAttentionSpec: EfficientChannelAttention,
 }
 
 
@@ -52,3 +78,25 @@ def build_conv(spec: ConvSpec, initializer: Initializer | None = None) -> nn.Lay
     if not isinstance(spec, DynamicConvSpec):
         return build_static_conv(spec, initializer)
     return layer_class(type(spec), spec.rank).from_spec(spec, weight_attr=initializer)
+
+
+def build_layer(spec: ConvSpec | RecalibrationSpec) -> nn.Layer:
+    """The convolution, or the layer that scales maps, which `spec` describes.
+
+    Args:
+        spec: of a convolution, of a `SqueezeExcitation` and so on.
+
+    Returns:
+        A layer with random weights.
+
+    Raises:
+        ValueError: no package has layers for this kind of convolution.
+
+    Example:
+        >>> layer = build_layer(SqueezeExcitationSpec(channels=64))
+        >>> tuple(layer(paddle.rand([1, 64, 8, 9])).shape)
+        (1, 64, 8, 9)
+    """
+    if isinstance(spec, ConvSpec):
+        return build_conv(spec)
+    return RECALIBRATIONS[type(spec)].from_spec(spec)

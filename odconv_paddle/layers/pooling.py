@@ -16,4 +16,6 @@ def global_mean(x: paddle.Tensor, keepdim: bool = True) -> paddle.Tensor:
 
 def global_max(x: paddle.Tensor, keepdim: bool = True) -> paddle.Tensor:
     """The maximum over the map: (batch, channels, *map) to (batch, channels, *ones)."""
-    return x.amax(list(range(2, x.ndim)), keepdim=keepdim)
+    # Over three axes at once, the gradient of Paddle's maximum is memory that was never written.
+    maximum = flattened(x, 2).amax(2)  # (batch, channels)
+    return maximum.unsqueeze(list(range(2, x.ndim))) if keepdim else maximum

@@ -8,7 +8,7 @@ from typing import Any
 from paddle import nn
 from paddle.nn.layer.conv import _ConvNd
 
-from odconv_paddle.layers import DynamicConv
+from odconv_paddle.layers import DynamicConv, Recalibration
 from odconv_paddle.layers.build import layer_class
 from odconv_paddle.layers.from_static import layer_like, static_spec
 from odconv_paddle.tools.calls import map_sizes
@@ -102,10 +102,10 @@ def _place(path: str, conv: _ConvNd) -> Place:
 def _static_convs(
     layer: nn.Layer, path: str = "", around: frozenset[nn.Layer] = frozenset()
 ) -> Iterator[tuple[str, _ConvNd]]:
-    """Paths and convolutions, without those that dynamic convolutions are made of."""
+    """Paths and convolutions, without those that our layers are made of."""
     if isinstance(layer, _ConvNd):
         yield path, layer
-    elif not isinstance(layer, DynamicConv) and layer not in around:
+    elif not isinstance(layer, (DynamicConv, Recalibration)) and layer not in around:
         for name, child in layer.named_children():
             yield from _static_convs(child, f"{path}.{name}" if path else name, around | {layer})
 

@@ -1,20 +1,25 @@
-"""Layers: the dynamic convolutions, and what they are made of."""
+"""Layers: the dynamic convolutions and what they are made of, and layers that scale maps."""
 
 from odconv_torch.layers.attention import ODAttention
 from odconv_torch.layers.attentions import Attentions
-from odconv_torch.layers.build import build_conv, build_linear, build_norm
+from odconv_torch.layers.build import build_conv, build_layer, build_linear, build_norm
+from odconv_torch.layers.cbam import CBAM
 from odconv_torch.layers.cond_conv import CondConv1d, CondConv2d, CondConv3d
 from odconv_torch.layers.dy_attention import DyAttention
 from odconv_torch.layers.dy_conv import DyConv1d, DyConv2d, DyConv3d
 from odconv_torch.layers.dynamic import DynamicConv
+from odconv_torch.layers.efficient_channel_attention import EfficientChannelAttention
 from odconv_torch.layers.functional import mixed_conv, od_conv
 from odconv_torch.layers.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, LayerNorm
 from odconv_torch.layers.od_conv import ODConv1d, ODConv2d, ODConv3d
 from odconv_torch.layers.pointwise import Pointwise
+from odconv_torch.layers.recalibration import Recalibration
 from odconv_torch.layers.routing import Routing
+from odconv_torch.layers.squeeze_excitation import SqueezeExcitation
 from odconv_torch.layers.temperature import set_temperature
 
 __all__ = [
+    "CBAM",
     "Attentions",
     "BatchNorm1d",
     "BatchNorm2d",
@@ -27,14 +32,18 @@ __all__ = [
     "DyConv2d",
     "DyConv3d",
     "DynamicConv",
+    "EfficientChannelAttention",
     "LayerNorm",
     "ODAttention",
     "ODConv1d",
     "ODConv2d",
     "ODConv3d",
     "Pointwise",
+    "Recalibration",
     "Routing",
+    "SqueezeExcitation",
     "build_conv",
+    "build_layer",
     "build_linear",
     "build_norm",
     "mixed_conv",

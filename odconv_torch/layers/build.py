@@ -8,20 +8,46 @@ from typing import Final
 import torch
 from torch import nn
 
-from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, DynamicConvSpec, ODConvSpec
+from odconv_spec import (
+    CBAMSpec,
+    CondConvSpec,
+    ConvSpec,
+    DyConvSpec,
+    DynamicConvSpec,
+    EfficientChannelAttentionSpec,
+    ODConvSpec,
+    RecalibrationSpec,
+    SqueezeExcitationSpec,
+)
 from odconv_spec.plugins import row
 from odconv_torch.layers.build_static import build_linear, build_norm, build_static_conv
+from odconv_torch.layers.cbam import CBAM
 from odconv_torch.layers.cond_conv import CondConv1d, CondConv2d, CondConv3d
 from odconv_torch.layers.dy_conv import DyConv1d, DyConv2d, DyConv3d
 from odconv_torch.layers.dynamic import DynamicConv
+from odconv_torch.layers.efficient_channel_attention import EfficientChannelAttention
 from odconv_torch.layers.od_conv import ODConv1d, ODConv2d, ODConv3d
+from odconv_torch.layers.recalibration import Recalibration
+from odconv_torch.layers.squeeze_excitation import SqueezeExcitation
 
-__all__ = ["DYNAMIC", "build_conv", "build_linear", "build_norm"]
+__all__ = [
+    "DYNAMIC",
+    "RECALIBRATIONS",
+    "build_conv",
+    "build_layer",
+    "build_linear",
+    "build_norm",
+]
 
 DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by rank - 1
     ODConvSpec: (ODConv1d, ODConv2d, ODConv3d),
     DyConvSpec: (DyConv1d, DyConv2d, DyConv3d),
     CondConvSpec: (CondConv1d, CondConv2d, CondConv3d),
+}
+RECALIBRATIONS: Final[Mapping[type[RecalibrationSpec], type[Recalibration]]] = {
+    SqueezeExcitationSpec: SqueezeExcitation,
+    CBAMSpec: CBAM,
+    EfficientChannelAttentionSpec: EfficientChannelAttention,
 }
 
 
@@ -57,3 +83,30 @@ def build_conv(
     if not isinstance(spec, DynamicConvSpec):
         return build_static_conv(spec, device, dtype)
     return layer_class(type(spec), spec.rank).from_spec(spec, device=device, dtype=dtype)
+
+
+def build_layer(
+    spec: ConvSpec | RecalibrationSpec,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> nn.Module:
+    """The convolution, or the layer that scales maps, which `spec` describes.
+
+    Args:
+        spec: of a convolution, of a `SqueezeExcitation` and so on.
+        device: where the parameters live.
+        dtype: of the parameters.
+
+    Returns:
+        A layer with random weights.
+
+    Raises:
+        ValueError: no package has layers for this kind of convolution.
+
+    Example:
+        >>> build_layer(SqueezeExcitationSpec(channels=64))(torch.rand(1, 64, 8, 9)).shape
+        torch.Size([1, 64, 8, 9])
+    """
+    if isinstance(spec, ConvSpec):
+        return build_conv(spec, device, dtype)
+    return RECALIBRATIONS[type(spec)].from_spec(spec, device=device, dtype=dtype)

@@ -15,3 +15,8 @@ def global_mean(x: torch.Tensor) -> torch.Tensor:
         return x.mean(axes, keepdim=True)
     # The gradient of a sum is a view, that of a mean a map: this saves writing and reading it.
     return x.sum(axes, keepdim=True) / prod(x.shape[2:])
+
+
+def global_max(x: torch.Tensor) -> torch.Tensor:
+    """The maximum over the map: (batch, channels, *map) to (batch, channels, *ones)."""
+    return x.amax(tuple(range(2, x.dim())), keepdim=True)

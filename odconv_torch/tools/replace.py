@@ -11,7 +11,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from odconv_spec.replaced import Replaced, Replacement
 from odconv_spec.replacing import Place, choose, replacing_spec
 from odconv_spec.rules import Where
-from odconv_torch.layers import DynamicConv
+from odconv_torch.layers import DynamicConv, Recalibration
 from odconv_torch.layers.build import layer_class
 from odconv_torch.layers.from_static import layer_like, plain_conv, static_spec
 from odconv_torch.tools.calls import map_sizes
@@ -99,10 +99,10 @@ def _place(path: str, conv: _ConvNd) -> Place:
 
 
 def _static_convs(module: nn.Module, path: str = "") -> Iterator[tuple[str, _ConvNd]]:
-    """Paths and convolutions, without those that dynamic convolutions are made of."""
+    """Paths and convolutions, without those that our layers are made of."""
     if isinstance(module, _ConvNd):
         yield path, module
-    elif not isinstance(module, DynamicConv):
+    elif not isinstance(module, (DynamicConv, Recalibration)):
         for name, child in module.named_children():
             yield from _static_convs(child, f"{path}.{name}" if path else name)
 

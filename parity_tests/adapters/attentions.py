@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from odconv_spec import DynamicConvSpec
+from odconv_spec import DynamicConvSpec, RecalibrationSpec
 
 
 def attentions(
@@ -16,11 +16,13 @@ def attentions(
     """The attentions that exist, in whatever shape the framework gives them.
 
     Args:
-        layer: a convolution of any kind, or a network, which shows none.
-        call: runs the sub-layer that it is given on the case's input, in inference mode.
+        layer: a layer of any kind, or a network, which shows none.
+        call: runs the sub-layer or method that it is given on the case's input, in inference mode.
         numpy: turns a tensor of the framework into an array.
     """
     spec = getattr(layer, "spec", None)
+    if isinstance(spec, RecalibrationSpec):
+        return {name: numpy(factors) for name, factors in call(layer.gates).items()}
     mixer = getattr(layer, spec.mixer, None) if isinstance(spec, DynamicConvSpec) else None
     if mixer is None:
         return {}

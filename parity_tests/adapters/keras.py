@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from odconv_keras import set_temperature
-from odconv_keras.layers import build_conv
+from odconv_keras.layers import build_layer
 from odconv_keras.models.factory import build_model
 from odconv_spec import BackboneSpec
 from parity_tests.adapters.attentions import attentions, running
@@ -119,7 +119,7 @@ def _model(problem: Problem) -> Any:
     keras.config.set_floatx(problem.dtype)
     keras.config.set_dtype_policy(problem.dtype)
     keras.config.set_image_data_format("channels_last")
-    model: Any = build_model(spec) if isinstance(spec, BackboneSpec) else build_conv(spec)
+    model: Any = build_model(spec) if isinstance(spec, BackboneSpec) else build_layer(spec)
     if not model.built:
         model.build((None, *[None] * (problem.x.ndim - 2), problem.x.shape[1]))
     assign(model, problem.arrays)
@@ -130,7 +130,7 @@ def _model(problem: Problem) -> Any:
 def _attentions(model: Any, problem: Problem, x: npt.NDArray[Any]) -> dict[str, Any]:
     if problem.training:
         return {}
-    return attentions(model, lambda mixer: mixer(x, training=False), _numpy)
+    return attentions(model, lambda part: part(x), _numpy)  # in inference, as Keras' default
 
 
 def _by_name(model: Any, grads: Sequence[Any]) -> dict[str, npt.NDArray[Any]]:

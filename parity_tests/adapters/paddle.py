@@ -12,7 +12,7 @@ from paddle import nn
 from paddle.nn import functional as F
 
 from odconv_paddle import set_temperature
-from odconv_paddle.layers import build_conv
+from odconv_paddle.layers import build_layer
 from odconv_paddle.models.factory import build_model
 from odconv_spec import BackboneSpec
 from parity_tests.adapters.attentions import attentions, running
@@ -84,7 +84,7 @@ def _model(problem: Problem) -> Any:
     # Paddle's layers take their dtype from the default at construction.
     paddle.set_default_dtype(problem.dtype)  # type: ignore[arg-type]
     spec = problem.spec
-    model: Any = build_model(spec) if isinstance(spec, BackboneSpec) else build_conv(spec)
+    model: Any = build_model(spec) if isinstance(spec, BackboneSpec) else build_layer(spec)
     assign(model, problem.arrays)
     set_temperature(model, problem.temperature)
     model.train() if problem.training else model.eval()

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from odconv_spec import BackboneSpec
 from odconv_torch import set_temperature
-from odconv_torch.layers import build_conv
+from odconv_torch.layers import build_layer
 from odconv_torch.models.factory import build_model
 from parity_tests.adapters.attentions import attentions, running
 from parity_tests.outputs.names import record
@@ -80,7 +80,7 @@ def _model(problem: Problem) -> Any:
     if isinstance(spec, BackboneSpec):
         model: Any = build_model(spec, dtype=dtype)
     else:
-        model = build_conv(spec, dtype=dtype)
+        model = build_layer(spec, dtype=dtype)
     assign(model, problem.arrays)
     set_temperature(model, problem.temperature)
     return model.train(problem.training)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +12,16 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from odconv_spec import CondConvSpec, DyConvSpec, DynamicConvSpec, ODConvSpec
+from odconv_spec import (
+    CBAMSpec,
+    CondConvSpec,
+    DyConvSpec,
+    DynamicConvSpec,
+    EfficientChannelAttentionSpec,
+    ODConvSpec,
+    RecalibrationSpec,
+    SqueezeExcitationSpec,
+)
 
 Arrays: TypeAlias = dict[str, npt.NDArray[np.float64]]
 
@@ -28,16 +37,28 @@ _OPTIONS: Mapping[str, str | None] = MappingProxyType(
         "reference": None,
         "run_temperature": None,
         "temperature": None,  # at the start of a training
+        "channel": "channels",
+        "gate_channels": "channels",
+        "reduction_ratio": "reduction",
+        "k_size": "kernel_size",
+        "no_spatial": None,  # False in all files, as is our default
     }
 )
-_KINDS: Mapping[str, tuple[type[DynamicConvSpec], Mapping[str, Any]]] = MappingProxyType(
+_Spec: TypeAlias = DynamicConvSpec | RecalibrationSpec
+_KINDS: Mapping[str, tuple[Callable[..., _Spec], Mapping[str, Any]]] = MappingProxyType(
     {
         "odconv": (ODConvSpec, {}),
         "dyconv": (DyConvSpec, {"hidden_rule": "plus_one", "bias": True}),
         "condconv": (CondConvSpec, {"bias": True}),
+        "se": (SqueezeExcitationSpec, {}),
+        "cbam": (CBAMSpec, {}),
+        "eca": (EfficientChannelAttentionSpec, {}),
     }
 )
-_CONDCONV_PATHS = MappingProxyType({"conv.": "", "route.fc.": "routing."})
+# The published CondConv keeps its router outside of the layer.
+_PATHS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {"condconv": MappingProxyType({"conv.": "", "route.fc.": "routing."})}
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +76,7 @@ class GoldenTraining:
 class GoldenLayer:
     """One layer with its arrays by canonical name, an input, and the results in inference mode."""
 
-    spec: DynamicConvSpec
+    spec: DynamicConvSpec | RecalibrationSpec
     temperature: float
     arrays: Arrays
     input: npt.NDArray[np.float64]
@@ -72,11 +93,12 @@ def golden_files() -> tuple[str, ...]:
 def load_golden(name: str) -> GoldenLayer:
     """Reads one of `golden_files()`; `training` is None where the batch has a single sample."""
     with np.load(FOLDER / f"{name}.npz") as file:
-        stored = dict(file)
-    config = json.loads(str(stored["config"]))
+        config = json.loads(str(file["config"]))
+        paths = _PATHS.get(config["kind"], {})
+        stored = {_canonical(key, paths): array for key, array in file.items()}
     return GoldenLayer(
         spec=_spec(config),
-        temperature=config["run_temperature"],
+        temperature=config.get("run_temperature", 1.0),
         arrays=_under("weights/", stored),
         input=stored["input"],
         output=stored["eval/output"],
@@ -85,7 +107,7 @@ def load_golden(name: str) -> GoldenLayer:
     )
 
 
-def _spec(config: Mapping[str, Any]) -> DynamicConvSpec:
+def _spec(config: Mapping[str, Any]) -> _Spec:
     kind, defaults = _KINDS[config["kind"]]
     named = {_OPTIONS.get(name, name): value for name, value in config.items()}
     known = {name: value for name, value in named.items() if name is not None}
@@ -105,15 +127,16 @@ def _training(stored: Arrays) -> GoldenTraining:
 
 def _under(prefix: str, stored: Arrays) -> Arrays:
     return {
-        _canonical(name.removeprefix(prefix)): array
+        name.removeprefix(prefix): array
         for name, array in stored.items()
         if name.startswith(prefix)
     }
 
 
-def _canonical(name: str) -> str:
-    """The published CondConv keeps its router outside of the layer."""
-    for path, canonical in _CONDCONV_PATHS.items():
-        if name.startswith(path):
-            return canonical + name.removeprefix(path)
-    return name
+def _canonical(key: str, paths: Mapping[str, str]) -> str:
+    """A key of the file with the canonical path in place of the published one."""
+    for path, canonical in paths.items():
+        before, found, name = key.partition(f"/{path}")
+        if found:
+            return f"{before}/{canonical}{name}"
+    return key

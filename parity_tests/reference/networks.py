@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from odconv_spec import BackboneSpec, ConvSpec, LinearSpec, MobileNetV2Spec, ResNetSpec
+from odconv_spec import (
+    BackboneSpec,
+    ConvSpec,
+    LinearSpec,
+    MobileNetV2Spec,
+    RecalibrationSpec,
+    ResNetSpec,
+)
 from odconv_spec.plugins import row
 from parity_tests.reference.functional import global_max, global_mean
 from parity_tests.reference.layers import GROUP, apply_conv
 from parity_tests.reference.mobilenetv2 import mobilenetv2_features
+from parity_tests.reference.recalibration import recalibrate
 from parity_tests.reference.resnet import resnet_features
 from parity_tests.reference.scope import Scope
 from parity_tests.reference.static import classifier
@@ -31,10 +39,12 @@ NETWORKS: Final[Mapping[type[BackboneSpec], Network]] = {
 POOLS: Final[Mapping[str, Callable[[Value], Value]]] = {"avg": global_mean, "max": global_max}
 
 
-def forward(spec: ConvSpec | BackboneSpec, x: Value, at: Scope) -> Value:
+def forward(spec: ConvSpec | RecalibrationSpec | BackboneSpec, x: Value, at: Scope) -> Value:
     """The output of a layer, or the logits or features of a network. Dropout is left out."""
     if isinstance(spec, ConvSpec):
         return apply_conv(spec, x, at)
+    if isinstance(spec, RecalibrationSpec):
+        return recalibrate(spec, x, at)
     network = network_of(spec)
     last = network.features(spec, x, at)
     if not spec.global_pool:

@@ -16,9 +16,9 @@ def add_bias(spec: ConvSpec, y: Value, at: Scope) -> Value:
     return y + per_channel(at["bias"], spec.rank) if spec.bias else y
 
 
-def norm(x: Value, at: Scope) -> Value:
-    """Batch normalisation; reports the running statistics after it."""
-    spec = NormSpec(x.shape[1])
+def norm(x: Value, at: Scope, spec: NormSpec | None = None) -> Value:
+    """Batch normalisation, by default the usual one; reports the running statistics."""
+    spec = spec or NormSpec(x.shape[1])
     output, mean, variance = batch_norm(
         x,
         at["weight"],

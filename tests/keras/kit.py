@@ -10,10 +10,10 @@ from helpers import channels_first, channels_last, fill, numpy
 from helpers import run as run_layer
 
 import odconv_keras as package
-from odconv_keras.layers import DynamicConv, build_conv
+from odconv_keras.layers import DynamicConv, build_layer
 from odconv_keras.layers.build import layer_class
 from odconv_keras.models.factory import build_model
-from odconv_spec import BackboneSpec
+from odconv_spec import BackboneSpec, ConvSpec
 from weights_converter import assign
 
 __all__ = [
@@ -37,8 +37,9 @@ def build(spec, arrays=None, dtype="float64"):
     if isinstance(spec, BackboneSpec):
         model = build_model(spec, dtype=dtype)
     else:
-        model = build_conv(spec, dtype=dtype)
-        model.build((None, *[None] * spec.rank, spec.in_channels))
+        model = build_layer(spec, dtype=dtype)
+        channels = spec.in_channels if isinstance(spec, ConvSpec) else spec.channels
+        model.build((None, *[None] * getattr(spec, "rank", 2), channels))
     if arrays is not None:
         assign(model, arrays)
     return model

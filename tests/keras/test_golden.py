@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 from helpers import assign, channels_last, extract
 
-from odconv_keras.layers import build_conv
+from odconv_keras import set_temperature
+from odconv_keras.layers import build_layer
 from parity_tests.golden.loader import load_golden
 
-FILES = ("odconv_01", "odconv_02", "dyconv_08", "condconv_11")
+FILES = ("odconv_01", "odconv_02", "dyconv_08", "condconv_11", "se_01", "cbam_01", "eca_01")
 
 
 def built(golden):
     spec = golden.spec
-    layer = build_conv(spec, dtype="float64")
-    layer.build((None,) * (spec.rank + 1) + (spec.in_channels,))
+    layer = build_layer(spec, dtype="float64")
+    layer.build((None, *golden.input.shape[2:], golden.input.shape[1]))
     assign(layer, spec.parameters(), golden.arrays)
-    layer.set_temperature(golden.temperature)
+    set_temperature(layer, golden.temperature)
     return layer
 
 

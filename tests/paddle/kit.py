@@ -9,7 +9,7 @@ from canonical import randomised
 from paddle import nn
 
 import odconv_paddle as package
-from odconv_paddle.layers import DynamicConv, build_conv
+from odconv_paddle.layers import DynamicConv, build_layer
 from odconv_paddle.layers.build import layer_class
 from odconv_paddle.layers.temperature import Tempered
 from odconv_paddle.models.factory import build_model
@@ -37,7 +37,7 @@ def build(spec, arrays=None, dtype="float64"):
     before = paddle.get_default_dtype()
     paddle.set_default_dtype(dtype)  # which layers take at construction
     try:
-        model = (build_model if isinstance(spec, BackboneSpec) else build_conv)(spec)
+        model = (build_model if isinstance(spec, BackboneSpec) else build_layer)(spec)
     finally:
         paddle.set_default_dtype(before)
     if arrays is not None:

@@ -7,21 +7,23 @@ import paddle
 import pytest
 from canonical import assign, paddle_name, stored
 
-from odconv_paddle.layers import build_conv
+from odconv_paddle.layers import build_layer, set_temperature
 from parity_tests.golden.loader import golden_files, load_golden
 
 TRAINED = [name for name in golden_files() if load_golden(name).training]
 
 
 def golden_layer(golden):
-    layer = build_conv(golden.spec)
+    layer = build_layer(golden.spec)
     assign(layer, golden.spec.parameters(), golden.arrays)
-    layer.set_temperature(golden.temperature)
+    set_temperature(layer, golden.temperature)
     return layer
 
 
 def attentions(layer, x):
     """By name, without those that the layer does not have."""
+    if hasattr(layer, "gates"):
+        return layer.gates(x)
     found = layer.routing(x) if hasattr(layer, "routing") else layer.attention(x)
     named = {"kernel": found} if isinstance(found, paddle.Tensor) else found._asdict()
     return {name: attention for name, attention in named.items() if attention is not None}

@@ -1,4 +1,4 @@
-"""All three convolutions against the numbers of their published implementations."""
+"""Every layer against the numbers of their published implementations."""
 
 import pytest
 
@@ -13,9 +13,10 @@ def golden(request) -> GoldenLayer:
     return load_golden(request.param)
 
 
-def test_there_are_twelve_golden_layers() -> None:
+def test_there_are_golden_layers_of_every_kind() -> None:
     kinds = [name.rpartition("_")[0] for name in golden_files()]
     assert [kinds.count(kind) for kind in ("odconv", "dyconv", "condconv")] == [7, 3, 2]
+    assert [kinds.count(kind) for kind in ("se", "cbam", "eca")] == [2, 2, 2]
 
 
 def test_golden_arrays_are_those_of_the_spec(golden) -> None:

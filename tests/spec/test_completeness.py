@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from odconv_spec import list_models, model_spec
+from odconv_spec import ConvSpec, list_models, model_spec
 from odconv_spec.choice import KINDS, conv_options
 from odconv_spec.models import FAMILIES
+from odconv_spec.recalibrations import RECALIBRATIONS
 from parity_tests.layer_cases import layer_cases
 from parity_tests.network_cases import backbone_cases, step_cases
 from parity_tests.runtimes import RUNTIMES
@@ -38,6 +39,7 @@ def test_packages_export_every_model_and_layer(package):
         for kind in DYNAMIC
         for rank in (1, 2, 3)
     ]
+    layers += [spec.__name__.removesuffix("Spec") for spec in RECALIBRATIONS.values()]
     tools = {"Features", "fuse", "replace_convs", "set_temperature"}
     wanted = {*layers, *tools, "create_model", "list_models"}
     assert wanted - set(exported(package)) == set()
@@ -95,7 +97,7 @@ def test_packages_have_parallel_files():
 
 def test_every_kind_of_layer_is_compared():
     compared = {type(case.problem.spec) for case in layer_cases()}
-    assert {KINDS[kind] for kind in DYNAMIC} <= compared
+    assert {KINDS[kind] for kind in DYNAMIC} | {*RECALIBRATIONS.values()} <= compared
 
 
 def test_every_backbone_is_compared_and_every_family_and_kind_trained():
@@ -108,9 +110,13 @@ def test_every_backbone_is_compared_and_every_family_and_kind_trained():
 def test_the_sweep_draws_every_kind_rank_and_option():
     drawn = [case.problem.spec for case in sweep_cases(USUAL)]
     assert len(drawn) >= 300
-    assert {(type(s), s.rank) for s in drawn} == {
+    assert {(type(s), s.rank) for s in drawn if isinstance(s, ConvSpec)} == {
         (KINDS[kind], rank) for kind in DYNAMIC for rank in (1, 2, 3)
     }
+    for kind in RECALIBRATIONS.values():
+        for option in kind.own_options():
+            values = {getattr(s, option.name) for s in drawn if type(s) is kind}
+            assert values - {option.default}, (kind, option.name)
     for kind in DYNAMIC:
         for name, default in conv_options(kind).items():
             if name != "head_init":  # the arrays are given

@@ -8,7 +8,7 @@ from torch import nn
 
 import odconv_torch as package
 from odconv_spec import BackboneSpec
-from odconv_torch.layers import DynamicConv, build_conv
+from odconv_torch.layers import DynamicConv, build_layer
 from odconv_torch.layers.build import layer_class
 from odconv_torch.models.factory import build_model
 from weights_converter import assign
@@ -31,7 +31,7 @@ __all__ = [
 
 def build(spec, arrays=None, dtype="float64"):
     """A layer or network in inference mode, with random values or those of `arrays`."""
-    make = build_model if isinstance(spec, BackboneSpec) else build_conv
+    make = build_model if isinstance(spec, BackboneSpec) else build_layer
     model = make(spec, dtype=getattr(torch, dtype))
     if arrays is not None:
         assign(model, arrays)

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from odconv_spec import ODConvSpec
-from odconv_torch.layers import build_conv
+from odconv_torch.layers import build_layer, set_temperature
 from parity_tests.golden.loader import golden_files, load_golden
+
+SCALING = ("se", "cbam", "eca")
 
 
 def golden_layer(golden):
-    layer = build_conv(golden.spec, dtype=torch.float64)
+    layer = build_layer(golden.spec, dtype=torch.float64)
     state = {name: torch.tensor(array) for name, array in golden.arrays.items()}
-    if isinstance(golden.spec, ODConvSpec):
-        state["attention.bn.num_batches_tracked"] = torch.tensor(0)
-    layer.load_state_dict(state)
-    layer.set_temperature(golden.temperature)
+    counters = [name for name in layer.state_dict() if name.endswith("num_batches_tracked")]
+    layer.load_state_dict(state | dict.fromkeys(counters, torch.tensor(0)))
+    set_temperature(layer, golden.temperature)
     return layer
 
 
@@ -37,6 +37,15 @@ def test_each_attention(name):
     for kind, expected in golden.attentions.items():
         attention = found[kind].detach()
         np.testing.assert_allclose(attention, expected.reshape(attention.shape), rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", [n for n in golden_files() if n.startswith(SCALING)])
+def test_each_gate(name):
+    golden = load_golden(name)
+    found = golden_layer(golden).eval().gates(torch.tensor(golden.input))
+    assert found.keys() == golden.attentions.keys()
+    for kind, expected in golden.attentions.items():
+        np.testing.assert_allclose(found[kind].detach(), expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", [n for n in golden_files() if load_golden(n).training])
