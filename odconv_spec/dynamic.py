@@ -133,6 +133,11 @@ class DynamicConvSpec(ConvSpec):
         """What messages call the layer, such as "ODConv"."""
         return cls.__name__.removesuffix("Spec")
 
+    @property
+    def layer_name(self) -> str:
+        """What messages call this layer, such as "ODConv2d"."""
+        return f"{self.title()}{self.rank}d"
+
     @classmethod
     def shows(cls, shapes: Shapes) -> bool:
         """Whether arrays are those of a layer of this kind, or of a network with some."""

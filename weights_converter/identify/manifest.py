@@ -11,7 +11,7 @@ from typing import Any, Final, TypeGuard
 
 import numpy as np
 
-from odconv_spec import DynamicConvSpec, Parameter, Role
+from odconv_spec import DynamicConvSpec, Parameter, RecalibrationSpec, Role
 from weights_converter.arrays.dtypes import CARRIERS, is_shape, tag_of
 from weights_converter.errors import FileError, RefusedError, UsageError, legible
 from weights_converter.formats.files.atomic import replacing
@@ -58,9 +58,9 @@ class Manifest:
     dtypes: Mapping[str, str]
 
     @classmethod
-    def of_layer(cls, spec: DynamicConvSpec) -> Manifest:
+    def of_layer(cls, spec: DynamicConvSpec | RecalibrationSpec) -> Manifest:
         """The manifest of a lone layer, of any dtype."""
-        return cls(f"{spec.title()}{spec.rank}d", spec.parameters(), {})
+        return cls(spec.layer_name, spec.parameters(), {})
 
     def parameters(self) -> tuple[Parameter, ...]:
         """Every stored array, as `BackboneSpec.parameters` gives them."""

@@ -13,6 +13,7 @@ from functools import cache
 from odconv_spec import Parameter
 from odconv_spec.models import families
 from odconv_spec.parameters import CONV, DYNAMIC, LINEAR, NORM, Role
+from odconv_spec.recalibrations import RECALIBRATIONS
 from weights_converter.names.layouts import TORCH, Layout
 from weights_converter.names.mixers import mixers, routers
 
@@ -64,7 +65,8 @@ def _roles(
         return ()  # it has a temperature at most
     if mixes:
         return DYNAMIC
-    return LINEAR if owner in _heads() else CONV
+    linear = owner in _heads() or f".{owner}".endswith(_linear_paths())
+    return LINEAR if linear else CONV
 
 
 def _mixer_of(owner: str) -> tuple[str, str]:
@@ -92,6 +94,12 @@ def _with_mixer(paths: Iterable[str]) -> set[str]:
 def _heads() -> frozenset[str]:
     """Paths of classifiers, which are linear layers where nothing mixes their kernels."""
     return frozenset(spec.head_path for spec in families().values())
+
+
+@cache
+def _linear_paths() -> tuple[str, ...]:
+    """Ends of the paths of linear layers that are no classifiers."""
+    return tuple(f".{path}" for kind in RECALIBRATIONS.values() for path in kind.linear)
 
 
 @cache
