@@ -26,13 +26,12 @@ SMALL = (
     "backbone/od_mobilenetv2_050/",
     "backbone/cond_mobilenetv2_050/",
     "backbone/dy_mobilenetv2_050/",
+    "backbone/last-map/",
 )
 DEEP = ("backbone/od_resnet50/", "backbone/dy_resnet50/", "backbone/cond_resnet50/")
-COMPILED = (  # of the networks on JAX: each kind, and both families
+COMPILED = (  # of the networks on JAX: both families
     "backbone/od_mobilenetv2_050/",
     "steps/od-resnet-basic/",
-    "steps/dy-mobilenetv2/",
-    "steps/cond-resnet-bottleneck/",
 )
 
 
