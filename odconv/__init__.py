@@ -1,8 +1,8 @@
 """Checkpoints of dynamic convolutions: what the command `odconv` does, as a library.
 
 Each function is the command of its name. They work on files and need no framework, except
-`load_into`, `evaluate` and `verify_outputs`. A source is a path, or a `Request` that says more of
-it. Everything is imported when it is first used, so `import odconv` costs nothing.
+`load_into`, `evaluate`, `predict` and `verify_outputs`. A source is a path, or a `Request` that
+says more of it. Everything is imported when it is first used, so `import odconv` costs nothing.
 
 Example:
     >>> import odconv
@@ -22,6 +22,7 @@ from weights_converter.lazy_names import lazily
 
 if TYPE_CHECKING:
     from odconv.evaluation import evaluate
+    from odconv.prediction import predict
     from odconv_spec import list_models
     from parity_tests.outputs.verify import verify_outputs
     from weights_converter import (
@@ -45,6 +46,7 @@ _HOMES: Final[Mapping[str, str]] = {
     "inspect": "weights_converter",
     "list_models": "odconv_spec",
     "load_into": "weights_converter",
+    "predict": "odconv.prediction",
     "verify": "weights_converter",
     "verify_outputs": "parity_tests.outputs.verify",
 }
@@ -58,6 +60,7 @@ __all__ = [
     "inspect",
     "list_models",
     "load_into",
+    "predict",
     "verify",
     "verify_outputs",
 ]

@@ -25,6 +25,7 @@ _FILES: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("file", "source", "left", "right", "checkpoint"), _CHECKPOINTS),
     "destination": _CHECKPOINTS,
     "data": (),
+    "images": (".bmp", ".jpeg", ".jpg", ".png", ".webp"),
     "model": (".json",),
     "picture": (".png", ".pdf", ".svg"),
     "report": (".html",),

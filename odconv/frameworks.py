@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from odconv_training.evaluation import Framework
+
+NAMES = ("torch", "paddle", "keras")
+
+
+def installed() -> str:
+    """The first framework that is installed.
+
+    Raises:
+        ModuleNotFoundError: there is none.
+    """
+    for name in NAMES:
+        if find_spec(name) is not None:
+            return name
+    raise ModuleNotFoundError("none of torch, paddle and keras is installed", name="torch")
 
 
 def framework_named(name: str) -> Framework:

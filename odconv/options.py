@@ -31,6 +31,32 @@ def add_isolate(command: ArgumentParser) -> None:
     )
 
 
+def add_images(command: ArgumentParser) -> None:
+    """How images are loaded."""
+    add = command.add_argument
+    add(
+        "--batch-size",
+        type=positive,
+        default=64,
+        metavar="N",
+        help="images in a batch (default: 64)",
+    )
+    add(
+        "--image-size",
+        type=positive,
+        default=224,
+        metavar="N",
+        help="height and width that images get from files (default: 224)",
+    )
+    add(
+        "--workers",
+        type=count,
+        default=0,
+        metavar="N",
+        help="processes that load images (default: 0)",
+    )
+
+
 def add_model(command: ArgumentParser) -> None:
     """What a checkpoint's arrays are taken for, and which of them are taken."""
     command.add_argument(

@@ -21,6 +21,7 @@ from odconv_training.batches import (
     steps_per_epoch,
 )
 from odconv_training.checkpoints import BEST, LAST, replacing, start
+from odconv_training.classes import fitted, labelled
 from odconv_training.command import main
 from odconv_training.course import Course, run
 from odconv_training.earlier import check_output
@@ -35,12 +36,11 @@ from odconv_training.samples import (
     STD,
     Samples,
     Source,
-    check_classes,
     open_source,
     open_validation,
 )
 from odconv_training.scores import Score
-from odconv_training.trainer import Answer, Step, Trainer
+from odconv_training.trainer import Answer, Facts, Step, Trainer
 
 __all__ = [
     "BEST",
@@ -52,6 +52,7 @@ __all__ = [
     "Answer",
     "CorruptImageError",
     "Course",
+    "Facts",
     "Log",
     "Options",
     "Processes",
@@ -64,9 +65,10 @@ __all__ = [
     "Trainer",
     "TrainingError",
     "batch_indices",
-    "check_classes",
     "check_output",
+    "fitted",
     "in_order",
+    "labelled",
     "lost",
     "main",
     "noticing_loss",

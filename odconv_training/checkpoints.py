@@ -9,11 +9,17 @@ from pickle import UnpicklingError
 from typing import Any, Final
 from zipfile import BadZipFile
 
+from odconv_training.classes import listed
 from odconv_training.errors import TrainingError
 from odconv_training.options import Options
 from odconv_training.trainer import Trainer
-from weights_converter import load_into
+from weights_converter import Loaded, MismatchError
+from weights_converter.arrays.tensor import Checkpoint
 from weights_converter.formats.files import atomic
+from weights_converter.formats.files.open_files import kept_open
+from weights_converter.identify.class_names import class_names_of
+from weights_converter.identify.open_model import open_checkpoint
+from weights_converter.live.loading import load_checkpoint
 
 LAST: Final[Mapping[str, str]] = {
     "torch": "checkpoint.pth.tar",
@@ -83,14 +89,47 @@ def replacing(path: Path) -> AbstractContextManager[Path]:
     return atomic.replacing(path, overwrite=True)
 
 
-def start(model: Any, options: Options) -> None:
+def start(model: Any, options: Options) -> Loaded | None:
     """Puts the arrays of `--start`, a checkpoint of any framework and precision, into the model.
+
+    The head of a network that knows other classes is left as it is, unless it is to be scored.
+
+    Args:
+        model: a network of any framework.
+        options: of the command, with the classes of the data.
+
+    Returns:
+        What was done, None where nothing is to be loaded.
 
     Raises:
         ConverterError: the file cannot be read, or is of another model.
+        TrainingError: a network with other classes is to be scored.
     """
-    if options.start is not None:
-        load_into(model, options.start, cast=True)
+    if options.start is None:
+        return None
+    with kept_open():
+        checkpoint = open_checkpoint(options.start)
+        names = class_names_of(checkpoint)
+        others = bool(names) and names != options.class_names
+        if not options.evaluate:
+            return _started(model, checkpoint, others)
+        if others:
+            raise TrainingError(
+                f"--evaluate: expected a checkpoint of the classes {listed(options.class_names)}, "
+                f"received {options.start} of {listed(names)}; `odconv evaluate` scores some of "
+                "the classes of a checkpoint"
+            )
+        return load_checkpoint(model, checkpoint, cast=True)
+
+
+def _started(model: Any, checkpoint: Checkpoint, others: bool) -> Loaded:
+    """Loads all, or all but the head where it is of other classes or of more or fewer."""
+    if not others:
+        try:
+            return load_checkpoint(model, checkpoint, cast=True)
+        except MismatchError:
+            pass  # which is nothing but the head, or an error again
+    return load_checkpoint(model, checkpoint, head="skip", cast=True)
 
 
 def _read(trainer: Trainer, path: Path) -> Mapping[str, Any]:

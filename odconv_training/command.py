@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from traceback import format_exception
 
-from odconv_training.errors import TrainingError
+from odconv_training.errors import CorruptImageError, TrainingError
 from odconv_training.options import Options, parse
 from weights_converter import ConverterError, FileError
 from weights_converter.errors import legible
@@ -50,6 +50,8 @@ def _report(error: ValueError | OSError) -> int:
     sys.stderr.write(f"error: {_line(error)}\n")
     if isinstance(error, ConverterError) and error.help:
         sys.stderr.write(f"help: {error.help}\n")
+    if isinstance(error, CorruptImageError):
+        sys.stderr.write("help: repair it, or leave it out with --skip-corrupt\n")
     return _FILES if isinstance(error, (OSError, FileError)) else _USAGE
 
 

@@ -9,14 +9,16 @@ from typing import Any
 
 from odconv_training.batches import batch_indices, in_order, shards, steps_per_epoch
 from odconv_training.checkpoints import LAST, read, save
+from odconv_training.classes import fitted
 from odconv_training.earlier import check_output, remove_earlier
 from odconv_training.errors import TrainingError
 from odconv_training.log import Log
 from odconv_training.options import Options
 from odconv_training.processes import Processes
-from odconv_training.progress import Progress, content_of
-from odconv_training.samples import Source, check_classes, open_source
+from odconv_training.progress import Progress, check_class_names, content_of
+from odconv_training.samples import Source, open_source
 from odconv_training.scores import Score
+from odconv_training.summary import footer, header
 from odconv_training.trainer import Trainer
 
 
@@ -24,7 +26,7 @@ def run(options: Options, processes: Processes, trainer: type[Trainer]) -> None:
     """Trains, resumes or evaluates, as the options say.
 
     Args:
-        options: of the command.
+        options: of the command, which may leave the number of classes to the data.
         processes: this process among those of the training.
         trainer: the framework's class; its network is built once folder and data are checked.
 
@@ -36,7 +38,7 @@ def run(options: Options, processes: Processes, trainer: type[Trainer]) -> None:
     """
     check_output(options, trainer.framework, processes.from_first)
     source = open_source(options.data, options.skip_corrupt)
-    check_classes(source, options.spec)
+    options = fitted(options, source)
     course = Course(options, source, trainer(options, processes))
     if options.evaluate:
         course.evaluate()
@@ -50,7 +52,7 @@ class Course:
     A new course continues from the last checkpoint where the options ask for it.
 
     Attributes:
-        options: of the command.
+        options: of the command, with the classes of the data.
         source: the samples.
         trainer: the network in its framework.
         progress: how far the training is.
@@ -83,6 +85,7 @@ class Course:
     def run(self) -> None:
         """Trains to the end, or to `options.steps`."""
         first, writes = self.progress.step, self.trainer.processes.writes
+        self._say(header(self.options, self.source, self.trainer, first, self._end))
         log = Log(self.options, first, self._end) if writes else nullcontext()
         with log as self._log:
             if first == 0:
@@ -92,6 +95,12 @@ class Course:
                     remove_earlier(self.options.output, self.trainer.framework)
             while self.progress.step < self._end:
                 self._epoch(self.progress.epoch)
+        self._say(footer(self.options, self.progress, self.trainer.framework))
+
+    def _say(self, text: str) -> None:
+        if self.trainer.processes.writes and not self.options.quiet:
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
 
     def _restore(self) -> None:
         path = self.options.output / LAST[self.trainer.framework]
@@ -99,8 +108,10 @@ class Course:
         if content is not None:
             progress = Progress.from_json(content["odconv"])
             progress.check(self.options)
+            check_class_names(content, self.options)
             self.trainer.restore(path, content)
-            self.progress, self.top1 = progress, content.get("acc", 0.0)
+            self.progress = replace(progress, recipe=self.progress.recipe)  # it may be longer now
+            self.top1 = content.get("acc", 0.0)
         elif self.options.evaluate:
             raise TrainingError(
                 f"--evaluate: expected --start CKPT or a checkpoint {path}, received neither"
@@ -139,8 +150,9 @@ class Course:
         score = self._score()
         self.top1 = score.top1
         best = score.top1 >= self.progress.best_top1
-        best_top1 = max(score.top1, self.progress.best_top1)
-        self.progress = replace(self.progress, epoch=epoch + 1, best_top1=best_top1)
+        self.progress = replace(self.progress, epoch=epoch + 1)
+        if best:
+            self.progress = replace(self.progress, best_top1=score.top1, best_epoch=epoch)
         if self._log is not None:
             self._log.validation(epoch, self.progress.step, score)
         self._save(best)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from odconv_spec import BackboneSpec
-from odconv_training import Score, TrainingError, check_classes, in_order, open_validation
+from odconv_training import Score, TrainingError, in_order, labelled, open_validation
+from weights_converter.arrays.tensor import Checkpoint
 from weights_converter.errors import UsageError, legible
 from weights_converter.formats.files.open_files import kept_open
 from weights_converter.identify.backbones import describe
+from weights_converter.identify.class_names import class_names_of
 from weights_converter.identify.open_model import open_checkpoint
 from weights_converter.identify.request import Request
 from weights_converter.identify.target import target_of
@@ -51,7 +53,10 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The score of a checkpoint on the validation images of some data."""
+    """The score of a checkpoint on the validation images of some data.
+
+    `classes` are those that the checkpoint tells, or those of the data, in the order of the logits.
+    """
 
     checkpoint: str
     model: str
@@ -71,9 +76,14 @@ class Evaluation:
             images = int(self.score.confusion[truth].sum())
             yield Confusion(self.name(truth), self.name(answer), int(wrong[truth, answer]), images)
 
+    @property
+    def seen(self) -> int:
+        """Number of classes that there are images of."""
+        return int(np.count_nonzero(self.score.confusion.sum(axis=1)))
+
     def name(self, label: int) -> str:
-        """The class's; a network may have outputs that the data have no class for."""
-        return legible(self.classes[label]) if label < len(self.classes) else f"output {label}"
+        """The class's; a network may have outputs that nobody has named."""
+        return output_name(self.classes, label)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -93,7 +103,7 @@ class Evaluation:
     def __str__(self) -> str:
         lines = [
             f"{self.checkpoint}: {self.model}, in {self.framework}",
-            f"images    {self.score.images} of {len(self.classes)} classes, {self.data}",
+            f"images    {self.score.images} of {self.seen} classes, {self.data}",
             f"top-1     {self.score.top1:.2f} %",
             f"top-5     {self.score.top5:.2f} %",
             f"loss      {self.score.loss:.4f}",
@@ -116,31 +126,45 @@ def score_checkpoint(
     workers: int,
 ) -> Evaluation:
     """Scores a checkpoint, which is opened once; see `odconv.evaluate`."""
-    path = Path(request.path)
     with kept_open():
-        checkpoint = open_checkpoint(request)
-        spec = target_of(checkpoint, request)
-        if not isinstance(spec, BackboneSpec):
-            raise UsageError(
-                f"{legible(path.name)} is of {describe(spec)}, which is no whole network of odconv",
-                help="--model takes a name or a spec; see `odconv models`",
-            )
-        with _data_of_the_user():
-            source = open_validation(data)
-            check_classes(source, spec)
+        checkpoint, spec = open_classifier(request)
+        with data_of_the_user():
+            source = labelled(open_validation(data), spec, class_names_of(checkpoint))
         network = framework.build(spec)
         load_checkpoint(network, checkpoint, cast=True)
     samples = source.validation
     calls = in_order(np.arange(len(samples)), batch_size)
-    with _data_of_the_user():  # an image may prove to be damaged when its turn comes
+    with data_of_the_user():  # an image may prove to be damaged when its turn comes
         answers = framework.logits(network, samples, calls, image_size, workers)
         score, speed = _scored(answers, spec.num_classes)
-    names = (legible(path.name), describe(spec), framework.name, legible(data))
+    names = (legible(Path(request.path).name), describe(spec), framework.name, legible(data))
     return Evaluation(*names, source.classes, score, speed)
 
 
+def open_classifier(request: Request) -> tuple[Checkpoint, BackboneSpec]:
+    """A checkpoint and the network that it is of.
+
+    Raises:
+        UsageError: it is of no network of this package with a head.
+    """
+    checkpoint = open_checkpoint(request)
+    spec = target_of(checkpoint, request)
+    if isinstance(spec, BackboneSpec) and spec.num_classes:
+        return checkpoint, spec
+    raise UsageError(
+        f"{legible(checkpoint.path.name)} is of {describe(spec)}, which is no whole network of "
+        "odconv",
+        help="--model takes a name or a spec; see `odconv models`",
+    )
+
+
+def output_name(classes: Sequence[str], label: int) -> str:
+    """The name of an output's class, or the output's number where nobody has named it."""
+    return legible(classes[label]) if label < len(classes) else f"output {label}"
+
+
 @contextmanager
-def _data_of_the_user() -> Iterator[None]:
+def data_of_the_user() -> Iterator[None]:
     """Turns what odconv_training says of the data into an error of this package."""
     try:
         yield

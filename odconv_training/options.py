@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from odconv_spec import BackboneSpec, from_json, model_spec
+from odconv_spec.feature_maps import stage_to_freeze
 from odconv_training import digits
 from odconv_training.errors import TrainingError
 from odconv_training.recipes import DROPOUTS, RECIPES, SCHEDULES, Recipe
@@ -22,12 +23,18 @@ _FOLDER_WORKERS = 2
 
 @dataclass(frozen=True)
 class Options:
-    """One training; `parse` says what each option means."""
+    """One training; `parse` says what each option means.
+
+    `classes_from_data` says that nobody has told how many outputs `spec` has, and `class_names` are
+    those of the data, in the order of the outputs; see `odconv_training.classes.fitted`.
+    """
 
     spec: BackboneSpec
     data: str
     recipe: Recipe
     output: Path
+    classes_from_data: bool = False
+    class_names: tuple[str, ...] = ()
     resume: bool = False
     overwrite: bool = False
     start: Path | None = None
@@ -64,13 +71,20 @@ def parse(arguments: Sequence[str] | None, framework: str) -> Options:
     found = _parser(framework).parse_args(arguments)
     spec = _spec(found)
     recipe = _recipe(found, spec)
+    _check_stage(recipe.freeze_stages, spec)
     workers = found.workers
     if workers is None:
         workers = 0 if found.data == DIGITS else _FOLDER_WORKERS
     output = Path("runs") / spec.name if found.output is None else found.output
-    plain = {f.name for f in fields(Options)} - {"spec", "recipe", "workers", "output"}
-    chosen = {name: getattr(found, name) for name in plain}
-    return Options(spec=spec, recipe=recipe, workers=workers, output=output, **chosen)
+    made = {
+        "spec": spec,
+        "recipe": recipe,
+        "workers": workers,
+        "output": output,
+        "classes_from_data": bool(found.model) and "num_classes" not in dict(found.option),
+    }
+    given = {f.name for f in fields(Options)} - made.keys() - {"class_names"}
+    return Options(**made, **{name: getattr(found, name) for name in given})
 
 
 def _spec(found: Namespace) -> BackboneSpec:
@@ -83,8 +97,6 @@ def _spec(found: Namespace) -> BackboneSpec:
         if found.data != DIGITS or options:
             raise TrainingError("expected --model NAME or --spec FILE.json, received neither")
         return digits.spec()
-    if found.data == DIGITS:
-        options = {"num_classes": len(digits.CLASSES)} | options
     if _recipe_name(found, _model(found.model)) != "digits":
         options = {"dropout": DROPOUTS.get(found.model, 0.0)} | options
     return _model(found.model, **options)
@@ -114,7 +126,16 @@ def _recipe(found: Namespace, spec: BackboneSpec) -> Recipe:
     """The named recipe with the values of the command line in place of its own."""
     values = {f.name: getattr(found, f.name) for f in fields(Recipe)}
     given = {name: value for name, value in values.items() if value is not None}
+    if found.start is not None:  # whose attentions have cooled
+        given = {"temperature_epochs": 0.0} | given
     return replace(RECIPES[_recipe_name(found, spec)], **given)
+
+
+def _check_stage(stage: int | None, spec: BackboneSpec) -> None:
+    try:
+        stage_to_freeze(spec.feature_info(), stage)
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
 
 
 def _parser(framework: str) -> ArgumentParser:
@@ -141,10 +162,19 @@ def _add_model(parser: ArgumentParser) -> None:
         help="of the model, such as kernel_num=4 or num_classes=5; may be repeated",
     )
     add("--spec", type=Path, metavar="FILE.json", help="a network of your own, as odconv_spec's")
-    add("--data", default=DIGITS, help="a folder with train/ and val/ (default: digits)")
+    add(
+        "--data",
+        default=DIGITS,
+        help="a folder with train/ and val/, whose folders are the classes (default: digits)",
+    )
     add("--image-size", type=_positive, default=224, metavar="N", help="of folders (default: 224)")
     add("--skip-corrupt", action="store_true", help="leave out images that cannot be decoded")
-    add("--start", type=Path, metavar="CKPT", help="weights to start from, of any framework")
+    add(
+        "--start",
+        type=Path,
+        metavar="CKPT",
+        help="weights to start from, of any framework; a head for other classes is left out",
+    )
 
 
 def _add_recipe(parser: ArgumentParser) -> None:
@@ -158,6 +188,20 @@ def _add_recipe(parser: ArgumentParser) -> None:
         add(f"--{name}", type=float, metavar="X")
     add("--schedule", choices=SCHEDULES, help="of the learning rate")
     add("--clip-norm", type=_length, metavar="X", help="the longest gradient, over all arrays")
+    add("--head-lr", type=float, metavar="X", help="the rate of the head (default: that of all)")
+    add(
+        "--freeze-stages",
+        type=_natural,
+        metavar="N",
+        help="train nothing that leads to the model's feature_info[N]; 0 is the stem",
+    )
+    # None, which is laid over nothing, where it is not given.
+    add(
+        "--freeze-norms",
+        action="store_const",
+        const=True,
+        help="keep the statistics of all batch norms",
+    )
     add("--precision", choices=PRECISIONS, default="float32", help="the last two: mixed")
     add("--seed", type=_natural, default=0)
 

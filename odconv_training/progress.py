@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from odconv_spec import to_json
 from odconv_training.errors import TrainingError
 from odconv_training.options import Options
+from weights_converter.identify.class_names import to_text
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Progress:
         step: number of steps that are done.
         epoch: number of epochs that are done.
         best_top1: of the best epoch, in percent.
+        best_epoch: which one that is, counted from 0.
         seed: of the training.
         recipe: of the training, as JSON.
         spec: of the network, as JSON.
@@ -36,6 +39,7 @@ class Progress:
     seed: int
     recipe: str
     spec: str
+    best_epoch: int = 0
 
     @classmethod
     def of(cls, options: Options, step: int, epoch: int, best_top1: float) -> Progress:
@@ -63,7 +67,7 @@ class Progress:
             ) from error
 
     def check(self, options: Options) -> None:
-        """Compares the training with the one of the options.
+        """Compares the training with the one of the options, which may have more epochs.
 
         Raises:
             TrainingError: it has another seed, recipe or network.
@@ -74,8 +78,10 @@ class Progress:
         for what in ("recipe", "spec"):
             kept, asked = (json.loads(getattr(progress, what)) for progress in (self, other))
             for name in kept.keys() | asked.keys():
-                if kept.get(name) != asked.get(name):
-                    _refuse(f"{what}'s {name}", kept.get(name), asked.get(name))
+                pair = kept.get(name), asked.get(name)
+                longer = name == "epochs" and pair[0] < pair[1]
+                if pair[0] != pair[1] and not longer:
+                    _refuse(f"{what}'s {name}", *pair)
 
 
 def content_of(options: Options, progress: Progress, top1: float) -> dict[str, Any]:
@@ -87,8 +93,8 @@ def content_of(options: Options, progress: Progress, top1: float) -> dict[str, A
         top1: of the last epoch, in percent.
 
     Returns:
-        The official "epoch", "arch", "acc" and "best_acc"; "step", and under "odconv" all that a
-        resume checks.
+        The official "epoch", "arch", "acc" and "best_acc"; "step", under "odconv" all that a resume
+        checks, and "class_names" as the converter reads it.
     """
     return {
         "epoch": progress.epoch,
@@ -97,7 +103,20 @@ def content_of(options: Options, progress: Progress, top1: float) -> dict[str, A
         "best_acc": progress.best_top1,
         "step": progress.step,
         "odconv": progress.to_json(),
+        "class_names": to_text(options.class_names),
     }
+
+
+def check_class_names(content: Mapping[str, Any], options: Options) -> None:
+    """Compares the classes of a checkpoint with those of the data.
+
+    Raises:
+        TrainingError: they are others, or in another order.
+    """
+    asked = to_text(options.class_names)
+    kept = content.get("class_names", asked)  # earlier versions have kept none
+    if kept != asked:
+        _refuse("class names", kept, asked)
 
 
 def _refuse(what: str, kept: Any, asked: Any) -> None:

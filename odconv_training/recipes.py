@@ -26,6 +26,10 @@ class Recipe:
     every step) or "constant". The temperature falls linearly over `temperature_epochs`; with none
     it is at its end from the start.
 
+    For a network that starts from a checkpoint, `head_lr` is the rate of the classifier where it
+    has one of its own, `freeze_stages` the index in `feature_info` up to which nothing is trained,
+    and `freeze_norms` keeps the statistics of all norms.
+
     Raises:
         TrainingError: a value is out of range.
 
@@ -47,6 +51,9 @@ class Recipe:
     temperature_start: float = 30.0
     temperature_end: float = 1.0
     temperature_epochs: float = 10
+    head_lr: float | None = None
+    freeze_stages: int | None = None
+    freeze_norms: bool = False
 
     def __post_init__(self) -> None:
         if self.schedule not in SCHEDULES:
@@ -59,6 +66,8 @@ class Recipe:
         for name in ("momentum", "weight_decay", "temperature_epochs"):
             value = getattr(self, name)
             self._check(name, isfinite(value) and value >= 0, "no negative number")
+        head = self.head_lr
+        self._check("head_lr", head is None or (isfinite(head) and head > 0), "a positive number")
 
     def _check(self, name: str, right: bool, expected: str) -> None:
         if not right:
@@ -79,9 +88,16 @@ class Recipe:
             return self.temperature_end
         return linear_temperature(step, steps, self.temperature_start, self.temperature_end)
 
+    @property
+    def head_factor(self) -> float:
+        """What the rate of a step is multiplied by for the classifier."""
+        return 1.0 if self.head_lr is None else self.head_lr / self.lr
+
     def to_json(self) -> str:
-        """The same text for equal recipes."""
-        return json.dumps(asdict(self), sort_keys=True)
+        """The same text for equal recipes, without what is not used of fine-tuning."""
+        # Checkpoints of earlier versions do not know it, and can be resumed.
+        used = {name: v for name, v in asdict(self).items() if v is not None and v is not False}
+        return json.dumps(used, sort_keys=True)
 
 
 RECIPES: Final[Mapping[str, Recipe]] = {

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from odconv_spec import BackboneSpec
 from odconv_training import digits
 from odconv_training.errors import CorruptImageError, TrainingError
 
@@ -72,10 +71,7 @@ def decoded(path: Path) -> Image.Image:
         with Image.open(path) as image:
             return image.convert("RGB")
     except _UNDECODABLE as error:
-        raise CorruptImageError(
-            f"expected an image, received {path}: {error}; repair it, or leave it out with "
-            "--skip-corrupt"
-        ) from error
+        raise CorruptImageError(f"expected an image, received {path}: {error}") from error
 
 
 def open_source(data: str, skip_corrupt: bool = False) -> Source:
@@ -116,24 +112,6 @@ def open_validation(data: str, skip_corrupt: bool = False) -> Source:
     folder = Path(data) / "val"
     classes = _classes(folder)
     return Source(classes, nothing, _split(folder, classes, skip_corrupt))
-
-
-def check_classes(source: Source, spec: BackboneSpec) -> None:
-    """Checks that a network has an output for each class.
-
-    Raises:
-        TrainingError: the data have more classes than the network has outputs.
-
-    Example:
-        >>> from odconv_spec import model_spec
-        >>> check_classes(open_validation("digits"), model_spec("resnet18"))  # of 1000 outputs
-    """
-    if len(source.classes) > spec.num_classes:
-        raise TrainingError(
-            f"expected a network with at least {len(source.classes)} outputs, one for each class, "
-            f"received {spec.name} with {spec.num_classes}; pass --option "
-            f"num_classes={len(source.classes)}"
-        )
 
 
 def _digits() -> Source:

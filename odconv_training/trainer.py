@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -14,6 +15,7 @@ from odconv_training.batches import IntArray
 from odconv_training.options import Options
 from odconv_training.processes import Processes
 from odconv_training.samples import Samples
+from weights_converter import Loaded
 
 Answer = tuple[npt.NDArray[np.floating[Any]], IntArray]  # (batch, classes) and (batch,)
 
@@ -39,6 +41,25 @@ class Step(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What the head of a log says of a network.
+
+    Attributes:
+        device: where it is trained, such as "cuda:0".
+        trained: number of parameters that the optimizer changes.
+        started: what `checkpoints.start` has done, None without a start.
+
+    Example:
+        >>> Facts("cuda:0", trained=548_345).started is None
+        True
+    """
+
+    device: str
+    trained: int
+    started: Loaded | None = None
+
+
 class Trainer(ABC):
     """A network with its optimizer, its batches and its checkpoint files, in one framework.
 
@@ -47,10 +68,12 @@ class Trainer(ABC):
         options: of the command.
         processes: this process among those of the training.
         step: trains on one batch.
+        facts: of the network.
     """
 
     framework: ClassVar[str]
     step: Step
+    facts: Facts
 
     def __init__(self, options: Options, processes: Processes) -> None:
         self.options = options

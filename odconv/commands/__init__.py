@@ -14,6 +14,7 @@ SUMMARIES: Final[Mapping[str, str]] = {
     "verify": "compare two checkpoints bit for bit, or one with its own digests",
     "diff": "show by how much the arrays of two checkpoints differ",
     "evaluate": "score a checkpoint on images, in a framework",
+    "predict": "say what a checkpoint takes images for, in a framework",
     "models": "list the models with their sizes",
 }
 
@@ -34,6 +35,8 @@ def command_named(name: str) -> Command:
         from odconv.commands.diff import COMMAND
     elif name == "evaluate":
         from odconv.commands.evaluate import COMMAND
+    elif name == "predict":
+        from odconv.commands.predict import COMMAND
     elif name == "models":
         from odconv.commands.models import COMMAND
     else:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from odconv.command import Command
-from odconv.options import add_json, add_model, count, positive, request_of
+from odconv.options import add_images, add_json, add_model, request_of
 from odconv.printing import tell
 from weights_converter.errors import UsageError
 
@@ -30,27 +30,7 @@ def _add_options(command: ArgumentParser) -> None:
         choices=("torch", "paddle", "keras"),
         help="the framework that runs the model",
     )
-    add(
-        "--batch-size",
-        type=positive,
-        default=64,
-        metavar="N",
-        help="images in a batch (default: 64)",
-    )
-    add(
-        "--image-size",
-        type=positive,
-        default=224,
-        metavar="N",
-        help="height and width of a folder's images (default: 224)",
-    )
-    add(
-        "--workers",
-        type=count,
-        default=0,
-        metavar="N",
-        help="processes that load images (default: 0)",
-    )
+    add_images(command)
     add("--picture", metavar="FILE.png", help="draw which of the worst classes are taken for which")
     add("--overwrite", action="store_true", help="replace the picture")
     add_json(command, quiet=True)

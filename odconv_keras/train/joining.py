@@ -35,6 +35,13 @@ def joined(device: str | None) -> Iterator[Processes]:
         processes.total(0)
 
 
+def device_name() -> str:
+    """Where Keras computes, in the words of its backend."""
+    device = str(keras.ops.convert_to_tensor([0.0]).device)
+    # TensorFlow names the job and the task, too.
+    return f"{device.rpartition('device:')[2].lower()} of {keras.backend.backend()}"
+
+
 def _meeting() -> AbstractContextManager[Processes]:
     backend = keras.backend.backend()
     workers = len(_tf_config().get("cluster", {}).get("worker", ()))

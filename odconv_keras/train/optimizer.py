@@ -8,6 +8,7 @@ https://pytorch.org/docs/stable/generated/torch.optim.SGD.html.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -24,6 +25,7 @@ class SGD(keras.optimizers.Optimizer):
         learning_rate: a number, or what else a Keras optimizer takes.
         momentum: share of the velocity that stays.
         weight_decay: share of the weight that is added to its gradient.
+        factors: path of a variable -> what the rate is multiplied by for it.
         **kwargs: those of every Keras optimizer, such as `global_clipnorm`.
 
     Raises:
@@ -35,6 +37,7 @@ class SGD(keras.optimizers.Optimizer):
         learning_rate: Any = 0.01,
         momentum: float = 0.0,
         weight_decay: float = 0.0,
+        factors: Mapping[str, float] | None = None,
         name: str = "sgd",
         **kwargs: Any,
     ) -> None:
@@ -45,16 +48,20 @@ class SGD(keras.optimizers.Optimizer):
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.momentum = momentum
         self.coupled_decay = weight_decay
+        self.factors = dict(factors or {})
 
     def build(self, variables: Any) -> None:
         if self.built:
             return
         super().build(variables)
         self.velocities = self.add_optimizer_variables(variables, "velocity")
+        # By index, because TensorFlow hands `update_step` variables of its own.
+        self._rate_factors = [self.factors.get(variable.path, 1.0) for variable in variables]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        velocity = self.velocities[self._get_variable_index(variable)]
-        rate = ops.cast(learning_rate, variable.dtype)
+        index = self._get_variable_index(variable)
+        velocity = self.velocities[index]
+        rate = ops.cast(learning_rate, variable.dtype) * self._rate_factors[index]
         # Plain numbers: TensorFlow casts them by way of float32.
         gradient = ops.cast(gradient, variable.dtype) + self.coupled_decay * variable
         moved = self.momentum * ops.convert_to_tensor(velocity) + gradient
@@ -63,4 +70,4 @@ class SGD(keras.optimizers.Optimizer):
 
     def get_config(self) -> dict[str, Any]:
         own = {"momentum": self.momentum, "weight_decay": self.coupled_decay}
-        return super().get_config() | own
+        return super().get_config() | own | {"factors": self.factors}

@@ -8,9 +8,10 @@ import keras
 import numpy as np
 
 from odconv_keras.layers import set_temperature
+from odconv_keras.models.backbone import Backbone
 from odconv_keras.train.optimizer import SGD
 from odconv_keras.train.processes import Processes
-from odconv_training import Options, step_seed
+from odconv_training import Options, Recipe, step_seed
 
 
 class Step:
@@ -23,11 +24,17 @@ class Step:
         model: the network, with its optimizer.
     """
 
-    def __init__(self, model: keras.Model, options: Options, processes: Processes) -> None:
+    def __init__(self, model: Backbone, options: Options, processes: Processes) -> None:
         recipe = options.recipe
         self.model = model
         model.compile(
-            SGD(recipe.lr, recipe.momentum, recipe.weight_decay, global_clipnorm=options.clip_norm),
+            SGD(
+                recipe.lr,
+                recipe.momentum,
+                recipe.weight_decay,
+                _factors(model, recipe),
+                global_clipnorm=options.clip_norm,
+            ),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             # XLA compiles much longer than a small training takes on TensorFlow, and each shape.
             jit_compile=keras.backend.backend() == "jax",
@@ -65,6 +72,15 @@ class Step:
         if self._generators and keras.backend.backend() == "torch":
             # Keras' dropout draws from the state of PyTorch there, unless the layer has a seed.
             keras.utils.set_random_seed(seed)
+
+
+def _factors(model: Backbone, recipe: Recipe) -> dict[str, float]:
+    """What the rate of each variable of the head is multiplied by, if it has a rate of its own."""
+    if recipe.head_lr is None:
+        return {}
+    below = f"{model.name}/{model.spec.head_path.replace('.', '/')}/"
+    paths = (variable.path for variable in model.trainable_variables)
+    return {path: recipe.head_factor for path in paths if path.startswith(below)}
 
 
 def _seed_generators(model: keras.Model) -> list[Any]:

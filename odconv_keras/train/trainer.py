@@ -1,4 +1,4 @@
-"""A training in Keras: its network, and .keras files with one member more as checkpoints.
+"""A training in Keras: its network, and .keras files with two members more as checkpoints.
 
 `keras.saving.load_model` reads them, optimizer included, and so does weights_converter.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import keras
 
@@ -17,15 +18,16 @@ from odconv_keras.models import build_model
 from odconv_keras.models.backbone import Backbone
 from odconv_keras.train.data import Batch, training_batches
 from odconv_keras.train.evaluation import logits
-from odconv_keras.train.joining import joined
+from odconv_keras.train.joining import device_name, joined
 from odconv_keras.train.precision import computing_in, policy
 from odconv_keras.train.processes import Processes
 from odconv_keras.train.step import Step
-from odconv_training import Answer, Options, Samples, TrainingError, run, start
+from odconv_training import Answer, Facts, Options, Samples, TrainingError, run, start
 from odconv_training.batches import IntArray
 from odconv_training.checkpoints import DAMAGE, refusing_damage
 
-_MEMBER = "odconv.json"
+# Of the archive -> of the checkpoint's content; the converter reads both.
+_MEMBERS: Final = {"odconv.json": "odconv", "class_names.json": "class_names"}
 
 
 def train(options: Options) -> None:
@@ -49,8 +51,12 @@ class Trainer(odconv_training.Trainer):
 
     def __init__(self, options: Options, processes: Processes) -> None:
         super().__init__(options, processes)
-        self.model = _network(options, processes)
+        self.model = _network(options)
+        started = start(self.model, options)
+        _prepare(self.model, options, processes)
         self.step = Step(self.model, options, processes)
+        trained = sum(prod(v.shape) for v in self.model.trainable_variables)
+        self.facts = Facts(device_name(), trained, started)
 
     def batches(self, samples: Samples, indices: Sequence[IntArray], epoch: int) -> Iterable[Batch]:
         seed, size, workers = self.options.seed, self.options.image_size, self.options.workers
@@ -73,16 +79,16 @@ class Trainer(odconv_training.Trainer):
             with self.processes.alone():
                 self.model.save(named)
             with zipfile.ZipFile(named, "a") as archive:
-                archive.writestr(_MEMBER, content["odconv"])
+                for member, name in _MEMBERS.items():
+                    archive.writestr(member, content[name])
             named.replace(path)
         finally:
             named.unlink(missing_ok=True)
 
     def read(self, path: Path) -> dict[str, str]:
         with zipfile.ZipFile(path) as archive:
-            if _MEMBER not in archive.namelist():
-                return {}
-            return {"odconv": archive.read(_MEMBER).decode()}
+            own = {member: _MEMBERS[member] for member in archive.namelist() if member in _MEMBERS}
+            return {name: archive.read(member).decode() for member, name in own.items()}
 
     def restore(self, path: Path, content: Mapping[str, Any]) -> None:
         self._check_same(path, content)
@@ -100,10 +106,14 @@ class Trainer(odconv_training.Trainer):
             )
 
 
-def _network(options: Options, processes: Processes) -> Backbone:
+def _network(options: Options) -> Backbone:
     keras.utils.set_random_seed(options.seed)
-    model = build_model(options.spec, dtype=policy(options.precision))
-    start(model, options)
+    return build_model(options.spec, dtype=policy(options.precision))
+
+
+def _prepare(model: Backbone, options: Options, processes: Processes) -> None:
+    """Makes norms those of all processes if asked, and freezes what the recipe wants frozen."""
     if options.sync_norm:
         processes.synchronise(model)
-    return model
+    if options.recipe.freeze_stages is not None or options.recipe.freeze_norms:
+        raise TrainingError("--freeze-stages and --freeze-norms: expected torch or paddle")

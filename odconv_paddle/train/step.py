@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import paddle
-from paddle import nn
 from paddle.nn import functional as F
 
 from odconv_paddle.layers import set_temperature
 from odconv_paddle.layers.temperature import at_least_float32
+from odconv_paddle.models.backbone import Backbone
 from odconv_paddle.train.optimizer import SGD
 from odconv_paddle.train.precision import autocast, parameter_dtype
 from odconv_paddle.train.processes import Processes
@@ -19,13 +19,15 @@ class Step:
 
     Attributes:
         model: the network, whose state is to be saved.
-        optimizer: over all its parameters.
+        optimizer: over all its parameters that are not frozen.
         scaler: of the loss, for float16, whose small gradients vanish; else it does nothing.
     """
 
-    def __init__(self, model: nn.Layer, options: Options, processes: Processes) -> None:
+    def __init__(self, model: Backbone, options: Options, processes: Processes) -> None:
         recipe = options.recipe
         self.model = model
+        for parameter in model.get_classifier().parameters():
+            parameter.optimize_attr["learning_rate"] = recipe.head_factor
         self.optimizer = SGD(model, recipe.momentum, recipe.weight_decay, options.clip_norm)
         # On a CPU there is no half precision, and Paddle turns both off with a warning.
         self.scaler = paddle.amp.GradScaler(enable=options.precision == "float16")

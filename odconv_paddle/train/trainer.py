@@ -13,6 +13,7 @@ from odconv_paddle.layers import set_temperature
 from odconv_paddle.layers.temperature import Tempered
 from odconv_paddle.models.backbone import Backbone
 from odconv_paddle.models.factory import build_model
+from odconv_paddle.tools.norms import freeze_norms
 from odconv_paddle.train.data import Batch, training_batches
 from odconv_paddle.train.evaluation import logits
 from odconv_paddle.train.joining import joined
@@ -20,7 +21,7 @@ from odconv_paddle.train.precision import computing_in
 from odconv_paddle.train.processes import Processes
 from odconv_paddle.train.step import Step
 from odconv_paddle.train.sync_norm import average_statistics, synchronised
-from odconv_training import Answer, Options, Samples, run, start
+from odconv_training import Answer, Facts, Options, Samples, run, start
 from odconv_training.batches import IntArray
 
 
@@ -44,8 +45,12 @@ class Trainer(odconv_training.Trainer):
 
     def __init__(self, options: Options, processes: Processes) -> None:
         super().__init__(options, processes)
-        self.model = _network(options, processes)
+        self.model = _network(options)
+        started = start(self.model, options)
+        _prepare(self.model, options, processes)
         self.step = Step(self.model, options, processes)
+        trained = sum(int(p.size) for p in self.model.parameters() if not p.stop_gradient)
+        self.facts = Facts(paddle.get_device(), trained, started)
 
     def batches(self, samples: Samples, indices: Sequence[IntArray], epoch: int) -> Iterable[Batch]:
         self.model.train()
@@ -79,14 +84,19 @@ class Trainer(odconv_training.Trainer):
         set_temperature(self.model, content["temperature"])
 
 
-def _network(options: Options, processes: Processes) -> Backbone:
+def _network(options: Options) -> Backbone:
     paddle.seed(options.seed)
-    model = build_model(options.spec)
-    start(model, options)
+    return build_model(options.spec)
+
+
+def _prepare(model: Backbone, options: Options, processes: Processes) -> None:
+    """Makes the network that of all processes, and freezes what the recipe wants frozen."""
     if options.sync_norm and processes.world > 1:
         synchronised(model)
     processes.share_weights(model)
-    return model
+    model.freeze_stages(options.recipe.freeze_stages)
+    if options.recipe.freeze_norms:
+        freeze_norms(model)
 
 
 def _temperature(model: Backbone) -> float:

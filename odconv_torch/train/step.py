@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from odconv_torch.layers import set_temperature
+from odconv_torch.models.backbone import Backbone
 from odconv_torch.train.precision import autocast, parameter_dtype
 from odconv_torch.train.processes import Processes
 from odconv_training import Options, step_seed
@@ -17,15 +20,15 @@ class Step:
 
     Attributes:
         model: the network itself, whose state is to be saved.
-        optimizer: `torch.optim.SGD` over all its parameters.
+        optimizer: `torch.optim.SGD` over all its parameters that are not frozen.
         scaler: of the loss, for float16, whose small gradients vanish; else it does nothing.
     """
 
-    def __init__(self, model: nn.Module, options: Options, processes: Processes) -> None:
+    def __init__(self, model: Backbone, options: Options, processes: Processes) -> None:
         recipe = options.recipe
         self.model = model
         self.optimizer = torch.optim.SGD(
-            model.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay
+            _groups(model, options), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay
         )
         on = options.precision == "float16"
         self.scaler = torch.amp.GradScaler(processes.device.type, enabled=on)
@@ -44,7 +47,7 @@ class Step:
     ) -> float:
         """Takes one step; see `odconv_training.Step`."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("factor", 1.0)
         set_temperature(self.model, temperature)
         torch.manual_seed(step_seed(self._options.seed, step, self._processes.rank))
         total = self._loss(images, labels)
@@ -70,3 +73,14 @@ class Step:
             nn.utils.clip_grad_norm_(self.model.parameters(), self._options.clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+
+
+def _groups(model: Backbone, options: Options) -> list[dict[str, Any]]:
+    """The parameters to train; one group, as the official script has it, if one rate does."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if options.recipe.head_lr is None:
+        return [{"params": trained}]
+    head = list(model.get_classifier().parameters())
+    own = set(map(id, head))
+    body = [parameter for parameter in trained if id(parameter) not in own]
+    return [{"params": body}, {"params": head, "factor": options.recipe.head_factor}]

@@ -16,6 +16,7 @@ import odconv_training
 from odconv_torch.layers import set_temperature
 from odconv_torch.models import build_model
 from odconv_torch.models.backbone import Backbone
+from odconv_torch.tools.norms import freeze_norms
 from odconv_torch.train.data import Batch, training_batches
 from odconv_torch.train.evaluation import logits
 from odconv_torch.train.joining import joined
@@ -23,7 +24,7 @@ from odconv_torch.train.precision import parameter_dtype
 from odconv_torch.train.processes import Processes
 from odconv_torch.train.step import Step
 from odconv_torch.train.sync_norm import average_statistics, synchronised
-from odconv_training import Answer, Options, Samples, replacing, run, start
+from odconv_training import Answer, Facts, Options, Samples, replacing, run, start
 from odconv_training.batches import IntArray
 
 _PREFIX = "module."
@@ -52,8 +53,12 @@ class Trainer(odconv_training.Trainer):
 
     def __init__(self, options: Options, processes: Processes) -> None:
         super().__init__(options, processes)
-        self.model = _network(options, processes)
+        self.model = _network(options)
+        started = start(self.model, options)
+        _prepare(self.model, options, processes)
         self.step = Step(self.model, options, processes)
+        trained = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+        self.facts = Facts(str(processes.device), trained, started)
 
     def batches(self, samples: Samples, indices: Sequence[IntArray], epoch: int) -> Iterable[Batch]:
         self.model.train()
@@ -93,14 +98,19 @@ class Trainer(odconv_training.Trainer):
         set_temperature(self.model, content["temperature"])
 
 
-def _network(options: Options, processes: Processes) -> Backbone:
+def _network(options: Options) -> Backbone:
     torch.manual_seed(options.seed)
-    model = build_model(options.spec)
-    start(model, options)
+    return build_model(options.spec)
+
+
+def _prepare(model: Backbone, options: Options, processes: Processes) -> None:
+    """Puts the network where it is trained, and freezes what the recipe wants frozen."""
     model.to(processes.device, parameter_dtype(options.precision))
     if options.sync_norm and processes.world > 1:
         synchronised(model, processes.device)
-    return model
+    model.freeze_stages(options.recipe.freeze_stages)
+    if options.recipe.freeze_norms:
+        freeze_norms(model)
 
 
 def _temperature(model: Backbone) -> float:

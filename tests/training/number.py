@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from odconv_training import LAST, Course, Processes, Samples, Source, Trainer
+from odconv_training import LAST, Course, Facts, Processes, Samples, Source, Trainer
 
 STEPS = 5  # of an epoch: four batches of eight, and one of twelve
 END = 2 * STEPS
@@ -25,6 +25,7 @@ class Number(Trainer):
     def __init__(self, options, processes=None, right=()):
         super().__init__(options, processes or Processes())
         self.weight = 0.5
+        self.facts = Facts("abacus", 1)
         self.calls = []
         self.right = iter(right)
 

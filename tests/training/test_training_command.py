@@ -9,6 +9,8 @@ from weights_converter import FileError, MismatchError
 
 NO_MEMORY = "error: there is not enough memory\nhelp: try a smaller --batch-size"
 
+SKIP = "help: repair it, or leave it out with --skip-corrupt\n"
+
 
 def failing(error):
     def train(options):
@@ -28,7 +30,7 @@ def test_a_training_gets_its_options(capsys):
     ("error", "code", "line"),
     [
         (TrainingError("expected a, received b"), 2, "error: expected a, received b\n"),
-        (CorruptImageError("a.png"), 2, "error: a.png\n"),
+        (CorruptImageError("a.png"), 2, f"error: a.png\n{SKIP}"),
         (MismatchError("other arrays", "try this"), 2, "error: other arrays\nhelp: try this\n"),
         (FileError("disk full"), 5, "error: disk full\n"),
         (PermissionError(13, "Permission denied", "here"), 5, "error: here: Permission denied\n"),

@@ -56,10 +56,33 @@ def test_what_is_given_counts():
     assert (found.workers, found.output, found.clip_norm) == (1, Path("here"), 5.0)
 
 
-def test_a_model_for_the_digits_has_ten_outputs_and_no_dropout():
-    assert options("--model", "dy_resnet18").spec == model_spec("dy_resnet18", num_classes=10)
+def test_a_model_for_the_digits_has_no_dropout():
     assert options("--model", "od_resnet18").spec.dropout == 0
-    assert options("--model", "resnet18", "--option", "num_classes=12").spec.num_classes == 12
+
+
+@pytest.mark.parametrize(
+    ("arguments", "left"),
+    [
+        ([], False),
+        (["--model", "resnet18"], True),
+        (["--model", "resnet18", "--data", "photos", "--option", "dropout=0.1"], True),
+        (["--model", "resnet18", "--option", "num_classes=12"], False),
+    ],
+)
+def test_the_number_of_classes_is_told_or_left_to_the_data(arguments, left):
+    assert options(*arguments).classes_from_data is left
+
+
+def test_a_start_keeps_its_attentions_cool():
+    start = ("--start", "a.pth")
+    assert options(*start).recipe.temperature_epochs == 0
+    assert options(*start, "--temperature-epochs", "3").recipe.temperature_epochs == 3
+
+
+def test_fine_tuning():
+    recipe = options("--head-lr", "0.5", "--freeze-stages", "2", "--freeze-norms").recipe
+    assert (recipe.head_lr, recipe.freeze_stages, recipe.freeze_norms) == (0.5, 2, True)
+    assert recipe.head_factor == 10
 
 
 def test_a_network_of_ones_own(tmp_path):
@@ -79,6 +102,8 @@ def test_a_network_of_ones_own(tmp_path):
         (["--model", "resnet19"], "did you mean"),
         (["--model", "resnet18", "--option", "kernel_num=4"], "kernel_num"),
         (["--lr", "0"], "lr: expected a positive number"),
+        (["--head-lr", "0"], "head_lr: expected a positive number"),
+        (["--freeze-stages", "9"], r"freeze_stages: expected .* received 9"),
     ],
 )
 def test_what_is_refused(arguments, match):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from odconv_spec import from_json, model_spec
-from odconv_training import CorruptImageError, TrainingError, check_classes, digits, open_source
+from odconv_spec import from_json
+from odconv_training import CorruptImageError, TrainingError, digits, open_source
 from odconv_training.samples import Samples
 from tests.training.folders import BROKEN, CLASSES, write_folder
 
@@ -116,13 +116,6 @@ def test_a_class_of_corrupt_images_only(tmp_path):
         _no_image(path)
     with pytest.raises(TrainingError, match="ant"):
         open_source(str(tmp_path), skip_corrupt=True)
-
-
-def test_more_classes_than_outputs(tmp_path):
-    source = open_source(str(write_folder(tmp_path)))
-    check_classes(source, model_spec("resnet18", num_classes=3))
-    with pytest.raises(TrainingError, match=r"at least 3 outputs.*resnet18 with 2"):
-        check_classes(source, model_spec("resnet18", num_classes=2))
 
 
 def test_the_digits_are_those_of_the_published_training():

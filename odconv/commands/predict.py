@@ -1,0 +1,65 @@
+"""`odconv predict`: what a checkpoint takes images for, in a framework."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from odconv.command import Command
+from odconv.options import add_images, add_json, add_model, positive, request_of
+from odconv.printing import tell
+from weights_converter.errors import UsageError
+
+if TYPE_CHECKING:
+    from odconv_training.prediction import Prediction
+
+
+def _add_options(command: ArgumentParser) -> None:
+    add = command.add_argument
+    add("checkpoint", metavar="CHECKPOINT", help="a checkpoint of any format")
+    add("images", metavar="IMAGE", nargs="+", help="a file with an image")
+    add("--top", type=positive, default=5, metavar="N", help="classes for each image (default: 5)")
+    add(
+        "--framework",
+        choices=("torch", "paddle", "keras"),
+        help="the framework that runs the model (default: the first that is installed)",
+    )
+    add_images(command)
+    add_json(command, quiet=True)
+    add_model(command)
+
+
+def _run(options: Namespace) -> int:
+    try:
+        tell(options, _prediction(options))
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"predict needs {error.name}, which is not installed",
+            help=f"pip install 'odconv[{options.framework or 'torch'},train]'",
+        ) from error
+    return 0
+
+
+def _prediction(options: Namespace) -> Prediction:
+    from odconv.prediction import predict  # needs a framework and Pillow
+
+    return predict(
+        request_of(options, options.checkpoint),
+        options.images,
+        options.framework,
+        top=options.top,
+        batch_size=options.batch_size,
+        image_size=options.image_size,
+        workers=options.workers,
+    )
+
+
+COMMAND = Command(
+    usage="CHECKPOINT IMAGE... [options]",
+    examples=(
+        "odconv predict model_best.pth.tar cat.jpg",
+        "odconv predict model.pdparams photos/*.jpg --framework keras --top 3 --json",
+    ),
+    add_options=_add_options,
+    run=_run,
+)

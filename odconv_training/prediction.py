@@ -1,0 +1,118 @@
+"""What a checkpoint takes images for: the classes with the highest probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from odconv_training.batches import in_order
+from odconv_training.evaluation import (
+    Framework,
+    data_of_the_user,
+    open_classifier,
+    output_name,
+)
+from odconv_training.samples import Samples
+from weights_converter.errors import UsageError, legible
+from weights_converter.formats.files.open_files import kept_open
+from weights_converter.identify.backbones import describe
+from weights_converter.identify.class_names import class_names_of
+from weights_converter.identify.request import Request
+from weights_converter.live.loading import load_checkpoint
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A class, and how probable it is: the softmax of the logits, from 0 to 1."""
+
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The most probable classes of each image, the first one first."""
+
+    checkpoint: str
+    model: str
+    framework: str
+    images: tuple[tuple[str, tuple[Guess, ...]], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "checkpoint": self.checkpoint,
+            "model": self.model,
+            "framework": self.framework,
+            "images": [
+                {"image": image, "classes": [vars(guess) for guess in guesses]}
+                for image, guesses in self.images
+            ],
+        }
+
+    def __str__(self) -> str:
+        head = f"{self.checkpoint}: {self.model}, in {self.framework}"
+        if len(self.images) == 1:
+            ((image, guesses),) = self.images
+            lines = [f"{100 * guess.probability:6.2f} %  {guess.name}" for guess in guesses]
+            return "\n".join((head, image, *lines))
+        return "\n".join((head, *self._table()))
+
+    def _table(self) -> list[str]:
+        """A row for each image, with columns of equal widths."""
+        places = range(1, 1 + len(self.images[0][1]))
+        rows = [["image", *map(str, places)]]
+        rows += [
+            [image, *(f"{g.name} {100 * g.probability:.1f} %" for g in guesses)]
+            for image, guesses in self.images
+        ]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        pairs = [zip(row, widths, strict=True) for row in rows]
+        return ["  ".join(f"{cell:<{width}}" for cell, width in pair).rstrip() for pair in pairs]
+
+
+def predict_checkpoint(
+    request: Request,
+    images: Sequence[Path],
+    framework: Framework,
+    *,
+    top: int,
+    batch_size: int,
+    image_size: int,
+    workers: int,
+) -> Prediction:
+    """Reads images as an evaluation does, and the checkpoint once; see `odconv.predict`."""
+    if not images:
+        raise UsageError("expected at least one image, received none")
+    for image in images:
+        image.open("rb").close()  # a file that is not there is no damaged image
+    with kept_open():
+        checkpoint, spec = open_classifier(request)
+        names = class_names_of(checkpoint)
+        network = framework.build(spec)
+        load_checkpoint(network, checkpoint, cast=True)
+    samples = Samples(np.zeros(len(images), np.int64), tuple(images))
+    calls = in_order(np.arange(len(images)), batch_size)
+    with data_of_the_user():
+        answers = list(framework.logits(network, samples, calls, image_size, workers))
+    logits = np.concatenate([part for part, _ in answers])  # (images, classes)
+    best = [_best(row, names, top) for row in softmax(logits)]
+    told = (legible(checkpoint.path.name), describe(spec), framework.name)
+    return Prediction(*told, tuple(zip(map(legible, map(str, images)), best, strict=True)))
+
+
+def softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+    """Probabilities (images, classes) of logits of that shape."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    powers = np.exp(shifted)
+    probabilities: npt.NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def _best(row: npt.NDArray[np.float64], names: Sequence[str], top: int) -> tuple[Guess, ...]:
+    order = np.argsort(-row, kind="stable")[:top]
+    return tuple(Guess(output_name(names, int(label)), float(row[label])) for label in order)
