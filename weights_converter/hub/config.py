@@ -121,7 +121,8 @@ class HubConfig:
         }
         if self.class_names:
             values["label_names"] = list(self.class_names)
-        values["pretrained_cfg"] = self._images()
+        values["model_args"] = self._arguments()
+        values["pretrained_cfg"] = self._pretrained()
         values[_OURS] = {
             "version": self.version,
             "spec": spec.to_dict(),
@@ -129,9 +130,17 @@ class HubConfig:
         }
         return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
-    def _images(self) -> dict[str, Any]:
-        """What timm prepares images by, as far as it is known."""
-        found: dict[str, Any] = {"num_classes": self.spec.num_classes}
+    def _arguments(self) -> dict[str, Any]:
+        """What `timm.create_model` is to be given beside the name, in its words."""
+        spec = self.spec
+        own = {"in_chans": spec.in_channels, "drop_rate": spec.dropout}
+        return {**dict(spec.conv.options), **own, "global_pool": spec.global_pool}
+
+    def _pretrained(self) -> dict[str, Any]:
+        """What timm prepares images and another head by, as far as it is known."""
+        spec = self.spec
+        found: dict[str, Any] = {"num_classes": spec.num_classes}
+        found |= {"first_conv": spec.stem_path, "classifier": spec.head_path}
         if self.image_size is not None:
             found["input_size"] = [self.spec.in_channels, *self.image_size]
         if self.mean is not None:
