@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from odconv.main import main
-from odconv_spec import model_spec
+from odconv_spec import model_spec, to_json
 from parity_tests.outputs.verify import verify_outputs
 from tests.converter.helpers import ENDINGS, SMALL_MOBILENET, SMALL_RESNET, arrays_of
 from tests.converter.wild import assert_same, loaded, write
@@ -85,6 +87,42 @@ def test_a_model_or_a_table_that_is_asked_for(tmp_path):
         open_model(path)
     found = open_model(Request(path, stages=SMALL_MOBILENET["stages"]))
     assert_same(loaded(found), arrays)
+
+
+def test_a_spec_of_no_classes_is_what_it_is(tmp_path, capsys):
+    spec = replace(SPECS["od_resnet18"], num_classes=0, global_pool="max")
+    (json := tmp_path / "spec.json").write_text(to_json(spec))
+    arrays = arrays_of(spec)
+    source, target = write(tmp_path / "a.pth", arrays), tmp_path / "b.pdparams"
+    convert(Request(source, json), target)
+    assert open_model(target).spec == spec  # no array shows the pooling, the metadata tell it
+    assert_same(loaded(open_model(target)), arrays)
+    assert verify(source, target).equal and verify(target, source).equal
+    assert main(["inspect", str(target)]) == 0
+    assert "without a head" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("held", "asked"), [(0, 7), (7, 0), (7, 5)])
+def test_classes_that_contradict_the_file(tmp_path, held, asked):
+    file, model = (
+        model_spec("od_resnet18", **SMALL_RESNET | {"num_classes": count})
+        for count in (held, asked)
+    )
+    path = write(tmp_path / "a.pth", arrays_of(file))
+    shown = f"num_classes={held}" + (r" \(fc\.weight \(7, \d+\)\)" if held else "")
+    message = rf"a\.pth is od_resnet_custom with {shown}; you asked for num_classes={asked}"
+    with pytest.raises(MismatchError, match=message):
+        open_model(Request(path, model))
+
+
+@pytest.mark.slow
+def test_the_outputs_of_one_in_every_runtime(tmp_path):
+    spec = replace(SPECS["od_resnet18"], num_classes=0, global_pool="")
+    path = write(tmp_path / "a.pth", arrays_of(spec))
+    found = verify_outputs(Request(path, spec))
+    assert len(found) == 4
+    for runtime in found:
+        assert runtime.equal and runtime.layers[-1].layer == "(output)"
 
 
 @pytest.mark.parametrize(
