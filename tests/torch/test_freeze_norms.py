@@ -41,7 +41,7 @@ def pickled(model):
 def test_statistics_stay_and_are_used(passed_on):
     model, x = network(), torch.randn(4, 3, 9, 8)
     expected = model.eval()(x)
-    freeze_norms(model)
+    freeze_norms(model.train())
     model = passed_on(model)
     before = stored(model)
     y = model.train()(x)
