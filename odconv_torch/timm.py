@@ -150,8 +150,8 @@ def _no_weights(name: str) -> str:
     return (
         f"{name}: expected pretrained=False, received True; no weights are published for timm. "
         "Give a file of your own, or a published one after `odconv convert`, as "
-        "pretrained_cfg_overlay={'file': path} beside it, or as checkpoint_path alone; a hub "
-        "folder is opened by odconv_torch.from_pretrained"
+        "pretrained_cfg_overlay={'file': path} beside it, or as checkpoint_path alone; "
+        "'local-dir:FOLDER' in place of the name opens a hub folder"
     )
 
 

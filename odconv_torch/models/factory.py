@@ -63,8 +63,10 @@ def create_model(
         out_indices: which maps that body gives, see `Features`.
         device: where the parameters live.
         dtype: of the parameters.
-        **options: `num_classes`, `in_channels`, `dropout`, `stages`, and what the model's kind of
-            convolution has, such as `kernel_num`, `reduction` and `head_init`.
+        **options: `num_classes`, `global_pool`, `in_channels`, `dropout`, `stages`, see
+            `odconv_spec.BackboneSpec`, and what the model's kind of convolution has, such as
+            `kernel_num`, `reduction` and `head_init`. Without classes, `num_classes=0`, the network
+            gives features.
 
     Returns:
         A network with random weights, in training mode.
