@@ -21,7 +21,8 @@ def _add_options(command: ArgumentParser) -> None:
     add(
         "destination",
         metavar="DESTINATION",
-        help="the file to write: .pth, .pt, .safetensors, .pdparams, .weights.h5 or .npz",
+        help="the file to write: .pth, .pt, .safetensors, .pdparams, .weights.h5 or .npz; or a "
+        "folder for the hub: FOLDER/",
     )
     add("--overwrite", action="store_true", help="replace the destination, and the report")
     add("--dry-run", action="store_true", help="do everything except writing")
@@ -95,6 +96,7 @@ COMMAND = Command(
         "odconv convert model_best.pth.tar model.pdparams",
         "odconv convert model.pdparams model.weights.h5 --report page.html",
         "odconv convert last.ckpt model.safetensors --key ema --dtype bfloat16",
+        "odconv convert last.ckpt hub/",
     ),
     add_options=_add_options,
     run=_run,

@@ -8,7 +8,7 @@ import os
 import pytest
 from helpers import SMALL_RESNET, arrays_of, save
 
-from odconv_spec import model_spec
+from odconv_spec import ODConvSpec, model_spec
 from weights_converter import (
     DamagedError,
     FileError,
@@ -189,6 +189,37 @@ def test_the_converter_takes_a_folder(folder, tmp_path):
     assert verify(folder, tmp_path / "a.pdparams").equal
     with pytest.raises(UsageError):
         convert(folder, folder / "model.safetensors", overwrite=True)
+
+
+def test_a_checkpoint_becomes_a_folder(tmp_path):
+    arrays, told = arrays_of(SPEC), {"odconv.temperature": "2.5", "odconv.class_names": '["a"]'}
+    source = save(tmp_path / "a.pth", SPEC, arrays, ".pth", target_metadata(SPEC) | told)
+    report = convert(source, f"{tmp_path}/new/hub/")
+    folder = tmp_path / "new" / "hub"
+    names = ["model.safetensors", "README.md", "config.json"]
+    assert report.files == tuple(folder / name for name in names)
+    assert verify(source, folder).equal
+    assert HubConfig.read(folder) == HubConfig(SPEC, 2.5)  # one name of five is none
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(FileError, match=r"model\.safetensors exists already"):
+        convert(source, folder)
+    assert convert(source, folder, dry_run=True, overwrite=True).files == ()
+    (folder / "model.safetensors").unlink()
+    (folder / "README.md").write_text("by hand")
+    with pytest.raises(FileError, match=r"config\.json exists already"):
+        convert(source, folder)
+    assert not (folder / "model.safetensors").exists()
+    convert(source, folder, overwrite=True)
+    before[folder / "README.md"] = b"by hand"
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_lone_layer_is_no_hub_folder(tmp_path):
+    layer = ODConvSpec(in_channels=6, out_channels=6, kernel_size=3)
+    source = save(tmp_path / "a.pth", layer, arrays_of(layer))
+    with pytest.raises(UsageError, match="a hub folder is for the networks of `odconv models`"):
+        convert(source, f"{tmp_path}/hub/")
+    assert not (tmp_path / "hub").exists()
 
 
 def test_a_set_of_files_in_a_folder(folder, tmp_path):

@@ -22,9 +22,11 @@ from weights_converter.conversion.survey import Survey
 from weights_converter.conversion.transfer import Transfer
 from weights_converter.errors import UsageError, legible
 from weights_converter.formats.destination import Destination, Staged
+from weights_converter.formats.entry_point import HUB_WEIGHTS
 from weights_converter.formats.files.atomic import replacing
 from weights_converter.formats.files.open_files import kept_open
 from weights_converter.formats.files.part import check_destination
+from weights_converter.hub.describe import Description, hub_folder
 from weights_converter.identify.model_arrays import Weights
 from weights_converter.identify.open_model import open_model
 from weights_converter.identify.request import Request
@@ -54,7 +56,8 @@ def convert(
 
     Args:
         source: a checkpoint of any format, or a request that says more about it.
-        destination: the file to write.
+        destination: the file to write; or a folder that is there, or whose name ends in "/", for
+            `model.safetensors` with `config.json` and a model card, see docs/hub.md.
         dtype: "keep", or "float32", "float16", "bfloat16" or "float64" for all floats.
         max_shard_bytes: writes .safetensors or .weights.h5 as several files, of which each holds
             arrays of so many bytes at most, and an index.
@@ -81,13 +84,18 @@ def convert(
     """
     request = Request.of(source)
     check_dtype(dtype)
-    target = Destination.of(destination, max_shard_bytes, overwrite)
+    folder = hub_folder(destination)
+    file = destination if folder is None else folder / HUB_WEIGHTS[0]
+    target = Destination.of(file, max_shard_bytes, overwrite)
     with FileDigest(Path(request.path)) as file_digest, Digests() as digests, kept_open():
         weights = open_model(request)
         transfer = Transfer.of(weights, target.layout, dtype)
         if not allow_half_statistics:
             check_statistics(weights.tensors, weights.parameters, dtype)
         mode = _check_files(request, weights, target, report)
+        described = Description.of(folder, weights, overwrite) if folder else None
+        if described is not None and not dry_run:
+            described.prepare()
         steps = _Steps(transfer, Survey(dtype), digests if proof else None, progress)
         if progress is not None:
             progress.reset(len(weights.parameters) * (2 if proof and not dry_run else 1))
@@ -104,6 +112,8 @@ def convert(
             if part is not None and proof:
                 proven = prove(transfer, sums, part, target.path, progress)
             files = staged.place()
+        if described is not None and not dry_run:
+            files += described.write()
         result = _report(transfer, target, provenance, files, steps.carried(sums), proven)
     if report is not None:
         from weights_converter.conversion.html_report import html_report  # few ask for it

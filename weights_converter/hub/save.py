@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from odconv_spec import BackboneSpec
 from weights_converter import formats
@@ -13,20 +13,17 @@ from weights_converter.arrays.casting import KEEP
 from weights_converter.arrays.digests import digests_of
 from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.conversion.transfer import Transfer
-from weights_converter.errors import FileError, MismatchError, UsageError, legible
-from weights_converter.formats.files.atomic import replacing
+from weights_converter.errors import MismatchError, UsageError, legible
 from weights_converter.formats.files.open_files import kept_open
-from weights_converter.formats.files.part import check_destination
-from weights_converter.hub.card import CARD, Metrics, model_card
-from weights_converter.hub.config import CONFIG, HubConfig
+from weights_converter.hub.card import Metrics
+from weights_converter.hub.config import HubConfig
+from weights_converter.hub.describe import Description
 from weights_converter.identify.class_names import KEY as CLASS_NAMES
 from weights_converter.identify.class_names import to_text
 from weights_converter.identify.manifest import tag_of_name
 from weights_converter.identify.model_arrays import target_metadata, weights_of
 from weights_converter.live.arrays import adapter_of, slots
 from weights_converter.release import __version__
-
-WEIGHTS: Final = "model.safetensors"
 
 
 def save_folder(
@@ -38,27 +35,11 @@ def save_folder(
     **described: Any,
 ) -> tuple[Path, ...]:
     """Writes a backbone of any framework; see `HubModel.save_pretrained`."""
-    folder = Path(folder)
     config = config_of(model, **described)
-    card = folder / CARD
-    if card.exists() and (metrics or license):
-        raise UsageError(
-            f"{legible(str(card))} is there already and is left as it is, so that the metrics and "
-            "the license would not get into it",
-            help="remove it, or write them into it",
-        )
-    text = model_card(config, metrics, license)
-    _make(folder)
-    for name in (WEIGHTS, CONFIG):  # all of it, before anything is written
-        check_destination(folder / name, overwrite)
-    _write_weights(model, config, folder / WEIGHTS, overwrite)
-    written = [folder / WEIGHTS]
-    for path, content in {card: text, folder / CONFIG: config.to_json()}.items():
-        if path != card or not card.exists():
-            with replacing(path, overwrite) as part:
-                part.write_text(content, encoding="utf-8")
-            written.append(path)
-    return tuple(written)
+    description = Description(Path(folder), config, overwrite, metrics, license)
+    description.prepare()
+    _write_weights(model, config, description.weights, overwrite)
+    return (description.weights, *description.write())
 
 
 def config_of(model: Any, **described: Any) -> HubConfig:
@@ -90,13 +71,6 @@ def _temperature(model: Any) -> float:
             help="set_temperature(model, t) before saving",
         )
     return float(found[0]) if found else 1.0
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"cannot make {legible(str(folder))}: {error.strerror}") from error
 
 
 def _write_weights(model: Any, config: HubConfig, path: Path, overwrite: bool) -> None:
