@@ -13,7 +13,8 @@ from odconv_spec.geometry import one_of
 
 def kaiming_normal_(kernel: torch.Tensor) -> None:
     """Kaiming normal over the fan-out of one kernel of shape (out, in // groups, *kernel)."""
-    nn.init.kaiming_normal_(kernel, mode="fan_out", nonlinearity="relu")
+    if not kernel.is_meta:  # which has no values, and draws them in Python, 10 ms a kernel
+        nn.init.kaiming_normal_(kernel, mode="fan_out", nonlinearity="relu")
 
 
 def kaiming_normal_experts_(kernels: torch.Tensor) -> None:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.export import Dim, export
 
 from odconv_torch import CondConv2d, create_model
+from tests.quick import quick
 
 BATCHES = (1, 2, 5)
 NETWORKS = {
@@ -121,7 +122,7 @@ def test_one_compiled_program(kind, rank, options):
             torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("batch", [0, 1])
+@pytest.mark.parametrize("batch", quick([1], [0, 1]))
 def test_a_compiled_program_of_few_samples(batch):
     torch.compiler.reset()
     layer = built("od", 2, GEOMETRY)
@@ -147,9 +148,7 @@ def test_the_operation_of_tiles(groups):
     torch.library.opcheck(torch.ops.odconv.product_of_tiles.default, (columns, bank, mixing))
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=() if kind == "od" else SLOW) for kind in KINDS]
-)
+@pytest.mark.parametrize("kind", quick(["od"], KINDS))
 def test_large_kernels_are_mixed_in_tiles(kind):
     torch.compiler.reset()
     layer = randomised(LAYERS[kind][1](4, 24, 3, padding=1, dtype=torch.float64)).eval()

@@ -21,6 +21,7 @@ from tests.networks import (  # noqa: F401  # pytest finds them here
     test_pooling_and_networks_without_a_head,
     test_unknown_models_and_options,
 )
+from tests.quick import quick
 
 GOLDEN = Path(__file__).parents[2] / "parity_tests" / "golden" / "official_names.json.gz"
 OFFICIAL = json.loads(gzip.decompress(GOLDEN.read_bytes()))
@@ -72,9 +73,7 @@ def test_published_numbers_of_parameters(name):
 FEW = ("resnet18", "od_resnet18/1", "od_resnet18/4", "od_resnet50/2", "od_mobilenetv2_050/4")
 
 
-@pytest.mark.parametrize(
-    "entry", [pytest.param(e, marks=() if e in FEW else pytest.mark.slow) for e in OFFICIAL]
-)
+@pytest.mark.parametrize("entry", quick(FEW, OFFICIAL))
 def test_state_dict_is_the_official_one(entry):
     name, _, kernel_num = entry.partition("/")
     options = {"kernel_num": int(kernel_num)} if kernel_num else {}
@@ -84,13 +83,14 @@ def test_state_dict_is_the_official_one(entry):
     assert list(shapes) == list(OFFICIAL[entry])
 
 
-def test_official_format_file_of_od_resnet50_loads_strictly(tmp_path):
+@pytest.mark.parametrize("name", quick(["od_resnet18"], ["od_resnet18", "od_resnet50"]))
+def test_an_official_file_loads_strictly(tmp_path, name):
     """As the official script writes it: a wrapped state dict from a DataParallel model."""
-    names = OFFICIAL["od_resnet50/1"]
+    names = OFFICIAL[f"{name}/1"]
     state = {f"module.{name}": torch.randn(shape) for name, shape in names.items()}
     torch.save({"epoch": 100, "state_dict": state, "best_acc": 77.9}, tmp_path / "od.pth.tar")
     loaded = torch.load(tmp_path / "od.pth.tar", weights_only=True)["state_dict"]
-    model = create_model("od_resnet50")
+    model = create_model(name)
     missing = model.load_state_dict(
         {name.removeprefix("module."): value for name, value in loaded.items()}, strict=True
     )
