@@ -84,7 +84,7 @@ class CBAM(Recalibration):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         x = to_channels_last(inputs, self.data_format)
         y = scaled(x, self._channel_gate(x))
-        y = scaled(y, self.SpatialGate(y)) if self.spatial else y
+        y = scaled(y, self.SpatialGate(y, training=training)) if self.spatial else y
         return from_channels_last(y, self.data_format)
 
     def build(self, input_shape: Any) -> None:
@@ -135,10 +135,10 @@ class _SpatialGate(keras.layers.Layer):
     def build(self, input_shape: Any) -> None:
         self.spatial.build((*input_shape[:-1], 2))
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         maximum = ops.max(inputs, -1, keepdims=True)
         average = ops.cast(mean(at_least_single(inputs), (-1,), keepdims=True), inputs.dtype)
-        return gate(self.spatial(ops.concatenate([maximum, average], -1)))
+        return gate(self.spatial(ops.concatenate([maximum, average], -1), training=training))
 
 
 class _ConvNorm(keras.layers.Layer):
@@ -156,5 +156,5 @@ class _ConvNorm(keras.layers.Layer):
         self.conv.build(input_shape)
         self.bn.build((*input_shape[:-1], 1))
 
-    def call(self, inputs: Any) -> Any:
-        return self.bn(self.conv(inputs))
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        return self.bn(self.conv(inputs), training=training)

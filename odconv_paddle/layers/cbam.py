@@ -8,6 +8,7 @@ from paddle.nn.initializer import Constant
 
 from odconv_paddle.layers.build_static import build_norm, build_static_conv
 from odconv_paddle.layers.data_format import data_format_or_default
+from odconv_paddle.layers.differentiable import maximum
 from odconv_paddle.layers.pooling import global_max, global_mean
 from odconv_paddle.layers.recalibration import Recalibration, beside, gate, gate_layers, scaled
 from odconv_spec import CBAMSpec
@@ -121,5 +122,5 @@ class _SpatialGate(nn.Layer):
         self.spatial = nn.Sequential(("conv", conv), ("bn", norm))
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        maximum, mean = x.amax(1, keepdim=True), x.mean(1, keepdim=True)
-        return gate(self.spatial(paddle.concat([maximum, mean], axis=1)))
+        pooled = [maximum(x, 1), x.mean(1, keepdim=True)]
+        return gate(self.spatial(paddle.concat(pooled, axis=1)))

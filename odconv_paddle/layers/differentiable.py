@@ -38,6 +38,13 @@ def softmax(x: paddle.Tensor, axis: int) -> paddle.Tensor:
     return powers / powers.sum(axis, keepdim=True)
 
 
+def maximum(x: paddle.Tensor, axis: int) -> paddle.Tensor:
+    """The maximum over an axis, which stays with one element."""
+    if not is_recorded(x):
+        return x.max(axis, keepdim=True)
+    return paddle.take_along_axis(x, x.argmax(axis, keepdim=True), axis, broadcast=False)
+
+
 def unfolded(
     x: paddle.Tensor,
     kernel: Sequence[int],

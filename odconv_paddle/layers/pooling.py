@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import paddle
 
-from odconv_paddle.layers.differentiable import flattened
+from odconv_paddle.layers.differentiable import flattened, maximum
 
 
 def global_mean(x: paddle.Tensor, keepdim: bool = True) -> paddle.Tensor:
@@ -16,6 +16,6 @@ def global_mean(x: paddle.Tensor, keepdim: bool = True) -> paddle.Tensor:
 
 def global_max(x: paddle.Tensor, keepdim: bool = True) -> paddle.Tensor:
     """The maximum over the map: (batch, channels, *map) to (batch, channels, *ones)."""
-    # Over three axes at once, the gradient of Paddle's maximum is memory that was never written.
-    maximum = flattened(x, 2).amax(2)  # (batch, channels)
-    return maximum.unsqueeze(list(range(2, x.ndim))) if keepdim else maximum
+    # Over three axes at once, the gradient of `amax` is memory that was never written.
+    most = maximum(flattened(x, 2), 2).squeeze(2)  # (batch, channels)
+    return most.unsqueeze(list(range(2, x.ndim))) if keepdim else most

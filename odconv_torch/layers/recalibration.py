@@ -97,7 +97,7 @@ class Recalibration(nn.Module):
 
     def _check_input(self, x: torch.Tensor) -> None:
         channels = self.spec.channels
-        if not 3 <= x.dim() <= 5 or channels not in (None, x.shape[1]):
+        if not 3 <= x.dim() <= 5 or (channels is not None and x.shape[1] != channels):
             raise ValueError(
                 f"{type(self).__name__}: expected an input (batch, {channels or 'channels'}, *map) "
                 f"with one to three axes of the map, received {tuple(x.shape)}"
