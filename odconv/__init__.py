@@ -1,8 +1,9 @@
 """Checkpoints of dynamic convolutions: what the command `odconv` does, as a library.
 
 Each function is the command of its name. They work on files and need no framework, except
-`load_into`, `evaluate`, `predict` and `verify_outputs`. A source is a path, or a `Request` that
-says more of it. Everything is imported when it is first used, so `import odconv` costs nothing.
+`load_into`, `evaluate`, `predict`, `attend` and `verify_outputs`. A source is a path, or a
+`Request` that says more of it. Everything is imported when it is first used, so `import odconv`
+costs nothing.
 
 Example:
     >>> import odconv
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 from weights_converter.lazy_names import lazily
 
 if TYPE_CHECKING:
+    from odconv.attending import attend
     from odconv.evaluation import evaluate
     from odconv.prediction import predict
     from odconv_spec import list_models
@@ -40,6 +42,7 @@ _HOMES: Final[Mapping[str, str]] = {
     "__version__": "weights_converter.release",
     "ConverterError": "weights_converter",
     "Request": "weights_converter",
+    "attend": "odconv.attending",
     "convert": "weights_converter",
     "diff": "weights_converter",
     "evaluate": "odconv.evaluation",
@@ -54,6 +57,7 @@ __all__ = [
     "ConverterError",
     "Request",
     "__version__",
+    "attend",
     "convert",
     "diff",
     "evaluate",

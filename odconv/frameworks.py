@@ -33,17 +33,20 @@ def framework_named(name: str) -> Framework:
     """
     if name == "torch":
         from odconv_torch.models.factory import build_model as build_torch
+        from odconv_torch.train.attentions import attentions as torch_attentions
         from odconv_torch.train.evaluation import logits as torch_logits
 
-        return Framework(name, build_torch, torch_logits)
+        return Framework(name, build_torch, torch_logits, torch_attentions)
     if name == "paddle":
         from odconv_paddle.models.factory import build_model as build_paddle
+        from odconv_paddle.train.attentions import attentions as paddle_attentions
         from odconv_paddle.train.evaluation import logits as paddle_logits
 
-        return Framework(name, build_paddle, paddle_logits)
+        return Framework(name, build_paddle, paddle_logits, paddle_attentions)
     if name == "keras":
         from odconv_keras.models.factory import build_model as build_keras
+        from odconv_keras.train.attentions import attentions as keras_attentions
         from odconv_keras.train.evaluation import logits as keras_logits
 
-        return Framework(name, build_keras, keras_logits)
+        return Framework(name, build_keras, keras_logits, keras_attentions)
     raise ValueError(f"framework: expected 'torch', 'paddle' or 'keras', received {name!r}")

@@ -12,7 +12,8 @@ from odconv.printing import complain, say
 
 _DESCRIPTION = """Inspects, converts, compares and evaluates checkpoints of dynamic convolutions.
 
-Nothing in a file is run. Only `evaluate`, `predict` and `verify --outputs` need a framework."""
+Nothing in a file is run. A framework is needed by `evaluate`, `predict`, `attend` and
+`verify --outputs` only."""
 _EXIT_CODES = """exit codes:
   0    done, or equal
   1    the arrays differ, or are not those of the model

@@ -34,11 +34,13 @@ class Framework:
         name: "torch", "paddle" or "keras".
         build: makes the network of a spec.
         logits: logits and labels of samples, batch after batch; see `odconv_F.train.evaluation`.
+        attentions: attentions and logits of them, likewise; see `odconv_F.train.attentions`.
     """
 
     name: str
     build: Callable[[BackboneSpec], Any]
     logits: Callable[..., Iterator[tuple[Any, Any]]]
+    attentions: Callable[..., Iterator[tuple[Any, Any]]]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ SUMMARIES: Final[Mapping[str, str]] = {
     "diff": "show by how much the arrays of two checkpoints differ",
     "evaluate": "score a checkpoint on images, in a framework",
     "predict": "say what a checkpoint takes images for, in a framework",
+    "attend": "show what the attentions of a checkpoint see in images, on a page",
     "models": "list the models with their sizes",
 }
 
@@ -37,6 +38,8 @@ def command_named(name: str) -> Command:
         from odconv.commands.evaluate import COMMAND
     elif name == "predict":
         from odconv.commands.predict import COMMAND
+    elif name == "attend":
+        from odconv.commands.attend import COMMAND
     elif name == "models":
         from odconv.commands.models import COMMAND
     else:

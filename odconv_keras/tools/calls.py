@@ -22,28 +22,32 @@ class Call(NamedTuple):
 
 
 @contextmanager
-def watched(layers: Iterable[Layer]) -> Iterator[list[Call]]:
-    """A list that gets each call of the layers in the `with` block, in their order.
+def watched(layers: Iterable[Layer], note: Callable[[Call], object]) -> Iterator[None]:
+    """Notes each call of the layers in the `with` block, in their order.
 
     Keras has no hooks: each layer gets a `call` of its own for that long, which Keras prefers to
     that of its class. The model is to be called as it is: `predict` would compile it.
     """
-    calls: list[Call] = []
     changed = list(layers)
     for layer in changed:
-        layer.call = partial(_noted, layer, layer.call, calls)
+        layer.call = partial(_noted, layer, layer.call, note)
     try:
-        yield calls
+        yield
     finally:
         for layer in changed:
             del layer.call
 
 
 def _noted(
-    layer: Layer, call: Callable[..., Any], calls: list[Call], inputs: Any, *args: Any, **more: Any
+    layer: Layer,
+    call: Callable[..., Any],
+    note: Callable[[Call], object],
+    inputs: Any,
+    *args: Any,
+    **more: Any,
 ) -> Any:
     output = call(inputs, *args, **more)
-    calls.append(Call(layer, tuple(inputs.shape), output))
+    note(Call(layer, tuple(inputs.shape), output))
     return output
 
 
@@ -67,7 +71,8 @@ def map_sizes(
     axes = per_axis("image_size", size, first.rank, 1)
     channels = tuple(first.input_spec.axes.values())  # of a built convolution
     shape = (1, *axes, *channels) if _last(first) else (1, *channels, *axes)
-    with watched(convs) as calls:
+    calls: list[Call] = []
+    with watched(convs, calls.append):
         model(keras.ops.zeros(shape))
     sizes: dict[int, tuple[tuple[int, ...], ...]] = {}
     for conv, shape, _ in calls:

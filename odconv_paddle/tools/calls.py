@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -22,17 +22,16 @@ class Call(NamedTuple):
 
 
 @contextmanager
-def watched(layers: Iterable[nn.Layer]) -> Iterator[list[Call]]:
-    """A list that gets each call of the layers in the `with` block, in their order."""
-    calls: list[Call] = []
+def watched(layers: Iterable[nn.Layer], note: Callable[[Call], object]) -> Iterator[None]:
+    """Notes each call of the layers in the `with` block, in their order."""
 
-    def note(layer: nn.Layer, inputs: tuple[Any, ...], output: Any) -> None:
-        calls.append(Call(layer, tuple(inputs[0].shape), output))
+    def see(layer: nn.Layer, inputs: tuple[Any, ...], output: Any) -> None:
+        note(Call(layer, tuple(inputs[0].shape), output))
 
     # Paddle declares one input, and gives a hook the tuple of all.
-    handles = [layer.register_forward_post_hook(note) for layer in layers]  # type: ignore[arg-type]
+    handles = [layer.register_forward_post_hook(see) for layer in layers]  # type: ignore[arg-type]
     try:
-        yield calls
+        yield
     finally:
         for handle in handles:
             handle.remove()
@@ -59,10 +58,11 @@ def map_sizes(
     channels = (first._in_channels,)
     shape = (*channels, *axes) if _channels_first(first) else (*axes, *channels)
     image = paddle.zeros([1, *shape], first.weight.dtype)
+    calls: list[Call] = []
     modes = [(layer, layer.training) for layer in model.sublayers(include_self=True)]
     model.eval()
     try:
-        with watched(convs) as calls, paddle.no_grad():
+        with watched(convs, calls.append), paddle.no_grad():
             model(image)
     finally:
         for layer, training in modes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -22,16 +22,15 @@ class Call(NamedTuple):
 
 
 @contextmanager
-def watched(layers: Iterable[nn.Module]) -> Iterator[list[Call]]:
-    """A list that gets each call of the layers in the `with` block, in their order."""
-    calls: list[Call] = []
+def watched(layers: Iterable[nn.Module], note: Callable[[Call], object]) -> Iterator[None]:
+    """Notes each call of the layers in the `with` block, in their order."""
 
-    def note(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        calls.append(Call(layer, tuple(inputs[0].shape), output))
+    def see(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        note(Call(layer, tuple(inputs[0].shape), output))
 
-    handles = [layer.register_forward_hook(note) for layer in layers]
+    handles = [layer.register_forward_hook(see) for layer in layers]
     try:
-        yield calls
+        yield
     finally:
         for handle in handles:
             handle.remove()
@@ -56,10 +55,11 @@ def map_sizes(
     """
     axes = per_axis("image_size", size, len(first.kernel_size), 1)
     image = first.weight.new_zeros(1, first.in_channels, *axes)  # (batch, channels, *map)
+    calls: list[Call] = []
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        with watched(convs) as calls, torch.no_grad():
+        with watched(convs, calls.append), torch.no_grad():
             model(image)
     finally:
         for module, training in modes:

@@ -174,6 +174,7 @@ LEVELS = {part: level for level, parts in enumerate(ORDER) for part in parts}
 FOR_CHECKERS = {
     "odconv",
     "odconv.commands.evaluate",
+    "odconv.commands.attend",
     "odconv.commands.predict",
     "odconv_keras.train.images",
     "weights_converter",

@@ -29,9 +29,9 @@ svg { display: block; width: 100%; height: 14px; } .ticks { position: relative; 
 """
 
 
-def bars(rows: Sequence[tuple[str, float, str]]) -> Markup:
-    """A horizontal bar for each (label, value, text after the bar)."""
-    longest = max((value for _, value, _ in rows), default=0) or 1
+def bars(rows: Sequence[tuple[str, float, str]], longest: float = 0) -> Markup:
+    """A horizontal bar for each (label, value, text after the bar), up to the longest of them."""
+    longest = longest or max((value for _, value, _ in rows), default=0) or 1
     return _plot(
         (label, _drawing(_rectangle(0, _WIDTH * value / longest, "bar")), text)
         for label, value, text in rows

@@ -2,60 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from weights_converter.arrays.sizes import size_text
 from weights_converter.conversion.html_markup import Markup, element, joined
-from weights_converter.conversion.html_plots import STYLE, bars, histogram, ranges
+from weights_converter.conversion.html_page import page, section, table
+from weights_converter.conversion.html_plots import bars, histogram, ranges
 from weights_converter.conversion.report import Carried, Remark, Report
 from weights_converter.identify.backbones import describe
 
 _MOST_ROWS = 60  # of a plot
 _MOST_HISTOGRAMS = 12
-# Nothing is loaded and no script runs, whatever a name in the file looks like.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1c2430; --dim: #667085; --line: #d5dae2;
-  --bar: #3b6fb6; --range: #b4652a; --good: #1f7a4d; --fair: #8a6100; --bad: #b3261e;
-  --paper: #fff; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --dim: #98a2b3; --line: #3a4252;
-  --bar: #7aa7e0; --range: #e09a63; --good: #6fcf97; --fair: #e3b341; --bad: #ff8a80;
-  --paper: #14181f; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-  max-width: 960px; margin: 1.5rem auto; padding: 0 1rem; }
-h1 { font-size: 1.4rem; overflow-wrap: anywhere; } h2 { font-size: 1.1rem; margin-top: 2.2rem; }
-.verdict { font-weight: 600; font-size: 1.1rem; } .good { color: var(--good); }
-.fair { color: var(--fair); } .bad { color: var(--bad); }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: 14px; }
-th, td { text-align: left; padding: 3px 10px 3px 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; overflow-wrap: anywhere; min-width: 5rem; } code { font-size: 13px; }
-"""
 
 
 def html_report(report: Report) -> str:
     """The page as text."""
     title = f"{report.source.name} → {report.destination.name}"
-    policy = {"http_equiv": "Content-Security-Policy", "content": _POLICY}
-    head = element(
-        "head",
-        Markup('<meta charset="utf-8">'),
-        Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
-        Markup(element("meta", **policy).removesuffix("</meta>")),
-        element("title", title),
-        Markup(f"<style>{_STYLE}{STYLE}</style>"),
-    )
     sections = (
         _summary(report),
-        _section("Size of each layer", bars(_sizes(report))),
-        _section("Range of values", ranges(_ranges(report)), _note_on_ranges(report)),
-        _section("Distribution in the largest arrays", _histograms(report)),
+        section("Size of each layer", bars(_sizes(report))),
+        section("Range of values", ranges(_ranges(report)), _note_on_ranges(report)),
+        section("Distribution in the largest arrays", _histograms(report)),
         _casts(report),
         _remarks("Dropped", report.dropped, "Every array of the source was carried over."),
         _remarks("Given a default", report.defaulted, "No array had to be made up."),
-        _section("All arrays", element("details", element("summary", "show"), _arrays(report))),
+        section("All arrays", element("details", element("summary", "show"), _arrays(report))),
     )
-    body = element("body", element("h1", title), *sections)
-    return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
+    return page(title, *sections)
 
 
 def _summary(report: Report) -> Markup:
@@ -73,7 +46,7 @@ def _summary(report: Report) -> Markup:
         *(("Note", note) for note in report.notes),
     ]
     verdict = element("p", _sentence(report.verdict), class_=f"verdict {report.level}")
-    return joined(verdict, _table((), facts))
+    return joined(verdict, table((), facts))
 
 
 def _sizes(report: Report) -> list[tuple[str, float, str]]:
@@ -114,7 +87,7 @@ def _histograms(report: Report) -> Markup:
         key=lambda array: -array.nbytes,
     )[:_MOST_HISTOGRAMS]
     rows = [(a.finding.name, _span(a), histogram(a.finding.histogram)) for a in largest]
-    return _table(("array", "from the smallest to the largest", "how many values"), rows)
+    return table(("array", "from the smallest to the largest", "how many values"), rows)
 
 
 def _casts(report: Report) -> Markup:
@@ -126,20 +99,20 @@ def _casts(report: Report) -> Markup:
         for loss in [a.finding.loss]
     ]
     header = ("array", "became infinite", "became zero", "largest relative error")
-    table = _table(header, rows) if rows else Markup()
-    return _section("Cast", *(lines or [element("p", "Every dtype was kept.")]), table)
+    lost_table = table(header, rows) if rows else Markup()
+    return section("Cast", *(lines or [element("p", "Every dtype was kept.")]), lost_table)
 
 
 def _remarks(title: str, remarks: Sequence[Remark], nothing: str) -> Markup:
     if not remarks:
-        return _section(title, element("p", nothing))
-    table = _table(("array", "what it is"), [(r.name, r.reason) for r in remarks])
-    return _section(title, element("details", element("summary", f"{len(remarks)} arrays"), table))
+        return section(title, element("p", nothing))
+    named = table(("array", "what it is"), [(r.name, r.reason) for r in remarks])
+    return section(title, element("details", element("summary", f"{len(remarks)} arrays"), named))
 
 
 def _arrays(report: Report) -> Markup:
     header = ("array", "in the destination", "shape there", "dtype", "range", "SHA-256")
-    return _table(header, [_row(array) for array in report.carried])
+    return table(header, [_row(array) for array in report.carried])
 
 
 def _row(array: Carried) -> tuple[str, ...]:
@@ -150,18 +123,8 @@ def _row(array: Carried) -> tuple[str, ...]:
     return found.name, array.stored_name, shape, dtype, _span(array), digest
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str | float]]) -> Markup:
-    head = element("tr", *(element("th", name) for name in header)) if header else Markup()
-    lines = [element("tr", *(element("td", cell) for cell in row)) for row in rows]
-    return element("div", element("table", head, *lines), class_="scroll")
-
-
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
-
-
-def _section(title: str, *parts: Markup) -> Markup:
-    return element("section", element("h2", title), *parts)
 
 
 def _span(array: Carried) -> str:

@@ -1,0 +1,1 @@
+"""What the attentions of a checkpoint see in images: which images, what is measured, the page."""
