@@ -38,10 +38,11 @@ def float64():
     keras.config.set_dtype_policy(before[1])
 
 
-# TensorFlow runs all files each time. The same Keras code on the other backends, where JAX compiles
-# every shape anew, is for the slow run, but for what touches the backends most. tests/parity fills
-# and reads models of every backend by the converter, so that its loading is not here.
-ALWAYS = frozenset(
+# A file runs on one backend each time, on the others in the slow run. What builds, calls, replaces
+# and loads is the same code of Keras on all: PyTorch, which compiles nothing, is the fastest there.
+# What is compiled, trained or exported runs on TensorFlow, and what touches the backends most on
+# each. tests/parity compares numbers and gradients on every backend each time.
+ON_EACH = frozenset(
     (
         "test_golden.py",
         "test_norm.py",
@@ -50,10 +51,34 @@ ALWAYS = frozenset(
         "test_train_optimizer.py",
     )
 )
+ON_TORCH = frozenset(
+    (
+        "test_examples.py",
+        "test_features.py",
+        "test_from_spec.py",
+        "test_from_static.py",
+        "test_fuse.py",
+        "test_hub.py",
+        "test_loading.py",
+        "test_loading_heads.py",
+        "test_models.py",
+        "test_options.py",
+        "test_recalibration.py",
+        "test_replace.py",
+        "test_replace_left.py",
+        "test_stored_names.py",
+        "test_tools_start.py",
+    )
+)
+
+
+def is_slow(file, backend):
+    """Whether the tests of a file wait for the slow run on this backend."""
+    home = "torch" if file in ON_TORCH else "tensorflow"
+    return file not in ON_EACH and backend != home
 
 
 def pytest_collection_modifyitems(items):
-    if keras.backend.backend() != "tensorflow":
-        for item in items:
-            if item.path.name not in ALWAYS:
-                item.add_marker(pytest.mark.slow)
+    for item in items:
+        if is_slow(item.path.name, keras.backend.backend()):
+            item.add_marker(pytest.mark.slow)
