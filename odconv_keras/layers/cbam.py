@@ -10,7 +10,7 @@ from keras import ops
 from odconv_keras.layers.build_static import build_norm, build_static_conv
 from odconv_keras.layers.chain import Chain
 from odconv_keras.layers.data_format import from_channels_last, to_channels_last
-from odconv_keras.layers.pooling import global_max, global_mean
+from odconv_keras.layers.pooling import global_max, global_mean, largest
 from odconv_keras.layers.precision import at_least_single, mean
 from odconv_keras.layers.recalibration import Recalibration, beside, gate, gate_layers, scaled
 from odconv_spec import CBAMSpec
@@ -136,7 +136,7 @@ class _SpatialGate(keras.layers.Layer):
         self.spatial.build((*input_shape[:-1], 2))
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        maximum = ops.max(inputs, -1, keepdims=True)
+        maximum = largest(inputs, -1)
         average = ops.cast(mean(at_least_single(inputs), (-1,), keepdims=True), inputs.dtype)
         return gate(self.spatial(ops.concatenate([maximum, average], -1), training=training))
 

@@ -17,7 +17,19 @@ def global_mean(x: Any, keepdims: bool = False) -> Any:
 
 def global_max(x: Any, keepdims: bool = False) -> Any:
     """Maximum over the map of x, (batch, *map, channels)."""
-    return ops.max(x, tuple(range(1, len(x.shape) - 1)), keepdims=keepdims)
+    axes = tuple(range(1, len(x.shape) - 1))
+    for axis in axes:
+        x = largest(x, axis)
+    return x if keepdims else ops.squeeze(x, axes)
+
+
+def largest(x: Any, axis: int) -> Any:
+    """Maximum over one axis, which stays with one element.
+
+    It is taken from its place. The gradient of `ops.max` looks for the value again on JAX: compiled
+    code may compute it a bit otherwise then, find it nowhere and divide by zero.
+    """
+    return ops.take_along_axis(x, ops.argmax(x, axis, keepdims=True), axis)
 
 
 def max_pool(x: Any, size: int, strides: int, padding: int) -> Any:
