@@ -126,8 +126,6 @@ def _recipe(found: Namespace, spec: BackboneSpec) -> Recipe:
     """The named recipe with the values of the command line in place of its own."""
     values = {f.name: getattr(found, f.name) for f in fields(Recipe)}
     given = {name: value for name, value in values.items() if value is not None}
-    if found.start is not None:  # whose attentions have cooled
-        given = {"temperature_epochs": 0.0} | given
     return replace(RECIPES[_recipe_name(found, spec)], **given)
 
 

@@ -73,12 +73,6 @@ def test_the_number_of_classes_is_told_or_left_to_the_data(arguments, left):
     assert options(*arguments).classes_from_data is left
 
 
-def test_a_start_keeps_its_attentions_cool():
-    start = ("--start", "a.pth")
-    assert options(*start).recipe.temperature_epochs == 0
-    assert options(*start, "--temperature-epochs", "3").recipe.temperature_epochs == 3
-
-
 def test_fine_tuning():
     recipe = options("--head-lr", "0.5", "--freeze-stages", "2", "--freeze-norms").recipe
     assert (recipe.head_lr, recipe.freeze_stages, recipe.freeze_norms) == (0.5, 2, True)

@@ -1,0 +1,1 @@
+"""`python -m benchmarks.finetuning`: what a start from a checkpoint is worth on few images."""
