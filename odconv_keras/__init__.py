@@ -23,6 +23,7 @@ from odconv_keras.layers import (
     DyConv2D,
     DyConv3D,
     EfficientChannelAttention,
+    ImageNormalization,
     LayerNormalization,
     ODConv1D,
     ODConv2D,
@@ -36,8 +37,10 @@ from odconv_keras.tools import (
     Replaced,
     Replacement,
     TemperatureScheduler,
+    freeze_norms,
     fuse,
     replace_convs,
+    watch_attentions,
 )
 
 __all__ = [
@@ -51,6 +54,7 @@ __all__ = [
     "DyConv3D",
     "EfficientChannelAttention",
     "Features",
+    "ImageNormalization",
     "LayerNormalization",
     "MobileNetV2",
     "ODConv1D",
@@ -63,9 +67,11 @@ __all__ = [
     "SqueezeExcitation",
     "TemperatureScheduler",
     "create_model",
+    "freeze_norms",
     "from_pretrained",
     "fuse",
     "list_models",
     "replace_convs",
     "set_temperature",
+    "watch_attentions",
 ]

@@ -8,6 +8,7 @@ transpositions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -52,3 +53,19 @@ def shape_from_channels_last(shape: Any, data_format: str) -> tuple[int | None, 
 def shape_of_any_size(channels: int, rank: int, data_format: str) -> tuple[int | None, ...]:
     """The shape of maps over `rank` axes of which only the channels are known."""
     return shape_from_channels_last((None, *[None] * rank, channels), data_format)
+
+
+def image_shape(
+    given: Sequence[int | None] | None, channels: int, data_format: str
+) -> tuple[int | None, ...]:
+    """The shape of one image, of any size where none is given; ValueError for other channels."""
+    if given is None:
+        return shape_of_any_size(channels, 2, data_format)[1:]
+    last = data_format == "channels_last"
+    if len(given) != 3 or given[-1 if last else 0] != channels:
+        expected = f"(height, width, {channels})" if last else f"({channels}, height, width)"
+        raise ValueError(
+            f"input_shape: expected {expected} beside data_format={data_format!r}, received "
+            f"{tuple(given)}"
+        )
+    return tuple(given)

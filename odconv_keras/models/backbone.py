@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import keras
-from keras import ops
 
-from odconv_keras.layers import build_conv, build_linear, build_routing, set_temperature
 from odconv_keras.layers.data_format import (
     data_format_or_default,
     from_channels_last,
-    shape_from_channels_last,
-    shape_to_channels_last,
+    image_shape,
+    shape_of_any_size,
     to_channels_last,
 )
-from odconv_keras.layers.pooling import global_max, global_mean
-from odconv_spec import BackboneSpec, CondConvSpec, ConvSpec, FeatureInfo, LinearSpec, from_dict
+from odconv_keras.models.graph import Graph, Layers
+from odconv_keras.models.head import head_layers
+from odconv_spec import BackboneSpec, FeatureInfo, from_dict
 from odconv_spec.feature_maps import OutIndices, feature_indices
 from weights_converter.hub.mixin import HubModel
 
 
-class Backbone(HubModel, keras.Model):
+class Backbone(HubModel, Graph):
     """An image classifier: `forward_features`, then `forward_head`, which pools the last map.
 
     With `num_classes=0` it has no head, and gives features, see `BackboneSpec`.
@@ -30,32 +30,84 @@ class Backbone(HubModel, keras.Model):
     With `data_format="channels_first"` the images and the maps have their channels first; in
     between channels are last.
 
+    A subclass makes the layers and says what becomes of images in them; the graph is traced from
+    that. The layer at the path "layer1.0" has the name "layer1_0", and attributes lead to it as
+    well. One that is set later is not in the graph: see `reset_classifier` and `layers`.
+
     Args:
         spec: what the network is made of.
         data_format: "channels_last" or "channels_first"; None is the setting of Keras.
-        **kwargs: `name`, `dtype` and `trainable`.
+        input_shape: of an image, in that format; None is for images of any size.
+        preprocessing: a layer that images pass first, such as `ImageNormalization`.
+        classifier_activation: what the logits pass, such as "softmax".
+        layers: what stands in the place of layers that the spec describes, by path.
+        name: of the model; by default that of the spec.
+        dtype: a dtype or a dtype policy such as "mixed_bfloat16".
+        trainable: False freezes all layers.
 
     Attributes:
-        feature_info: name, channels and stride of the maps that `forward_stages` gives.
-        num_features: channels of the last map.
-        num_classes: width of the output, 0 without a head.
+        spec: what the network is made of.
+        data_format: "channels_last" or "channels_first".
+        preprocessing: the layer that images pass first, or None.
+
+    Raises:
+        ValueError: `input_shape` has other channels than the spec, `layers` has an unknown path, or
+            there is an activation without a classifier.
     """
 
-    def __init__(
-        self, spec: BackboneSpec, *, data_format: str | None = None, **kwargs: Any
-    ) -> None:
-        super().__init__(**{"name": spec.name} | kwargs)
-        self.spec: Any = spec  # of the family
-        self.data_format = data_format_or_default(data_format)
-        self.num_features = spec.num_features
-        self.num_classes = spec.num_classes
+    dropout_path: ClassVar[str] = "dropout"
 
-    def build(self, input_shape: Sequence[int | None]) -> None:
-        self._build_layers(shape_to_channels_last(input_shape, self.data_format))
+    def __init__(
+        self,
+        spec: BackboneSpec,
+        *,
+        data_format: str | None = None,
+        input_shape: Sequence[int | None] | None = None,
+        preprocessing: keras.layers.Layer | None = None,
+        classifier_activation: str | None = None,
+        layers: Layers | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+        trainable: bool = True,
+    ) -> None:
+        policy = keras.dtype_policies.get(dtype)
+        data_format = data_format_or_default(data_format)
+        shape = image_shape(input_shape, spec.in_channels, data_format)
+        # Not in half precision, which is too short for what is still to be scaled.
+        images = keras.Input(shape, dtype=policy.variable_dtype, name="images")
+        head = head_layers(spec, self.dropout_path, classifier_activation, policy)
+        at = _exchanged(self.body_layers(spec, policy) | head, layers or {})
+        x = images if preprocessing is None else preprocessing(images)
+        maps = dict(self.maps(spec, at, to_channels_last(x, data_format), None))
+        *_, last = maps.values()
+        super().__init__(
+            images,
+            _scores([at[path] for path in head], last, None, data_format),
+            at,
+            _pyramid(spec.feature_info(), maps, data_format),
+            name=name or spec.name,
+            dtype=policy,
+            trainable=trainable,
+        )
+        self.spec: Any = spec  # of the family
+        self.data_format = data_format
+        self.preprocessing = preprocessing
+        self._head, self._last_map = tuple(head), last
 
     @property
     def feature_info(self) -> tuple[FeatureInfo, ...]:
+        """Name, channels and stride of the maps that `forward_stages` gives."""
         return self.spec.feature_info()
+
+    @property
+    def num_features(self) -> int:
+        """Channels of the last map."""
+        return self.spec.num_features
+
+    @property
+    def num_classes(self) -> int:
+        """Width of the output, 0 without a head."""
+        return self.spec.num_classes
 
     def forward_stages(
         self, x: Any, out_indices: OutIndices = None, training: bool | None = None
@@ -73,112 +125,129 @@ class Backbone(HubModel, keras.Model):
         """
         infos = self.feature_info
         names = [infos[index].name for index in feature_indices(infos, out_indices)]
-        x = to_channels_last(x, self.data_format)
-        maps = maps_by_name(self.maps(self, x, training), names)
+        maps = maps_by_name(self._maps(x, training), names)
         return [from_channels_last(y, self.data_format) for y in maps]
 
     def forward_features(self, x: Any, training: bool | None = None) -> Any:
         """The last map, (batch, height / 32, width / 32, num_features), sizes rounded up."""
-        *_, (_, last) = self.maps(self, to_channels_last(x, self.data_format), training)
+        *_, (_, last) = self._maps(x, training)
         return from_channels_last(last, self.data_format)
 
     def forward_head(self, features: Any, training: bool | None = None) -> Any:
         """Logits (batch, num_classes) of the last map, or its features."""
         x = to_channels_last(features, self.data_format)
-        y = self._classify(self._pool(x), training)
-        if self._head_is_conv():
-            return ops.reshape(y, (-1, self.num_classes))
-        return y if self.spec.global_pool else from_channels_last(y, self.data_format)
+        at = self.by_path()
+        return _scores([at[path] for path in self._head], x, training, self.data_format)
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Logits (batch, num_classes), or features, of images (batch, *size, in_channels)."""
-        return self.forward_head(self.forward_features(inputs, training), training)
+    def get_classifier(self) -> keras.layers.Layer:
+        """The layer that makes logits of the pooled map; without a head an `Identity`."""
+        return self.by_path()[self.spec.head_path]
 
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        if self.spec.global_pool:
-            return (input_shape[0], self.num_classes or self.num_features)
-        batch, *sizes, _ = shape_to_channels_last(input_shape, self.data_format)
-        stride = self.feature_info[-1].stride
-        smaller = [None if size is None else -(-size // stride) for size in sizes]
-        shape = (batch, *smaller, self.num_features)
-        return shape_from_channels_last(shape, self.data_format)
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Puts another head, which starts at random, in the place of the one that is there.
 
-    def set_temperature(self, temperature: float) -> None:
-        """Sets the temperature of all dynamic convolutions; ValueError if it is not positive."""
-        set_temperature(self, temperature)
+        All other layers stay as they are, those that are frozen as well. The model is to be
+        compiled again, as its output is another one.
+
+        Args:
+            num_classes: width of the output; 0 gives features.
+            global_pool: "avg", "max", or "" for the last map; None leaves it as it is.
+
+        Raises:
+            ValueError: `global_pool` is unknown, or "" beside classes.
+
+        Example:
+            >>> model = create_model("od_resnet18")
+            >>> model.reset_classifier(3)
+            >>> model.output_shape, model.spec.num_classes
+            ((None, 3), 3)
+        """
+        pool = self.spec.global_pool if global_pool is None else global_pool
+        spec = replace(self.spec, num_classes=num_classes, global_pool=pool)
+        activation = self._activation() if num_classes else None
+        head = head_layers(spec, self.dropout_path, activation, self.dtype_policy)
+        body = {path: x for path, x in self.by_path().items() if path not in self._head}
+        for layer in self._flatten_layers(include_self=False, recursive=False):
+            self._tracker.untrack(layer)  # Keras' list of them, which no new attribute empties
+        super().__init__(
+            self.inputs[0],
+            _scores(list(head.values()), self._last_map, None, self.data_format),
+            body | head,
+            self.pyramid_outputs,
+            name=self.name,
+            dtype=self.dtype_policy,
+            trainable=self.trainable,
+        )
+        self.spec, self._head = spec, tuple(head)
 
     def get_config(self) -> dict[str, Any]:
-        return {
+        config = {
             "name": self.name,
             "trainable": self.trainable,
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),
             "spec": self.spec.to_dict(),
             "data_format": self.data_format,
         }
+        # Left out where they are as ever, so that files are those of earlier versions.
+        extra = {
+            "input_shape": self._size(),
+            "preprocessing": self.preprocessing
+            and keras.saving.serialize_keras_object(self.preprocessing),
+            "classifier_activation": self._activation(),
+        }
+        return config | {name: value for name, value in extra.items() if value is not None}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Backbone:
-        return cls(**config | {"spec": from_dict(config["spec"])})
+        given = {"spec": from_dict(config["spec"])}
+        if "preprocessing" in config:
+            layer = keras.saving.deserialize_keras_object(config["preprocessing"], custom_objects)
+            given["preprocessing"] = layer
+        return cls(**config | given)
+
+    def with_layers(self, layers: Layers) -> Backbone:
+        """A new network of the same config, random weights, and these layers at their paths."""
+        config = self.get_config()
+        return type(self).from_config({**config, "layers": layers})
+
+    def body_layers(self, spec: Any, policy: Any) -> dict[str, keras.layers.Layer]:
+        """The layers before the head, by path, in the order of the network.
+
+        Args:
+            spec: of the family.
+            policy: the dtype policy of the layers.
+
+        Returns:
+            Layers that have the names of their paths, see `layer_name`.
+        """
+        raise NotImplementedError
 
     @staticmethod
-    def maps(body: Any, x: Any, training: bool | None) -> Iterator[tuple[str, Any]]:
+    def maps(spec: Any, at: Layers, x: Any, training: bool | None) -> Iterator[tuple[str, Any]]:
         """Each map of images x on its way, with its name, all with channels last.
 
         Args:
-            body: what holds the layers as attributes: a backbone, or `Features` of it, which may
-                lack those that lead to maps nobody asks for.
-            x: (batch, height, width, in_channels).
+            spec: of the family.
+            at: the layers of the network by path, in their order.
+            x: (batch, height, width, in_channels), symbolic where the graph is traced.
             training: as in `call`.
         """
         raise NotImplementedError
 
-    def body(self, last: str) -> dict[str, keras.layers.Layer]:
-        """The layers, by attribute, that lead to the map of that name."""
-        raise NotImplementedError
+    def _maps(self, images: Any, training: bool | None) -> Iterator[tuple[str, Any]]:
+        x = images if self.preprocessing is None else self.preprocessing(images)
+        x = to_channels_last(x, self.data_format)
+        return self.maps(self.spec, self.by_path(), x, training)
 
-    def _build_layers(self, shape: Sequence[int | None]) -> None:
-        """Creates all weights for images of shape (batch, height, width, in_channels)."""
-        raise NotImplementedError
+    def _size(self) -> list[int | None] | None:
+        """The shape of an image, None for any size."""
+        shape = self.inputs[0].shape[1:]
+        any_size = shape_of_any_size(self.spec.in_channels, 2, self.data_format)[1:]
+        return None if shape == any_size else list(shape)
 
-    def _classify(self, pooled: Any, training: bool | None) -> Any:
-        """Logits of the pooled map, of `_pooled_shape`, or what was pooled without a head."""
-        raise NotImplementedError
-
-    def _pool(self, x: Any) -> Any:
-        """A map, (batch, height, width, channels), of `_pooled_shape`, unless it is not to be."""
-        if not self.spec.global_pool:
-            return x
-        pool = global_max if self.spec.global_pool == "max" else global_mean
-        return pool(x, self._head_is_conv())
-
-    def _head_is_conv(self) -> bool:
-        return isinstance(self.spec.head, ConvSpec)
-
-    def _pooled_shape(self) -> tuple[int | None, ...]:
-        """(batch, num_features), with axes of one in between for a convolution."""
-        ones = (1, 1) if self._head_is_conv() else ()
-        return (None, *ones, self.num_features)
-
-
-def build_head(spec: LinearSpec | ConvSpec | None, **options: Any) -> keras.layers.Layer:
-    """The classifier; that of CondConv is a 1x1 convolution that starts as a linear one does.
-
-    None is a network without one, which hands its features on.
-    """
-    if spec is None:
-        return keras.layers.Identity(**options)
-    if isinstance(spec, LinearSpec):
-        return build_linear(spec, **options)
-    # The fan-out of a classifier is the number of classes: of ten, logits would be huge.
-    start = keras.initializers.RandomNormal(stddev=0.01)
-    return build_conv(spec, kernel_initializer=start, **options)
-
-
-def build_router(routing: LinearSpec | None, conv: ConvSpec, policy: Any) -> Any:
-    """The router of a block, which starts as its convolutions say; None if it has none."""
-    if routing is None or not isinstance(conv, CondConvSpec):
-        return None
-    return build_routing(routing, conv.head_init, name="routing", dtype=policy.variable_dtype)
+    def _activation(self) -> Any:
+        layer: Any = self.by_path().get("classifier_activation")
+        return None if layer is None else keras.activations.serialize(layer.activation)
 
 
 def maps_by_name(maps: Iterator[tuple[str, Any]], names: Sequence[str]) -> list[Any]:
@@ -188,3 +257,27 @@ def maps_by_name(maps: Iterator[tuple[str, Any]], names: Sequence[str]) -> list[
         name, value = next(maps)
         found |= {name: value} if name in names else {}
     return [found[name] for name in names]
+
+
+def _scores(
+    layers: Sequence[keras.layers.Layer], x: Any, training: bool | None, data_format: str
+) -> Any:
+    """What the layers of the head make of the last map, one after the other."""
+    told = {} if training is None else {"training": training}  # some layers have no such argument
+    for layer in layers:
+        x = layer(x, **told)
+    return from_channels_last(x, data_format) if len(x.shape) > 2 else x
+
+
+def _exchanged(layers: Layers, others: Layers) -> dict[str, keras.layers.Layer]:
+    if unknown := sorted(set(others) - set(layers)):
+        raise ValueError(f"layers: expected some of {list(layers)}, received {unknown}")
+    return {**layers, **others}
+
+
+def _pyramid(infos: Sequence[FeatureInfo], maps: Mapping[str, Any], data_format: str) -> Any:
+    """The maps of `feature_info`, "P3" for a stride of 2 ** 3."""
+    return {
+        f"P{info.stride.bit_length() - 1}": from_channels_last(maps[info.name], data_format)
+        for info in infos
+    }

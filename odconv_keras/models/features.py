@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from odconv_keras.layers import set_temperature
-from odconv_keras.layers.data_format import (
-    from_channels_last,
-    shape_from_channels_last,
-    shape_of_any_size,
-    shape_to_channels_last,
-    to_channels_last,
-)
-from odconv_keras.models.backbone import Backbone, maps_by_name
+from odconv_keras.models.backbone import Backbone
+from odconv_keras.models.graph import Graph, Layers
 from odconv_spec.feature_maps import OutIndices, feature_indices
-
-Shape = Sequence[int | None]
 
 
 @keras.saving.register_keras_serializable(package="odconv")
-class Features(keras.Model):
+class Features(Graph):
     """The maps of a backbone at chosen strides, from the finest to the coarsest.
 
     Takes images (batch, height, width, in_channels) and returns a list of maps (batch, height /
@@ -53,39 +43,37 @@ class Features(keras.Model):
         [(1, 8, 12, 128), (1, 4, 6, 256), (1, 2, 3, 512)]
     """
 
-    def __init__(self, backbone: Backbone, out_indices: OutIndices = None, **kwargs: Any) -> None:
-        kwargs = {"name": f"{backbone.name}_features", "dtype": backbone.dtype_policy} | kwargs
-        super().__init__(**kwargs)
-        self.out_indices = feature_indices(backbone.feature_info, out_indices, first=1)
-        self.feature_info = tuple(backbone.feature_info[index] for index in self.out_indices)
+    def __init__(
+        self,
+        backbone: Backbone,
+        out_indices: OutIndices = None,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+    ) -> None:
+        chosen = feature_indices(backbone.feature_info, out_indices, first=1)
+        maps = list(backbone.pyramid_outputs.items())
+        outputs = dict(maps[index] for index in chosen)
+        layers = backbone.layers_to(list(outputs.values()))
+        super().__init__(
+            backbone.inputs[0],
+            list(outputs.values()),
+            {path: x for path, x in layers.items() if x is not backbone.preprocessing},
+            outputs,
+            name=name or f"{backbone.name}_features",
+            dtype=backbone.dtype_policy,
+            trainable=trainable,
+        )
+        self.out_indices = chosen
+        self.feature_info = tuple(backbone.feature_info[index] for index in chosen)
         self.spec = backbone.spec
         self.data_format = backbone.data_format
-        if not backbone.built:
-            backbone.build(shape_of_any_size(self.spec.in_channels, 2, self.data_format))
-        self._backbone = type(backbone)
+        self.preprocessing = backbone.preprocessing
         self._backbone_config = keras.saving.serialize_keras_object(backbone)
-        for name, layer in backbone.body(self.feature_info[-1].name).items():
-            setattr(self, name, layer)
-        self.built = True  # the layers are those of a network that is built
 
-    def call(self, inputs: Any, training: bool | None = None) -> list[Any]:
-        x = to_channels_last(inputs, self.data_format)
-        maps = self._backbone.maps(self, x, training)
-        found = maps_by_name(maps, [info.name for info in self.feature_info])
-        return [from_channels_last(y, self.data_format) for y in found]
-
-    def set_temperature(self, temperature: float) -> None:
-        """Sets the temperature of all dynamic convolutions; ValueError if it is not positive."""
-        set_temperature(self, temperature)
-
-    def compute_output_shape(self, input_shape: Shape) -> list[tuple[int | None, ...]]:
-        batch, *sizes, _ = shape_to_channels_last(input_shape, self.data_format)
-        shapes = []
-        for info in self.feature_info:
-            smaller = [None if size is None else -(-size // info.stride) for size in sizes]
-            shape = (batch, *smaller, info.channels)
-            shapes.append(shape_from_channels_last(shape, self.data_format))
-        return shapes
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> list[Any]:
+        maps = super().call(inputs, training, mask)
+        return maps if isinstance(maps, list) else [maps]  # Keras hands a single one on as such
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -97,5 +85,14 @@ class Features(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Features:
-        backbone = keras.saving.deserialize_keras_object(config["backbone"])
-        return cls(**config | {"backbone": backbone})
+        return cls(**config | {"backbone": _backbone(config["backbone"], custom_objects)})
+
+    def with_layers(self, layers: Layers) -> Features:
+        """A new body of the same config, random weights, and these layers at their paths."""
+        config = self.get_config()
+        backbone = _backbone(config["backbone"], None).with_layers(layers)
+        return type(self)(**config | {"backbone": backbone})
+
+
+def _backbone(config: dict[str, Any], custom_objects: Any) -> Backbone:
+    return keras.saving.deserialize_keras_object(config, custom_objects)

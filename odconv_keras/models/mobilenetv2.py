@@ -12,7 +12,9 @@ import keras
 
 from odconv_keras.layers import Chain, build_conv, build_norm
 from odconv_keras.layers.spec_config import spec_from_config, spec_to_config
-from odconv_keras.models.backbone import Backbone, build_head, build_router
+from odconv_keras.models.backbone import Backbone
+from odconv_keras.models.graph import Layers, layer_name, under
+from odconv_keras.models.head import build_router
 from odconv_spec import ConvSpec, InvertedResidualSpec, MobileNetV2Spec, NormSpec
 
 Shape = Sequence[int | None]
@@ -64,12 +66,8 @@ class InvertedResidual(keras.layers.Layer):
 class MobileNetV2(Backbone):
     """The network that a `MobileNetV2Spec` describes; see `create_model` for the named ones.
 
-    Takes images (batch, height, width, in_channels) and returns logits (batch, num_classes).
-
-    Args:
-        spec: what the network is made of.
-        data_format: "channels_last" or "channels_first"; None is the setting of Keras.
-        **kwargs: `name`, `dtype` and `trainable`.
+    Takes images (batch, height, width, in_channels) and returns logits (batch, num_classes). The
+    arguments are those of `Backbone`.
 
     Example:
         >>> model = MobileNetV2(MobileNetV2Spec(num_classes=10))
@@ -77,39 +75,26 @@ class MobileNetV2(Backbone):
         (1, 10)
     """
 
-    def __init__(
-        self, spec: MobileNetV2Spec, *, data_format: str | None = None, **kwargs: Any
-    ) -> None:
-        super().__init__(spec, data_format=data_format, **kwargs)
-        policy = self.dtype_policy
-        features = [_conv_norm_relu6(spec.stem.conv, "0", policy)]
-        for index, block in enumerate(spec.blocks(), start=1):
-            features.append(InvertedResidual(block, name=str(index), dtype=policy))
-        features.append(_conv_norm_relu6(spec.last.conv, str(len(features)), policy))
-        self.features = Chain(features, name="features", dtype=policy)
-        dropout = keras.layers.Dropout(spec.dropout, name="0", dtype=policy)
-        head = build_head(spec.head, name="1", dtype=policy)
-        self.classifier = Chain([dropout, head], name="classifier", dtype=policy)
+    dropout_path = "classifier.0"
+
+    def body_layers(self, spec: MobileNetV2Spec, policy: Any) -> dict[str, keras.layers.Layer]:
+        stem, last = spec.stem, spec.last
+        return {
+            stem.name: _conv_norm_relu6(stem.conv, layer_name(stem.name), policy),
+            **{
+                block.name: InvertedResidual(block, name=layer_name(block.name), dtype=policy)
+                for block in spec.blocks()
+            },
+            last.name: _conv_norm_relu6(last.conv, layer_name(last.name), policy),
+        }
 
     @staticmethod
-    def maps(body: Any, x: Any, training: bool | None) -> Iterator[tuple[str, Any]]:
-        for index, layer in enumerate(body.features.in_order()):
+    def maps(
+        spec: MobileNetV2Spec, at: Layers, x: Any, training: bool | None
+    ) -> Iterator[tuple[str, Any]]:
+        for path, layer in under("features", at).items():
             x = layer(x, training=training)
-            yield f"features.{index}", x
-
-    def body(self, last: str) -> dict[str, keras.layers.Layer]:
-        count = int(last.removeprefix("features.")) + 1
-        layers = self.features.in_order()[:count]
-        features = Chain(layers, name="features", dtype=self.dtype_policy)
-        features.build((None, None, None, self.spec.in_channels))
-        return {"features": features}
-
-    def _build_layers(self, shape: Shape) -> None:
-        self.features.build(shape)
-        self.classifier.build(self._pooled_shape())
-
-    def _classify(self, pooled: Any, training: bool | None) -> Any:
-        return self.classifier(pooled, training=training)
+            yield path, x
 
 
 def _conv_norm_relu6(conv: ConvSpec, name: str, dtype: Any) -> Chain:

@@ -12,9 +12,11 @@ import keras
 from keras import ops
 
 from odconv_keras.layers import Chain, build_conv, build_norm
-from odconv_keras.layers.pooling import max_pool
+from odconv_keras.layers.pooling_layers import MaxPool
 from odconv_keras.layers.spec_config import spec_from_config, spec_to_config
-from odconv_keras.models.backbone import Backbone, build_head, build_router
+from odconv_keras.models.backbone import Backbone
+from odconv_keras.models.graph import Layers, layer_name, under
+from odconv_keras.models.head import build_router
 from odconv_spec import ConvSpec, NormSpec, ResidualSpec, ResNetSpec
 
 Shape = Sequence[int | None]
@@ -88,53 +90,36 @@ class Bottleneck(_Residual):
 class ResNet(Backbone):
     """The network that a `ResNetSpec` describes; see `create_model` for the named ones.
 
-    Takes images (batch, height, width, in_channels) and returns logits (batch, num_classes).
-
-    Args:
-        spec: what the network is made of.
-        data_format: "channels_last" or "channels_first"; None is the setting of Keras.
-        **kwargs: `name`, `dtype` and `trainable`.
+    Takes images (batch, height, width, in_channels) and returns logits (batch, num_classes). The
+    arguments are those of `Backbone`.
 
     Example:
         >>> tuple(ResNet(ResNetSpec(num_classes=10))(keras.ops.ones((1, 32, 32, 3))).shape)
         (1, 10)
     """
 
-    def __init__(self, spec: ResNetSpec, *, data_format: str | None = None, **kwargs: Any) -> None:
-        super().__init__(spec, data_format=data_format, **kwargs)
-        policy = self.dtype_policy
+    def body_layers(self, spec: ResNetSpec, policy: Any) -> dict[str, keras.layers.Layer]:
         block = BasicBlock if spec.block == "basic" else Bottleneck
-        self.conv1 = _conv(spec.stem, "conv1", policy)
-        self.bn1 = _norm_after(spec.stem, "bn1", policy)
-        for stage, blocks in spec.by_stage():
-            chain = [block(b, name=str(i), dtype=policy) for i, b in enumerate(blocks)]
-            setattr(self, stage, Chain(chain, name=stage, dtype=policy))
-        self.dropout = keras.layers.Dropout(spec.dropout, name="dropout", dtype=policy)
-        self.fc = build_head(spec.head, name="fc", dtype=policy)
+        return {
+            "conv1": _conv(spec.stem, "conv1", policy),
+            "bn1": _norm_after(spec.stem, "bn1", policy),
+            "relu": keras.layers.ReLU(name="relu", dtype=policy),
+            "maxpool": MaxPool(3, strides=2, padding=1, name="maxpool", dtype=policy),
+            **{b.name: block(b, name=layer_name(b.name), dtype=policy) for b in spec.blocks()},
+        }
 
     @staticmethod
-    def maps(body: Any, x: Any, training: bool | None) -> Iterator[tuple[str, Any]]:
-        x = ops.relu(body.bn1(body.conv1(x), training=training))
-        yield "bn1", x
-        x = max_pool(x, 3, strides=2, padding=1)
-        for info in body.spec.feature_info()[1:]:
-            x = getattr(body, info.name)(x, training=training)
-            yield info.name, x
-
-    def body(self, last: str) -> dict[str, keras.layers.Layer]:
-        names = ["conv1", *(info.name for info in self.feature_info)]  # the first is "bn1"
-        return {name: getattr(self, name) for name in names[: names.index(last) + 1]}
-
-    def _build_layers(self, shape: Shape) -> None:
-        shape = _build_pair(self.conv1, self.bn1, shape)
-        for info in self.feature_info[1:]:
-            stage = getattr(self, info.name)
-            stage.build(shape)
-            shape = stage.compute_output_shape(shape)
-        self.fc.build(self._pooled_shape())
-
-    def _classify(self, pooled: Any, training: bool | None) -> Any:
-        return self.fc(self.dropout(pooled, training=training))
+    def maps(
+        spec: ResNetSpec, at: Layers, x: Any, training: bool | None
+    ) -> Iterator[tuple[str, Any]]:
+        stem, *stages = (info.name for info in spec.feature_info())
+        x = at["relu"](at["bn1"](at["conv1"](x), training=training))
+        yield stem, x
+        x = at["maxpool"](x)
+        for stage in stages:
+            for layer in under(stage, at).values():
+                x = layer(x, training=training)
+            yield stage, x
 
 
 def _conv(spec: ConvSpec, name: str, dtype: Any) -> keras.layers.Layer:

@@ -8,9 +8,14 @@ from typing import Any
 import keras
 from keras.layers import Layer
 
+from odconv_keras.models.graph import Graph
+
 
 def sublayers(layer: Layer) -> Iterator[tuple[str, Layer]]:
     """The layers directly inside, by name: those of a graph by their own, others by attribute."""
+    if isinstance(layer, Graph):
+        yield from layer.by_path().items()
+        return
     if _is_graph(layer):
         inputs = keras.layers.InputLayer
         yield from ((x.name, x) for x in layer.layers if not isinstance(x, inputs))
@@ -24,8 +29,9 @@ def sublayers(layer: Layer) -> Iterator[tuple[str, Layer]]:
 class Exchange:
     """Copies a model, with a new layer in the place of some of its own.
 
-    Graphs, which are functional and sequential models, are cloned as Keras does; every other layer
-    is made again from its config, before it is built, and receives its new layers as attributes.
+    Graphs, which are functional and sequential models, are cloned as Keras does, and networks of
+    this package are traced anew; every other layer is made again from its config, before it is
+    built, and receives its new layers as attributes.
 
     Args:
         new: layers that are not built, by the `id` of the layer that they replace. Those for which
@@ -58,6 +64,9 @@ class Exchange:
     def _made_again(self, layer: Layer) -> Layer:
         if id(layer) in self.new:
             return self.new[id(layer)]
+        if isinstance(layer, Graph):
+            inside = layer.by_path().items()
+            return layer.with_layers({p: self.copy(x) for p, x in inside if self._concerns(x)})
         if _is_graph(layer):
             return keras.models.clone_model(layer, clone_function=self.copy)
         twin = type(layer).from_config(layer.get_config())

@@ -84,14 +84,16 @@ def channels_first(array):
 
 
 def run(layer, x, training=False):
-    """Output as an array, statistics left alone. JAX compiles: operation by operation is slow."""
+    """Output as an array. JAX compiles: operation by operation is slow."""
     if not layer.built:
         layer.build(x.shape)
     x = keras.ops.convert_to_tensor(x)
     if keras.backend.backend() == "jax":
         state = [[v.value for v in layer.trainable_variables]]
         state.append([v.value for v in layer.non_trainable_variables])
-        y, _ = _compiled(layer, training)(*state, x)
+        y, moved = _compiled(layer, training)(*state, x)
+        for variable, value in zip(layer.non_trainable_variables, moved, strict=True):
+            variable.assign(value)
     else:
         y = layer(x, **_options(training))
     return keras.tree.map_structure(lambda leaf: None if leaf is None else numpy(leaf), y)

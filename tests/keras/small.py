@@ -27,7 +27,7 @@ EACH = tuple(n if n in USUAL else pytest.param(n, marks=pytest.mark.slow) for n 
 
 
 def small(name, **options):
-    return create_model(name, num_classes=5, **SMALL[name] | options)
+    return create_model(name, **{"num_classes": 5} | SMALL[name] | options)
 
 
 def published(name):

@@ -1,0 +1,66 @@
+"""The layers behind the last map, and the router of a block."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from odconv_keras.layers import build_conv, build_linear, build_routing
+from odconv_keras.layers.pooling_layers import GlobalPool
+from odconv_keras.models.graph import layer_name
+from odconv_spec import BackboneSpec, CondConvSpec, ConvSpec, LinearSpec
+
+Layers = dict[str, keras.layers.Layer]
+
+
+def head_layers(spec: BackboneSpec, dropout: str, activation: Any, policy: Any) -> Layers:
+    """What follows the last map, in this order, by path; `dropout` is the path of that.
+
+    Raises:
+        ValueError: there is an activation, and no classifier.
+    """
+    if activation is not None and spec.head is None:
+        raise ValueError(
+            f"classifier_activation: expected None without a classifier, received {activation!r}"
+        )
+    found: Layers = {
+        "global_pool": _pool(spec, policy),
+        dropout: keras.layers.Dropout(spec.dropout, name=layer_name(dropout), dtype=policy),
+        spec.head_path: _classifier(spec.head, name=layer_name(spec.head_path), dtype=policy),
+    }
+    if isinstance(spec.head, ConvSpec):
+        found["flatten"] = keras.layers.Flatten("channels_last", name="flatten", dtype=policy)
+    if activation is not None:
+        name = "classifier_activation"
+        # A softmax in half precision would not add up to one.
+        found[name] = keras.layers.Activation(activation, name=name, dtype=policy.variable_dtype)
+    return found
+
+
+def build_router(routing: LinearSpec | None, conv: ConvSpec, policy: Any) -> Any:
+    """The router of a block, which starts as its convolutions say; None if it has none."""
+    if routing is None or not isinstance(conv, CondConvSpec):
+        return None
+    return build_routing(routing, conv.head_init, name="routing", dtype=policy.variable_dtype)
+
+
+def _pool(spec: BackboneSpec, policy: Any) -> keras.layers.Layer:
+    if not spec.global_pool:
+        return keras.layers.Identity(name="global_pool", dtype=policy)
+    keepdims = isinstance(spec.head, ConvSpec)
+    return GlobalPool(spec.global_pool, keepdims, name="global_pool", dtype=policy)
+
+
+def _classifier(spec: LinearSpec | ConvSpec | None, **options: Any) -> keras.layers.Layer:
+    """That of CondConv is a 1x1 convolution that starts as a linear one does.
+
+    None is a network without one, which hands its features on.
+    """
+    if spec is None:
+        return keras.layers.Identity(**options)
+    if isinstance(spec, LinearSpec):
+        return build_linear(spec, **options)
+    # The fan-out of a classifier is the number of classes: of ten, logits would be huge.
+    start = keras.initializers.RandomNormal(stddev=0.01)
+    return build_conv(spec, kernel_initializer=start, **options)
