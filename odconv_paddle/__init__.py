@@ -33,6 +33,7 @@ from odconv_paddle.tools import (
     freeze_norms,
     fuse,
     replace_convs,
+    watch_attentions,
 )
 
 __all__ = [
@@ -63,4 +64,5 @@ __all__ = [
     "list_models",
     "replace_convs",
     "set_temperature",
+    "watch_attentions",
 ]

@@ -40,6 +40,7 @@ from odconv_torch.tools import (
     fuse,
     replace_convs,
     set_strategy,
+    watch_attentions,
 )
 
 __all__ = [
@@ -72,4 +73,5 @@ __all__ = [
     "replace_convs",
     "set_strategy",
     "set_temperature",
+    "watch_attentions",
 ]

@@ -1,6 +1,7 @@
 """What puts dynamic convolutions into a network of one's own, trains them and deploys them."""
 
 from odconv_spec.replaced import Replaced, Replacement
+from odconv_torch.tools.attentions import watch_attentions
 from odconv_torch.tools.fuse import fuse
 from odconv_torch.tools.norms import freeze_norms
 from odconv_torch.tools.replace import replace_convs
@@ -16,4 +17,5 @@ __all__ = [
     "fuse",
     "replace_convs",
     "set_strategy",
+    "watch_attentions",
 ]

@@ -18,7 +18,7 @@ STYLE = """
 .heat td[style] { background: color-mix(in srgb, var(--bar) calc(var(--share) * 60%), transparent);
   text-align: right; white-space: nowrap; } .heat th + th { text-align: right; }
 .looks { display: grid; grid-template-columns: 40px 4rem 4rem 1fr 1fr; gap: 6px 10px;
-  align-items: center; font-size: 12px; margin: 8px 0 16px; } .looks svg { height: 36px; }
+  align-items: center; font-size: 13px; margin: 8px 0 16px; } .looks svg { height: 36px; }
 .looks .head { color: var(--dim); line-height: 1.2; } .taps { fill: var(--bar); }
 .step { fill: var(--bar); fill-opacity: .75; } .shot { width: 36px; height: 36px; flex: none;
   background-size: cover; image-rendering: pixelated; border-radius: 3px; }
@@ -26,7 +26,7 @@ STYLE = """
   font-size: 13px; line-height: 1.25; align-items: center; overflow-wrap: anywhere; }
 summary { cursor: pointer; overflow-wrap: anywhere; margin-top: 4px; }
 @media (max-width: 40rem) { .looks { grid-template-columns: 36px 3rem 3rem 1fr 1fr; gap: 6px; }
-  .heat { font-size: 12px; } .heat td, .heat th { padding: 3px 4px; } }
+  .heat { font-size: 13px; } .heat td, .heat th { padding: 3px 4px; } }
 """
 
 
