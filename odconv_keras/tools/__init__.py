@@ -1,7 +1,6 @@
 """What puts dynamic convolutions into a model of one's own, trains them and deploys them."""
 
 from odconv_keras.tools.attentions import watch_attentions
-from odconv_keras.tools.attentions import watch_attentions
 from odconv_keras.tools.fuse import fuse
 from odconv_keras.tools.norms import freeze_norms
 from odconv_keras.tools.replace import replace_convs
@@ -15,6 +14,5 @@ __all__ = [
     "freeze_norms",
     "fuse",
     "replace_convs",
-    "watch_attentions",
     "watch_attentions",
 ]
