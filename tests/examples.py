@@ -33,11 +33,22 @@ def check_examples(public):
     Args:
         public: name -> the object, and what its examples know by name.
     """
-    runner, without = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS), set()
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    without, inherited = set(), set()
     for name, (value, known) in public.items():
         tests = doctest.DocTestFinder().find(value, name, globs=dict(known))
         without |= {test.name for test in tests if test.name == name and not test.examples}
+        for base in bases(value) - inherited:
+            tests += doctest.DocTestFinder().find(base, base.__name__, globs=dict(known))
+            inherited.add(base)
         for test in tests:
             runner.run(test)
     assert without == set(), f"without an example: {sorted(without)}"
     assert runner.failures == 0, "see the output above"
+
+
+def bases(value):
+    """The classes of this project that a class has its methods from."""
+    mro = value.__mro__[1:] if isinstance(value, type) else ()
+    ours = ("odconv_", "weights_converter")
+    return {base for base in mro if base.__module__.startswith(ours)}

@@ -162,8 +162,9 @@ class Backbone(HubModel, nn.Module):
         Example:
             >>> model = create_model("od_resnet18")
             >>> model.freeze_stages(1)
-            >>> {n.partition(".")[0] for n, p in model.named_parameters() if not p.requires_grad}
-            {'conv1', 'bn1', 'layer1'}
+            >>> trained = [n for n, p in model.named_parameters() if p.requires_grad]
+            >>> trained[0]
+            'layer2.0.conv1.weight'
         """
         place = stage_to_freeze(self._maps, stage)
         for module in self._frozen():
