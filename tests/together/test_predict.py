@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 
 import numpy as np
 import pytest
@@ -16,9 +15,8 @@ from tests.converter.helpers import arrays_of, save
 from tests.training.folders import BROKEN, write_folder
 from weights_converter.identify.class_names import to_text
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-# Keras reads images without torchvision, and computes this network at once.
-READ = ("--framework", "keras", "--image-size", "32")
+# Paddle reads images without torchvision, and compiles nothing.
+READ = ("--framework", "paddle", "--image-size", "32")
 SPEC = model_spec("resnet18", stages=[[8, 1], [12, 1]], stem_channels=8, num_classes=4)
 NAMES = ("cat", "ant", "dog", "bee")  # not in the order of folders
 
@@ -56,7 +54,7 @@ def test_one_image(tmp_path, folder, capsys):
 
 def test_several_images_are_a_table(tmp_path, folder, capsys):
     images = sorted(folder.rglob("*.png"))
-    found = odconv.predict(checkpoint(tmp_path), images, "keras", image_size=32, top=2)
+    found = odconv.predict(checkpoint(tmp_path), images, "paddle", image_size=32, top=2)
     first, second = found.images[4][1]
     lines = str(found).splitlines()
     assert lines[1].split() == ["image", "1", "2"]
@@ -68,8 +66,8 @@ def test_several_images_are_a_table(tmp_path, folder, capsys):
 def test_an_evaluation_gives_the_same_answers(tmp_path, folder):
     """Its labels are those of the names, which are in another order than the folders."""
     path, images = checkpoint(tmp_path), sorted(folder.rglob("*.png"))
-    found = odconv.evaluate(path, str(folder.parent), "keras", image_size=32)
-    guesses = odconv.predict(path, images, "keras", image_size=32, top=1).images
+    found = odconv.evaluate(path, str(folder.parent), "paddle", image_size=32)
+    guesses = odconv.predict(path, images, "paddle", image_size=32, top=1).images
     right = [
         guess.name == image.parent.name
         for image, (_, (guess,)) in zip(images, guesses, strict=True)
@@ -87,7 +85,7 @@ def test_an_evaluation_gives_the_same_answers(tmp_path, folder):
 
 def test_outputs_without_names_have_numbers(tmp_path, folder):
     found = odconv.predict(
-        checkpoint(tmp_path, ()), folder / "ant" / "0.png", "keras", image_size=32
+        checkpoint(tmp_path, ()), folder / "ant" / "0.png", "paddle", image_size=32
     )
     names = {guess.name for guess in found.images[0][1]}
     assert names == {f"output {label}" for label in range(4)}
