@@ -16,7 +16,7 @@ import pytest
 from odconv_spec import model_spec
 from parity_tests.reference import random_arrays
 from tests.examples import check_examples
-from weights_converter import ConverterError, MismatchError, UsageError, extract
+from weights_converter import ConverterError, MismatchError, UsageError, extract, load_into
 from weights_converter.hub.mixin import HubModel
 
 OPTIONS = {
@@ -104,6 +104,18 @@ def test_arrays_of_another_dtype(kit, tmp_path):
     arrays = extract(kit.package.from_pretrained(tmp_path))
     for name, array in extract(model).items():
         assert arrays[name].tobytes() == array.astype(np.float32).tobytes()
+
+
+def test_bfloat16_which_numpy_does_not_have(kit, tmp_path):
+    model = kit.build(model_spec("od_resnet18", **OPTIONS["od_resnet18"]), dtype="bfloat16")
+    model.save_pretrained(tmp_path)
+    bits = {name: array.astype(np.uint32) << 16 for name, array in extract(model).items()}
+    arrays = extract(kit.package.from_pretrained(tmp_path))
+    for name, array in arrays.items():
+        assert array.tobytes() == bits[name].tobytes(), name
+    again = kit.build(model.spec, dtype="bfloat16")
+    load_into(again, tmp_path)
+    same_arrays(extract(again), extract(model))
 
 
 def test_what_is_there_is_not_lost(kit, tmp_path):

@@ -179,6 +179,7 @@ class Backbone(HubModel, Graph):
             trainable=self.trainable,
         )
         self.spec, self._head = spec, tuple(head)
+        self.forget_class_names()
 
     def get_config(self) -> dict[str, Any]:
         config = {

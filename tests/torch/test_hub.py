@@ -9,6 +9,7 @@ from tests.hub import (  # noqa: F401  # pytest finds them here
     test_a_new_head_has_no_class_names,
     test_another_head,
     test_arrays_of_another_dtype,
+    test_bfloat16_which_numpy_does_not_have,
     test_layers_of_several_temperatures,
     test_the_example_of_save_pretrained,
     test_the_hub_itself,

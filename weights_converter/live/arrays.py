@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from odconv_spec import Parameter
-from weights_converter.arrays.dtypes import Array
+from weights_converter.arrays.dtypes import CARRIERS, Array
 from weights_converter.errors import MismatchError, UsageError
 from weights_converter.identify.manifest import Manifest, tag_of_name, write_manifest
 from weights_converter.live.slots import Slot
@@ -23,6 +23,8 @@ _FRAMEWORKS = ("keras", "torch", "paddle")
 
 def extract(model: Any) -> dict[str, Array]:
     """The arrays of a torch module, Paddle layer, or Keras layer or model, by canonical name.
+
+    Those of bfloat16, which NumPy does not have, are its bits in uint16.
 
     Works for our backbones, for a lone layer, and for networks that contain our layers beside
     convolutions, batch norms and linear layers of the framework.
@@ -43,7 +45,7 @@ def assign(model: Any, arrays: Mapping[str, Array]) -> None:
     """
     places = slots(model)
     check(
-        {name: Form(slot.parameter.shape, slot.dtype) for name, slot in places.items()},
+        {name: Form(slot.parameter.shape, _carrier(slot.dtype)) for name, slot in places.items()},
         {name: Form(array.shape, array.dtype.name) for name, array in arrays.items()},
         what=f"the arrays for {type(model).__name__}",
     )
@@ -124,6 +126,11 @@ def _placed(parameter: Parameter, path: str | None) -> Parameter:
     if path is None or path == KERAS.stored_name(parameter):
         return parameter
     return Placed(parameter.name, parameter.role, parameter.shape, path)
+
+
+def _carrier(dtype: str) -> str:
+    """What NumPy calls arrays of a dtype, or of its bits where it has none."""
+    return CARRIERS[tag_of_name(dtype)].name
 
 
 def _same(first: Array, second: Array) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from odconv_spec import ConvSpec, LinearSpec, Role
 from odconv_spec.parameters import CONV, LAYER_NORM, LINEAR, NORM
 from weights_converter import formats
+from weights_converter.arrays.casting import cast
 from weights_converter.arrays.dtypes import Array
 from weights_converter.errors import UsageError
 from weights_converter.live.slots import Slot, Variable, collect, refuse_strangers
@@ -140,10 +141,17 @@ def _runtime(weight: keras.Variable) -> bool:
 
 
 def _variable(owner: str, role: Role, weight: keras.Variable) -> Variable:
-    def get() -> Array:
-        return np.array(keras.ops.convert_to_numpy(weight.value))
+    bits = weight.dtype == "bfloat16"  # NumPy has no such type; as in a file these are its bits
 
-    return Variable(owner, role, tuple(weight.shape), str(weight.dtype), weight, get, weight.assign)
+    def get() -> Array:
+        value = keras.ops.cast(weight.value, "float32") if bits else weight.value
+        array = np.array(keras.ops.convert_to_numpy(value))
+        return cast(array, "F32", "BF16") if bits else array
+
+    def set(array: Array) -> None:
+        weight.assign(cast(array, "BF16", "F32") if bits else array)
+
+    return Variable(owner, role, tuple(weight.shape), str(weight.dtype), weight, get, set)
 
 
 def set_temperature(model: keras.Model, temperature: float) -> None:

@@ -79,12 +79,17 @@ def _variable(owner: str, role: Role, tensor: torch.Tensor) -> Variable:
 
 
 def _get(tensor: torch.Tensor) -> Array:
-    return np.array(tensor.detach().cpu().numpy())
+    values = tensor.detach().cpu()
+    if tensor.dtype is torch.bfloat16:  # NumPy has no such type; as in a file these are its bits
+        return np.array(values.view(torch.int16).numpy().view(np.uint16))
+    return np.array(values.numpy())
 
 
 def _set(tensor: torch.Tensor, array: Array) -> None:
+    bits = tensor.dtype is torch.bfloat16
+    values = torch.from_numpy(array.view(np.int16) if bits else array)
     with torch.no_grad():
-        tensor.copy_(torch.from_numpy(array))
+        tensor.copy_(values.view(torch.bfloat16) if bits else values)
 
 
 def set_counters(model: nn.Module, counters: Mapping[str, Array]) -> None:
