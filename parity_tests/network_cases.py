@@ -44,6 +44,9 @@ def step_cases() -> Iterator[Case]:
         "cond-mobilenetv2": MobileNetV2Spec(
             conv=cond, width=0.5, stages=((1, 16, 1, 1), (3, 24, 2, 2)), num_classes=5
         ),
+        # Features are logits of as many classes, of which the labels are the first.
+        "od-resnet-features": ResNetSpec(conv=od, **few | {"num_classes": 0, "global_pool": "max"}),
+        "cond-resnet-max": ResNetSpec(conv=cond, global_pool="max", **few),
         **{f"{conv.kind}-resnet-basic": ResNetSpec(conv=conv, **few) for conv in others},
     }
     for seed, (name, spec) in enumerate(networks.items()):
@@ -64,6 +67,15 @@ def backbone_cases() -> Iterator[Case]:
         yield Case("backbone", name, "float64", partial(_backbone, seed, name, "float64"))
         if name in ("od_resnet18", "od_mobilenetv2_100"):
             yield Case("backbone", name, "float32", partial(_backbone, seed, name, "float32"))
+    yield Case("backbone", "last-map", "float64", _last_map)
+
+
+def _last_map() -> Problem:
+    """The map that a network without a head and a pooling gives."""
+    small: dict[str, Any] = {"width": 0.5, "stages": ((1, 16, 1, 1), (3, 24, 2, 2))}
+    spec = MobileNetV2Spec(num_classes=0, global_pool="", **small)
+    x = np.random.default_rng(0).standard_normal((2, 3, 33, 40))
+    return Problem(spec, random_arrays(spec.parameters(), 0), x)
 
 
 def _backbone(seed: int, name: str, dtype: str) -> Problem:
