@@ -6,7 +6,7 @@ import pytest
 import timm
 import torch
 from timm.data import create_transform, resolve_data_config
-from timm.models import FeatureInfo, group_parameters
+from timm.models import FeatureInfo, group_parameters, save_for_hf
 from timm.optim import create_optimizer_v2, param_groups_layer_decay
 from torch import nn
 
@@ -161,3 +161,13 @@ def test_weights_that_nobody_has():
         small(pretrained=True)
     with pytest.raises(ValueError, match=r"pretrained_cfg_overlay=\{'file': path\}"):
         small(pretrained=True, pretrained_cfg_overlay={"num_classes": 3})
+
+
+def test_what_timm_saves_opens_again(tmp_path):
+    model = timm.create_model("od_mobilenetv2_050", num_classes=3, kernel_num=2).eval()
+    model.reset_classifier(4, "max")
+    save_for_hf(model, tmp_path)
+    other = timm.create_model(f"local-dir:{tmp_path}", pretrained=True).eval()
+    x = torch.randn(2, 3, 64, 48)
+    assert torch.equal(other(x), model(x))
+    assert other.spec == model.spec
