@@ -23,7 +23,8 @@ h1 { font-size: 1.4rem; overflow-wrap: anywhere; } h2 { font-size: 1.1rem; margi
 .fair { color: var(--fair); } .bad { color: var(--bad); }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th, td { text-align: left; padding: 3px 10px 3px 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; overflow-wrap: anywhere; min-width: 5rem; } code { font-size: 13px; }
+  vertical-align: top; overflow-wrap: anywhere; min-width: 5rem; }
+td:first-child { min-width: 6.5rem; } code { font-size: 13px; }
 """
 
 
