@@ -78,9 +78,8 @@ def _factors(model: Backbone, recipe: Recipe) -> dict[str, float]:
     """What the rate of each variable of the head is multiplied by, if it has a rate of its own."""
     if recipe.head_lr is None:
         return {}
-    below = f"{model.name}/{model.spec.head_path.replace('.', '/')}/"
-    paths = (variable.path for variable in model.trainable_variables)
-    return {path: recipe.head_factor for path in paths if path.startswith(below)}
+    head = model.get_classifier().trainable_variables
+    return {variable.path: recipe.head_factor for variable in head}
 
 
 def _seed_generators(model: keras.Model) -> list[Any]:

@@ -16,6 +16,7 @@ import keras
 import odconv_training
 from odconv_keras.models import build_model
 from odconv_keras.models.backbone import Backbone
+from odconv_keras.tools.norms import freeze_norms
 from odconv_keras.train.data import Batch, training_batches
 from odconv_keras.train.evaluation import logits
 from odconv_keras.train.joining import device_name, joined
@@ -115,5 +116,6 @@ def _prepare(model: Backbone, options: Options, processes: Processes) -> None:
     """Makes norms those of all processes if asked, and freezes what the recipe wants frozen."""
     if options.sync_norm:
         processes.synchronise(model)
-    if options.recipe.freeze_stages is not None or options.recipe.freeze_norms:
-        raise TrainingError("--freeze-stages and --freeze-norms: expected torch or paddle")
+    model.freeze_stages(options.recipe.freeze_stages)
+    if options.recipe.freeze_norms:
+        freeze_norms(model)
