@@ -28,7 +28,7 @@ _FILES: Final[Mapping[str, tuple[str, ...]]] = {
     "images": (".bmp", ".jpeg", ".jpg", ".png", ".webp"),
     "model": (".json",),
     "picture": (".png", ".pdf", ".svg"),
-    "report": (".html",),
+    **dict.fromkeys(("output", "report"), (".html",)),
 }
 
 

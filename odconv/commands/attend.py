@@ -22,6 +22,7 @@ def _add_options(command: ArgumentParser) -> None:
     add("checkpoint", metavar="CHECKPOINT", help="a checkpoint of any format")
     add(
         "--images",
+        dest="data",  # completed as such
         required=True,
         metavar="FOLDER",
         help="a folder of images, with a folder for each class if there are classes, or `digits` "
@@ -74,7 +75,7 @@ def _attended(options: Namespace) -> AttendedImages:
         check_page(page, options.overwrite)
     found = attend(
         request_of(options, options.checkpoint),
-        options.images,
+        options.data,
         options.framework,
         layers=options.layers,
         count=options.count,

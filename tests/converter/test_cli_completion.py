@@ -58,6 +58,8 @@ CHECKPOINTS = {"a.pth.tar", "b.pdparams", "c.weights.h5", "d.safetensors", "e.np
         ("odconv convert a.pth.tar b.pth --report ", {"g.html", "runs/"}),
         ("odconv evaluate a.pth.tar --framework ", {"torch", "paddle", "keras"}),
         ("odconv evaluate a.pth.tar --data ", {"digits", "runs/"}),
+        ("odconv attend a.pth.tar --images ", {"digits", "runs/"}),
+        ("odconv attend a.pth.tar --output ", {"g.html", "runs/"}),
         ("odconv evaluate a.pth.tar --picture ", {"h.png", "runs/"}),
         ("odconv verify a.pth.tar --runtime keras", {name for name in RUNTIMES if "keras" in name}),
         ("odconv inspect a.pth.tar --model ", {*list_models(), "f.json", "runs/"}),

@@ -66,6 +66,12 @@ def test_layers_are_counted_by_hand(spec, count):
     assert multiply_adds(spec, (5, 7)) == count
 
 
+def test_same_padding_beside_a_stride_rounds_sizes_up():
+    spec = ConvSpec(in_channels=2, out_channels=3, kernel_size=(5, 1), stride=2, padding="same")
+    assert spec.output_size((7, 8)) == (4, 4)
+    assert multiply_adds(spec, (7, 8)) == 4 * 4 * 2 * 3 * 5
+
+
 def test_every_model_has_a_size_at_every_image():
     for name in list_models():
         spec = model_spec(name)
