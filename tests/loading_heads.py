@@ -148,13 +148,14 @@ def detector(path, spec, ending, prefix, beside=("neck.conv.weight", "bbox_head.
 def test_a_body_is_found_in_a_detector(kit, tmp_path, ending, prefix):
     sep = prefix[-1]
     leaves = ("vars/0", "vars/1") if sep == "/" else ("weight", "bias")
-    beside = [f"neck{sep}conv{sep}{leaf}" for leaf in leaves] + [
+    beside = [f"neck{sep}conv1{sep}{leaf}" for leaf in leaves] + [
         f"bbox_head{sep}fc{sep}{leaves[0]}"
     ]
     path = detector(tmp_path / f"a{ending}", OD, ending, prefix, beside)
     count, found = len(OD.parameters()), prefix.removeprefix("module.")
     for model in (
         kit.package.Features(kit.build(OD, dtype="float32"), (0, 1)),
+        kit.package.Features(kit.build(OD, dtype="float32"), (0,)),  # as a block's first layers
         kit.build(replace(OD, num_classes=0), dtype="float32"),
     ):
         loaded = load_into(model, path, head="skip")
