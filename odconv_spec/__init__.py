@@ -19,6 +19,7 @@ from odconv_spec.models import from_dict, from_json, list_models, model_spec, to
 from odconv_spec.od_conv import ODConvSpec
 from odconv_spec.parameters import Parameter, Role, under
 from odconv_spec.recalibration import RecalibrationSpec
+from odconv_spec.recalibrations import RecalibrationChoice
 from odconv_spec.resnet import ResidualSpec, ResNetSpec
 from odconv_spec.schedule import linear_temperature
 from odconv_spec.sizes import multiply_adds
@@ -43,6 +44,7 @@ __all__ = [
     "NormSpec",
     "ODConvSpec",
     "Parameter",
+    "RecalibrationChoice",
     "RecalibrationSpec",
     "ResNetSpec",
     "ResidualSpec",

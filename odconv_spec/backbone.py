@@ -12,8 +12,11 @@ from odconv_spec.evidence import Shapes, UnexplainedError, dimension
 from odconv_spec.geometry import one_of, real, whole
 from odconv_spec.layers import ConvSpec, LinearSpec, NormSpec
 from odconv_spec.parameters import Parameter, Role, under
+from odconv_spec.recalibration import RecalibrationSpec
+from odconv_spec.recalibrations import RecalibrationChoice
 
 Size: TypeAlias = tuple[int, ...]
+Mapped: TypeAlias = "ConvSpec | LinearSpec | RecalibrationSpec"
 Spec = TypeVar("Spec", bound="BackboneSpec")
 
 MOST_DROPOUT = 0.99
@@ -75,6 +78,8 @@ class BackboneSpec:
     """Option -> the layer whose weight shows it, beside those that every backbone has."""
     untold: ClassVar[tuple[str, ...]] = ()
     """Options that no array shows, so that whoever opens a file may give them."""
+    recalibrates: ClassVar[bool] = False
+    """Whether its blocks may have a layer that scales the map before it meets the shortcut."""
     unrouted: ClassVar[frozenset[str]] = frozenset()
     """Parts of a block that its router does not serve."""
 
@@ -83,8 +88,14 @@ class BackboneSpec:
     in_channels: int = 3
     dropout: float = 0.0
     global_pool: str = "avg"
+    recalibration: RecalibrationChoice | None = None
 
     def __post_init__(self) -> None:
+        if self.recalibration and not self.recalibrates:
+            raise ValueError(
+                f"recalibration: expected None in a {self.title}, for which none is published "
+                f"here, received {self.recalibration.kind!r}"
+            )
         whole("num_classes", self.num_classes, 0)
         one_of("global_pool", self.global_pool, POOLS)
         if self.num_classes and not self.global_pool:
@@ -126,8 +137,8 @@ class BackboneSpec:
     def blocks(self) -> Iterator[BlockSpec]:
         raise NotImplementedError
 
-    def maps(self, size: tuple[int, ...]) -> Iterator[tuple[ConvSpec | LinearSpec, Size]]:
-        """Every convolution, router and head in order, with the size of the map that it sees.
+    def maps(self, size: tuple[int, ...]) -> Iterator[tuple[Mapped, Size]]:
+        """Every convolution, router, scaling layer and head, with the size of the map it sees.
 
         Args:
             size: of the image, (height, width).
@@ -148,7 +159,11 @@ class BackboneSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that `odconv_spec.from_dict` turns back into this spec."""
-        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "conv"}
+        choices = ("conv", "recalibration")
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in choices}
+        if self.recalibration:  # left out where there is none, for the same reason
+            own["recalibration"] = self.recalibration.kind
+            own["recalibration_options"] = dict(self.recalibration.options)
         if self.global_pool == "avg":  # left out, as in what earlier versions wrote
             del own["global_pool"]
         conv = {"conv": self.conv.kind, "conv_options": dict(self.conv.options)}
@@ -196,7 +211,8 @@ class BackboneSpec:
         conv = ConvChoice.from_arrays(shapes)
         in_channels = dimension(shapes, f"{cls.stem_path}.weight", 1)
         classes = cls._infer_classes(conv, shapes)
-        return {"conv": conv, "in_channels": in_channels, "num_classes": classes}
+        common = {"conv": conv, "in_channels": in_channels, "num_classes": classes}
+        return {**common, "recalibration": RecalibrationChoice.from_arrays(shapes)}
 
     @classmethod
     def _infer_classes(cls, conv: ConvChoice, shapes: Shapes) -> int:
@@ -211,7 +227,8 @@ class BackboneSpec:
         return classes
 
     def _prefixed(self, name: str) -> str:
-        return name if self.conv.kind == "static" else f"{self.conv.kind}_{name}"
+        name = name if self.conv.kind == "static" else f"{self.conv.kind}_{name}"
+        return f"{self.recalibration.kind}_{name}" if self.recalibration else name
 
 
 def routed(choice: ConvChoice, in_channels: int) -> tuple[LinearSpec | None, dict[str, Any]]:

@@ -44,6 +44,8 @@ class CBAMSpec(RecalibrationSpec):
     roots: ClassVar[tuple[str, ...]] = ("ChannelGate.", "SpatialGate.")
     linear: ClassVar[tuple[str, ...]] = (f"{_MLP}.1", f"{_MLP}.3")
 
+    placed: ClassVar[frozenset[str]] = frozenset({"rank"})
+
     reduction: int = 16
     hidden_channels: int | None = None
     mlp_bias: bool = True
@@ -66,8 +68,6 @@ class CBAMSpec(RecalibrationSpec):
             )
         if self.rank > MOST_AXES:
             raise ValueError(f"rank: expected 1, 2 or 3 spatial axes, received {self.rank}")
-        if self.channels is not None:
-            hidden_width(self.channels, self.reduction, self.hidden_channels)
 
     def squeeze(self) -> LinearSpec:
         """The first of the two layers of the channel gate; `excite` is the second."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log2
 from typing import Any, ClassVar
@@ -30,6 +30,9 @@ class EfficientChannelAttentionSpec(RecalibrationSpec):
     kind: ClassVar[str] = "eca"
     sign: ClassVar[str] = "conv.weight"
     roots: ClassVar[tuple[str, ...]] = ("conv.",)
+
+    # As in the published code, where it is an argument of each stage.
+    backbone_defaults: ClassVar[Mapping[str, Any]] = {"kernel_size": 3}
 
     kernel_size: int | None = None
 
@@ -68,6 +71,11 @@ class EfficientChannelAttentionSpec(RecalibrationSpec):
         if len(taps) != 1:
             raise UnexplainedError(f"the layers have different numbers of taps: {sorted(taps)}")
         return {"kernel_size": taps.pop()}
+
+    @classmethod
+    def infer_stage_options(cls, stages: Sequence[Sequence[Shapes]]) -> dict[str, Any]:
+        taps = [cls.infer_options(layers)["kernel_size"] for layers in stages]
+        return {"kernel_size": taps[0] if len(set(taps)) == 1 else tuple(taps)}
 
     @classmethod
     def infer_channels(cls, shapes: Shapes) -> None:

@@ -14,6 +14,11 @@ from odconv_spec.choice import KINDS, ConvChoice, conv_options, kinds
 from odconv_spec.geometry import one_of
 from odconv_spec.mobilenetv2 import MobileNetV2Spec
 from odconv_spec.plugins import with_plugins
+from odconv_spec.recalibrations import (
+    RECALIBRATIONS,
+    RecalibrationChoice,
+    recalibration_options,
+)
 from odconv_spec.resnet import ResNetSpec
 
 GROUP: Final = "odconv.backbones"
@@ -28,6 +33,15 @@ class Model(NamedTuple):
     kind: str
     family: type[BackboneSpec]
     options: Mapping[str, Any]
+    recalibration: str | None = None
+
+    def conv_options(self) -> dict[str, Any]:
+        """The options of the convolutions with their defaults."""
+        return conv_options(self.kind)
+
+    def recalibration_options(self) -> dict[str, Any]:
+        """Those of the layers that scale maps; none where there are no such layers."""
+        return recalibration_options(self.recalibration) if self.recalibration else {}
 
 
 def _models(kinds: Iterable[str], families: Iterable[type[BackboneSpec]]) -> dict[str, Model]:
@@ -39,7 +53,21 @@ def _models(kinds: Iterable[str], families: Iterable[type[BackboneSpec]]) -> dic
     }
 
 
-MODELS: Final[Mapping[str, Model]] = _models(KINDS, FAMILIES.values())
+def _recalibrated(families: Iterable[type[BackboneSpec]]) -> dict[str, Model]:
+    """Static networks with a layer in each block that scales its map."""
+    return {
+        f"{kind}_{name}": Model("static", family, options, kind)
+        for kind in RECALIBRATIONS
+        for family in families
+        if family.recalibrates
+        for name, options in family.published.items()
+    }
+
+
+MODELS: Final[Mapping[str, Model]] = {
+    **_models(KINDS, FAMILIES.values()),
+    **_recalibrated(FAMILIES.values()),
+}
 
 
 def families() -> Mapping[str, type[BackboneSpec]]:
@@ -50,7 +78,8 @@ def families() -> Mapping[str, type[BackboneSpec]]:
 @cache
 def models() -> Mapping[str, Model]:
     """Every model by name, those of installed packages included."""
-    return {**MODELS, **_models(kinds(), families().values())}
+    every = families().values()
+    return {**MODELS, **_models(kinds(), every), **_recalibrated(every)}
 
 
 def list_models() -> list[str]:
@@ -61,7 +90,7 @@ def list_models() -> list[str]:
 
     Example:
         >>> [name for name in list_models() if name.endswith("resnet18")]
-        ['resnet18', 'od_resnet18', 'dy_resnet18', 'cond_resnet18']
+        ['resnet18', 'od_resnet18', 'dy_resnet18', 'cond_resnet18', 'se_resnet18', ...]
     """
     return list(models())
 
@@ -72,7 +101,8 @@ def model_spec(name: str, **options: Any) -> BackboneSpec:
     Args:
         name: one of `list_models()`.
         **options: of the backbone (`num_classes`, `in_channels`, `dropout`, `stages`, ...) or of
-            its convolutions (for ODConv `kernel_num`, `reduction`, `min_channels`, `head_init`).
+            its convolutions (for ODConv `kernel_num`, `reduction`, `min_channels`, `head_init`) or
+            of the layers in its blocks (for SE `reduction`, `bias`).
 
     Returns:
         A spec, which does not change.
@@ -87,11 +117,20 @@ def model_spec(name: str, **options: Any) -> BackboneSpec:
     """
     model = MODELS.get(name) or _found(name)  # packages are searched for other names only
     _check_options(name, model, options)
-    known = conv_options(model.kind)
-    of_conv = {key: value for key, value in options.items() if key in known}
-    of_backbone = {key: value for key, value in options.items() if key not in known}
+    of_conv, rest = _split(options, model.conv_options())
+    of_scaling, of_backbone = _split(rest, model.recalibration_options())
     conv = ConvChoice.of(model.kind, **of_conv)
-    return model.family(conv=conv, **{**model.options, **of_backbone})
+    kind = model.recalibration
+    scaling = RecalibrationChoice.of(kind, **of_scaling) if kind else None
+    return model.family(conv=conv, recalibration=scaling, **{**model.options, **of_backbone})
+
+
+def _split(
+    options: Mapping[str, Any], known: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options that are known, and the others."""
+    of = {key: value for key, value in options.items() if key in known}
+    return of, {key: value for key, value in options.items() if key not in known}
 
 
 def _found(name: str) -> Model:
@@ -104,8 +143,8 @@ def _found(name: str) -> Model:
 
 
 def _check_options(name: str, model: Model, options: Mapping[str, Any]) -> None:
-    own = {field.name for field in fields(model.family)} - {"conv"}
-    known = own | set(conv_options(model.kind))
+    own = {field.name for field in fields(model.family)} - {"conv", "recalibration"}
+    known = own | set(model.conv_options()) | set(model.recalibration_options())
     unknown = sorted(set(options) - known)
     if unknown:
         raise ValueError(
@@ -130,12 +169,24 @@ def from_dict(values: Mapping[str, Any]) -> BackboneSpec:
     if not isinstance(of_conv, Mapping) or "kind" in of_conv:
         raise ValueError(f"conv_options: expected options of {kind!r}, received {of_conv!r}")
     conv = ConvChoice.of(kind, **of_conv)
+    scaling = _recalibration(options)
     spec_class = FAMILIES.get(family) or families()[family]
-    known = {field.name for field in fields(spec_class)} - {"conv"}
+    known = {field.name for field in fields(spec_class)} - {"conv", "recalibration"}
     unknown = sorted(set(options) - known)
     if unknown:
         raise ValueError(f"a {family} spec has the fields {sorted(known)}; received {unknown}")
-    return spec_class(conv=conv, **options)
+    return spec_class(conv=conv, recalibration=scaling, **options)
+
+
+def _recalibration(options: dict[str, Any]) -> RecalibrationChoice | None:
+    """What `to_dict` said of the layers that scale maps, which is taken out of the options."""
+    kind = options.pop("recalibration", None)
+    own = options.pop("recalibration_options", {})
+    if not isinstance(own, Mapping) or "kind" in own:
+        raise ValueError(f"recalibration_options: expected options, received {own!r}")
+    if kind is None and not own:
+        return None
+    return RecalibrationChoice.of(one_of("recalibration", kind, tuple(RECALIBRATIONS)), **own)
 
 
 def _name(

@@ -39,6 +39,11 @@ class RecalibrationSpec:
     linear: ClassVar[tuple[str, ...]] = ()
     """Paths of its fully connected layers, which names alone do not tell from convolutions."""
 
+    placed: ClassVar[frozenset[str]] = frozenset()
+    """Options that a backbone decides, not its user."""
+    backbone_defaults: ClassVar[Mapping[str, Any]] = {}
+    """Defaults in a backbone, where they are not those of the layer alone."""
+
     channels: int | None = None
 
     def __post_init__(self) -> None:
@@ -86,6 +91,15 @@ class RecalibrationSpec:
         raise NotImplementedError
 
     @classmethod
+    def infer_stage_options(cls, stages: Sequence[Sequence[Shapes]]) -> dict[str, Any]:
+        """The options of the layers of a network, given by the arrays of those of each stage.
+
+        Raises:
+            UnexplainedError: no options explain the arrays.
+        """
+        return cls.infer_options([layer for layers in stages for layer in layers])
+
+    @classmethod
     def infer_channels(cls, shapes: Shapes) -> int | None:
         """The channels of the layer that has these arrays, None where they do not show them."""
         raise NotImplementedError
@@ -122,19 +136,8 @@ def _check(spec: RecalibrationSpec, shapes: Shapes) -> None:
 
 
 def hidden_width(channels: int, reduction: int, hidden_channels: int | None) -> int:
-    """`hidden_channels` where it is given, else channels // reduction, as published.
-
-    Raises:
-        ValueError: nothing would be left.
-    """
-    if hidden_channels is not None:
-        return hidden_channels
-    if channels < reduction:
-        raise ValueError(
-            f"reduction: expected at most channels={channels}, received {reduction}, which leaves "
-            "no hidden channel; give hidden_channels or a smaller reduction"
-        )
-    return channels // reduction
+    """`hidden_channels` where it is given, else channels // reduction, as published, 1 at least."""
+    return hidden_channels or max(channels // reduction, 1)
 
 
 def infer_reduction(found: Widths, usual: int) -> dict[str, Any]:
@@ -156,7 +159,9 @@ def infer_reduction(found: Widths, usual: int) -> dict[str, Any]:
             f"expected hidden channels, found (channels, hidden) {sorted(found)}"
         )
     least = max(width // (hidden + 1) + 1 for width, hidden in found)
-    most = min(width // hidden for width, hidden in found)
+    # Every larger reduction gives a width of 1, too.
+    limits = [width // hidden for width, hidden in found if hidden > 1]
+    most = min(limits, default=max(usual, least))
     if 1 <= least <= most:
         return {"reduction": usual if least <= usual <= most else most}
     if len({hidden for _, hidden in found}) == 1:

@@ -1,13 +1,15 @@
-"""The layers that recalibrate maps, by kind."""
+"""The layers that recalibrate maps, by kind, and which of them a network has in its blocks."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from odconv_spec.cbam import CBAMSpec
 from odconv_spec.efficient_channel_attention import EfficientChannelAttentionSpec
-from odconv_spec.evidence import Shapes
+from odconv_spec.evidence import Shapes, possible
 from odconv_spec.recalibration import RecalibrationSpec
 from odconv_spec.squeeze_excitation import SqueezeExcitationSpec
 
@@ -29,3 +31,102 @@ def lone_recalibration(shapes: Shapes) -> RecalibrationSpec | None:
     kinds = RECALIBRATIONS.values()
     kind = next((kind for kind in kinds if kind.shows(shapes)), None)
     return None if kind is None else kind.from_arrays(shapes)
+
+
+def recalibration_options(kind: str) -> dict[str, Any]:
+    """Every option of `kind` that a network has, with its default there.
+
+    Raises:
+        ValueError: unknown kind.
+
+    Example:
+        >>> recalibration_options("eca")
+        {'kernel_size': 3}
+    """
+    if kind not in RECALIBRATIONS:
+        known = ", ".join(map(repr, RECALIBRATIONS))
+        raise ValueError(f"recalibration: expected one of {known}, received {kind!r}")
+    spec = RECALIBRATIONS[kind]
+    defaults = {f.name: f.default for f in spec.own_options() if f.name not in spec.placed}
+    return {**defaults, **spec.backbone_defaults}
+
+
+@dataclass(frozen=True)
+class RecalibrationChoice:
+    """A kind of layer behind the convolutions of each block, with its options.
+
+    The value of an option may be a tuple with one for each stage, as ECA's released networks have
+    for `kernel_size`.
+    """
+
+    kind: str
+    options: tuple[tuple[str, Any], ...]
+
+    @classmethod
+    def of(cls, kind: str, **options: Any) -> RecalibrationChoice:
+        """A kind with some of its options; the others have their defaults in a network.
+
+        Raises:
+            ValueError: an unknown kind, an option that it does not have, or a value out of range.
+
+        Example:
+            >>> RecalibrationChoice.of("eca", kernel_size=(3, 5))(stage=1, channels=64).kernel_size
+            5
+        """
+        known = recalibration_options(kind)
+        if unknown := sorted(set(options) - set(known)):
+            raise ValueError(
+                f"a {kind!r} layer has the options {sorted(known)}; received {unknown}"
+            )
+        plain = {k: tuple(v) if isinstance(v, list) else v for k, v in (known | options).items()}
+        choice = cls(kind, tuple(sorted(plain.items())))
+        for stage in range(choice.stages or 1):
+            choice(stage)  # which checks the values
+        return choice
+
+    @property
+    def stages(self) -> int | None:
+        """The stages that the options have values for, None where all stages have the same.
+
+        Raises:
+            ValueError: two options have values for different numbers of stages.
+        """
+        counts = {len(value) for _, value in self.options if isinstance(value, tuple)}
+        if len(counts) > 1:
+            raise ValueError(
+                f"{self.kind}: expected options for one number of stages, received {self.options}"
+            )
+        return counts.pop() if counts else None
+
+    def __call__(self, stage: int, channels: int | None = None) -> RecalibrationSpec:
+        """The layer of a block of a stage, counted from 0."""
+        values = ((k, v[stage] if isinstance(v, tuple) else v) for k, v in self.options)
+        return RECALIBRATIONS[self.kind](channels=channels, **dict(values))
+
+    @classmethod
+    def from_arrays(cls, shapes: Shapes) -> RecalibrationChoice | None:
+        """The layers in the blocks of the network that has these arrays, None if it has none.
+
+        Raises:
+            UnexplainedError: no options explain the arrays.
+        """
+        for kind, spec in RECALIBRATIONS.items():
+            if stages := _by_stage(shapes, kind):
+                found = spec.infer_stage_options(list(stages.values()))
+                options = {k: v for k, v in found.items() if k not in spec.placed}
+                with possible():
+                    return cls.of(kind, **options)
+        return None
+
+
+def _by_stage(shapes: Shapes, kind: str) -> dict[str, list[Shapes]]:
+    """What stands first in the paths of blocks -> the arrays of each layer of `kind` there."""
+    layers: dict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)
+    for name, shape in shapes.items():
+        block, found, inside = name.partition(f".{kind}.")
+        if found:
+            layers[block][inside] = shape
+    stages: dict[str, list[Shapes]] = defaultdict(list)
+    for block, arrays in layers.items():
+        stages[block.partition(".")[0]].append(arrays)
+    return stages

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, groupby, takewhile
 from typing import Any, ClassVar, Final
 
-from odconv_spec.backbone import BackboneSpec, FeatureInfo, Size, conv_norm, routed, table
+from odconv_spec.backbone import BackboneSpec, FeatureInfo, Mapped, Size, conv_norm, routed, table
 from odconv_spec.choice import ConvChoice
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension, possible
 from odconv_spec.geometry import one_of, whole
 from odconv_spec.layers import ConvSpec, LinearSpec
 from odconv_spec.parameters import Parameter, under
+from odconv_spec.recalibration import RecalibrationSpec
 
 EXPANSION: Final[Mapping[str, int]] = {"basic": 1, "bottleneck": 4}
 WIDTHS: Final = (64, 128, 256, 512)
@@ -41,18 +42,22 @@ PUBLISHED: Final[Mapping[str, Mapping[str, Any]]] = {
 class ResidualSpec:
     """One residual block: its convolutions in order and the projection of its shortcut, if any.
 
-    `routing` is the router that the convolutions of the block share, if they do.
+    `routing` is the router that the convolutions of the block share, if they do; `recalibration` is
+    what scales their map before the shortcut is added, an attribute that has the name of its kind.
     """
 
     name: str
     convs: tuple[ConvSpec, ...]
     downsample: ConvSpec | None
     routing: LinearSpec | None = None
+    recalibration: RecalibrationSpec | None = None
 
     def parameters(self) -> tuple[Parameter, ...]:
         found = under("routing", self.routing.parameters()) if self.routing else ()
         for number, conv in enumerate(self.convs, start=1):
             found += conv_norm(f"conv{number}", f"bn{number}", conv)
+        if self.recalibration:
+            found += under(self.recalibration.kind, self.recalibration.parameters())
         if self.downsample:
             found += conv_norm("downsample.0", "downsample.1", self.downsample)
         return under(self.name, found)
@@ -70,6 +75,7 @@ class ResNetSpec(BackboneSpec):
     head_path: ClassVar[str] = "fc"
     sign: ClassVar[str] = "layer1.0.conv1.weight"
     shown_by: ClassVar[Mapping[str, str]] = {"stem_channels": "conv1"}
+    recalibrates: ClassVar[bool] = True
     unrouted: ClassVar[frozenset[str]] = frozenset({"downsample"})
 
     block: str = "basic"
@@ -81,6 +87,12 @@ class ResNetSpec(BackboneSpec):
         one_of("block", self.block, tuple(EXPANSION))
         whole("stem_channels", self.stem_channels, 1)
         object.__setattr__(self, "stages", table("stages", self.stages, 2, blocks=1))
+        given = self.recalibration.stages if self.recalibration else None
+        if given not in (None, len(self.stages)):
+            raise ValueError(
+                f"recalibration: expected options of {len(self.stages)} stages, received {given}: "
+                f"{self.recalibration}"
+            )
 
     @property
     def stem(self) -> ConvSpec:
@@ -111,10 +123,11 @@ class ResNetSpec(BackboneSpec):
             for index in range(depth):
                 stride = 2 if index == 0 and stage > 1 else 1
                 name = f"layer{stage}.{index}"
-                yield self._block(name, next(choices), channels, width, stride)
+                block = self._block(name, next(choices), channels, width, stride)
+                yield replace(block, recalibration=self._recalibration(stage - 1))
                 channels = width * EXPANSION[self.block]
 
-    def maps(self, size: Size) -> Iterator[tuple[ConvSpec | LinearSpec, Size]]:
+    def maps(self, size: Size) -> Iterator[tuple[Mapped, Size]]:
         yield self.stem, size
         size = tuple((length + 1) // 2 for length in self.stem.output_size(size))  # max-pooling
         for block in self.blocks():
@@ -125,6 +138,8 @@ class ResNetSpec(BackboneSpec):
             for conv in block.convs:
                 yield conv, size
                 size = conv.output_size(size)
+            if block.recalibration:
+                yield block.recalibration, size
         if self.head:
             yield self.head, (1, 1)
 
@@ -153,6 +168,11 @@ class ResNetSpec(BackboneSpec):
                 stages=tuple(zip(widths, depths, strict=True)),
                 stem_channels=stem,
             )
+
+    def _recalibration(self, stage: int) -> RecalibrationSpec | None:
+        """What scales the map of each block of a stage, counted from 0."""
+        out = self.stages[stage][0] * EXPANSION[self.block]
+        return self.recalibration(stage, out) if self.recalibration else None
 
     def _block(
         self, name: str, choice: ConvChoice, channels: int, width: int, stride: int

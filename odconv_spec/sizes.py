@@ -14,6 +14,7 @@ from math import prod
 from odconv_spec.backbone import BackboneSpec
 from odconv_spec.geometry import per_axis
 from odconv_spec.layers import ConvSpec, LinearSpec
+from odconv_spec.recalibration import RecalibrationSpec
 
 
 def multiply_adds(spec: ConvSpec | BackboneSpec, size: int | Sequence[int] = 224) -> int:
@@ -37,7 +38,10 @@ def multiply_adds(spec: ConvSpec | BackboneSpec, size: int | Sequence[int] = 224
         return _conv(spec, per_axis("size", size, spec.rank, 1))
     image = per_axis("size", size, 2, 1)
     return sum(
-        layer.in_channels * (prod(found) + layer.out_channels)  # the mean, and a router or head
+        layer.multiply_adds(prod(found))
+        if isinstance(layer, RecalibrationSpec)
+        else layer.in_channels
+        * (prod(found) + layer.out_channels)  # the mean, and a router or head
         if isinstance(layer, LinearSpec)
         else _conv(layer, found)
         for layer, found in spec.maps(image)

@@ -48,8 +48,6 @@ class SqueezeExcitationSpec(RecalibrationSpec):
         if self.hidden_channels is not None:
             self._normal("hidden_channels", whole("hidden_channels", self.hidden_channels, 1))
         flag("bias", self.bias)
-        if self.channels is not None:
-            hidden_width(self.channels, self.reduction, self.hidden_channels)
 
     def squeeze(self) -> LinearSpec:
         """The first of the two layers; `excite` is the second."""

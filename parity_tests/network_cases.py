@@ -12,6 +12,7 @@ from odconv_spec import (
     BackboneSpec,
     ConvChoice,
     MobileNetV2Spec,
+    RecalibrationChoice,
     ResNetSpec,
     list_models,
     model_spec,
@@ -47,6 +48,15 @@ def step_cases() -> Iterator[Case]:
         # Features are logits of as many classes, of which the labels are the first.
         "od-resnet-features": ResNetSpec(conv=od, **few | {"num_classes": 0, "global_pool": "max"}),
         "cond-resnet-max": ResNetSpec(conv=cond, global_pool="max", **few),
+        "se-resnet-bottleneck": ResNetSpec(
+            recalibration=RecalibrationChoice.of("se", reduction=4), block="bottleneck", **few
+        ),
+        "cbam-od-resnet-basic": ResNetSpec(
+            conv=od, recalibration=RecalibrationChoice.of("cbam", reduction=4), **few
+        ),
+        "eca-resnet-basic": ResNetSpec(
+            recalibration=RecalibrationChoice.of("eca", kernel_size=(5, 3)), **few
+        ),
         **{f"{conv.kind}-resnet-basic": ResNetSpec(conv=conv, **few) for conv in others},
     }
     for seed, (name, spec) in enumerate(networks.items()):

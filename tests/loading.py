@@ -36,6 +36,7 @@ SPECS = {
     ),
     "od_mobilenetv2": model_spec("od_mobilenetv2_050", stages=[[1, 16, 1, 1], [3, 24, 2, 2]]),
     "resnet50": model_spec("resnet50", stages=[[8, 1], [12, 1]], stem_channels=8),
+    "cbam_resnet18": model_spec("cbam_resnet18", reduction=4, stages=[[8, 1]], stem_channels=8),
 }
 DIGITS = model_spec(
     "od_mobilenetv2_100",

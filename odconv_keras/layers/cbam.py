@@ -31,7 +31,7 @@ class CBAM(Recalibration):
     https://github.com/Jongchan/attention-module. The spatial gate starts at a half everywhere.
 
     Args:
-        reduction: channels over the hidden width, rounded down.
+        reduction: channels over the hidden width, which is rounded down, to 1 at least.
         hidden_channels: the hidden width itself.
         mlp_bias: gives the two layers biases, as the published code does and the paper does not.
         spatial: whether there is a factor for each position.

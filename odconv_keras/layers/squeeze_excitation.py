@@ -24,7 +24,7 @@ class SqueezeExcitation(Recalibration):
     https://github.com/moskomule/senet.pytorch.
 
     Args:
-        reduction: channels over the hidden width, rounded down.
+        reduction: channels over the hidden width, which is rounded down, to 1 at least.
         hidden_channels: the hidden width itself.
         bias: gives both layers one, as the official networks in Caffe have.
         data_format: "channels_last" or "channels_first"; None is the setting of Keras.

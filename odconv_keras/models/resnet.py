@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from odconv_keras.layers import Chain, build_conv, build_norm
+from odconv_keras.layers import Chain, build_conv, build_layer, build_norm
 from odconv_keras.layers.pooling_layers import MaxPool
 from odconv_keras.layers.spec_config import spec_from_config, spec_to_config
 from odconv_keras.models.backbone import Backbone
@@ -36,6 +36,10 @@ class _Residual(keras.layers.Layer):
         for number, conv in enumerate(spec.convs, start=1):
             setattr(self, f"conv{number}", _conv(conv, f"conv{number}", self.dtype_policy))
             setattr(self, f"bn{number}", _norm_after(conv, f"bn{number}", self.dtype_policy))
+        self._scaling = spec.recalibration.kind if spec.recalibration else ""
+        if spec.recalibration:  # under the name that official files have
+            options = {"name": self._scaling, "dtype": self.dtype_policy}
+            setattr(self, self._scaling, build_layer(spec.recalibration, **options))
         self.downsample = _shortcut(spec, self.dtype_policy)
 
     def build(self, input_shape: Shape) -> None:
@@ -44,6 +48,8 @@ class _Residual(keras.layers.Layer):
         shape = input_shape
         for conv, norm in self._pairs():
             shape = _build_pair(conv, norm, shape)
+        if self._scaling:
+            getattr(self, self._scaling).build(shape)
         if self.downsample is not None:
             self.downsample.build(input_shape)
 
@@ -54,6 +60,7 @@ class _Residual(keras.layers.Layer):
         for conv, bn in activated:
             y = ops.relu(bn(conv(y, *routing)))
         y = norm(last(y, *routing))
+        y = getattr(self, self._scaling)(y) if self._scaling else y
         shortcut = inputs if self.downsample is None else self.downsample(inputs)
         return ops.relu(y + shortcut)
 

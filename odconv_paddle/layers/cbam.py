@@ -30,7 +30,7 @@ class CBAM(Recalibration):
 
     Args:
         channels: of the map.
-        reduction: channels over the hidden width, rounded down.
+        reduction: channels over the hidden width, which is rounded down, to 1 at least.
         hidden_channels: the hidden width itself.
         mlp_bias: gives the two layers biases, as the published code does and the paper does not.
         spatial: whether there is a factor for each position.

@@ -23,7 +23,7 @@ class SqueezeExcitation(Recalibration):
 
     Args:
         channels: of the map.
-        reduction: channels over the hidden width, rounded down.
+        reduction: channels over the hidden width, which is rounded down, to 1 at least.
         hidden_channels: the hidden width itself.
         bias: gives both layers one, as the official networks in Caffe have.
         data_format: "NCL", "NCHW" or "NCDHW", or "NLC", "NHWC" or "NDHWC" with channels last; None

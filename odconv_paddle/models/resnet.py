@@ -9,7 +9,7 @@ import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
-from odconv_paddle.layers import build_conv, build_norm
+from odconv_paddle.layers import build_conv, build_layer, build_norm
 from odconv_paddle.models.backbone import Backbone, Step, build_head, build_router
 from odconv_spec import ConvSpec, NormSpec, ResidualSpec, ResNetSpec
 
@@ -24,11 +24,19 @@ class _ResidualBlock(nn.Layer):
         for number, conv in enumerate(spec.convs, start=1):
             self.add_sublayer(f"conv{number}", build_conv(conv))
             self.add_sublayer(f"bn{number}", _norm_after(conv))
+        scaling = spec.recalibration
+        self._scaling = "" if scaling is None else scaling.kind  # which official files have
+        if scaling is not None:
+            self.add_sublayer(self._scaling, build_layer(scaling))
         self.downsample = _shortcut(spec)
 
     def _routing_of(self, x: paddle.Tensor) -> tuple[paddle.Tensor, ...]:
         """What the convolutions are called with beside the map."""
         return () if self.routing is None else (self.routing(x),)
+
+    def _scaled(self, y: paddle.Tensor) -> paddle.Tensor:
+        """The map of the last norm, scaled where the block has a layer for it."""
+        return getattr(self, self._scaling)(y) if self._scaling else y
 
     def _shortcut_of(self, x: paddle.Tensor) -> paddle.Tensor:
         return x if self.downsample is None else self.downsample(x)
@@ -41,7 +49,7 @@ class BasicBlock(_ResidualBlock):
         routing = self._routing_of(x)
         y = F.relu(self.bn1(self.conv1(x, *routing)))
         y = self.bn2(self.conv2(y, *routing))
-        return F.relu(y + self._shortcut_of(x))
+        return F.relu(self._scaled(y) + self._shortcut_of(x))
 
 
 class Bottleneck(_ResidualBlock):
@@ -52,7 +60,7 @@ class Bottleneck(_ResidualBlock):
         y = F.relu(self.bn1(self.conv1(x, *routing)))
         y = F.relu(self.bn2(self.conv2(y, *routing)))
         y = self.bn3(self.conv3(y, *routing))
-        return F.relu(y + self._shortcut_of(x))
+        return F.relu(self._scaled(y) + self._shortcut_of(x))
 
 
 class ResNet(Backbone):

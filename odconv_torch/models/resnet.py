@@ -13,7 +13,7 @@ from torch import nn
 
 from odconv_spec import ConvSpec, NormSpec, ResidualSpec, ResNetSpec
 from odconv_spec.feature_maps import OutIndices, feature_indices
-from odconv_torch.layers import build_conv, build_norm
+from odconv_torch.layers import build_conv, build_layer, build_norm
 from odconv_torch.models.backbone import (
     Backbone,
     Device,
@@ -36,12 +36,14 @@ class BasicBlock(nn.Module):
         self.bn1 = _norm_after(conv1, device, dtype)
         self.conv2 = build_conv(conv2, device, dtype)
         self.bn2 = _norm_after(conv2, device, dtype)
+        self._scaling = _add_recalibration(self, spec, device, dtype)
         self.downsample = _shortcut(spec, device, dtype)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         routing = routing_weights(self.routing, x)
         y = torch.relu(self.bn1(self.conv1(x, *routing)))
         y = self.bn2(self.conv2(y, *routing))
+        y = getattr(self, self._scaling)(y) if self._scaling else y
         shortcut = x if self.downsample is None else self.downsample(x)
         return torch.relu(y + shortcut)
 
@@ -61,6 +63,7 @@ class Bottleneck(nn.Module):
         self.bn2 = _norm_after(conv2, device, dtype)
         self.conv3 = build_conv(conv3, device, dtype)
         self.bn3 = _norm_after(conv3, device, dtype)
+        self._scaling = _add_recalibration(self, spec, device, dtype)
         self.downsample = _shortcut(spec, device, dtype)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -68,6 +71,7 @@ class Bottleneck(nn.Module):
         y = torch.relu(self.bn1(self.conv1(x, *routing)))
         y = torch.relu(self.bn2(self.conv2(y, *routing)))
         y = self.bn3(self.conv3(y, *routing))
+        y = getattr(self, self._scaling)(y) if self._scaling else y
         shortcut = x if self.downsample is None else self.downsample(x)
         return torch.relu(y + shortcut)
 
@@ -127,6 +131,17 @@ class ResNet(Backbone):
 
 def _norm_after(conv: ConvSpec, device: Device, dtype: torch.dtype | None) -> nn.Module:
     return build_norm(NormSpec(conv.out_channels), conv.rank, device, dtype)
+
+
+def _add_recalibration(
+    block: nn.Module, spec: ResidualSpec, device: Device, dtype: torch.dtype | None
+) -> str:
+    """Adds what scales the map of the block, and gives its name, which official files have."""
+    if spec.recalibration is None:
+        return ""
+    kind = spec.recalibration.kind
+    block.add_module(kind, build_layer(spec.recalibration, device, dtype))
+    return kind
 
 
 def _shortcut(spec: ResidualSpec, device: Device, dtype: torch.dtype | None) -> nn.Module | None:

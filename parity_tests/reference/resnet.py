@@ -5,6 +5,7 @@ from __future__ import annotations
 from odconv_spec import ResidualSpec, ResNetSpec
 from parity_tests.reference.functional import max_pool, relu
 from parity_tests.reference.layers import conv_norm, routed
+from parity_tests.reference.recalibration import recalibrate
 from parity_tests.reference.scope import Scope
 from parity_tests.reference.tape import Value
 
@@ -23,6 +24,8 @@ def residual_block(block: ResidualSpec, x: Value, at: Scope) -> Value:
     y, at = x, routed(block.routing, x, at)
     for number, conv in enumerate(block.convs, start=1):
         y = conv_norm(conv, relu(y) if number > 1 else y, at, (f"conv{number}", f"bn{number}"))
+    if block.recalibration:
+        y = recalibrate(block.recalibration, y, at.under(block.recalibration.kind))
     if block.downsample:
         x = conv_norm(block.downsample, x, at, ("downsample.0", "downsample.1"))
     return relu(y + x)

@@ -51,7 +51,7 @@ def test_models_are_listed_with_their_sizes(capsys):
     assert main(["models"]) == 0
     out = capsys.readouterr().out
     assert "od_resnet18             11,943,944   1,830,172,848" in out
-    assert len(out.splitlines()) == 29
+    assert len(out.splitlines()) == 41
 
 
 def test_sizes_at_another_image_and_beside_the_published_ones(capsys):

@@ -93,8 +93,6 @@ def test_mixed_precision(kind):
 
 
 def test_channels_that_do_not_go_with_the_options():
-    with pytest.raises(ValueError, match="reduction: expected at most channels=6, received 16"):
-        SqueezeExcitation()(MAPS)
     with pytest.raises(ValueError, match="kernel_size: expected an odd number"):
         EfficientChannelAttention(kernel_size=4)
     with pytest.raises(ValueError, match="expected an input of 5 axes for rank=3"):

@@ -40,6 +40,9 @@ def test_the_published_reduction_comes_before_others_that_give_the_same_widths()
     assert infer_reduction({(64, 4), (512, 32)}, usual=16) == {"reduction": 16}
     assert infer_reduction({(64, 4), (65, 4)}, usual=16) == {"reduction": 16}
     assert infer_reduction({(30, 4)}, usual=16) == {"reduction": 7}
+    assert infer_reduction({(8, 1), (64, 4)}, usual=16) == {"reduction": 16}
+    assert infer_reduction({(64, 1)}, usual=16) == {"reduction": 33}
+    assert SqueezeExcitationSpec(channels=8).squeeze().out_channels == 1
     assert infer_reduction({(4, 9), (64, 9)}, usual=16) == {"hidden_channels": 9}
     with pytest.raises(UnexplainedError, match="no reduction explains the hidden widths"):
         infer_reduction({(64, 4), (128, 9), (256, 3)}, usual=16)
@@ -61,10 +64,6 @@ def test_the_norm_of_the_spatial_gate_has_the_published_momentum():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (
-            lambda: SqueezeExcitationSpec(channels=8),
-            "reduction: expected at most channels=8, received 16, which leaves no hidden channel",
-        ),
         (lambda: SqueezeExcitationSpec(channels=64, reduction=0), "reduction: expected a whole"),
         (lambda: SqueezeExcitationSpec(channels=0), "channels: expected a whole number >= 1"),
         (lambda: SqueezeExcitationSpec(channels=8, hidden_channels=0), "hidden_channels: expected"),

@@ -25,6 +25,8 @@ class Claim:
     help: str
 
 
+# The options of what a backbone is made of, and what says their kind.
+_OPTIONS_OF: Final = {"conv_options": "conv", "recalibration_options": "recalibration"}
 ASKED: Final = Claim("you asked for", "drop the model option, or ask for what the file holds")
 
 
@@ -71,17 +73,17 @@ def _differences(asked: BackboneSpec, found: BackboneSpec) -> Iterator[tuple[str
     if asked.family != found.family:
         return
     plain, other = asked.to_dict(), found.to_dict()
-    of_conv, other_of_conv = plain.pop("conv_options"), other.pop("conv_options")
-    if asked.conv.kind == found.conv.kind:
-        for name, value in other_of_conv.items():
-            changed = plain | {"conv_options": of_conv | {name: value}}
-            if of_conv[name] != value and _leaves_a_trace(asked, changed):
-                yield name, (of_conv[name], value)
+    for options, kind in _OPTIONS_OF.items():
+        if plain.get(kind) == other.get(kind):
+            for name, value in other.get(options, {}).items():
+                changed = plain | {options: plain[options] | {name: value}}
+                if plain[options][name] != value and _leaves_a_trace(asked, changed):
+                    yield name, (plain[options][name], value)
     for name, value in other.items():
-        changed = plain | {"conv_options": of_conv, name: value}
-        told_by_name = name == "conv" or any(name in row for row in asked.published.values())
-        if plain[name] != value and not told_by_name and _leaves_a_trace(asked, changed):
-            yield name, (plain[name], value)
+        by_name = name in _OPTIONS_OF.values() or any(name in r for r in asked.published.values())
+        told = by_name or name in _OPTIONS_OF
+        if plain.get(name) != value and not told and _leaves_a_trace(asked, plain | {name: value}):
+            yield name, (plain.get(name), value)
 
 
 def _leaves_a_trace(asked: BackboneSpec, changed: Mapping[str, Any]) -> bool:
