@@ -57,6 +57,17 @@ np.save(f"{folder}/from_weights.npy", model.predict(x, verbose=0))
 model = keras.models.load_model(f"{folder}/layers.keras")
 np.save(f"{folder}/from_layers.npy", model.predict(x, verbose=0))
 """
+LATE = """
+import sys, keras
+try:
+    keras.models.load_model(sys.argv[1])
+except TypeError as error:
+    assert "Could not locate class" in str(error) and "odconv_keras" in str(error), error
+else:
+    raise AssertionError("Keras finds the class by itself: say so in docs/tools-keras.md")
+import odconv_keras
+keras.models.load_model(sys.argv[1])
+"""
 EVERYTHING = {
     "strides": 2,
     "padding": ((1, 0), (2, 1)),
@@ -152,6 +163,13 @@ def test_a_fresh_process_gives_the_same_numbers(name, tmp_path):
         np.testing.assert_array_equal(np.load(tmp_path / f"from_{kind}.npy"), expected)
     features = layers.predict(x, verbose=0)
     np.testing.assert_array_equal(np.load(tmp_path / "from_layers.npy"), features)
+
+
+@pytest.mark.slow
+def test_a_file_is_read_once_the_package_is_imported(tmp_path):
+    small("od_resnet18").save(tmp_path / "m.keras")
+    command = [sys.executable, "-c", LATE, str(tmp_path / "m.keras")]
+    subprocess.run(command, cwd=ROOT, check=True)
 
 
 def every_kind():
