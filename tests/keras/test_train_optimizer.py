@@ -45,11 +45,21 @@ def test_clipping_is_over_all_weights():
 
 
 def test_the_configuration_comes_back():
-    optimizer = SGD(0.3, 0.8, 1e-4, global_clipnorm=2.0)
+    optimizer = SGD(0.3, 0.8, 1e-4, {"net/head/kernel": 5.0}, global_clipnorm=2.0)
     twin = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert type(twin) is SGD
     assert twin.get_config() == optimizer.get_config()
     assert (twin.momentum, twin.coupled_decay, twin.weight_decay) == (0.8, 1e-4, None)
+
+
+def test_a_variable_may_have_a_rate_of_its_own():
+    weights = [keras.Variable(np.zeros(2, "float32"), name=name) for name in ("body", "head")]
+    optimizer = SGD(0.5, factors={weights[1].path: 4.0})
+    optimizer.build(weights)
+    gradient = keras.ops.convert_to_tensor(np.array([1.0, -2.0], "float32"))
+    optimizer.apply([gradient, gradient], weights)
+    found = [numpy(weight.value) for weight in weights]
+    np.testing.assert_allclose(found, [[-0.5, 1], [-2, 4]])
 
 
 @pytest.mark.parametrize("option", ["momentum", "weight_decay"])
