@@ -107,6 +107,12 @@ class Graph(keras.Model):
         # Nothing is built by it here; earlier versions of this package, which open the file, do so.
         return {"input_shape": self.input_shape}
 
+    def _trackable_children(self, save_type: str = "checkpoint", **options: Any) -> dict[str, Any]:
+        # TensorFlow's checkpoints name arrays by the shortest way to them: not that of the graph.
+        parent: Any = super()
+        children = parent._trackable_children(save_type, **options)
+        return {name: x for name, x in children.items() if not name.startswith("_operations")}
+
     def _obj_type(self) -> str:
         # Keras' saving asks for it: with "Functional" it would go by the order of the layers.
         return "Layer"
