@@ -59,11 +59,19 @@ TENSORFLOW_TPU = Dialect(
     layout="tensorflow",
     separator="/",
 )
+# TensorFlow names a variable by the layers around it, and no layer of Keras may have a dot or a
+# slash in its name: that of the block layer1.0 is layer1_0.
+KERAS_LAYERS = Dialect(
+    "the layers of a Keras network, as TensorFlow keeps them",
+    signs=("layer1_0.{rest}", "features_0.{rest}"),
+    rules=(Rule("{leaf}_{n}.{rest}", "{leaf}.{n}.{rest}"),),
+)
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "mmdetection": MMDETECTION,
     "d-li14": D_LI14,
     "timm": TIMM,
     "tensorflow-tpu": TENSORFLOW_TPU,
+    "keras-layers": KERAS_LAYERS,
 }
 
 
