@@ -50,7 +50,8 @@ def test_an_exported_model_takes_whole_numbers(tmp_path):
     model = small("od_resnet18", preprocessing=ImageNormalization(size=32))
     signature = [keras.InputSpec(shape=(None, None, None, 3), dtype="uint8")]
     model.export(tmp_path / "m", input_signature=signature, verbose=False)
-    served = tf.saved_model.load(str(tmp_path / "m")).serve(tf.constant(IMAGES))
+    loaded = tf.saved_model.load(str(tmp_path / "m"))  # its variables live as long as it does
+    served = loaded.serve(tf.constant(IMAGES))
     np.testing.assert_allclose(served.numpy(), run(model, IMAGES), rtol=1e-4, atol=1e-5)
 
 
