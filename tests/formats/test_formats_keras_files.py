@@ -86,6 +86,7 @@ def randomise(model: keras.Model, seed: int) -> None:
         variable.assign(random.random(variable.shape))
 
 
+@pytest.fixture(scope="module")
 def trained() -> keras.Model:
     model = network()
     model.compile("adam", "mse")
@@ -122,17 +123,16 @@ NAMES = ("m.weights.h5", "m.weights.json", "m.keras", "m.h5")
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("reader", READERS)
-def test_reads_what_keras_saves(tmp_path, name, reader):
-    model = trained()
-    path = save(model, tmp_path / name)
-    assert in_file(reader, path) == in_keras(model)
+def test_reads_what_keras_saves(tmp_path, name, reader, trained):
+    path = save(trained, tmp_path / name)
+    assert in_file(reader, path) == in_keras(trained)
     other = network()
     if name == "m.h5":
         other = keras.models.load_model(path, compile=False)
     else:
         randomise(other, 9)
         other.load_weights(path)
-    assert in_keras(other) == in_keras(model)
+    assert in_keras(other) == in_keras(trained)
 
 
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")

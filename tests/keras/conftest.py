@@ -53,11 +53,14 @@ ON_EACH = frozenset(
 )
 ON_TORCH = frozenset(
     (
+        "test_attentions.py",
         "test_examples.py",
         "test_features.py",
         "test_from_spec.py",
         "test_from_static.py",
         "test_fuse.py",
+        "test_graph.py",
+        "test_habits.py",
         "test_hub.py",
         "test_loading.py",
         "test_loading_heads.py",

@@ -8,6 +8,7 @@ import pytest
 from paddle import nn
 
 from odconv_paddle import CondConv2D, DyConv2D, ODConv2D, replace_convs
+from tests.quick import quick
 from tests.replacing import (  # noqa: F401  # pytest finds them here
     test_a_dry_run_tells_the_cost_and_changes_nothing,
     test_a_frozen_convolution_is_left,
@@ -27,8 +28,8 @@ from tests.replacing import (  # noqa: F401  # pytest finds them here
 KINDS = {"od": ODConv2D, "dy": DyConv2D, "cond": CondConv2D}
 
 
-@pytest.mark.parametrize("kernel_num", [2, pytest.param(None, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kernel_num", quick([2], [2, None]))
+@pytest.mark.parametrize("kind", quick(["od"], KINDS))
 def test_resnet18_of_paddle_computes_the_same(kind, kernel_num):
     model = randomised_statistics(paddle.vision.models.resnet18())
     model.eval()

@@ -19,6 +19,7 @@ from odconv_paddle import (
     ODConv3D,
     create_model,
 )
+from tests.quick import quick
 
 LAYERS = {
     "1d": (ODConv1D, {"kernel_size": 3, "padding": [0, 2], "stride": 2}, (11,)),
@@ -55,11 +56,11 @@ MODELS = {
 }
 
 
-def cases(names, quick):
-    """Whole graphs of all, and graphs in pieces, whose compilation takes seconds, of the quick."""
-    rest = [name for name in names if name not in quick]
+def cases(names, chosen):
+    """Whole graphs of all, and graphs in pieces, whose compilation takes seconds, of the chosen."""
+    rest = [name for name in names if name not in chosen]
     slow = [pytest.param(name, False, marks=pytest.mark.slow) for name in rest]
-    return [*((name, True) for name in names), *((name, False) for name in quick), *slow]
+    return [*((name, True) for name in names), *((name, False) for name in chosen), *slow]
 
 
 class Net(nn.Layer):
@@ -124,7 +125,8 @@ def test_layers(name, full_graph):
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize(("name", "full_graph"), cases(MODELS, ("cond_resnet50",)))
+@pytest.mark.parametrize("full_graph", [True, False])
+@pytest.mark.parametrize("name", quick(["cond_resnet50"], MODELS))
 def test_models(name, full_graph):
     net, static = (create_model(name, num_classes=3, **MODELS[name]) for _ in range(2))
     static.set_state_dict(randomised(net).state_dict())

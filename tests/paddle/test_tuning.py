@@ -11,6 +11,7 @@ from paddle import nn
 from paddle.static import InputSpec
 
 from odconv_paddle import Features, create_model, freeze_norms
+from tests.quick import quick
 from tests.tuning import (  # noqa: F401  # pytest finds them here
     test_a_head_for_a_network_without_one,
     test_a_new_head,
@@ -64,7 +65,7 @@ def test_the_head_that_is_asked_for(name):
     assert model.spec == small(name, num_classes=0).spec
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", quick(["od_resnet18"], SMALL))
 def test_a_static_graph_of_a_new_head(name):
     model, x = small(name), images()
     model.reset_classifier(3, "max")

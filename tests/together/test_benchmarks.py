@@ -144,6 +144,7 @@ def test_conversions_stand_beside_what_torch_takes(tmp_path):
     assert picture.name == "conversions-torch.png"
 
 
+@pytest.mark.slow
 def test_a_conversion_that_fails_is_an_error():
     case = Case(CONVERSIONS, Network("mobilenetv2_050"), "od", 1, ".txt", 0)
     with pytest.raises(WorkerError, match="exit code 2"):
