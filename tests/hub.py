@@ -92,8 +92,9 @@ def test_a_body(kit, tmp_path):
     model.save_pretrained(tmp_path)
     body = kit.package.from_pretrained(tmp_path, features_only=True, out_indices=(0, 2))
     maps = kit.run(lambda x: model.forward_stages(x, (0, 2)), X)
+    # JAX compiles the one and not the other, which round on their own.
     for y, expected in zip(kit.run(body, X), maps, strict=True):
-        np.testing.assert_array_equal(y, expected)
+        np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match="features_only=True beside it, received 1 alone"):
         kit.package.from_pretrained(tmp_path, out_indices=1)
 
