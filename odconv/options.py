@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
+from weights_converter.errors import UsageError
 from weights_converter.identify.request import Request
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?", re.IGNORECASE)
@@ -29,6 +31,29 @@ def add_isolate(command: ArgumentParser) -> None:
         action=BooleanOptionalAction,
         help="parse the files in a child process with limits (default: HDF5 files only)",
     )
+
+
+def add_framework(command: ArgumentParser, required: bool = False) -> None:
+    """`--framework`, which runs the model."""
+    default = "" if required else " (default: the first that is installed)"
+    command.add_argument(
+        "--framework",
+        required=required,
+        choices=("torch", "paddle", "keras"),
+        help=f"the framework that runs the model{default}",
+    )
+
+
+@contextmanager
+def needing_packages(command: str, framework: str | None) -> Iterator[None]:
+    """Turns a package that a command does not find into wrong usage, with what to install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{command} needs {error.name}, which is not installed",
+            help=f"pip install 'odconv[{framework or 'torch'},train]'",
+        ) from error
 
 
 def add_images(command: ArgumentParser) -> None:

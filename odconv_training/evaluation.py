@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -158,6 +158,29 @@ def open_classifier(request: Request) -> tuple[Checkpoint, BackboneSpec]:
         "odconv",
         help="--model takes a name or a spec; see `odconv models`",
     )
+
+
+class Classifier(NamedTuple):
+    """A network with the arrays of a checkpoint, and the names of its classes."""
+
+    checkpoint: Checkpoint
+    spec: BackboneSpec
+    class_names: tuple[str, ...]
+    network: Any
+
+
+def load_classifier(request: Request, framework: Framework) -> Classifier:
+    """Opens a checkpoint once, and makes the network that it is of.
+
+    Raises:
+        UsageError: it is of no network of this package with a head.
+    """
+    with kept_open():
+        checkpoint, spec = open_classifier(request)
+        names = class_names_of(checkpoint)
+        network = framework.build(spec)
+        load_checkpoint(network, checkpoint, cast=True)
+    return Classifier(checkpoint, spec, names, network)
 
 
 def output_name(classes: Sequence[str], label: int) -> str:

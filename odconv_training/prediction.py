@@ -14,16 +14,13 @@ from odconv_training.batches import in_order
 from odconv_training.evaluation import (
     Framework,
     data_of_the_user,
-    open_classifier,
+    load_classifier,
     output_name,
 )
 from odconv_training.samples import Samples
 from weights_converter.errors import UsageError, legible
-from weights_converter.formats.files.open_files import kept_open
 from weights_converter.identify.backbones import describe
-from weights_converter.identify.class_names import class_names_of
 from weights_converter.identify.request import Request
-from weights_converter.live.loading import load_checkpoint
 
 
 @dataclass(frozen=True)
@@ -90,11 +87,7 @@ def predict_checkpoint(
         raise UsageError("expected at least one image, received none")
     for image in images:
         image.open("rb").close()  # a file that is not there is no damaged image
-    with kept_open():
-        checkpoint, spec = open_classifier(request)
-        names = class_names_of(checkpoint)
-        network = framework.build(spec)
-        load_checkpoint(network, checkpoint, cast=True)
+    checkpoint, spec, names, network = load_classifier(request, framework)
     samples = Samples(np.zeros(len(images), np.int64), tuple(images))
     calls = in_order(np.arange(len(images)), batch_size)
     with data_of_the_user():

@@ -7,9 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from odconv.command import Command
-from odconv.options import add_images, add_json, add_model, count, positive, request_of
+from odconv.options import (
+    add_framework,
+    add_images,
+    add_json,
+    add_model,
+    count,
+    needing_packages,
+    positive,
+    request_of,
+)
 from odconv.printing import tell
-from weights_converter.errors import UsageError
 
 if TYPE_CHECKING:
     from odconv_training.attending.attended import AttendedImages
@@ -43,24 +51,15 @@ def _add_options(command: ArgumentParser) -> None:
         help="the most images, as many of each class (default: 100)",
     )
     add("--seed", type=count, default=0, metavar="N", help="of the choice of images (default: 0)")
-    add(
-        "--framework",
-        choices=("torch", "paddle", "keras"),
-        help="the framework that runs the model (default: the first that is installed)",
-    )
+    add_framework(command)
     add_images(command)
     add_json(command, quiet=True)
     add_model(command)
 
 
 def _run(options: Namespace) -> int:
-    try:
+    with needing_packages("attend", options.framework):
         tell(options, _attended(options))
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"attend needs {error.name}, which is not installed",
-            help=f"pip install 'odconv[{options.framework or 'torch'},train]'",
-        ) from error
     return 0
 
 

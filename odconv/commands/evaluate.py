@@ -7,9 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from odconv.command import Command
-from odconv.options import add_images, add_json, add_model, request_of
+from odconv.options import (
+    add_framework,
+    add_images,
+    add_json,
+    add_model,
+    needing_packages,
+    request_of,
+)
 from odconv.printing import tell
-from weights_converter.errors import UsageError
 
 if TYPE_CHECKING:
     from odconv_training.evaluation import Evaluation
@@ -24,12 +30,7 @@ def _add_options(command: ArgumentParser) -> None:
         metavar="FOLDER",
         help="a folder with val/CLASS/IMAGE, or `digits` for those of scikit-learn",
     )
-    add(
-        "--framework",
-        required=True,
-        choices=("torch", "paddle", "keras"),
-        help="the framework that runs the model",
-    )
+    add_framework(command, required=True)
     add_images(command)
     add("--picture", metavar="FILE.png", help="draw which of the worst classes are taken for which")
     add("--overwrite", action="store_true", help="replace the picture")
@@ -38,20 +39,14 @@ def _add_options(command: ArgumentParser) -> None:
 
 
 def _run(options: Namespace) -> int:
-    try:
+    with needing_packages("evaluate", options.framework):
         tell(options, _evaluation(options))
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"evaluate needs {error.name}, which is not installed",
-            help=f"pip install 'odconv[{options.framework},train]'",
-        ) from error
     return 0
 
 
 def _evaluation(options: Namespace) -> Evaluation:
     """Evaluates, and draws the picture if one is wanted."""
-    # Of all commands only this one needs a framework, Pillow and matplotlib.
-    from odconv.evaluation import evaluate
+    from odconv.evaluation import evaluate  # needs a framework and Pillow
 
     picture = None if options.picture is None else Path(options.picture)
     if picture is not None:

@@ -6,9 +6,16 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from odconv.command import Command
-from odconv.options import add_images, add_json, add_model, positive, request_of
+from odconv.options import (
+    add_framework,
+    add_images,
+    add_json,
+    add_model,
+    needing_packages,
+    positive,
+    request_of,
+)
 from odconv.printing import tell
-from weights_converter.errors import UsageError
 
 if TYPE_CHECKING:
     from odconv_training.prediction import Prediction
@@ -19,24 +26,15 @@ def _add_options(command: ArgumentParser) -> None:
     add("checkpoint", metavar="CHECKPOINT", help="a checkpoint of any format")
     add("images", metavar="IMAGE", nargs="+", help="a file with an image")
     add("--top", type=positive, default=5, metavar="N", help="classes for each image (default: 5)")
-    add(
-        "--framework",
-        choices=("torch", "paddle", "keras"),
-        help="the framework that runs the model (default: the first that is installed)",
-    )
+    add_framework(command)
     add_images(command)
     add_json(command, quiet=True)
     add_model(command)
 
 
 def _run(options: Namespace) -> int:
-    try:
+    with needing_packages("predict", options.framework):
         tell(options, _prediction(options))
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"predict needs {error.name}, which is not installed",
-            help=f"pip install 'odconv[{options.framework or 'torch'},train]'",
-        ) from error
     return 0
 
 

@@ -16,15 +16,12 @@ from odconv_training.batches import in_order
 from odconv_training.evaluation import (
     Framework,
     data_of_the_user,
-    open_classifier,
+    load_classifier,
     output_name,
 )
 from weights_converter.errors import UsageError, legible
-from weights_converter.formats.files.open_files import kept_open
 from weights_converter.identify.backbones import describe
-from weights_converter.identify.class_names import class_names_of
 from weights_converter.identify.request import Request
-from weights_converter.live.loading import load_checkpoint
 
 _MOST_NAMES = 8  # in an error message
 
@@ -98,11 +95,7 @@ def attend_checkpoint(
     """Looks at the attentions of a checkpoint, which is opened once; see `odconv.attend`."""
     with data_of_the_user():
         chosen = choose_images(images, count, seed)
-    with kept_open():
-        checkpoint, spec = open_classifier(request)
-        names = class_names_of(checkpoint)
-        network = framework.build(spec)
-        load_checkpoint(network, checkpoint, cast=True)
+    _, spec, names, network = load_classifier(request, framework)
     calls = in_order(np.arange(len(chosen.names)), batch_size)
     with data_of_the_user():
         found = list(framework.attentions(network, chosen.samples, calls, image_size, workers))

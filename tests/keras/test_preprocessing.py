@@ -42,9 +42,9 @@ def test_files(tmp_path):
     np.testing.assert_allclose(run(model, IMAGES), run(plain, PREPARED), rtol=1e-4, atol=1e-5)
 
 
+# A SavedModel is TensorFlow's: the other backends have none to load.
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a SavedModel is TensorFlow's")
 def test_an_exported_model_takes_whole_numbers(tmp_path):
-    if keras.backend.backend() != "tensorflow":
-        pytest.skip("a SavedModel is TensorFlow's")
     import tensorflow as tf
 
     model = small("od_resnet18", preprocessing=ImageNormalization(size=32))
