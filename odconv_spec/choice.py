@@ -55,9 +55,7 @@ def shown_kind(shapes: Shapes) -> type[DynamicConvSpec] | None:
 
 def conv_options(kind: str) -> dict[str, Any]:
     """Every option of `kind` that is not geometry, with its default in a backbone."""
-    spec = spec_class(kind)
-    defaults = {f.name: f.default for f in spec.own_options() if f.name not in spec.placed}
-    return {**defaults, **spec.backbone_defaults}
+    return spec_class(kind).backbone_options()
 
 
 @dataclass(frozen=True)

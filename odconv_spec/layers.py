@@ -16,6 +16,7 @@ from odconv_spec.geometry import (
     same_pairs,
     whole,
 )
+from odconv_spec.layer_options import LayerOptions
 from odconv_spec.parameters import Parameter, Role
 
 MOST_AXES = 3
@@ -68,7 +69,7 @@ class LinearSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvSpec:
+class ConvSpec(LayerOptions):
     """A static convolution over `rank` spatial axes.
 
     After construction `kernel_size`, `stride` and `dilation` are tuples of `rank` numbers and
@@ -80,10 +81,6 @@ class ConvSpec:
     """
 
     kind: ClassVar[str] = "static"
-    placed: ClassVar[frozenset[str]] = frozenset()
-    """Options beside the geometry that a backbone decides, not its user."""
-    backbone_defaults: ClassVar[Mapping[str, Any]] = {}
-    """Defaults in a backbone, where they are not those of the layer alone."""
     block_router: ClassVar[bool] = False
     """Whether one router weighs the kernels of all convolutions of a block."""
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar
 
 from odconv_spec.evidence import Shapes, UnexplainedError, Widths
 from odconv_spec.geometry import whole
+from odconv_spec.layer_options import LayerOptions
 from odconv_spec.parameters import Parameter, Role
 
 _KERNELS = (Role.CONV_KERNEL, Role.LINEAR_KERNEL)
@@ -20,7 +21,7 @@ Spec = TypeVar("Spec", bound="RecalibrationSpec")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecalibrationSpec:
+class RecalibrationSpec(LayerOptions):
     """A layer that multiplies a map by factors between 0 and 1 that it computes from the map.
 
     `channels` is None where it is not known yet: a layer of Keras reads it from its input, and no
@@ -38,11 +39,6 @@ class RecalibrationSpec:
     """What the names of its arrays begin with."""
     linear: ClassVar[tuple[str, ...]] = ()
     """Paths of its fully connected layers, which names alone do not tell from convolutions."""
-
-    placed: ClassVar[frozenset[str]] = frozenset()
-    """Options that a backbone decides, not its user."""
-    backbone_defaults: ClassVar[Mapping[str, Any]] = {}
-    """Defaults in a backbone, where they are not those of the layer alone."""
 
     channels: int | None = None
 

@@ -46,9 +46,7 @@ def recalibration_options(kind: str) -> dict[str, Any]:
     if kind not in RECALIBRATIONS:
         known = ", ".join(map(repr, RECALIBRATIONS))
         raise ValueError(f"recalibration: expected one of {known}, received {kind!r}")
-    spec = RECALIBRATIONS[kind]
-    defaults = {f.name: f.default for f in spec.own_options() if f.name not in spec.placed}
-    return {**defaults, **spec.backbone_defaults}
+    return RECALIBRATIONS[kind].backbone_options()
 
 
 @dataclass(frozen=True)
