@@ -13,6 +13,7 @@ from odconv_spec.dy_conv import DyConvSpec
 from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.efficient_channel_attention import EfficientChannelAttentionSpec
 from odconv_spec.evidence import UnexplainedError
+from odconv_spec.kernel_bank import KernelBankSpec
 from odconv_spec.layers import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
 from odconv_spec.mobilenetv2 import ConvNormSpec, InvertedResidualSpec, MobileNetV2Spec
 from odconv_spec.models import from_dict, from_json, list_models, model_spec, to_json
@@ -38,6 +39,7 @@ __all__ = [
     "EfficientChannelAttentionSpec",
     "FeatureInfo",
     "InvertedResidualSpec",
+    "KernelBankSpec",
     "LayerNormSpec",
     "LinearSpec",
     "MobileNetV2Spec",

@@ -66,8 +66,6 @@ class BackboneSpec:
     """What messages call the family."""
     published: ClassVar[Mapping[str, Mapping[str, Any]]]
     """Name of each published network -> the options that make it, without a kind's prefix."""
-    last_blocks: ClassVar[Mapping[str, int]] = {}
-    """How many of the last blocks a kind of convolution takes; one that is not here takes all."""
     stem_path: ClassVar[str]
     """The first convolution, which reads the image."""
     head_path: ClassVar[str]
@@ -169,12 +167,6 @@ class BackboneSpec:
         conv = {"conv": self.conv.kind, "conv_options": dict(self.conv.options)}
         return {"family": self.family, **conv, **own}
 
-    def choices(self, count: int) -> Iterator[ConvChoice]:
-        """The convolution of each of `count` blocks."""
-        replaced = self.last_blocks.get(self.conv.kind, count)
-        for index in range(count):
-            yield self.conv if index >= count - replaced else ConvChoice.of("static")
-
     @classmethod
     def from_arrays(cls: type[Spec], shapes: Shapes, **untold: Any) -> Spec:
         """The spec of the network that has these arrays.
@@ -229,13 +221,6 @@ class BackboneSpec:
     def _prefixed(self, name: str) -> str:
         name = name if self.conv.kind == "static" else f"{self.conv.kind}_{name}"
         return f"{self.recalibration.kind}_{name}" if self.recalibration else name
-
-
-def routed(choice: ConvChoice, in_channels: int) -> tuple[LinearSpec | None, dict[str, Any]]:
-    """The router of a block, which its convolutions share, and what it makes of their options."""
-    if not choice.spec_class.block_router:
-        return None, {}
-    return LinearSpec(in_channels, dict(choice.options)["kernel_num"]), {"router": "shared"}
 
 
 def _check_head(shapes: Shapes, head: str, bias: str, classes: int) -> None:

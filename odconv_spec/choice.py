@@ -11,9 +11,11 @@ from odconv_spec.cond_conv import CondConvSpec
 from odconv_spec.dy_conv import DyConvSpec
 from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.evidence import Shapes, possible
-from odconv_spec.layers import ConvSpec
+from odconv_spec.kernel_bank import KernelBankSpec
+from odconv_spec.layers import ConvSpec, LinearSpec
 from odconv_spec.od_conv import ODConvSpec
 from odconv_spec.plugins import with_plugins
+from odconv_spec.site import Site
 
 GROUP: Final = "odconv.convolutions"
 KINDS: Final[Mapping[str, type[ConvSpec]]] = {
@@ -41,6 +43,12 @@ def spec_class(kind: str) -> type[ConvSpec]:
         known = ", ".join(map(repr, every))
         raise ValueError(f"conv: expected one of {known}, received {kind!r}")
     return every[kind]
+
+
+@cache
+def bank_kinds() -> tuple[type[KernelBankSpec], ...]:
+    """The spec classes of those that mix kernels."""
+    return tuple(spec for spec in dynamic_kinds() if issubclass(spec, KernelBankSpec))
 
 
 def shown_kind(shapes: Shapes) -> type[DynamicConvSpec] | None:
@@ -110,3 +118,17 @@ class ConvChoice:
 
     def __call__(self, **geometry: Any) -> ConvSpec:
         return self.spec_class(**geometry, **dict(self.options))
+
+    def at(self, site: Site, **geometry: Any) -> ConvSpec:
+        """The convolution at a place of a backbone; static where the kind leaves it so.
+
+        Example:
+            >>> choice, geometry = ConvChoice.of("od"), {"in_channels": 8, "out_channels": 8}
+            >>> choice.at(Site("resnet", "shortcut"), kernel_size=1, **geometry).kind
+            'static'
+        """
+        return self.spec_class.at(site, geometry, dict(self.options))
+
+    def router(self, site: Site, in_channels: int) -> LinearSpec | None:
+        """The router that the convolutions of a block share, if they do; see `Site`."""
+        return self.spec_class.router_of_block(site, in_channels, dict(self.options))

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
-from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.evidence import Shapes, dimension, owners
 from odconv_spec.geometry import flag, one_of
-from odconv_spec.layers import LinearSpec
+from odconv_spec.kernel_bank import KernelBankSpec
+from odconv_spec.layers import ConvSpec, LinearSpec
 from odconv_spec.parameters import LINEAR, Parameter, Role, under
+from odconv_spec.site import Site
 
 ROUTERS = ("own", "shared")
+# How many of the last blocks have them, which gives the published counts; all in another family.
+_LAST_BLOCKS: Final[Mapping[str, int]] = {"resnet": 3, "mobilenetv2": 6}
 
 
 @dataclass(frozen=True, kw_only=True)
-class CondConvSpec(DynamicConvSpec):
+class CondConvSpec(KernelBankSpec):
     """Conditionally parameterised convolution, https://arxiv.org/abs/1904.04971.
 
     Kernels and biases are mixed by routing weights: a sigmoid of one linear layer on the sample's
@@ -26,12 +29,13 @@ class CondConvSpec(DynamicConvSpec):
     """
 
     kind: ClassVar[str] = "cond"
+    parts: ClassVar[frozenset[str]] = frozenset({"block"})
     placed: ClassVar[frozenset[str]] = frozenset({"router", "mix_bias"})
     block_router: ClassVar[bool] = True
     mixer: ClassVar[str] = "routing"
     mixer_roles: ClassVar[Mapping[str, tuple[Role, ...]]] = {"": LINEAR}
     has_temperature: ClassVar[bool] = False
-    squeeze: ClassVar[str] = "routing"
+    sign: ClassVar[str] = "routing.weight"
     weigher: ClassVar[str] = "routing"
 
     kernel_num: int = 8
@@ -66,6 +70,23 @@ class CondConvSpec(DynamicConvSpec):
 
     def attention_parameters(self) -> tuple[Parameter, ...]:
         return under("routing", self.routing().parameters()) if self.router == "own" else ()
+
+    @classmethod
+    def takes(cls, site: Site, geometry: Mapping[str, Any]) -> bool:
+        last = _LAST_BLOCKS.get(site.family, site.behind + 1)
+        return super().takes(site, geometry) and site.behind < last
+
+    @classmethod
+    def at(cls, site: Site, geometry: Mapping[str, Any], options: Mapping[str, Any]) -> ConvSpec:
+        router = "shared" if site.routed else "own"
+        return super().at(site, geometry, {**options, "router": router})
+
+    @classmethod
+    def router_of_block(
+        cls, site: Site, in_channels: int, options: Mapping[str, Any]
+    ) -> LinearSpec | None:
+        taken = cls.takes(site, {})
+        return LinearSpec(in_channels, options["kernel_num"]) if taken else None
 
     @classmethod
     def classifier(

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.evidence import Shapes, Widths, no_reduction, owners, possible, ratios, widths
 from odconv_spec.geometry import flag, one_of, real, whole
+from odconv_spec.kernel_bank import KernelBankSpec
 from odconv_spec.layers import ConvSpec
 from odconv_spec.parameters import Parameter, under
 
@@ -17,7 +17,7 @@ IMAGE_CHANNELS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class DyConvSpec(DynamicConvSpec):
+class DyConvSpec(KernelBankSpec):
     """Dynamic convolution, https://arxiv.org/abs/1912.03458.
 
     Kernels and biases are mixed by a softmax over two layers on the sample's mean over space.
@@ -30,7 +30,8 @@ class DyConvSpec(DynamicConvSpec):
     """
 
     kind: ClassVar[str] = "dy"
-    squeeze: ClassVar[str] = "attention.fc1"
+    parts: ClassVar[frozenset[str]] = frozenset({"block", "shortcut", "last"})
+    sign: ClassVar[str] = "attention.fc1.weight"
     weigher: ClassVar[str] = "attention.fc2"
     shown_by: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("reduction", "hidden_rule", "hidden_channels"), "attention.fc1.weight"

@@ -1,4 +1,4 @@
-"""What the dynamic convolutions have in common: a bank of kernels that each sample mixes."""
+"""What the dynamic convolutions have in common: what they compute with is made in each call."""
 
 from __future__ import annotations
 
@@ -7,20 +7,11 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, ClassVar, TypeVar
 
-from odconv_spec.evidence import (
-    Foreign,
-    Shapes,
-    UnexplainedError,
-    dimension,
-    owners,
-    possible,
-    shown,
-)
-from odconv_spec.geometry import one_of, whole
+from odconv_spec.evidence import Foreign, Shapes, owners, possible, shown
 from odconv_spec.layers import ConvSpec
 from odconv_spec.parameters import Parameter, Role
+from odconv_spec.site import Site
 
-HEAD_INITS = ("zero", "published")
 _KERNELS = (Role.CONV_KERNEL, Role.LINEAR_KERNEL)
 
 Spec = TypeVar("Spec", bound="DynamicConvSpec")
@@ -28,57 +19,27 @@ Spec = TypeVar("Spec", bound="DynamicConvSpec")
 
 @dataclass(frozen=True, kw_only=True)
 class DynamicConvSpec(ConvSpec):
-    """A convolution whose kernel is a mixture of `kernel_num` kernels, another for each sample.
+    """A convolution whose kernel or output depends on the sample, or whose kernel on itself.
 
-    `head_init` says how the layer that weighs the kernels starts: at "zero", so that the whole is
-    a plain convolution with constant factors, or as "published".
-
-    The class says, too, by which arrays a file shows its layers, and makes itself from them.
+    The class says, too, where in a backbone it stands, by which arrays a file shows its layers, and
+    makes itself from them.
     """
 
-    mixer: ClassVar[str] = "attention"
-    """The sub-layer that weighs the kernels."""
-    mixer_roles: ClassVar[Mapping[str, tuple[Role, ...]]] = {}
-    """Path in the mixer -> roles of the arrays there, if it is no convolution or batch norm."""
-    has_temperature: ClassVar[bool] = True
-    """Whether the mixer has one; Keras stores it there, beside the layers that have the arrays."""
-    squeeze: ClassVar[str]
-    """The layer that reads the mean of the input, by whose weight a file shows the kind."""
-    weigher: ClassVar[str]
-    """The layer that has an output for each kernel."""
+    parts: ClassVar[frozenset[str]] = frozenset({"block", "last"})
+    """The parts of a backbone, see `Site`, whose convolutions are of this kind."""
+    sign: ClassVar[str]
+    """An array of the layer that every one of this kind has, and none of another."""
+    linear: ClassVar[tuple[str, ...]] = ()
+    """Paths of its fully connected layers, which names alone do not tell from convolutions."""
+    has_temperature: ClassVar[bool] = False
+    """Whether attentions are divided by one, which an annealing changes."""
     shown_by: ClassVar[Mapping[str, str]] = {}
     """Option -> the array whose shape shows it."""
 
-    kernel_num: int = 4
-    head_init: str = "zero"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._normal("kernel_num", whole("kernel_num", self.kernel_num, 1))
-        one_of("head_init", self.head_init, HEAD_INITS)
-
-    @property
-    def mixes_biases(self) -> bool:
-        """Whether each kernel has a bias of its own, mixed like the kernels."""
-        return True
-
-    @property
-    def bank_shape(self) -> tuple[int, ...]:
-        """(kernel_num, out, in // groups, *kernel)"""
-        return (self.kernel_num, *self.kernel_shape)
-
     @property
     def bias_shape(self) -> tuple[int, ...]:
-        """(kernel_num, out) where biases are mixed, else (out,)."""
-        return (self.kernel_num, self.out_channels) if self.mixes_biases else (self.out_channels,)
-
-    @property
-    def start_gain(self) -> float:
-        """The layer's kernel over that of its experts, where heads are zero and experts alike.
-
-        Experts that hold a static convolution's kernel over this gain compute its function.
-        """
-        raise NotImplementedError
+        """(out,), or (kernel_num, out) where biases are mixed."""
+        return (self.out_channels,)
 
     def fused(self: Spec, channels: int) -> Spec:
         """The spec of the layer with a batch norm of its output folded in: it has a bias.
@@ -96,28 +57,17 @@ class DynamicConvSpec(ConvSpec):
             )
         return replace(self, bias=True)
 
-    def mixing_multiply_adds(self, inputs: int, outputs: int) -> int:
-        return self.weighing_multiply_adds(inputs) + prod(self.bank_shape)
-
-    def weighing_multiply_adds(self, inputs: int) -> int:
-        """The mean over a map of `inputs` positions, and the layers that read it."""
-        kernels = [prod(p.shape) for p in self.attention_parameters() if p.role in _KERNELS]
-        return self.in_channels * inputs + sum(kernels) if kernels else 0
-
-    def own_parameters(self) -> tuple[Parameter, ...]:
-        bank = Parameter("weight", Role.EXPERT_KERNELS, self.bank_shape)
-        return (bank, *self._bias())
-
     def attention_parameters(self) -> tuple[Parameter, ...]:
-        """The arrays of the sub-layers that weigh the kernels."""
+        """The arrays of the sub-layers that make the kernel or the output what they are."""
         raise NotImplementedError
 
     def parameters(self) -> tuple[Parameter, ...]:
         return (*self.own_parameters(), *self.attention_parameters())
 
-    def _bias(self) -> tuple[Parameter, ...]:
-        role = Role.EXPERT_BIASES if self.mixes_biases else Role.BIAS
-        return (Parameter("bias", role, self.bias_shape),) if self.bias else ()
+    def weighing_multiply_adds(self, inputs: int) -> int:
+        """The mean over a map of `inputs` positions, and the layers that read it."""
+        kernels = [prod(p.shape) for p in self.attention_parameters() if p.role in _KERNELS]
+        return self.in_channels * inputs + sum(kernels) if kernels else 0
 
     def _pointwise(self, in_channels: int, out_channels: int, bias: bool) -> ConvSpec:
         return ConvSpec(
@@ -127,6 +77,27 @@ class DynamicConvSpec(ConvSpec):
             bias=bias,
             rank=self.rank,
         )
+
+    @classmethod
+    def takes(cls, site: Site, geometry: Mapping[str, Any]) -> bool:
+        """Whether the convolution at that place of a backbone is of this kind, not static.
+
+        Args:
+            site: the place.
+            geometry: arguments of a `ConvSpec`.
+        """
+        return site.part in cls.parts
+
+    @classmethod
+    def at(cls, site: Site, geometry: Mapping[str, Any], options: Mapping[str, Any]) -> ConvSpec:
+        """The convolution at that place of a backbone; where the kind leaves it so, a static one.
+
+        Args:
+            site: the place.
+            geometry: arguments of a `ConvSpec`.
+            options: those that the user of the backbone chose.
+        """
+        return cls(**geometry, **options) if cls.takes(site, geometry) else ConvSpec(**geometry)
 
     @classmethod
     def title(cls) -> str:
@@ -141,7 +112,12 @@ class DynamicConvSpec(ConvSpec):
     @classmethod
     def shows(cls, shapes: Shapes) -> bool:
         """Whether arrays are those of a layer of this kind, or of a network with some."""
-        return bool(owners(shapes, f"{cls.squeeze}.weight"))
+        return bool(owners(shapes, cls.sign))
+
+    @classmethod
+    def is_lone(cls, shapes: Shapes) -> bool:
+        """Whether arrays that show this kind are those of one layer, not of a network."""
+        return cls.sign in shapes
 
     @classmethod
     def infer_options(cls, shapes: Shapes) -> dict[str, Any]:
@@ -155,14 +131,24 @@ class DynamicConvSpec(ConvSpec):
         Raises:
             UnexplainedError: no options explain the arrays.
         """
-        return {"kernel_num": cls._infer_kernel_num(shapes)}
+        raise NotImplementedError
+
+    @classmethod
+    def infer_geometry(cls, shapes: Shapes) -> dict[str, Any]:
+        """Widths, kernel, groups, bias and rank of the lone layer that has these arrays.
+
+        Raises:
+            UnexplainedError: the arrays contradict each other.
+        """
+        raise NotImplementedError
 
     @classmethod
     def from_arrays(cls: type[Spec], shapes: Shapes) -> Spec:
         """The spec of the lone layer that has these arrays, without strides, pads and dilation.
 
         Args:
-            shapes: canonical name -> canonical shape, of the layer's own arrays and its mixer's.
+            shapes: canonical name -> canonical shape, of the layer's own arrays and those of its
+                sub-layers.
 
         Raises:
             UnexplainedError: the arrays contradict each other.
@@ -174,72 +160,16 @@ class DynamicConvSpec(ConvSpec):
             True
         """
         options = cls.infer_options(shapes)
-        _, out, in_group, *taps = shapes["weight"]
-        squeeze = f"{cls.squeeze}.weight"
-        channels = dimension(shapes, squeeze, 1)
-        if in_group == 0 or channels % in_group:
-            raise UnexplainedError(
-                f"weight {shapes['weight']} has {in_group} input channels in a group, but "
-                f"{squeeze} {shapes[squeeze]} reads {channels}"
-            )
+        geometry = cls.infer_geometry(shapes)
         with possible("layer"):
-            return cls(
-                in_channels=channels,
-                out_channels=out,
-                kernel_size=tuple(taps),
-                groups=channels // in_group,
-                bias="bias" in shapes,
-                rank=len(taps),
-                **options,
-            )
+            return cls(**geometry, **options)
 
     @classmethod
     def evidence(cls, option: str, shapes: Shapes) -> str:
         """The arrays that show the option's value, of the first layer that has them, as text."""
-        if option == "kernel_num":
-            return cls._kernels_shown(shapes)
         return shown(shapes, cls.shown_by[option]) if option in cls.shown_by else ""
 
     @classmethod
     def foreign(cls, shapes: Shapes) -> Iterator[Foreign]:
         """Layers that have some of the names of this kind, and arrays that it cannot have."""
         return iter(())
-
-    @classmethod
-    def _infer_kernel_num(cls, shapes: Shapes) -> int:
-        """Kernels of every layer: as many as its bank has, and as many as its mixer weighs."""
-        layers = owners(shapes, f"{cls.squeeze}.weight")
-        counts = {f"{layer}weight": dimension(shapes, f"{layer}weight", 0) for layer in layers}
-        first = f"{layers[0]}weight"
-        for layer, (bank, count) in zip(layers, counts.items(), strict=True):
-            cls._check_weighed(shapes, f"{layer}{cls.weigher}.weight", bank, count)
-            if count != counts[first]:
-                raise UnexplainedError(
-                    f"the layers have different numbers of kernels: {bank} {shapes[bank]} has "
-                    f"{count}, {first} {shapes[first]} has {counts[first]}",
-                    help="no backbone has; a network of your own needs its manifest, "
-                    "--model net.json",
-                )
-        return counts[first]
-
-    @classmethod
-    def _check_weighed(cls, shapes: Shapes, head: str, bank: str, count: int) -> None:
-        """Raises UnexplainedError where `head` weighs another number of kernels than there are."""
-        weighed = shapes[head][0] if shapes.get(head) else 1
-        if weighed != count:
-            found = f"{head} {shapes[head]}" if head in shapes else f"no {head}"
-            raise UnexplainedError(
-                f"{bank} {shapes[bank]} has {count} kernels, but the {cls.mixer} weighs {weighed}: "
-                f"{found}"
-            )
-
-    @classmethod
-    def _kernels_shown(cls, shapes: Shapes) -> str:
-        """What weighs the kernels of the first layer, and its kernels."""
-        layer = next(iter(owners(shapes, f"{cls.squeeze}.weight")), None)
-        if layer is None:
-            return ""
-        head, last = f"{layer}{cls.weigher}.weight", cls.weigher.rpartition(".")[2]
-        weighs = f"{last}.weight {shapes[head]}" if head in shapes else f"no {last}"
-        bank = shapes.get(f"{layer}weight")
-        return weighs if bank is None else f"{weighs}, weight {bank}"

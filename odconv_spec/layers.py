@@ -18,6 +18,7 @@ from odconv_spec.geometry import (
 )
 from odconv_spec.layer_options import LayerOptions
 from odconv_spec.parameters import Parameter, Role
+from odconv_spec.site import Site
 
 MOST_AXES = 3
 
@@ -172,6 +173,24 @@ class ConvSpec(LayerOptions):
         """The options that not every convolution has, in their order: none of a static one."""
         geometry = {field.name for field in fields(ConvSpec)}
         return tuple(field for field in fields(cls) if field.name not in geometry)
+
+    @classmethod
+    def at(cls, site: Site, geometry: Mapping[str, Any], options: Mapping[str, Any]) -> ConvSpec:
+        """The convolution at a place of a backbone whose convolutions are of this kind."""
+        return cls(**geometry, **options)
+
+    @classmethod
+    def router_of_block(
+        cls, site: Site, in_channels: int, options: Mapping[str, Any]
+    ) -> LinearSpec | None:
+        """The layer that weighs the kernels of all convolutions of a block, if they share one.
+
+        Args:
+            site: of one of the convolutions.
+            in_channels: of the block.
+            options: those that the user of the backbone chose.
+        """
+        return None
 
     @property
     def depthwise(self) -> bool:

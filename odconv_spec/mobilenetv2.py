@@ -1,8 +1,8 @@
 """MobileNetV2, https://arxiv.org/abs/1801.04381, as in the official ODConv code.
 
-The stem is static. Which other convolutions a kind replaces is what gives the parameter counts that
-ODConv's paper states: ODConv and DyConv all, CondConv those of the last six blocks, which share a
-router each, and the classifier.
+Which convolutions a kind takes is what gives the parameter counts that were published for it, and
+the spec of the kind says it, see `DynamicConvSpec.takes`: ODConv and DyConv have all but the stem,
+CondConv those of the last six blocks, which share a router each, and the classifier.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from odconv_spec.backbone import BackboneSpec, FeatureInfo, Size, conv_norm, routed, table
-from odconv_spec.choice import ConvChoice
+from odconv_spec.backbone import BackboneSpec, FeatureInfo, Size, conv_norm, table
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension, possible
 from odconv_spec.geometry import real
 from odconv_spec.layers import ConvSpec, LinearSpec
 from odconv_spec.parameters import Parameter, under
+from odconv_spec.site import Site
 
 STAGES = (  # expansion, channels, blocks, stride
     (1, 16, 1, 1),
@@ -91,7 +91,6 @@ class MobileNetV2Spec(BackboneSpec):
     family: ClassVar[str] = "mobilenetv2"
     title: ClassVar[str] = "MobileNetV2"
     published: ClassVar[Mapping[str, Mapping[str, Any]]] = PUBLISHED
-    last_blocks: ClassVar[Mapping[str, int]] = {"cond": 6}
     stem_path: ClassVar[str] = "features.0.0"
     head_path: ClassVar[str] = "classifier.1"
     sign: ClassVar[str] = "features.0.0.weight"
@@ -107,7 +106,8 @@ class MobileNetV2Spec(BackboneSpec):
 
     @property
     def stem(self) -> ConvNormSpec:
-        conv = ConvSpec(
+        conv = self.conv.at(
+            Site(self.family, "stem"),
             in_channels=self.in_channels,
             out_channels=make_divisible(STEM_CHANNELS * self.width),
             kernel_size=3,
@@ -118,8 +118,8 @@ class MobileNetV2Spec(BackboneSpec):
 
     @property
     def last(self) -> ConvNormSpec:
-        choice = ConvChoice.of("static") if self.conv.kind == "cond" else self.conv
-        conv = choice(
+        conv = self.conv.at(
+            Site(self.family, "last"),
             in_channels=make_divisible(self.stages[-1][1] * self.width),
             out_channels=self.num_features,
             kernel_size=1,
@@ -140,13 +140,15 @@ class MobileNetV2Spec(BackboneSpec):
 
     def blocks(self) -> Iterator[InvertedResidualSpec]:
         channels, index = self.stem.conv.out_channels, 1
-        choices = self.choices(sum(row[2] for row in self.stages))
+        count = sum(row[2] for row in self.stages)
+        site = Site(self.family, "block", "inverted", routed=True)
+        sites = (site._replace(number=i, behind=count - i - 1) for i in range(count))
         for expansion, base, repeats, first_stride in self.stages:
             out = make_divisible(base * self.width)
             for repeat in range(repeats):
                 stride = first_stride if repeat == 0 else 1
                 name = f"features.{index}"
-                yield _block(name, next(choices), channels, expansion, out, stride)
+                yield self._block(name, next(sites), channels, expansion, out, stride)
                 channels, index = out, index + 1
 
     def maps(self, size: Size) -> Iterator[tuple[ConvSpec | LinearSpec, Size]]:
@@ -172,6 +174,23 @@ class MobileNetV2Spec(BackboneSpec):
     def spare_layers(self) -> tuple[str, ...]:
         return (self.last.name,)
 
+    def _block(
+        self, name: str, site: Site, channels: int, expansion: int, out: int, stride: int
+    ) -> InvertedResidualSpec:
+        hidden = channels * expansion
+        expand, depthwise, project = (
+            self.conv.at(site._replace(place=place), **geometry)
+            for place, geometry in enumerate(_geometries(channels, hidden, out, stride))
+        )
+        return InvertedResidualSpec(
+            name,
+            expand if expansion != 1 else None,
+            depthwise,
+            project,
+            residual=stride == 1 and channels == out,
+            routing=self.conv.router(site, channels),
+        )
+
     @classmethod
     def from_arrays(cls, shapes: Shapes, **untold: Any) -> MobileNetV2Spec:
         width = _infer_width(shapes)
@@ -189,28 +208,19 @@ class MobileNetV2Spec(BackboneSpec):
         return spec
 
 
-def _block(
-    name: str, choice: ConvChoice, channels: int, expansion: int, out: int, stride: int
-) -> InvertedResidualSpec:
-    hidden = channels * expansion
-    routing, options = routed(choice, channels)
-    expand = choice(in_channels=channels, out_channels=hidden, kernel_size=1, **options)
-    depthwise = choice(
-        in_channels=hidden,
-        out_channels=hidden,
-        kernel_size=3,
-        stride=stride,
-        padding=1,
-        groups=hidden,
-        **options,
-    )
-    return InvertedResidualSpec(
-        name,
-        expand if expansion != 1 else None,
-        depthwise,
-        project=choice(in_channels=hidden, out_channels=out, kernel_size=1, **options),
-        residual=stride == 1 and channels == out,
-        routing=routing,
+def _geometries(channels: int, hidden: int, out: int, stride: int) -> tuple[dict[str, int], ...]:
+    """Of the expansion, the depthwise convolution and the projection of a block."""
+    return (
+        {"in_channels": channels, "out_channels": hidden, "kernel_size": 1},
+        {
+            "in_channels": hidden,
+            "out_channels": hidden,
+            "kernel_size": 3,
+            "stride": stride,
+            "padding": 1,
+            "groups": hidden,
+        },
+        {"in_channels": hidden, "out_channels": out, "kernel_size": 1},
     )
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
-from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.evidence import (
     Foreign,
     Shapes,
@@ -19,6 +18,7 @@ from odconv_spec.evidence import (
     widths,
 )
 from odconv_spec.geometry import flag, one_of, real, whole
+from odconv_spec.kernel_bank import KernelBankSpec
 from odconv_spec.layers import ConvSpec, LayerNormSpec, NormSpec
 from odconv_spec.parameters import LAYER_NORM, Parameter, Role, under
 
@@ -28,7 +28,7 @@ TRUNK_NORMS = ("batch", "layer", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ODConvSpec(DynamicConvSpec):
+class ODConvSpec(KernelBankSpec):
     """Omni-dimensional dynamic convolution, https://openreview.net/forum?id=DmpCfq6Mg39.
 
     `kernel_num` kernels are mixed for each sample, and their input channels, output channels and
@@ -49,7 +49,7 @@ class ODConvSpec(DynamicConvSpec):
     # the published layer alone defaults to four.
     backbone_defaults: ClassVar[Mapping[str, Any]] = {"kernel_num": 1}
     mixer_roles: ClassVar[Mapping[str, tuple[Role, ...]]] = {"ln": LAYER_NORM}
-    squeeze: ClassVar[str] = "attention.fc"
+    sign: ClassVar[str] = "attention.fc.weight"
     weigher: ClassVar[str] = "attention.kernel_fc"
     shown_by: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("reduction", "min_channels"), "attention.fc.weight"

@@ -1,8 +1,9 @@
 """ResNet, https://arxiv.org/abs/1512.03385, with a bottleneck's stride on its 3x3.
 
-The stem is static. Which other convolutions a kind replaces is what gives the parameter counts that
-ODConv's paper states: ODConv all in the blocks, DyConv the projection shortcuts as well, CondConv
-those of the last three blocks, which share a router each, and the classifier.
+Which convolutions a kind takes is what gives the parameter counts that were published for it, and
+the spec of the kind says it, see `DynamicConvSpec.takes`: ODConv has all in the blocks, DyConv the
+projection shortcuts as well, CondConv those of the last three blocks, which share a router each,
+and the classifier.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from dataclasses import dataclass, replace
 from itertools import count, groupby, takewhile
 from typing import Any, ClassVar, Final
 
-from odconv_spec.backbone import BackboneSpec, FeatureInfo, Mapped, Size, conv_norm, routed, table
-from odconv_spec.choice import ConvChoice
+from odconv_spec.backbone import BackboneSpec, FeatureInfo, Mapped, Size, conv_norm, table
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension, possible
 from odconv_spec.geometry import one_of, whole
 from odconv_spec.layers import ConvSpec, LinearSpec
 from odconv_spec.parameters import Parameter, under
 from odconv_spec.recalibration import RecalibrationSpec
+from odconv_spec.site import Site
 
 EXPANSION: Final[Mapping[str, int]] = {"basic": 1, "bottleneck": 4}
 WIDTHS: Final = (64, 128, 256, 512)
@@ -70,7 +71,6 @@ class ResNetSpec(BackboneSpec):
     family: ClassVar[str] = "resnet"
     title: ClassVar[str] = "ResNet"
     published: ClassVar[Mapping[str, Mapping[str, Any]]] = PUBLISHED
-    last_blocks: ClassVar[Mapping[str, int]] = {"cond": 3}
     stem_path: ClassVar[str] = "conv1"
     head_path: ClassVar[str] = "fc"
     sign: ClassVar[str] = "layer1.0.conv1.weight"
@@ -96,7 +96,8 @@ class ResNetSpec(BackboneSpec):
 
     @property
     def stem(self) -> ConvSpec:
-        return ConvSpec(
+        return self.conv.at(
+            Site(self.family, "stem"),
             in_channels=self.in_channels,
             out_channels=self.stem_channels,
             kernel_size=7,
@@ -118,12 +119,14 @@ class ResNetSpec(BackboneSpec):
 
     def blocks(self) -> Iterator[ResidualSpec]:
         channels = self.stem_channels
-        choices = self.choices(sum(depth for _, depth in self.stages))
+        count = sum(depth for _, depth in self.stages)
+        site = Site(self.family, "block", self.block, routed=True)
+        sites = (site._replace(number=i, behind=count - i - 1) for i in range(count))
         for stage, (width, depth) in enumerate(self.stages, start=1):
             for index in range(depth):
                 stride = 2 if index == 0 and stage > 1 else 1
                 name = f"layer{stage}.{index}"
-                block = self._block(name, next(choices), channels, width, stride)
+                block = self._block(name, next(sites), channels, width, stride)
                 yield replace(block, recalibration=self._recalibration(stage - 1))
                 channels = width * EXPANSION[self.block]
 
@@ -174,19 +177,24 @@ class ResNetSpec(BackboneSpec):
         out = self.stages[stage][0] * EXPANSION[self.block]
         return self.recalibration(stage, out) if self.recalibration else None
 
-    def _block(
-        self, name: str, choice: ConvChoice, channels: int, width: int, stride: int
-    ) -> ResidualSpec:
-        out = width * EXPANSION[self.block]
-        routing, options = routed(choice, channels)
+    def _block(self, name: str, site: Site, channels: int, width: int, stride: int) -> ResidualSpec:
+        geometries = enumerate(self._geometries(channels, width, stride))
         convs = tuple(
-            choice(kernel_size=taps, padding=taps // 2, **geometry, **options)
-            for taps, geometry in self._geometries(channels, width, stride)
+            self.conv.at(
+                site._replace(place=place), kernel_size=taps, padding=taps // 2, **geometry
+            )
+            for place, (taps, geometry) in geometries
         )
-        shortcut = choice if choice.kind == "dy" else ConvChoice.of("static")
-        downsample = shortcut(in_channels=channels, out_channels=out, kernel_size=1, stride=stride)
-        project = stride != 1 or channels != out
-        return ResidualSpec(name, convs, downsample if project else None, routing)
+        routing = self.conv.router(site, channels)
+        return ResidualSpec(name, convs, self._downsample(site, channels, width, stride), routing)
+
+    def _downsample(self, site: Site, channels: int, width: int, stride: int) -> ConvSpec | None:
+        """The projection of the shortcut, where the block changes the shape of the map."""
+        out = width * EXPANSION[self.block]
+        if stride == 1 and channels == out:
+            return None
+        geometry = {"in_channels": channels, "out_channels": out, "stride": stride}
+        return self.conv.at(site._replace(part="shortcut"), kernel_size=1, **geometry)
 
     def _geometries(
         self, channels: int, width: int, stride: int

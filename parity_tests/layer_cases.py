@@ -20,6 +20,7 @@ from odconv_spec import (
     SqueezeExcitationSpec,
 )
 from odconv_spec.choice import KINDS, dynamic_kinds
+from parity_tests.kinds import KINDS as OTHER_KINDS
 from parity_tests.problems import Case, Problem
 from parity_tests.reference import evaluate, random_arrays
 
@@ -116,6 +117,9 @@ def _named_rows() -> Iterator[tuple[str, int, Row]]:
     """Name, seed and row of every layer."""
     for number, row in enumerate(_LAYERS):
         yield f"{number:02d}", number, row
+    for name, chosen in OTHER_KINDS.items():
+        for number, other in enumerate(chosen.layers):
+            yield f"{name}-{number:02d}", number, other
     for kind in dynamic_kinds():
         if kind.kind not in KINDS:
             for number, (options, shape) in enumerate(_GEOMETRIES):

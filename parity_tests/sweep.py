@@ -1,11 +1,11 @@
 """Random layers: every kind, rank, geometry and option, each from a seed and a number.
 
-Every tenth of them scales a map; the others are convolutions.
+Of ten, one scales a map, two are of the kinds of `kinds/`, and the others mix kernels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,6 +23,8 @@ from odconv_spec import (
     SqueezeExcitationSpec,
 )
 from odconv_spec.od_conv import ATTENTIONS
+from parity_tests.draw import Draw
+from parity_tests.kinds import KINDS
 from parity_tests.layer_cases import layer_problem
 from parity_tests.problems import Case, Problem
 
@@ -36,6 +38,8 @@ class Sweep:
 
 
 USUAL = Sweep()
+_OF_OTHER_KINDS = (7, 8)
+DRAWN = tuple(kind.draw for kind in KINDS.values() if kind.draw)
 
 
 def sweep_cases(sweep: Sweep) -> Iterator[Case]:
@@ -45,20 +49,20 @@ def sweep_cases(sweep: Sweep) -> Iterator[Case]:
 
 
 def _problem(seed: int, number: int) -> Problem:
-    draw = Draw(np.random.default_rng((seed, number)))
+    draw = _Layers(np.random.default_rng((seed, number)))
+    temperature = float(np.exp(draw.generator.uniform(0, np.log(30))))
+    if number % 10 in _OF_OTHER_KINDS and DRAWN:
+        spec, map_size = DRAWN[number // 10 % len(DRAWN)](draw)
+        return layer_problem(number, spec, map_size, temperature, training=draw.flag(0.6))
     if number % 10 == 9:
         scaling, map_size = draw.recalibration()
         return layer_problem(number, scaling, map_size, 1.0, training=draw.flag(0.6))
     spec = draw.spec()
-    temperature = float(np.exp(draw.generator.uniform(0, np.log(30))))
     return layer_problem(number, spec, draw.shape(spec), temperature, training=draw.flag(0.6))
 
 
-@dataclass(frozen=True)
-class Draw:
-    """Random options and shapes."""
-
-    generator: np.random.Generator
+class _Layers(Draw):
+    """Random layers that mix kernels or scale maps; the others have their own, in `kinds/`."""
 
     def spec(self) -> DynamicConvSpec:
         kind, options = self.one_of((self._od, self._dy, self._cond))()
@@ -83,15 +87,6 @@ class Draw:
             **options,
         )
         return spec
-
-    def shape(self, spec: DynamicConvSpec) -> tuple[int, ...]:
-        """(batch, *map), with a map into which the kernel fits, often only just."""
-        least = [
-            max(1, reach * (taps - 1) + 1 - sum(pair))
-            for taps, reach, pair in zip(spec.kernel, spec.dilations, spec.pads, strict=True)
-        ]
-        more = 0 if self.flag(0.2) else 5
-        return (self.number(1, 3), *(size + self.number(0, more) for size in least))
 
     def recalibration(self) -> tuple[RecalibrationSpec, tuple[int, ...]]:
         """A layer, and (batch, *map)."""
@@ -140,16 +135,3 @@ class Draw:
 
     def _cond(self) -> tuple[type[CondConvSpec], dict[str, Any]]:
         return CondConvSpec, {"kernel_num": self.number(1, 8), "mix_bias": self.flag(0.7)}
-
-    def number(self, low: int, high: int) -> int:
-        """A whole number of [low, high]."""
-        return int(self.generator.integers(low, high + 1))
-
-    def flag(self, probability: float) -> bool:
-        return bool(self.generator.random() < probability)
-
-    def one_of(self, choices: Sequence[Any]) -> Any:
-        return choices[self.number(0, len(choices) - 1)]
-
-    def per_axis(self, rank: int, low: int, high: int) -> tuple[int, ...]:
-        return tuple(self.number(low, high) for _ in range(rank))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from odconv_spec import BackboneSpec, ConvChoice
-from odconv_spec.dynamic import HEAD_INITS
+from odconv_spec.kernel_bank import HEAD_INITS
 from odconv_training import RECIPES, Recipe, digits
 
 WIDTHS = (0.5, 0.25)

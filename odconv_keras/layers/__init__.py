@@ -12,6 +12,7 @@ from odconv_keras.layers.dynamic import DynamicConv
 from odconv_keras.layers.efficient_channel_attention import EfficientChannelAttention
 from odconv_keras.layers.functional import mixed_conv, od_conv
 from odconv_keras.layers.image_normalization import ImageNormalization
+from odconv_keras.layers.kernel_bank import KernelBank
 from odconv_keras.layers.norm import BatchNormalization, LayerNormalization
 from odconv_keras.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
 from odconv_keras.layers.pointwise import Pointwise
@@ -36,6 +37,7 @@ __all__ = [
     "DynamicConv",
     "EfficientChannelAttention",
     "ImageNormalization",
+    "KernelBank",
     "LayerNormalization",
     "ODAttention",
     "ODConv1D",

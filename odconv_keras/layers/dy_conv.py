@@ -7,12 +7,13 @@ from typing import Any
 import keras
 
 from odconv_keras.layers.dy_attention import DyAttention
-from odconv_keras.layers.dynamic import DynamicConv, Padding, Shape, Size
+from odconv_keras.layers.dynamic import Padding, Shape, Size
 from odconv_keras.layers.functional import mixed_conv_in_window
+from odconv_keras.layers.kernel_bank import KernelBank
 from odconv_spec import DyConvSpec
 
 
-class _DyConv(DynamicConv):
+class _DyConv(KernelBank):
     spec_class = DyConvSpec
 
     def __init__(

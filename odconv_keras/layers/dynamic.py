@@ -1,4 +1,4 @@
-"""What the dynamic convolutions share: a bank of kernels, a bias, a geometry, and their config."""
+"""What the dynamic convolutions share: a geometry, its checks, and their config."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from odconv_keras.layers.data_format import (
     shape_to_channels_last,
     to_channels_last,
 )
-from odconv_keras.layers.from_static import copy_function, layer_like, static_spec
-from odconv_keras.layers.init import PerExpert, kaiming_normal
+from odconv_keras.layers.from_static import layer_like, static_spec
 from odconv_keras.layers.padding import Window
 from odconv_keras.layers.precision import unquantised
 from odconv_keras.layers.temperature import set_temperature
@@ -32,9 +31,9 @@ Made = TypeVar("Made", bound="DynamicConv")
 
 
 class DynamicConv(keras.layers.Layer):
-    """A convolution whose kernel is a mixture of `kernel_num` kernels, another for each sample.
+    """A convolution whose kernel or output depends on the sample, or whose kernel on itself.
 
-    A subclass names its spec, builds what weighs the kernels, and mixes them.
+    A subclass names its spec, makes its arrays in `_build_arrays`, and computes in `call`.
 
     Example:
         >>> first = create_model("od_resnet18").layer1.in_order()[0]
@@ -44,7 +43,6 @@ class DynamicConv(keras.layers.Layer):
 
     rank: ClassVar[int]
     spec_class: ClassVar[type[DynamicConvSpec]]
-    head_init: str
 
     def __init__(
         self,
@@ -155,27 +153,52 @@ class DynamicConv(keras.layers.Layer):
         return tuple(field.name for field in cls.spec_class.own_options())
 
     @classmethod
-    def from_static(cls: type[Made], conv: Any, *, noise: float = 0.1, **options: Any) -> Made:
-        """A layer that computes what `conv` computes, at the start and at any temperature.
+    def from_static(cls: type[Made], conv: Any, **options: Any) -> Made:
+        """A layer that computes what `conv` computes, until it is trained.
 
         It has the geometry, the bias, the activation, the regularizers, the name and the dtype of
-        `conv`. Its kernels differ by a noise that cancels in their mixture: equal kernels would
-        receive equal gradients and stay equal for ever.
+        `conv`.
 
         Args:
             conv: a built `keras.layers.Conv1D`, `Conv2D`, `Conv3D` or depthwise convolution.
-            noise: standard deviation of the kernels' difference over that of the kernel's values.
-            **options: those of this layer that are no geometry, such as `kernel_num`, and `name`.
+            **options: those of this layer that are no geometry, and `name`.
+
+        Returns:
+            A built layer.
 
         Raises:
             ValueError: `conv` is no plain convolution over as many axes, has no weights yet or has
-                constraints; an option is unknown; `head_init` is not "zero".
+                constraints; an option is unknown or would not keep the function.
         """
-        layer: Made = layer_like(cls, conv, {"head_init": "zero", **options})
+        layer: Made = layer_like(cls, conv, options)
         width = static_spec(conv).in_channels
         layer.build(shape_of_any_size(width, layer.rank, layer.data_format))
-        copy_function(layer, conv, noise)
+        layer._take_function(conv)
         return layer
+
+    def attentions(self, inputs: Any) -> dict[str, Any]:
+        """What the layer computes from an input, by the names that the parity tests have.
+
+        Args:
+            inputs: as in `call`.
+
+        Returns:
+            Name -> tensor whose first axis is the batch.
+        """
+        raise NotImplementedError
+
+    def fold(self, conv: Any, scale: Any, shift: Any) -> None:
+        """Makes the layer compute y * scale + shift where `conv` computes y.
+
+        Args:
+            conv: a built layer of the same class, whose spec `spec.fused` made into this layer's.
+            scale: (out,).
+            shift: (out,).
+
+        Raises:
+            ValueError: the kind has no arrays that could take them up.
+        """
+        raise NotImplementedError
 
     def build(self, input_shape: Shape) -> None:
         shape = shape_to_channels_last(input_shape, self.data_format)
@@ -185,17 +208,7 @@ class DynamicConv(keras.layers.Layer):
         self.window.output_shape(shape, self.filters)  # raises if the kernel does not fit
         axis = -1 if self.data_format == "channels_last" else 1
         self.input_spec = keras.InputSpec(ndim=self.rank + 2, axes={axis: shape[-1]})
-        out, inputs, *taps = self.spec.kernel_shape
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(self.spec.kernel_num, *taps, inputs, out),
-            initializer=PerExpert(self.kernel_initializer or kaiming_normal()),
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
-        self.bias = self._add_bias() if self.use_bias else None
-        with keras.RematScope(mode=None):  # the scope is for the layer as a whole
-            self._build_attention(shape)
+        self._build_arrays(shape)
 
     def set_temperature(self, temperature: float) -> None:
         """Sets the divisor of the attention logits, where the layer has one.
@@ -233,16 +246,19 @@ class DynamicConv(keras.layers.Layer):
             config[use] = keras.constraints.serialize(getattr(self, use))
         return config
 
-    def _build_attention(self, shape: Shape) -> None:
-        """Creates what weighs the kernels, for inputs of `shape` with channels last."""
+    def _build_arrays(self, shape: Shape) -> None:
+        """Creates all arrays, and the layers inside, for inputs of `shape` with channels last."""
+        raise NotImplementedError
+
+    def _take_function(self, conv: Any) -> None:
+        """Copies a static convolution of the same geometry. Raises ValueError where it cannot."""
         raise NotImplementedError
 
     def _channels_last(self, inputs: Any) -> Any:
         return to_channels_last(inputs, self.data_format)
 
-    def _convolved(self, convolution: Any, x: Any, mixing: Any) -> Any:
-        """The output, of x with channels last, by a function of `layers/functional.py`."""
-        y = convolution(x, self.kernel, mixing, self.bias, self.window)
+    def _finished(self, y: Any) -> Any:
+        """The output, of one with channels last: in the data format, through the activation."""
         y = from_channels_last(y, self.data_format)
         return y if self.activation is None else self.activation(y)
 

@@ -8,13 +8,14 @@ from typing import Any
 import keras
 
 from odconv_keras.layers.attention import Attentions, ODAttention
-from odconv_keras.layers.dynamic import DynamicConv, Padding, Shape, Size
+from odconv_keras.layers.dynamic import Padding, Shape, Size
 from odconv_keras.layers.functional import od_conv_in_window
+from odconv_keras.layers.kernel_bank import KernelBank
 from odconv_spec import ODConvSpec
 from odconv_spec.od_conv import ATTENTIONS
 
 
-class _ODConv(DynamicConv):
+class _ODConv(KernelBank):
     spec_class = ODConvSpec
 
     def __init__(

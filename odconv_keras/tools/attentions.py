@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import keras
 from keras.layers import Layer
 
-from odconv_keras.layers import DynamicConv, Routing
+from odconv_keras.layers import KernelBank, Routing
 from odconv_keras.tools.calls import Call, watched
 from odconv_keras.tools.sublayers import sublayers
 
@@ -63,7 +63,7 @@ def watch_attentions(model: keras.Model) -> Iterator[list[Seen]]:
 
 def _mixers(layer: Layer, path: str = "") -> Iterator[tuple[Layer, str]]:
     """The layers that weigh kernels, with the path of what they weigh them for."""
-    if isinstance(layer, DynamicConv):
+    if isinstance(layer, KernelBank):
         mixer = getattr(layer, layer.spec.mixer)
         if mixer is not None:
             yield mixer, path

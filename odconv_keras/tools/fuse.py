@@ -19,7 +19,7 @@ def fuse(conv: DynamicConv, norm: keras.layers.BatchNormalization) -> DynamicCon
     ODConv adds after its filter attention and DyConv mixes by weights that add up to one.
 
     Args:
-        conv: a built ODConv, DyConv or CondConv layer; it is left as it is.
+        conv: a built dynamic convolution; it is left as it is.
         norm: a built batch norm of its output, of Keras or of this package.
 
     Returns:
@@ -40,14 +40,7 @@ def fuse(conv: DynamicConv, norm: keras.layers.BatchNormalization) -> DynamicCon
     _check(conv, norm)
     scale, shift = _scale_and_shift(norm)
     fused = _with_bias(conv, norm.moving_mean.shape[0])
-    kernel = at_least_single(ops.convert_to_tensor(conv.kernel))
-    fused.kernel.assign(kernel * scale)
-    if conv.bias is not None:
-        shift = at_least_single(ops.convert_to_tensor(conv.bias)) * scale + shift
-    fused.bias.assign(ops.broadcast_to(shift, fused.bias.shape))
-    own = 1 if conv.bias is None else 2
-    for weight, source in zip(fused.weights[2:], conv.weights[own:], strict=True):
-        weight.assign(source)  # those of the attention
+    fused.fold(conv, scale, shift)
     return fused
 
 

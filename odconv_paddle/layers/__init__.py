@@ -15,6 +15,7 @@ from odconv_paddle.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
 from odconv_paddle.layers.dynamic import DynamicConv
 from odconv_paddle.layers.efficient_channel_attention import EfficientChannelAttention
 from odconv_paddle.layers.functional import mixed_conv, od_conv
+from odconv_paddle.layers.kernel_bank import KernelBank
 from odconv_paddle.layers.norm import BatchNorm1D, BatchNorm2D, BatchNorm3D
 from odconv_paddle.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
 from odconv_paddle.layers.recalibration import Recalibration
@@ -38,6 +39,7 @@ __all__ = [
     "DyConv3D",
     "DynamicConv",
     "EfficientChannelAttention",
+    "KernelBank",
     "ODAttention",
     "ODConv1D",
     "ODConv2D",

@@ -5,15 +5,16 @@ from __future__ import annotations
 import paddle
 
 from odconv_paddle.layers.data_format import is_channels_last
-from odconv_paddle.layers.dynamic import Attr, DynamicConv, Padding, Size
+from odconv_paddle.layers.dynamic import Attr, Padding, Size
 from odconv_paddle.layers.functional import mixed_conv
+from odconv_paddle.layers.kernel_bank import KernelBank
 from odconv_paddle.layers.padding import as_spec_padding
 from odconv_paddle.layers.routing import Routing
 from odconv_spec import CondConvSpec
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
-class _CondConv(DynamicConv):
+class _CondConv(KernelBank):
     spec_class = CondConvSpec
     spec: CondConvSpec
     routing: Routing | None

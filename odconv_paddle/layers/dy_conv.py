@@ -6,14 +6,15 @@ import paddle
 
 from odconv_paddle.layers.data_format import is_channels_last
 from odconv_paddle.layers.dy_attention import DyAttention
-from odconv_paddle.layers.dynamic import Attr, DynamicConv, Padding, Size
+from odconv_paddle.layers.dynamic import Attr, Padding, Size
 from odconv_paddle.layers.functional import mixed_conv
+from odconv_paddle.layers.kernel_bank import KernelBank
 from odconv_paddle.layers.padding import as_spec_padding
 from odconv_spec import DyConvSpec
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
-class _DyConv(DynamicConv):
+class _DyConv(KernelBank):
     spec_class = DyConvSpec
     spec: DyConvSpec
 

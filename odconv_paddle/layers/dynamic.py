@@ -7,12 +7,10 @@ from typing import Any, ClassVar, TypeVar
 
 import paddle
 from paddle import nn
-from paddle.nn.initializer import Constant
 
 from odconv_paddle.layers.attributes import ConvAttributes
 from odconv_paddle.layers.data_format import data_format_or_default, is_channels_last
-from odconv_paddle.layers.from_static import copy_function, layer_like
-from odconv_paddle.layers.init import kaiming_normal
+from odconv_paddle.layers.from_static import layer_like
 from odconv_paddle.layers.temperature import set_temperature
 from odconv_spec import DynamicConvSpec
 
@@ -24,9 +22,10 @@ Layer = TypeVar("Layer", bound="DynamicConv")
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
 class DynamicConv(ConvAttributes, nn.Layer):
-    """A bank of kernels and a bias, with the geometry of a convolution of `paddle.nn`.
+    """A convolution whose kernel or output depends on the sample, or whose kernel on itself.
 
-    It has that layer's attributes, too; see `ConvAttributes`.
+    A subclass makes its arrays in `_build`, and computes in `forward`. It has the attributes of a
+    convolution of `paddle.nn`, too; see `ConvAttributes`.
 
     Example:
         >>> model = create_model("od_resnet18")
@@ -37,7 +36,6 @@ class DynamicConv(ConvAttributes, nn.Layer):
     rank: ClassVar[int]
     spec_class: ClassVar[type[DynamicConvSpec]]
     spec: DynamicConvSpec
-    bias: paddle.Tensor | None
 
     def __init__(
         self,
@@ -56,18 +54,7 @@ class DynamicConv(ConvAttributes, nn.Layer):
         # Plain values, because to_static cannot read a dataclass's properties.
         self._width = spec.in_channels
         self._geometry = (spec.strides, spec.pads, spec.dilations, spec.groups)
-        self.weight = self.create_parameter(
-            list(spec.bank_shape),  # (kernel_num, out, in // groups, *kernel)
-            attr=weight_attr,
-            default_initializer=kaiming_normal(spec),
-        )
-        self.bias = self.create_parameter(
-            list(spec.bias_shape),  # (kernel_num, out) where kernels have their own, else (out,)
-            attr=bias_attr if spec.bias else False,
-            is_bias=True,
-            default_initializer=Constant(0.0),
-        )
-        self._build_attention()
+        self._build(weight_attr, bias_attr)
 
     @classmethod
     def from_spec(
@@ -110,19 +97,14 @@ class DynamicConv(ConvAttributes, nn.Layer):
         return layer
 
     @classmethod
-    def from_static(
-        cls: type[Layer], conv: nn.Layer, *, noise: float = 0.1, **options: Any
-    ) -> Layer:
+    def from_static(cls: type[Layer], conv: nn.Layer, **options: Any) -> Layer:
         """A layer that computes the same as a static convolution, until it is trained.
 
-        It has the geometry, bias, dtype, device and mode of `conv`, and its function at any
-        temperature. The kernels differ by noise that cancels in their mixture, so that they part
-        in training.
+        It has the geometry, bias, dtype, device and mode of `conv`.
 
         Args:
             conv: a convolution of `paddle.nn`.
-            noise: standard deviation of the noise, relative to that of the kernel.
-            **options: keyword-only arguments of the layer; `head_init` is "zero".
+            **options: keyword-only arguments of the layer.
 
         Returns:
             A new layer.
@@ -136,12 +118,40 @@ class DynamicConv(ConvAttributes, nn.Layer):
             >>> bool(paddle.allclose(ODConv2D.from_static(conv)(x), conv(x), atol=1e-5))
             True
         """
-        layer: Layer = layer_like(cls, conv, {"head_init": "zero", **options})
-        copy_function(layer, conv, noise)
+        layer: Layer = layer_like(cls, conv, options)
+        with paddle.no_grad():
+            layer._take_function(conv)
         return layer
 
-    def _build_attention(self) -> None:
-        """Makes what weighs the kernels."""
+    def attentions(self, x: paddle.Tensor) -> dict[str, paddle.Tensor]:
+        """What the layer computes from an input, by the names that the parity tests have.
+
+        Args:
+            x: the input, as in `forward`.
+
+        Returns:
+            Name -> tensor whose first axis is the batch.
+        """
+        raise NotImplementedError
+
+    def fold(self, scale: paddle.Tensor, shift: paddle.Tensor) -> None:
+        """Makes the layer compute y * scale + shift in place of y; its spec has a bias by then.
+
+        Args:
+            scale: (out,).
+            shift: (out,).
+
+        Raises:
+            ValueError: the kind has no arrays that could take them up.
+        """
+        raise NotImplementedError
+
+    def _build(self, weight_attr: Attr, bias_attr: Attr) -> None:
+        """Makes all arrays, and the layers inside."""
+        raise NotImplementedError
+
+    def _take_function(self, conv: nn.Layer) -> None:
+        """Copies a static convolution of the same geometry. Raises ValueError where it cannot."""
         raise NotImplementedError
 
     def set_temperature(self, temperature: float) -> None:
@@ -152,12 +162,15 @@ class DynamicConv(ConvAttributes, nn.Layer):
         spec = self.spec
         text = f"{spec.in_channels}, {spec.out_channels}, kernel_size={spec.kernel}"
         text += f", stride={spec.strides}, padding={spec.pads}, dilation={spec.dilations}"
-        text += f", groups={spec.groups}, bias={spec.bias}, kernel_num={spec.kernel_num}"
-        for field in spec.own_options():
-            value = getattr(spec, field.name)
-            if field.name != "kernel_num" and value != field.default:
-                text += f", {field.name}={value!r}"
-        return f"{text}, data_format={self._format}"
+        text += f", groups={spec.groups}, bias={spec.bias}"
+        notable = "".join(f", {name}={value!r}" for name, value in self._notable().items())
+        return f"{text}{notable}, data_format={self._format}"
+
+    def _notable(self) -> dict[str, Any]:
+        """The options that differ from their defaults."""
+        fields = self.spec.own_options()
+        found = ((field, getattr(self.spec, field.name)) for field in fields)
+        return {field.name: value for field, value in found if value != field.default}
 
     def _channels_first(self, x: paddle.Tensor) -> paddle.Tensor:
         """The input as (batch, in, *map). Raises ValueError if it has another shape."""

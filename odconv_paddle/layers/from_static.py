@@ -12,7 +12,7 @@ from paddle import nn
 from paddle.nn.layer.conv import _ConvNd
 
 from odconv_paddle.layers.padding import as_spec_padding
-from odconv_spec import ConvSpec, DynamicConvSpec
+from odconv_spec import ConvSpec, DynamicConvSpec, KernelBankSpec
 
 CONVS: tuple[type[_ConvNd], ...] = (nn.Conv1D, nn.Conv2D, nn.Conv3D)  # by rank - 1
 
@@ -22,9 +22,6 @@ class Dynamic(Protocol):
 
     rank: ClassVar[int]
     spec_class: ClassVar[type[DynamicConvSpec]]
-    spec: DynamicConvSpec
-    weight: Any
-    bias: paddle.Tensor | None
 
     def __init__(self, *args: Any, **options: Any) -> None: ...
 
@@ -33,6 +30,14 @@ class Dynamic(Protocol):
     def train(self) -> Any: ...
 
     def eval(self) -> Any: ...
+
+
+class Bank(Protocol):
+    """What is used here of a `KernelBank`, whose module imports this one."""
+
+    spec: KernelBankSpec
+    weight: Any
+    bias: paddle.Tensor | None
 
 
 Layer = TypeVar("Layer", bound=Dynamic)
@@ -146,7 +151,7 @@ def _check_plain(conv: _ConvNd) -> None:
 
 
 @paddle.no_grad()
-def copy_function(layer: Dynamic, conv: nn.Layer, noise: float) -> None:
+def copy_function(layer: Bank, conv: nn.Layer, noise: float) -> None:
     """Gives `layer`, whose heads are zero, the function of `conv`.
 
     Its kernels differ by noise that cancels: alike kernels would get alike gradients for ever.

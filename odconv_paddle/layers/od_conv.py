@@ -8,8 +8,9 @@ import paddle
 
 from odconv_paddle.layers.attention import Attentions, ODAttention
 from odconv_paddle.layers.data_format import is_channels_last
-from odconv_paddle.layers.dynamic import Attr, DynamicConv, Padding, Size
+from odconv_paddle.layers.dynamic import Attr, Padding, Size
 from odconv_paddle.layers.functional import od_conv
+from odconv_paddle.layers.kernel_bank import KernelBank
 from odconv_paddle.layers.padding import as_spec_padding
 from odconv_spec import ODConvSpec
 
@@ -17,7 +18,7 @@ _CONSTANT = Attentions(None, None, None, None)
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
-class _ODConv(DynamicConv):
+class _ODConv(KernelBank):
     spec_class = ODConvSpec
     spec: ODConvSpec
     attention: ODAttention | None

@@ -9,8 +9,8 @@ from paddle.nn.initializer import Constant, Initializer
 
 from odconv_paddle.layers.init import kaiming_normal
 from odconv_spec import ConvSpec
-from odconv_spec.dynamic import HEAD_INITS
 from odconv_spec.geometry import one_of
+from odconv_spec.kernel_bank import HEAD_INITS
 
 _CONVS = (F.conv1d, F.conv2d, F.conv3d)  # by rank - 1
 

@@ -10,8 +10,8 @@ from paddle.nn.initializer import Constant, Initializer, XavierUniform
 from odconv_paddle.layers.pooling import global_mean
 from odconv_paddle.layers.temperature import at_least_float32
 from odconv_spec import LinearSpec
-from odconv_spec.dynamic import HEAD_INITS
 from odconv_spec.geometry import one_of, whole
+from odconv_spec.kernel_bank import HEAD_INITS
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone

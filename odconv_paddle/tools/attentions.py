@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from paddle import nn
 
-from odconv_paddle.layers import DynamicConv, Routing
+from odconv_paddle.layers import KernelBank, Routing
 from odconv_paddle.tools.calls import Call, watched
 
 
@@ -60,7 +60,7 @@ def _mixers(model: nn.Layer) -> Iterator[tuple[nn.Layer, str]]:
     """The layers that weigh kernels, with the path of what they weigh them for."""
     own: set[nn.Layer] = set()
     for path, layer in model.named_sublayers(include_self=True):
-        mixer = getattr(layer, layer.spec.mixer) if isinstance(layer, DynamicConv) else None
+        mixer = getattr(layer, layer.spec.mixer) if isinstance(layer, KernelBank) else None
         if mixer is not None:
             own.add(mixer)
             yield mixer, path

@@ -18,7 +18,7 @@ def fuse(conv: DynamicConv, norm: nn.Layer) -> DynamicConv:
     ODConv adds after its filter attention and DyConv mixes by weights that add up to one.
 
     Args:
-        conv: an ODConv, DyConv or CondConv layer; it is left as it is.
+        conv: a dynamic convolution; it is left as it is.
         norm: a batch norm of its output that uses running statistics.
 
     Returns:
@@ -43,15 +43,8 @@ def fuse(conv: DynamicConv, norm: nn.Layer) -> DynamicConv:
     scale, shift = _scale_and_shift(norm, conv._data_format)
     fused = copy.deepcopy(conv)
     fused.spec = conv.spec.fused(len(scale))
-    if fused.bias is None:
-        fused.bias = fused.create_parameter(
-            list(fused.spec.bias_shape), dtype=conv.weight.dtype, is_bias=True
-        )
     with paddle.no_grad():
-        rows = scale.reshape([-1, *[1] * (conv.weight.ndim - 2)])  # (out, 1, *ones)
-        bias = shift if conv.bias is None else conv.bias.astype(scale.dtype) * scale + shift
-        _set(fused.weight, conv.weight.astype(scale.dtype) * rows)
-        _set(fused.bias, paddle.broadcast_to(bias, fused.bias.shape))
+        fused.fold(scale, shift)
     return fused
 
 
@@ -77,7 +70,3 @@ def _scale_and_shift(norm: nn.Layer, data_format: str) -> tuple[paddle.Tensor, p
     scale = scale if norm.weight is None else scale * norm.weight
     shift = -norm._mean * scale
     return scale, shift if norm.bias is None else shift + norm.bias
-
-
-def _set(parameter: paddle.Tensor, value: paddle.Tensor) -> None:
-    parameter.set_value(value.astype(parameter.dtype))

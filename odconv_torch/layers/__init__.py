@@ -10,6 +10,7 @@ from odconv_torch.layers.dy_conv import DyConv1d, DyConv2d, DyConv3d
 from odconv_torch.layers.dynamic import DynamicConv
 from odconv_torch.layers.efficient_channel_attention import EfficientChannelAttention
 from odconv_torch.layers.functional import mixed_conv, od_conv
+from odconv_torch.layers.kernel_bank import KernelBank
 from odconv_torch.layers.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, LayerNorm
 from odconv_torch.layers.od_conv import ODConv1d, ODConv2d, ODConv3d
 from odconv_torch.layers.pointwise import Pointwise
@@ -33,6 +34,7 @@ __all__ = [
     "DyConv3d",
     "DynamicConv",
     "EfficientChannelAttention",
+    "KernelBank",
     "LayerNorm",
     "ODAttention",
     "ODConv1d",

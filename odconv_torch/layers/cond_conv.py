@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 
 from odconv_spec import CondConvSpec
-from odconv_torch.layers.dynamic import Device, DynamicConv, Padding, Size
+from odconv_torch.layers.dynamic import Device, Padding, Size
 from odconv_torch.layers.functional import mixed_conv
+from odconv_torch.layers.kernel_bank import KernelBank
 from odconv_torch.layers.leaf import leaf
 from odconv_torch.layers.routing import Routing
 
 
-class _CondConv(DynamicConv):
+class _CondConv(KernelBank):
     spec_class = CondConvSpec
     spec: CondConvSpec
     routing: Routing | None

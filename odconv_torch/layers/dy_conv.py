@@ -6,12 +6,13 @@ import torch
 
 from odconv_spec import DyConvSpec
 from odconv_torch.layers.dy_attention import DyAttention
-from odconv_torch.layers.dynamic import Device, DynamicConv, Padding, Size
+from odconv_torch.layers.dynamic import Device, Padding, Size
 from odconv_torch.layers.functional import mixed_conv
+from odconv_torch.layers.kernel_bank import KernelBank
 from odconv_torch.layers.leaf import leaf
 
 
-class _DyConv(DynamicConv):
+class _DyConv(KernelBank):
     spec_class = DyConvSpec
     spec: DyConvSpec
 

@@ -1,8 +1,7 @@
-"""What ODConv, DyConv and CondConv share: the bank of kernels, its geometry, its checks."""
+"""What the dynamic convolutions share: their geometry, and its checks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -10,11 +9,10 @@ from torch import nn
 
 from odconv_spec import DynamicConvSpec
 from odconv_torch.layers.attributes import ConvAttributes
-from odconv_torch.layers.forms.choice import Strategy
-from odconv_torch.layers.from_static import copy_function, layer_like
-from odconv_torch.layers.init import kaiming_normal_experts_
+from odconv_torch.layers.from_static import layer_like
 from odconv_torch.layers.padding import check_padding_mode, no_padding, pad
 from odconv_torch.layers.temperature import set_temperature
+from odconv_torch.layers.window import Window
 
 Size = int | tuple[int, ...]
 Padding = Size | tuple[tuple[int, int], ...] | str
@@ -25,13 +23,12 @@ _MAPS = (("length",), ("height", "width"), ("depth", "height", "width"))  # by r
 
 
 class DynamicConv(ConvAttributes, nn.Module):
-    """A bank of kernels (kernel_num, out, in // groups, *kernel) that each sample mixes.
+    """A convolution whose kernel or output depends on the sample, or whose kernel on itself.
+
+    A subclass makes its arrays in `_build`, and computes in `forward`.
 
     Attributes:
         spec: all options in their normal form.
-        weight: the bank.
-        bias: (kernel_num, out) where each kernel has a bias, (out,) where not, or None.
-        strategy: which form computes the convolution; see `set_strategy`.
 
     `in_channels`, `kernel_size` and so on are those of `torch.nn.Conv2d`, to be read.
 
@@ -43,9 +40,7 @@ class DynamicConv(ConvAttributes, nn.Module):
 
     rank: ClassVar[int]
     spec_class: ClassVar[type[DynamicConvSpec]]
-    strategy = Strategy()  # the default
     spec: DynamicConvSpec
-    bias: nn.Parameter | None
 
     def __init__(
         self,
@@ -61,11 +56,7 @@ class DynamicConv(ConvAttributes, nn.Module):
         self._padding_mode = check_padding_mode(padding_mode)
         self._padding = spec.pads
         self._given_padding = padding  # which may be a word
-        self.weight = nn.Parameter(torch.empty(spec.bank_shape, device=device, dtype=dtype))
-        bias = torch.empty(spec.bias_shape, device=device, dtype=dtype) if spec.bias else None
-        self.register_parameter("bias", None if bias is None else nn.Parameter(bias))
-        self.reset_parameters()
-        self._build_attention(device, dtype)
+        self._build(device, dtype)
 
     @classmethod
     def from_spec(
@@ -105,17 +96,11 @@ class DynamicConv(ConvAttributes, nn.Module):
         DynamicConv.__init__(layer, spec, spec.pads, device=device, dtype=dtype)
         return layer
 
-    def reset_parameters(self) -> None:
-        """Kaiming normal for each kernel, zero biases. What weighs the kernels has its own."""
-        kaiming_normal_experts_(self.weight)
-        if self.bias is not None:
-            nn.init.zeros_(self.bias)
-
     def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
         """As every module's, but for a bias that the layer was made without.
 
-        Code that folds a batch norm into a convolution gives it one, after it took the bank for a
-        single kernel.
+        Code that folds a batch norm into a convolution gives it one, after it took the weight for
+        the kernel.
 
         Raises:
             ValueError: it is such a bias.
@@ -128,7 +113,7 @@ class DynamicConv(ConvAttributes, nn.Module):
         super().register_parameter(name, param)
 
     def set_temperature(self, temperature: float) -> None:
-        """Sets the divisor of the attention logits; CondConv has none and is left alone.
+        """Sets the divisor of the attention logits; a layer without one is left alone.
 
         Raises:
             ValueError: `temperature` is not a positive finite number.
@@ -136,66 +121,69 @@ class DynamicConv(ConvAttributes, nn.Module):
         set_temperature(self, temperature)
 
     @classmethod
-    def from_static(
-        cls: type[Layer], conv: nn.Module, *, noise: float = 0.1, **options: Any
-    ) -> Layer:
-        """A layer that computes what `conv` computes, at any temperature, until it is trained.
+    def from_static(cls: type[Layer], conv: nn.Module, **options: Any) -> Layer:
+        """A layer that computes what `conv` computes, until it is trained.
 
-        It has the geometry, bias, dtype and device of `conv`. Every kernel starts near that of
-        `conv`, divided by the factor that the untrained attentions make, and the differences
-        between kernels cancel in the mixture.
+        It has the geometry, bias, dtype and device of `conv`.
 
         Args:
             conv: a `torch.nn.Conv1d`, `Conv2d` or `Conv3d`, as this layer.
-            noise: standard deviation of the differences over that of `conv`'s kernel. Kernels that
-                are alike would get the same gradients for ever.
-            **options: the layer's own, such as `kernel_num`; `head_init` is "zero" here.
+            **options: the layer's own.
 
         Returns:
             A new layer, with the mode (training or not) of `conv`.
 
         Raises:
-            ValueError: `conv` is no plain convolution of this rank, `noise` is negative, or an
-                option is out of range or would change the function.
+            ValueError: `conv` is no plain convolution of this rank, or an option is out of range or
+                would change the function.
 
         Example:
             >>> conv, x = torch.nn.Conv2d(16, 32, 3), torch.rand(1, 16, 8, 9)
             >>> torch.allclose(ODConv2d.from_static(conv)(x), conv(x), atol=1e-5)
             True
         """
-        layer: Layer = layer_like(cls, conv, {"head_init": "zero", **options})
-        copy_function(layer, conv, noise)
+        layer: Layer = layer_like(cls, conv, options)
+        with torch.no_grad():
+            layer._take_function(conv)
         return layer
 
-    def _build_attention(self, device: Device, dtype: torch.dtype | None) -> None:
-        """Makes what weighs the kernels."""
+    def attentions(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What the layer computes from an input, by the names that the parity tests have.
+
+        Args:
+            x: (batch, in, *map).
+
+        Returns:
+            Name -> tensor whose first axis is the batch.
+        """
         raise NotImplementedError
 
-    def _convolve(
-        self,
-        function: Callable[..., torch.Tensor],
-        x: torch.Tensor,
-        attention: Any,
-    ) -> torch.Tensor:
-        """`function` (`od_conv` or `mixed_conv`) of the input with this layer's arrays."""
+    def fold(self, scale: torch.Tensor, shift: torch.Tensor) -> None:
+        """Makes the layer compute y * scale + shift in place of y; its spec has a bias by then.
+
+        Args:
+            scale: (out,).
+            shift: (out,).
+
+        Raises:
+            ValueError: the kind has no arrays that could take them up.
+        """
+        raise NotImplementedError
+
+    def _build(self, device: Device, dtype: torch.dtype | None) -> None:
+        """Makes all arrays, and the layers inside."""
+        raise NotImplementedError
+
+    def _take_function(self, conv: nn.Module) -> None:
+        """Copies a static convolution of the same geometry. Raises ValueError where it cannot."""
+        raise NotImplementedError
+
+    def _padded(self, x: torch.Tensor) -> tuple[torch.Tensor, Window]:
+        """The input and how kernels move over it, after a padding that is not of zeros."""
         spec, padding = self.spec, self._padding
         if self._padding_mode != "zeros":
             x, padding = pad(x, padding, self._padding_mode), no_padding(spec.rank)
-        geometry = (spec.strides, padding, spec.dilations, spec.groups)
-        return function(x, self.weight, attention, self.bias, *geometry, self.strategy)
-
-    def _apply(self: Layer, fn: Callable[..., torch.Tensor], recurse: bool = True) -> Layer:
-        """Lets `to(memory_format=torch.channels_last)` pass by the bank, which has five axes."""
-
-        def apply(tensor: torch.Tensor) -> torch.Tensor:
-            try:
-                return fn(tensor)
-            except RuntimeError:
-                if tensor.shape != self.weight.shape:
-                    raise
-                return fn(tensor.flatten(1)).unflatten(1, tensor.shape[1:])
-
-        return super()._apply(apply, recurse)
+        return x, Window(spec.strides, padding, spec.dilations, spec.groups)
 
     def _check_input(self, x: torch.Tensor) -> None:
         spec = self.spec
@@ -212,13 +200,10 @@ class DynamicConv(ConvAttributes, nn.Module):
         text += f", groups={spec.groups}, bias={spec.bias}"
         if self.padding_mode != "zeros":
             text += f", padding_mode={self.padding_mode!r}"
-        return ", ".join((text, *(f"{k}={v!r}" for k, v in _notable(spec).items())))
+        return ", ".join((text, *(f"{k}={v!r}" for k, v in self._notable().items())))
 
-
-def _notable(spec: DynamicConvSpec) -> dict[str, Any]:
-    """The number of kernels, and the options that differ from their defaults."""
-    return {
-        field.name: getattr(spec, field.name)
-        for field in spec.own_options()
-        if field.name == "kernel_num" or getattr(spec, field.name) != field.default
-    }
+    def _notable(self) -> dict[str, Any]:
+        """The options that differ from their defaults."""
+        fields = self.spec.own_options()
+        found = ((field, getattr(self.spec, field.name)) for field in fields)
+        return {field.name: value for field, value in found if value != field.default}

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import torch
 from torch import nn
 
-from odconv_spec import ConvSpec, DynamicConvSpec
+from odconv_spec import ConvSpec, DynamicConvSpec, KernelBankSpec
 
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # by rank - 1
 
@@ -18,13 +18,21 @@ class Dynamic(Protocol):
     """What is used here of a `DynamicConv`, whose module imports this one."""
 
     rank: ClassVar[int]
-    spec: DynamicConvSpec
-    weight: nn.Parameter
-    bias: nn.Parameter | None
+
+    @property
+    def spec(self) -> DynamicConvSpec: ...
 
     def __init__(self, *args: Any, **options: Any) -> None: ...
 
     def train(self, mode: bool = True) -> Any: ...
+
+
+class Bank(Protocol):
+    """What is used here of a `KernelBank`, whose module imports this one."""
+
+    spec: KernelBankSpec
+    weight: nn.Parameter
+    bias: nn.Parameter | None
 
 
 Layer = TypeVar("Layer", bound=Dynamic)
@@ -85,7 +93,7 @@ def layer_like(layer_class: type[Layer], conv: nn.Module, options: Mapping[str, 
     return layer
 
 
-def copy_function(layer: Dynamic, conv: nn.Module, noise: float) -> None:
+def copy_function(layer: Bank, conv: nn.Module, noise: float) -> None:
     """Gives `layer`, whose heads are zero, the function of `conv`.
 
     Args:
@@ -111,7 +119,7 @@ def copy_function(layer: Dynamic, conv: nn.Module, noise: float) -> None:
             layer.bias.copy_((conv.bias / gain).expand(spec.bias_shape))
 
 
-def _experts(kernel: torch.Tensor, noise: float, spec: DynamicConvSpec) -> torch.Tensor:
+def _experts(kernel: torch.Tensor, noise: float, spec: KernelBankSpec) -> torch.Tensor:
     """Kernels (kernel_num, out, in // groups, *kernel) whose mixture at the start is `kernel`."""
     difference = torch.randn(spec.bank_shape, device=kernel.device, dtype=kernel.dtype)
     difference -= difference.mean(0)  # of a single kernel nothing is left

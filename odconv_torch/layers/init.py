@@ -7,8 +7,8 @@ from math import prod, sqrt
 import torch
 from torch import nn
 
-from odconv_spec.dynamic import HEAD_INITS
 from odconv_spec.geometry import one_of
+from odconv_spec.kernel_bank import HEAD_INITS
 
 
 def kaiming_normal_(kernel: torch.Tensor) -> None:

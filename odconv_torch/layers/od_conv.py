@@ -9,14 +9,15 @@ import torch
 from odconv_spec import ODConvSpec
 from odconv_torch.layers.attention import ODAttention
 from odconv_torch.layers.attentions import Attentions
-from odconv_torch.layers.dynamic import Device, DynamicConv, Padding, Size
+from odconv_torch.layers.dynamic import Device, Padding, Size
 from odconv_torch.layers.functional import od_conv
+from odconv_torch.layers.kernel_bank import KernelBank
 from odconv_torch.layers.leaf import leaf
 
 _CONSTANT = Attentions()
 
 
-class _ODConv(DynamicConv):
+class _ODConv(KernelBank):
     spec_class = ODConvSpec
     spec: ODConvSpec
     attention: ODAttention | None

@@ -7,8 +7,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from odconv_spec import LinearSpec
-from odconv_spec.dynamic import HEAD_INITS
 from odconv_spec.geometry import one_of, whole
+from odconv_spec.kernel_bank import HEAD_INITS
 from odconv_torch.layers.leaf import leaf
 from odconv_torch.layers.pooling import global_mean
 

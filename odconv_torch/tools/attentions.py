@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from odconv_torch.layers import DynamicConv, Routing
+from odconv_torch.layers import KernelBank, Routing
 from odconv_torch.tools.calls import Call, watched
 
 
@@ -60,7 +60,7 @@ def _mixers(model: nn.Module) -> Iterator[tuple[nn.Module, str]]:
     """The layers that weigh kernels, with the path of what they weigh them for."""
     own: set[nn.Module] = set()
     for path, layer in model.named_modules():
-        mixer = getattr(layer, layer.spec.mixer) if isinstance(layer, DynamicConv) else None
+        mixer = getattr(layer, layer.spec.mixer) if isinstance(layer, KernelBank) else None
         if mixer is not None:
             own.add(mixer)
             yield mixer, path

@@ -19,7 +19,7 @@ def fuse(conv: DynamicConv, norm: nn.Module) -> DynamicConv:
     convolutions have `torch.nn.utils.fuse_conv_bn_eval`.
 
     Args:
-        conv: an ODConv, DyConv or CondConv layer; it is left as it is.
+        conv: a dynamic convolution; it is left as it is.
         norm: a batch norm of its output with running statistics.
 
     Returns:
@@ -44,11 +44,7 @@ def fuse(conv: DynamicConv, norm: nn.Module) -> DynamicConv:
     fused = copy.deepcopy(conv)
     fused.spec = conv.spec.fused(len(scale))
     with torch.no_grad():
-        rows = scale.reshape(-1, *[1] * (conv.weight.dim() - 2))  # (out, 1, *ones)
-        fused.weight = nn.Parameter((conv.weight * rows).to(conv.weight.dtype))
-        bias = shift if conv.bias is None else conv.bias * scale + shift
-        bias = bias.to(conv.weight.dtype).expand(fused.spec.bias_shape)
-        fused.bias = nn.Parameter(bias.contiguous())
+        fused.fold(scale, shift)
     return fused
 
 

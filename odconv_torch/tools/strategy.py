@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from odconv_torch.layers.dynamic import DynamicConv
 from odconv_torch.layers.forms.choice import Strategy
 from odconv_torch.layers.forms.cost_model import AUTO, Costs, check_strategy
+from odconv_torch.layers.kernel_bank import KernelBank
 
 
 def set_strategy(
@@ -60,5 +60,5 @@ def set_strategy(
         recompute,
     )
     for child in module.modules():
-        if isinstance(child, DynamicConv):
+        if isinstance(child, KernelBank):
             child.strategy = chosen

@@ -23,12 +23,8 @@ def attentions(
     spec = getattr(layer, "spec", None)
     if isinstance(spec, RecalibrationSpec):
         return {name: numpy(factors) for name, factors in call(layer.gates).items()}
-    mixer = getattr(layer, spec.mixer, None) if isinstance(spec, DynamicConvSpec) else None
-    if mixer is None:
-        return {}
-    found = call(mixer)
-    table = found._asdict() if hasattr(found, "_asdict") else {"kernel": found}
-    return {name: numpy(value) for name, value in table.items() if value is not None}
+    found = call(layer.attentions) if isinstance(spec, DynamicConvSpec) else {}
+    return {name: numpy(value) for name, value in found.items()}
 
 
 def running(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:

@@ -22,6 +22,7 @@ from odconv_spec import (
     RecalibrationSpec,
     SqueezeExcitationSpec,
 )
+from parity_tests.kinds import KINDS
 
 Arrays: TypeAlias = dict[str, npt.NDArray[np.float64]]
 
@@ -94,7 +95,8 @@ def load_golden(name: str) -> GoldenLayer:
     """Reads one of `golden_files()`; `training` is None where the batch has a single sample."""
     with np.load(FOLDER / f"{name}.npz") as file:
         config = json.loads(str(file["config"]))
-        paths = _PATHS.get(config["kind"], {})
+        other = KINDS.get(config["kind"])
+        paths = other.paths if other else _PATHS.get(config["kind"], {})
         stored = {_canonical(key, paths): array for key, array in file.items()}
     return GoldenLayer(
         spec=_spec(config),
@@ -108,6 +110,9 @@ def load_golden(name: str) -> GoldenLayer:
 
 
 def _spec(config: Mapping[str, Any]) -> _Spec:
+    other = KINDS.get(config["kind"])
+    if other is not None and other.golden is not None:
+        return other.golden(config)
     kind, defaults = _KINDS[config["kind"]]
     named = {_OPTIONS.get(name, name): value for name, value in config.items()}
     known = {name: value for name, value in named.items() if name is not None}

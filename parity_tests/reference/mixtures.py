@@ -5,7 +5,7 @@ For one sample:  y = (sum over k of  w_k * W_k)  convolved with  x  +  sum over 
 
 from __future__ import annotations
 
-from odconv_spec import CondConvSpec, DyConvSpec, DynamicConvSpec, LinearSpec
+from odconv_spec import CondConvSpec, DyConvSpec, KernelBankSpec, LinearSpec
 from parity_tests.reference.functional import conv, global_mean, linear, relu, softmax
 from parity_tests.reference.ops import sigmoid
 from parity_tests.reference.scope import Scope
@@ -34,7 +34,7 @@ def route(spec: LinearSpec, x: Value, at: Scope) -> Value:
     return sigmoid(linear(pooled, at["weight"], at["bias"]))
 
 
-def mixture(spec: DynamicConvSpec, x: Value, weights: Value, at: Scope) -> Value:
+def mixture(spec: KernelBankSpec, x: Value, weights: Value, at: Scope) -> Value:
     """(batch, in, *space) to (batch, out, *positions); reports the weights, (batch, kernel_num)."""
     at.attentions[at.path] = {"kernel": weights}
     bank = at["weight"].reshape(spec.kernel_num, -1)

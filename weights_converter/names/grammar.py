@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 
 from odconv_spec import Parameter
+from odconv_spec.choice import dynamic_kinds
 from odconv_spec.models import families
 from odconv_spec.parameters import CONV, DYNAMIC, LINEAR, NORM, Role
 from odconv_spec.recalibrations import RECALIBRATIONS
@@ -25,10 +26,11 @@ def canonical_parameters(
     leaves = _leaves_by_owner(shapes, layout)
     mixing = _with_mixer(leaves)
     blocks = {path.rpartition(".")[0] for path in leaves if path.rpartition(".")[2] in routers()}
+    linear = _linear_paths(leaves)
     found: dict[str, Parameter] = {}
     for owner, names in leaves.items():
         mixes = owner in mixing or _routed_by_its_block(owner, blocks)
-        for role in _roles(owner, names, mixes, layout):
+        for role in _roles(owner, names, mixes, linear, layout):
             stored = names.get(layout.file_name("", role))
             if stored is not None and layout.rows[role].fits(len(shapes[stored])):
                 name = TORCH.file_name(owner, role)
@@ -54,6 +56,7 @@ def _roles(
     owner: str,
     leaves: Collection[str],
     mixes: bool,
+    linear: tuple[str, ...],
     layout: Layout,
 ) -> tuple[Role, ...]:
     if layout.file_name("", Role.NORM_VARIANCE) in leaves:
@@ -65,8 +68,8 @@ def _roles(
         return ()  # it has a temperature at most
     if mixes:
         return DYNAMIC
-    linear = owner in _heads() or f".{owner}".endswith(_linear_paths())
-    return LINEAR if linear else CONV
+    is_linear = owner in _heads() or f".{owner}".endswith(linear)
+    return LINEAR if is_linear else CONV
 
 
 def _mixer_of(owner: str) -> tuple[str, str]:
@@ -96,10 +99,19 @@ def _heads() -> frozenset[str]:
     return frozenset(spec.head_path for spec in families().values())
 
 
-@cache
-def _linear_paths() -> tuple[str, ...]:
-    """Ends of the paths of linear layers that are no classifiers."""
-    return tuple(f".{path}" for kind in RECALIBRATIONS.values() for path in kind.linear)
+def _linear_paths(owners: Iterable[str]) -> tuple[str, ...]:
+    """Ends of the paths of linear layers that are no classifiers.
+
+    Those of a kind of convolution count where the file shows the kind, because others may have
+    convolutions of the same names.
+    """
+    found = [f".{path}" for kind in RECALIBRATIONS.values() for path in kind.linear]
+    dotted = [f".{owner}" for owner in owners]
+    for kind in dynamic_kinds():
+        sign = f".{kind.sign.rpartition('.')[0]}"
+        if kind.linear and any(path.endswith(sign) for path in dotted):
+            found += [f".{path}" for path in kind.linear]
+    return tuple(found)
 
 
 @cache

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from odconv_spec.choice import dynamic_kinds
+from odconv_spec.choice import bank_kinds
 from odconv_spec.parameters import Role
 
 
 @cache
 def mixers() -> Mapping[str, Mapping[str, tuple[Role, ...]]]:
-    """Name of a mixer -> path in it -> roles of the arrays there, see `DynamicConvSpec`."""
+    """Name of a mixer -> path in it -> roles of the arrays there, see `KernelBankSpec`."""
     found: dict[str, dict[str, tuple[Role, ...]]] = {}
-    for kind in dynamic_kinds():
+    for kind in bank_kinds():
         found.setdefault(kind.mixer, {}).update(kind.mixer_roles)
     return found
 
@@ -21,7 +21,7 @@ def mixers() -> Mapping[str, Mapping[str, tuple[Role, ...]]]:
 @cache
 def routers() -> frozenset[str]:
     """Names of mixers that may serve all convolutions of a block."""
-    return frozenset(kind.mixer for kind in dynamic_kinds() if kind.block_router)
+    return frozenset(kind.mixer for kind in bank_kinds() if kind.block_router)
 
 
 def path_with_temperature(name: str) -> str:
@@ -33,4 +33,4 @@ def path_with_temperature(name: str) -> str:
 
 @cache
 def _with_temperature() -> frozenset[str]:
-    return frozenset(kind.mixer for kind in dynamic_kinds() if kind.has_temperature)
+    return frozenset(kind.mixer for kind in bank_kinds() if kind.has_temperature)

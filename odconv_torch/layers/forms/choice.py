@@ -11,6 +11,7 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from odconv_torch.layers.attentions import Attentions
+from odconv_torch.layers.forms.autocast import autocast
 from odconv_torch.layers.forms.cost_model import AUTO, FORMS, Costs, Work, cheapest
 from odconv_torch.layers.forms.grouped import grouped
 from odconv_torch.layers.forms.measured_costs import INFERENCE, TRAINING
@@ -65,21 +66,13 @@ def convolve(
     strategy: Strategy,
 ) -> torch.Tensor:
     """The dynamic convolution without its bias, in the form that suits; all agree to rounding."""
-    x = _autocast(x)
+    x = autocast(x)
     form = FUNCTIONS[choose_form(x, weight, attentions, window, strategy)]
     if strategy.recompute and not records_a_graph():  # compilers choose what they keep
         return checkpoint(
             form, x, weight, attentions, window, use_reentrant=False, preserve_rng_state=False
         )
     return form(x, weight, attentions, window)
-
-
-def _autocast(x: torch.Tensor) -> torch.Tensor:
-    """What torch's own convolutions do under autocast, as not all forms are made of them."""
-    device = x.device.type
-    if x.dtype == torch.float32 and device != "meta" and torch.is_autocast_enabled(device):
-        return x.to(torch.get_autocast_dtype(device))
-    return x
 
 
 def choose_form(

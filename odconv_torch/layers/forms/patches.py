@@ -44,17 +44,18 @@ def _of_any_size(
     """Scales the maps, whatever their size: a comparison would tie the graph to some sizes."""
     if attentions.one_set_per_kernel(x.dim() - 2):
         kernels = aggregate_scaled(weight, attentions, window.groups)
-        return _product_of_views(x, kernels.to(x.dtype), window)
+        return product_of_views(x, kernels.to(x.dtype), window)
     if attentions.channel is not None:
         x = x * attentions.channel
     kernels = aggregate(weight, attentions.kernel)
     if attentions.spatial is not None:
         kernels = kernels * attentions.spatial
     kernels = kernels.expand(x.shape[0], *weight.shape[1:]).to(x.dtype)
-    return times(_product_of_views(x, kernels, window), attentions.filter)
+    return times(product_of_views(x, kernels, window), attentions.filter)
 
 
-def _product_of_views(x: torch.Tensor, kernels: torch.Tensor, window: Window) -> torch.Tensor:
+def product_of_views(x: torch.Tensor, kernels: torch.Tensor, window: Window) -> torch.Tensor:
+    """x (batch, in, *map) with kernels (batch, out, in // groups, *kernel), in a recorded graph."""
     taps = kernels.shape[3:]
     views = _views(x, taps, window)
     size = views.shape[2 + len(taps) :]

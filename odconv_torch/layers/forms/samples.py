@@ -21,9 +21,14 @@ def samples(
     x: torch.Tensor, weight: torch.Tensor, attentions: Attentions, window: Window
 ) -> torch.Tensor:
     x, kernels, after = scaled(x, weight, attentions, window)
+    return times(each_with_its_own(x, kernels, window), after)
+
+
+def each_with_its_own(x: torch.Tensor, kernels: torch.Tensor, window: Window) -> torch.Tensor:
+    """x (batch, in, *map) with kernels (batch, out, in // groups, *kernel)."""
     x, window = window.symmetric(x)
     y: torch.Tensor = _ConvOfEach.apply(x, kernels, window)
-    return times(y, after)
+    return y
 
 
 class _ConvOfEach(torch.autograd.Function):

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from odconv_torch.layers import DynamicConv, mixed_conv
+from odconv_torch.layers import KernelBank, mixed_conv
 from odconv_torch.layers.pooling import global_mean
 from odconv_torch.layers.temperature import Tempered, softmax
 from toy.spec import ToyConvSpec
@@ -27,7 +27,7 @@ class ToyGate(Tempered):
         return softmax(self._tempered(self.fc(global_mean(x).flatten(1))))
 
 
-class _ToyConv(DynamicConv):
+class _ToyConv(KernelBank):
     spec_class = ToyConvSpec
 
     def __init__(

@@ -7,20 +7,21 @@ from dataclasses import dataclass
 from itertools import count, takewhile
 from typing import Any, ClassVar
 
-from odconv_spec import BackboneSpec, ConvSpec, DynamicConvSpec, FeatureInfo, LinearSpec, Parameter
+from odconv_spec import BackboneSpec, ConvSpec, FeatureInfo, KernelBankSpec, LinearSpec, Parameter
 from odconv_spec.backbone import Size, conv_norm
 from odconv_spec.evidence import Shapes, dimension, possible
 from odconv_spec.parameters import LINEAR, Role, under
+from odconv_spec.site import Site
 
 
 @dataclass(frozen=True, kw_only=True)
-class ToyConvSpec(DynamicConvSpec):
+class ToyConvSpec(KernelBankSpec):
     """Kernels and biases are mixed by a softmax of one linear layer on the mean of the input."""
 
     kind: ClassVar[str] = "toy"
     mixer: ClassVar[str] = "gate"
     mixer_roles: ClassVar[Mapping[str, tuple[Role, ...]]] = {"fc": LINEAR}
-    squeeze: ClassVar[str] = "gate.fc"
+    sign: ClassVar[str] = "gate.fc.weight"
     weigher: ClassVar[str] = "gate.fc"
 
     def gate(self) -> LinearSpec:
@@ -77,10 +78,10 @@ class ToyNetSpec(BackboneSpec):
 
     def blocks(self) -> Iterator[ToyBlockSpec]:
         channels = self.widths[0]
-        choices = zip(self.widths, self.choices(len(self.widths)), strict=True)
-        for index, (width, choice) in enumerate(choices):
+        for index, width in enumerate(self.widths):
+            site = Site(self.family, "block", "toy", index, len(self.widths) - index - 1)
             geometry = {"kernel_size": 3, "stride": 2, "padding": 1}
-            conv = choice(in_channels=channels, out_channels=width, **geometry)
+            conv = self.conv.at(site, in_channels=channels, out_channels=width, **geometry)
             yield ToyBlockSpec(f"blocks.{index}", conv)
             channels = width
 

@@ -1,0 +1,34 @@
+"""The kinds of convolution that mix no bank of kernels: what is compared of each.
+
+A kind has a file here and a row in `KINDS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from odconv_spec import DynamicConvSpec
+from parity_tests.draw import Draw
+
+Row: TypeAlias = tuple[DynamicConvSpec, tuple[int, ...], float]
+"""Spec, (batch, *map), temperature."""
+
+
+class Kind(NamedTuple):
+    """What is compared of a kind.
+
+    Attributes:
+        layers: chosen by hand, so that every option is seen in small.
+        draw: a random layer and (batch, *map).
+        golden: the spec of a golden file's configuration.
+        paths: published path in a golden file -> canonical path.
+    """
+
+    layers: tuple[Row, ...] = ()
+    draw: Callable[[Draw], tuple[DynamicConvSpec, tuple[int, ...]]] | None = None
+    golden: Callable[[Mapping[str, Any]], DynamicConvSpec] | None = None
+    paths: Mapping[str, str] = {}
+
+
+KINDS: Final[Mapping[str, Kind]] = {}
