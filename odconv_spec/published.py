@@ -17,12 +17,16 @@ MILLION = 1e6
 
 @dataclass(frozen=True)
 class Published:
-    """One row: the numbers in millions, as text, because their digits say how far to trust them."""
+    """One row: the numbers in millions, as text, because their digits say how far to trust them.
+
+    `parameters` is "" where no number can be quoted; `reason` says why, or why ours is another.
+    """
 
     model: str
     parameters: str
     multiply_adds: str = ""
     options: tuple[tuple[str, Any], ...] = field(default=())
+    reason: str = ""
 
     def spec(self) -> BackboneSpec:
         return model_spec(self.model, **dict(self.options))
@@ -34,8 +38,10 @@ def agrees(text: str, count: int) -> bool:
     return abs(count / MILLION - float(text)) <= unit / 2
 
 
-def _row(model: str, parameters: str, multiply_adds: str = "", **options: Any) -> Published:
-    return Published(model, parameters, multiply_adds, tuple(options.items()))
+def _row(
+    model: str, parameters: str, multiply_adds: str = "", *, reason: str = "", **options: Any
+) -> Published:
+    return Published(model, parameters, multiply_adds, tuple(options.items()), reason)
 
 
 PUBLISHED = (

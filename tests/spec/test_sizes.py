@@ -10,8 +10,9 @@ from odconv_spec.sizes import multiply_adds
 
 
 @pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: f"{row.model}-{row.options}")
-def test_parameters_are_the_published_ones(row):
-    assert agrees(row.parameters, row.spec().trainable_count())
+def test_parameters_are_the_published_ones_or_the_row_says_why_not(row):
+    met = bool(row.parameters) and agrees(row.parameters, row.spec().trainable_count())
+    assert met is not bool(row.reason)
 
 
 # The published 3,858 M and 7,570 M of ResNet-50 and 101 belong to a stride on the first 1x1, which
