@@ -12,15 +12,20 @@ from odconv_spec.dy_conv import DyConvSpec
 from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.evidence import Shapes, possible
 from odconv_spec.kernel_bank import KernelBankSpec
-from odconv_spec.layers import ConvSpec, LinearSpec
+from odconv_spec.layers import ConvSpec
 from odconv_spec.od_conv import ODConvSpec
 from odconv_spec.plugins import with_plugins
+from odconv_spec.shared import SharedSpec
 from odconv_spec.site import Site
 
 GROUP: Final = "odconv.convolutions"
 KINDS: Final[Mapping[str, type[ConvSpec]]] = {
     spec.kind: spec for spec in (ConvSpec, ODConvSpec, DyConvSpec, CondConvSpec)
 }
+
+
+PROBE: Final = {"in_channels": 16, "out_channels": 16, "kernel_size": 3}
+"""A geometry that every kind can have, to check options alone."""
 
 
 def kinds() -> Mapping[str, type[ConvSpec]]:
@@ -92,7 +97,7 @@ class ConvChoice:
                 f"a {kind!r} convolution has the options {accepted}; received {unknown}"
             )
         # The layer's spec checks the values and brings them into their normal form.
-        probe = spec_class(kind)(in_channels=1, out_channels=1, kernel_size=1, **known | options)
+        probe = spec_class(kind)(**PROBE, **known | options)
         return cls(kind, tuple((name, getattr(probe, name)) for name in sorted(known)))
 
     @classmethod
@@ -129,6 +134,6 @@ class ConvChoice:
         """
         return self.spec_class.at(site, geometry, dict(self.options))
 
-    def router(self, site: Site, in_channels: int) -> LinearSpec | None:
-        """The router that the convolutions of a block share, if they do; see `Site`."""
-        return self.spec_class.router_of_block(site, in_channels, dict(self.options))
+    def shared(self, site: Site, in_channels: int) -> SharedSpec | None:
+        """What the convolutions of a block share, if they do; see `SharedSpec`."""
+        return self.spec_class.shared_of_block(site, in_channels, dict(self.options))
