@@ -14,9 +14,10 @@ from odconv_spec.layers import ConvSpec, LinearSpec, NormSpec
 from odconv_spec.parameters import Parameter, Role, under
 from odconv_spec.recalibration import RecalibrationSpec
 from odconv_spec.recalibrations import RecalibrationChoice
+from odconv_spec.shared import SharedSpec
 
 Size: TypeAlias = tuple[int, ...]
-Mapped: TypeAlias = "ConvSpec | LinearSpec | RecalibrationSpec"
+Mapped: TypeAlias = "ConvSpec | LinearSpec | RecalibrationSpec | SharedSpec"
 Spec = TypeVar("Spec", bound="BackboneSpec")
 
 MOST_DROPOUT = 0.99
@@ -136,7 +137,7 @@ class BackboneSpec:
         raise NotImplementedError
 
     def maps(self, size: tuple[int, ...]) -> Iterator[tuple[Mapped, Size]]:
-        """Every convolution, router, scaling layer and head, with the size of the map it sees.
+        """Every convolution, shared layer, scaling layer and head, with the size of the map it sees.
 
         Args:
             size: of the image, (height, width).
@@ -213,9 +214,9 @@ class BackboneSpec:
             return 0
         # A bank of kernels has the classes on its second axis.
         kernel = conv.spec_class.classifier(1, 1, dict(conv.options)).parameters()[0]
-        head = f"{cls.head_path}.weight"
+        head = f"{cls.head_path}.{kernel.name}"
         classes = dimension(shapes, head, 1 if kernel.role is Role.EXPERT_KERNELS else 0)
-        _check_head(shapes, head, f"{cls.head_path}.bias", classes)
+        _check_head(shapes, head, f"{head.removesuffix('weight')}bias", classes)
         return classes
 
     def _prefixed(self, name: str) -> str:

@@ -18,6 +18,7 @@ from odconv_spec.geometry import (
 )
 from odconv_spec.layer_options import LayerOptions
 from odconv_spec.parameters import Parameter, Role
+from odconv_spec.shared import SharedSpec
 from odconv_spec.site import Site
 
 MOST_AXES = 3
@@ -68,6 +69,10 @@ class LinearSpec:
         kernel = Parameter("weight", Role.LINEAR_KERNEL, (self.out_channels, self.in_channels))
         return (kernel, Parameter("bias", Role.BIAS, (self.out_channels,)))[: 1 + self.bias]
 
+    def multiply_adds(self, positions: int) -> int:
+        """What a sample takes: the mean over the map, and each weight once."""
+        return self.in_channels * (positions + self.out_channels)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConvSpec(LayerOptions):
@@ -82,9 +87,6 @@ class ConvSpec(LayerOptions):
     """
 
     kind: ClassVar[str] = "static"
-    block_router: ClassVar[bool] = False
-    """Whether one router weighs the kernels of all convolutions of a block."""
-
     in_channels: int
     out_channels: int
     kernel_size: Ints
@@ -179,11 +181,16 @@ class ConvSpec(LayerOptions):
         """The convolution at a place of a backbone whose convolutions are of this kind."""
         return cls(**geometry, **options)
 
+    @property
+    def takes_shared(self) -> bool:
+        """Whether the layer is called with what its block shares beside its input."""
+        return False
+
     @classmethod
-    def router_of_block(
+    def shared_of_block(
         cls, site: Site, in_channels: int, options: Mapping[str, Any]
-    ) -> LinearSpec | None:
-        """The layer that weighs the kernels of all convolutions of a block, if they share one.
+    ) -> SharedSpec | None:
+        """The layer whose output all convolutions of a block take, if they share one.
 
         Args:
             site: of one of the convolutions.

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from odconv_spec.backbone import BackboneSpec, FeatureInfo, Size, conv_norm, table
+from odconv_spec.backbone import BackboneSpec, FeatureInfo, Mapped, Size, conv_norm, table
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension, possible
 from odconv_spec.geometry import real
-from odconv_spec.layers import ConvSpec, LinearSpec
+from odconv_spec.layers import ConvSpec
 from odconv_spec.parameters import Parameter, under
+from odconv_spec.shared import SharedSpec
 from odconv_spec.site import Site
 
 STAGES = (  # expansion, channels, blocks, stride
@@ -59,7 +60,7 @@ class ConvNormSpec:
 class InvertedResidualSpec:
     """Expansion (none where the ratio is 1), depthwise convolution and linear projection.
 
-    `routing` is the router that the convolutions of the block share, if they do.
+    `shared` is what the convolutions of the block share, if they do.
     """
 
     name: str
@@ -67,7 +68,7 @@ class InvertedResidualSpec:
     depthwise: ConvSpec
     project: ConvSpec
     residual: bool
-    routing: LinearSpec | None = None
+    shared: SharedSpec | None = None
 
     @property
     def activated(self) -> tuple[ConvSpec, ...]:
@@ -80,8 +81,8 @@ class InvertedResidualSpec:
             found += conv_norm(f"conv.{index}.0", f"conv.{index}.1", conv)
         last = len(self.activated)
         found += conv_norm(f"conv.{last}", f"conv.{last + 1}", self.project)
-        routing = under("routing", self.routing.parameters()) if self.routing else ()
-        return under(self.name, (*routing, *found))
+        shared = under(self.shared.name, self.shared.parameters()) if self.shared else ()
+        return under(self.name, (*shared, *found))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,22 +142,23 @@ class MobileNetV2Spec(BackboneSpec):
     def blocks(self) -> Iterator[InvertedResidualSpec]:
         channels, index = self.stem.conv.out_channels, 1
         count = sum(row[2] for row in self.stages)
-        site = Site(self.family, "block", "inverted", routed=True)
+        site = Site(self.family, "block", "inverted")
         sites = (site._replace(number=i, behind=count - i - 1) for i in range(count))
         for expansion, base, repeats, first_stride in self.stages:
             out = make_divisible(base * self.width)
             for repeat in range(repeats):
                 stride = first_stride if repeat == 0 else 1
                 name = f"features.{index}"
-                yield self._block(name, next(sites), channels, expansion, out, stride)
+                place = next(sites)._replace(expansion=expansion)
+                yield self._block(name, place, channels, expansion, out, stride)
                 channels, index = out, index + 1
 
-    def maps(self, size: Size) -> Iterator[tuple[ConvSpec | LinearSpec, Size]]:
+    def maps(self, size: Size) -> Iterator[tuple[Mapped, Size]]:
         yield self.stem.conv, size
         size = self.stem.conv.output_size(size)
         for block in self.blocks():
-            if block.routing:
-                yield block.routing, size
+            if block.shared:
+                yield block.shared, size
             for conv in (*block.activated, block.project):
                 yield conv, size
                 size = conv.output_size(size)
@@ -178,6 +180,8 @@ class MobileNetV2Spec(BackboneSpec):
         self, name: str, site: Site, channels: int, expansion: int, out: int, stride: int
     ) -> InvertedResidualSpec:
         hidden = channels * expansion
+        shared = self.conv.shared(site, channels)
+        site = site._replace(shared=shared)
         expand, depthwise, project = (
             self.conv.at(site._replace(place=place), **geometry)
             for place, geometry in enumerate(_geometries(channels, hidden, out, stride))
@@ -188,7 +192,7 @@ class MobileNetV2Spec(BackboneSpec):
             depthwise,
             project,
             residual=stride == 1 and channels == out,
-            routing=self.conv.router(site, channels),
+            shared=shared,
         )
 
     @classmethod
@@ -237,19 +241,14 @@ def _infer_width(shapes: Shapes) -> float:
 
 
 def _block_widths(shapes: Shapes) -> Iterator[tuple[int, int]]:
-    """(hidden, out) channels of each block; kernels may be static or banks."""
+    """(hidden, out) channels of each block, by its norms: every kind has other kernels."""
     index = 1
-    while f"features.{index}.conv.0.0.weight" in shapes:
+    while f"features.{index}.conv.0.1.weight" in shapes:
         prefix = f"features.{index}.conv"
-        expands = f"{prefix}.1.0.weight" in shapes
-        depthwise = f"{prefix}.1.0.weight" if expands else f"{prefix}.0.0.weight"
-        project = f"{prefix}.2.weight" if expands else f"{prefix}.1.weight"
-        yield _out_channels(shapes, depthwise), _out_channels(shapes, project)
+        last = 3 if f"{prefix}.1.1.weight" in shapes else 2  # behind an expansion, or without
+        hidden = dimension(shapes, f"{prefix}.0.1.weight", 0)
+        yield hidden, dimension(shapes, f"{prefix}.{last}.weight", 0)
         index += 1
-
-
-def _out_channels(shapes: Shapes, kernel: str) -> int:
-    return dimension(shapes, kernel, max(0, len(shapes.get(kernel, ())) - 4))
 
 
 def _some(found: list[tuple[int, int]]) -> str:

@@ -17,9 +17,10 @@ from typing import Any, ClassVar, Final
 from odconv_spec.backbone import BackboneSpec, FeatureInfo, Mapped, Size, conv_norm, table
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension, possible
 from odconv_spec.geometry import one_of, whole
-from odconv_spec.layers import ConvSpec, LinearSpec
+from odconv_spec.layers import ConvSpec
 from odconv_spec.parameters import Parameter, under
 from odconv_spec.recalibration import RecalibrationSpec
+from odconv_spec.shared import SharedSpec
 from odconv_spec.site import Site
 
 EXPANSION: Final[Mapping[str, int]] = {"basic": 1, "bottleneck": 4}
@@ -43,18 +44,18 @@ PUBLISHED: Final[Mapping[str, Mapping[str, Any]]] = {
 class ResidualSpec:
     """One residual block: its convolutions in order and the projection of its shortcut, if any.
 
-    `routing` is the router that the convolutions of the block share, if they do; `recalibration` is
-    what scales their map before the shortcut is added, an attribute that has the name of its kind.
+    `shared` is what the convolutions of the block share, if they do; `recalibration` is what scales
+    their map before the shortcut is added. The attributes of both have the names of their kinds.
     """
 
     name: str
     convs: tuple[ConvSpec, ...]
     downsample: ConvSpec | None
-    routing: LinearSpec | None = None
+    shared: SharedSpec | None = None
     recalibration: RecalibrationSpec | None = None
 
     def parameters(self) -> tuple[Parameter, ...]:
-        found = under("routing", self.routing.parameters()) if self.routing else ()
+        found = under(self.shared.name, self.shared.parameters()) if self.shared else ()
         for number, conv in enumerate(self.convs, start=1):
             found += conv_norm(f"conv{number}", f"bn{number}", conv)
         if self.recalibration:
@@ -73,7 +74,7 @@ class ResNetSpec(BackboneSpec):
     published: ClassVar[Mapping[str, Mapping[str, Any]]] = PUBLISHED
     stem_path: ClassVar[str] = "conv1"
     head_path: ClassVar[str] = "fc"
-    sign: ClassVar[str] = "layer1.0.conv1.weight"
+    sign: ClassVar[str] = "layer1.0.bn1.weight"  # of a norm, which all kinds have
     shown_by: ClassVar[Mapping[str, str]] = {"stem_channels": "conv1"}
     recalibrates: ClassVar[bool] = True
     unrouted: ClassVar[frozenset[str]] = frozenset({"downsample"})
@@ -120,7 +121,7 @@ class ResNetSpec(BackboneSpec):
     def blocks(self) -> Iterator[ResidualSpec]:
         channels = self.stem_channels
         count = sum(depth for _, depth in self.stages)
-        site = Site(self.family, "block", self.block, routed=True)
+        site = Site(self.family, "block", self.block)
         sites = (site._replace(number=i, behind=count - i - 1) for i in range(count))
         for stage, (width, depth) in enumerate(self.stages, start=1):
             for index in range(depth):
@@ -134,8 +135,8 @@ class ResNetSpec(BackboneSpec):
         yield self.stem, size
         size = tuple((length + 1) // 2 for length in self.stem.output_size(size))  # max-pooling
         for block in self.blocks():
-            if block.routing:
-                yield block.routing, size
+            if block.shared:
+                yield block.shared, size
             if block.downsample:
                 yield block.downsample, size
             for conv in block.convs:
@@ -159,7 +160,7 @@ class ResNetSpec(BackboneSpec):
 
     @classmethod
     def from_arrays(cls, shapes: Shapes, **untold: Any) -> ResNetSpec:
-        bottleneck = "layer1.0.conv3.weight" in shapes
+        bottleneck = "layer1.0.bn3.weight" in shapes
         depths = _depths(shapes)
         widths = [dimension(shapes, f"layer{n}.0.bn1.weight", 0) for n in range(1, len(depths) + 1)]
         common = cls._infer_common(shapes)
@@ -178,6 +179,8 @@ class ResNetSpec(BackboneSpec):
         return self.recalibration(stage, out) if self.recalibration else None
 
     def _block(self, name: str, site: Site, channels: int, width: int, stride: int) -> ResidualSpec:
+        shared = self.conv.shared(site, channels)
+        site = site._replace(shared=shared)
         geometries = enumerate(self._geometries(channels, width, stride))
         convs = tuple(
             self.conv.at(
@@ -185,8 +188,7 @@ class ResNetSpec(BackboneSpec):
             )
             for place, (taps, geometry) in geometries
         )
-        routing = self.conv.router(site, channels)
-        return ResidualSpec(name, convs, self._downsample(site, channels, width, stride), routing)
+        return ResidualSpec(name, convs, self._downsample(site, channels, width, stride), shared)
 
     def _downsample(self, site: Site, channels: int, width: int, stride: int) -> ConvSpec | None:
         """The projection of the shortcut, where the block changes the shape of the map."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from odconv_spec.shared import SharedSpec
+
 
 class Site(NamedTuple):
     """A place of a backbone.
@@ -16,8 +18,8 @@ class Site(NamedTuple):
         number: of the block, counted from 0.
         behind: how many blocks follow.
         place: of the convolution among those of its block, counted from 0.
-        routed: whether the block makes the router that a kind asks for, so that its convolutions
-            may share one.
+        shared: what the block has for all of its convolutions, if its kind asks for something.
+        expansion: hidden over input channels of an inverted block.
     """
 
     family: str
@@ -26,4 +28,5 @@ class Site(NamedTuple):
     number: int = 0
     behind: int = 0
     place: int = 0
-    routed: bool = False
+    shared: SharedSpec | None = None
+    expansion: int = 1

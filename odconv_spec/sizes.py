@@ -13,8 +13,7 @@ from math import prod
 
 from odconv_spec.backbone import BackboneSpec
 from odconv_spec.geometry import per_axis
-from odconv_spec.layers import ConvSpec, LinearSpec
-from odconv_spec.recalibration import RecalibrationSpec
+from odconv_spec.layers import ConvSpec
 
 
 def multiply_adds(spec: ConvSpec | BackboneSpec, size: int | Sequence[int] = 224) -> int:
@@ -38,12 +37,7 @@ def multiply_adds(spec: ConvSpec | BackboneSpec, size: int | Sequence[int] = 224
         return _conv(spec, per_axis("size", size, spec.rank, 1))
     image = per_axis("size", size, 2, 1)
     return sum(
-        layer.multiply_adds(prod(found))
-        if isinstance(layer, RecalibrationSpec)
-        else layer.in_channels
-        * (prod(found) + layer.out_channels)  # the mean, and a router or head
-        if isinstance(layer, LinearSpec)
-        else _conv(layer, found)
+        _conv(layer, found) if isinstance(layer, ConvSpec) else layer.multiply_adds(prod(found))
         for layer, found in spec.maps(image)
     )
 

@@ -71,10 +71,10 @@ FAMILIES: dict[str, Callable[[int], dict[str, tuple[int, ...]]]] = {
     "prefixes": lambda n: of(f"{'model.' * 90}{i}" for i in range(n)),
     "wrappers": lambda n: of(f"{'module._orig_mod.' * 49}{i}" for i in range(n)),
     "layers": lambda n: of(
-        ["layer1.0.conv1.weight", *(f"layer{i}.{j}.x" for i in range(n // 8) for j in range(8))]
+        ["layer1.0.bn1.weight", *(f"layer{i}.{j}.x" for i in range(n // 8) for j in range(8))]
     ),
-    "blocks": lambda n: of(["layer1.0.conv1.weight", *(f"layer1.{i}.x" for i in range(n))]),
-    "blocks of MobileNetV2": lambda n: of(f"features.{i}.conv.0.0.weight" for i in range(n)),
+    "blocks": lambda n: of(["layer1.0.bn1.weight", *(f"layer1.{i}.x" for i in range(n))]),
+    "blocks of MobileNetV2": lambda n: of(f"features.{i}.conv.0.1.weight" for i in range(n)),
     "deep below a router": lambda n: of(
         ["b.routing.weight", *(f"{'a.' * 90}{i}.weight" for i in range(n))]
     ),
