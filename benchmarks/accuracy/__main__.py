@@ -3,6 +3,8 @@
 One small network, with heads that start as published and at zero, with and without annealing, two
 widths, five seeds. Writes runs.csv, results.md, results.json and accuracy.png into the output
 folder, again after each run; started again, it trains only what is missing there.
+
+`--methods` compares all methods instead, each with its own defaults, in one small ResNet.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ from itertools import product
 from math import inf
 from pathlib import Path
 
+from benchmarks.accuracy.methods import methods
 from benchmarks.accuracy.report import table, write
 from benchmarks.accuracy.runs import Job, Run, add_run, missing, read_runs, train_all
-from benchmarks.accuracy.settings import WIDTHS, Setting, settings
+from benchmarks.accuracy.settings import WIDTHS, settings
 
 EPOCHS, SEEDS = 6, 5
 QUICK_EPOCHS, QUICK_WIDTHS = 1, (0.25,)
@@ -41,7 +44,7 @@ def jobs(options: Namespace) -> list[Job]:
     """All settings of the first seed come first, so that half a study shows something."""
     if options.quick:
         return [Job(setting, 0, QUICK_EPOCHS) for setting in settings(QUICK_WIDTHS)]
-    chosen: list[Setting] = list(settings(tuple(options.widths)))
+    chosen = list(methods() if options.methods else settings(tuple(options.widths)))
     return [
         Job(setting, seed, options.epochs)
         for seed, setting in product(range(options.seeds), chosen)
@@ -64,6 +67,7 @@ def _parser() -> ArgumentParser:
     add = parser.add_argument
     add("--output", type=Path, default=Path("bench_output/accuracy"), metavar="FOLDER")
     add("--quick", action="store_true", help="one seed, one epoch, the smallest width")
+    add("--methods", action="store_true", help="every method, with its defaults, in a ResNet")
     add("--epochs", type=int, default=EPOCHS, metavar="N")
     add("--seeds", type=int, default=SEEDS, metavar="N")
     add("--widths", type=float, nargs="+", default=WIDTHS, metavar="X")
