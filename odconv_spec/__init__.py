@@ -7,6 +7,7 @@ Nothing in here holds an array, opens a file, or knows that a framework exists.
 
 from odconv_spec.backbone import BackboneSpec, BlockSpec, FeatureInfo
 from odconv_spec.cbam import CBAMSpec
+from odconv_spec.cg_conv import CGConvSpec
 from odconv_spec.choice import ConvChoice
 from odconv_spec.cond_conv import CondConvSpec
 from odconv_spec.dy_conv import DyConvSpec
@@ -25,11 +26,13 @@ from odconv_spec.resnet import ResidualSpec, ResNetSpec
 from odconv_spec.schedule import linear_temperature
 from odconv_spec.sizes import multiply_adds
 from odconv_spec.squeeze_excitation import SqueezeExcitationSpec
+from odconv_spec.we_conv import WEConvSpec
 
 __all__ = [
     "BackboneSpec",
     "BlockSpec",
     "CBAMSpec",
+    "CGConvSpec",
     "CondConvSpec",
     "ConvChoice",
     "ConvNormSpec",
@@ -53,6 +56,7 @@ __all__ = [
     "Role",
     "SqueezeExcitationSpec",
     "UnexplainedError",
+    "WEConvSpec",
     "from_dict",
     "from_json",
     "linear_temperature",

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, LinearSpec, ODConvSpec
+from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, LinearSpec, ODConvSpec, WEConvSpec
 from odconv_spec.plugins import row
 from parity_tests.reference.mixtures import condconv, dyconv, route
 from parity_tests.reference.odconv import odconv
 from parity_tests.reference.scope import Scope
 from parity_tests.reference.static import norm, static_conv
 from parity_tests.reference.tape import Value
+from parity_tests.reference.we_conv import weconv
 
 GROUP: Final = "odconv.references"
 CONVOLUTIONS: Final[Mapping[type[ConvSpec], Callable[[Any, Value, Scope], Value]]] = {
@@ -20,6 +21,7 @@ CONVOLUTIONS: Final[Mapping[type[ConvSpec], Callable[[Any, Value, Scope], Value]
     ODConvSpec: odconv,
     DyConvSpec: dyconv,
     CondConvSpec: condconv,
+    WEConvSpec: weconv,
 }
 
 

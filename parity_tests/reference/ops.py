@@ -20,6 +20,10 @@ def log(x: Value) -> Value:
     return record(np.log(x.data), (x, lambda gradient: gradient / x.data))
 
 
+def absolute(x: Value) -> Value:
+    return record(np.abs(x.data), (x, lambda gradient: gradient * np.sign(x.data)))
+
+
 def sigmoid(x: Value) -> Value:
     result = np.exp(-np.logaddexp(0.0, -x.data))  # 1 / (1 + exp(-x)) without overflow
     return record(result, (x, lambda gradient: gradient * result * (1.0 - result)))
