@@ -9,7 +9,7 @@ from odconv_spec.backbone import BackboneSpec, BlockSpec, FeatureInfo
 from odconv_spec.cbam import CBAMSpec
 from odconv_spec.cg_conv import CGConvSpec
 from odconv_spec.choice import ConvChoice
-from odconv_spec.cond_conv import CondConvSpec
+from odconv_spec.cond_conv import CondConvSpec, RoutingSpec
 from odconv_spec.dy_conv import DyConvSpec
 from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.efficient_channel_attention import EfficientChannelAttentionSpec
@@ -24,6 +24,7 @@ from odconv_spec.recalibration import RecalibrationSpec
 from odconv_spec.recalibrations import RecalibrationChoice
 from odconv_spec.resnet import ResidualSpec, ResNetSpec
 from odconv_spec.schedule import linear_temperature
+from odconv_spec.shared import SharedSpec
 from odconv_spec.sizes import multiply_adds
 from odconv_spec.squeeze_excitation import SqueezeExcitationSpec
 from odconv_spec.we_conv import WEConvSpec
@@ -54,6 +55,8 @@ __all__ = [
     "ResNetSpec",
     "ResidualSpec",
     "Role",
+    "RoutingSpec",
+    "SharedSpec",
     "SqueezeExcitationSpec",
     "UnexplainedError",
     "WEConvSpec",

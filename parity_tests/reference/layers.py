@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, LinearSpec, ODConvSpec, WEConvSpec
+from odconv_spec import CGConvSpec, CondConvSpec, ConvSpec, DyConvSpec, LinearSpec, ODConvSpec, WEConvSpec
 from odconv_spec.plugins import row
+from parity_tests.reference.cg_conv import cg_conv
 from parity_tests.reference.mixtures import condconv, dyconv, route
 from parity_tests.reference.odconv import odconv
 from parity_tests.reference.scope import Scope
@@ -21,6 +22,7 @@ CONVOLUTIONS: Final[Mapping[type[ConvSpec], Callable[[Any, Value, Scope], Value]
     ODConvSpec: odconv,
     DyConvSpec: dyconv,
     CondConvSpec: condconv,
+    CGConvSpec: cg_conv,
     WEConvSpec: weconv,
 }
 
