@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from odconv_spec import CGConvSpec, CondConvSpec, ConvSpec, DyConvSpec, LinearSpec, ODConvSpec, WEConvSpec
+from odconv_spec import (
+    CGConvSpec,
+    CondConvSpec,
+    ConvSpec,
+    DyConvSpec,
+    LinearSpec,
+    ODConvSpec,
+    WEConvSpec,
+)
 from odconv_spec.plugins import row
 from parity_tests.reference.cg_conv import cg_conv
 from parity_tests.reference.mixtures import condconv, dyconv, route
