@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -161,6 +162,8 @@ class DynamicConv(ConvAttributes, nn.Module):
     def fold(self, scale: torch.Tensor, shift: torch.Tensor) -> None:
         """Makes the layer compute y * scale + shift in place of y; its spec has a bias by then.
 
+        See `folded`.
+
         Args:
             scale: (out,).
             shift: (out,).
@@ -169,6 +172,21 @@ class DynamicConv(ConvAttributes, nn.Module):
             ValueError: the kind has no arrays that could take them up.
         """
         raise NotImplementedError
+
+    def folded(self, scale: torch.Tensor, shift: torch.Tensor) -> nn.Module:
+        """A new layer that computes y * scale + shift where this one computes y.
+
+        Args:
+            scale: (out,).
+            shift: (out,).
+
+        Raises:
+            ValueError: other channels, or the kind has no arrays that could take them up.
+        """
+        layer = copy.deepcopy(self)
+        layer.spec = self.spec.fused(len(scale))
+        layer.fold(scale, shift)
+        return layer
 
     def _build(self, device: Device, dtype: torch.dtype | None) -> None:
         """Makes all arrays, and the layers inside."""

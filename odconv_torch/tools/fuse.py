@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -11,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from odconv_torch.layers import DynamicConv
 
 
-def fuse(conv: DynamicConv, norm: nn.Module) -> DynamicConv:
+def fuse(conv: DynamicConv, norm: nn.Module) -> nn.Module:
     """A new layer that computes norm(conv(x)) as in inference.
 
     The scale of the running statistics goes into the kernels and the shift into the bias, which
@@ -23,7 +21,8 @@ def fuse(conv: DynamicConv, norm: nn.Module) -> DynamicConv:
         norm: a batch norm of its output with running statistics.
 
     Returns:
-        A layer of the same class and mode, with a bias.
+        A layer of the same class and mode, with a bias; of a WEConv, which depends on no sample,
+        the static convolution.
 
     Raises:
         ValueError: another kind of layer, other channels, no running statistics, or a CondConv
@@ -41,11 +40,8 @@ def fuse(conv: DynamicConv, norm: nn.Module) -> DynamicConv:
             f"conv: expected a dynamic convolution such as ODConv2d, received {type(conv).__name__}"
         )
     scale, shift = _scale_and_shift(norm)
-    fused = copy.deepcopy(conv)
-    fused.spec = conv.spec.fused(len(scale))
     with torch.no_grad():
-        fused.fold(scale, shift)
-    return fused
+        return conv.folded(scale, shift)
 
 
 def _scale_and_shift(norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
