@@ -137,7 +137,7 @@ class BackboneSpec:
         raise NotImplementedError
 
     def maps(self, size: tuple[int, ...]) -> Iterator[tuple[Mapped, Size]]:
-        """Every convolution, shared layer, scaling layer and head, with the size of the map it sees.
+        """Every convolution, layer of a block, and head, with the size of the map it sees.
 
         Args:
             size: of the image, (height, width).

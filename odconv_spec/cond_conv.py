@@ -11,11 +11,24 @@ from odconv_spec.geometry import flag, one_of
 from odconv_spec.kernel_bank import KernelBankSpec
 from odconv_spec.layers import ConvSpec, LinearSpec
 from odconv_spec.parameters import LINEAR, Parameter, Role, under
+from odconv_spec.shared import SharedSpec
 from odconv_spec.site import Site
 
 ROUTERS = ("own", "shared")
 # How many of the last blocks have them, which gives the published counts; all in another family.
 _LAST_BLOCKS: Final[Mapping[str, int]] = {"resnet": 3, "mobilenetv2": 6}
+
+
+@dataclass(frozen=True)
+class RoutingSpec(SharedSpec):
+    """The router: routing weights of `out_channels` kernels from a map of `in_channels`."""
+
+    name: ClassVar[str] = "routing"
+
+    head_init: str = "published"
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        return LinearSpec(self.in_channels, self.out_channels).parameters()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +44,6 @@ class CondConvSpec(KernelBankSpec):
     kind: ClassVar[str] = "cond"
     parts: ClassVar[frozenset[str]] = frozenset({"block"})
     placed: ClassVar[frozenset[str]] = frozenset({"router", "mix_bias"})
-    block_router: ClassVar[bool] = True
     mixer: ClassVar[str] = "routing"
     mixer_roles: ClassVar[Mapping[str, tuple[Role, ...]]] = {"": LINEAR}
     has_temperature: ClassVar[bool] = False
@@ -52,8 +64,12 @@ class CondConvSpec(KernelBankSpec):
     def mixes_biases(self) -> bool:
         return self.mix_bias
 
-    def routing(self) -> LinearSpec:
-        return LinearSpec(self.in_channels, self.kernel_num)
+    def routing(self) -> RoutingSpec:
+        return RoutingSpec(self.in_channels, self.kernel_num, self.head_init)
+
+    @property
+    def takes_shared(self) -> bool:
+        return self.router == "shared"
 
     @property
     def start_gain(self) -> float:
@@ -78,15 +94,16 @@ class CondConvSpec(KernelBankSpec):
 
     @classmethod
     def at(cls, site: Site, geometry: Mapping[str, Any], options: Mapping[str, Any]) -> ConvSpec:
-        router = "shared" if site.routed else "own"
+        router = "shared" if site.shared else "own"
         return super().at(site, geometry, {**options, "router": router})
 
     @classmethod
-    def router_of_block(
+    def shared_of_block(
         cls, site: Site, in_channels: int, options: Mapping[str, Any]
-    ) -> LinearSpec | None:
-        taken = cls.takes(site, {})
-        return LinearSpec(in_channels, options["kernel_num"]) if taken else None
+    ) -> RoutingSpec | None:
+        if not cls.takes(site, {}):
+            return None
+        return RoutingSpec(in_channels, options["kernel_num"], options["head_init"])
 
     @classmethod
     def classifier(

@@ -87,6 +87,7 @@ class ConvSpec(LayerOptions):
     """
 
     kind: ClassVar[str] = "static"
+
     in_channels: int
     out_channels: int
     kernel_size: Ints

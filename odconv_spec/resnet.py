@@ -54,6 +54,11 @@ class ResidualSpec:
     shared: SharedSpec | None = None
     recalibration: RecalibrationSpec | None = None
 
+    @property
+    def shared_beside(self) -> bool:
+        """Whether the projection takes what the block shares, too."""
+        return self.downsample is not None and self.downsample.takes_shared
+
     def parameters(self) -> tuple[Parameter, ...]:
         found = under(self.shared.name, self.shared.parameters()) if self.shared else ()
         for number, conv in enumerate(self.convs, start=1):

@@ -1,7 +1,7 @@
 """Layers: the dynamic convolutions and what they are made of, and layers that scale maps."""
 
 from odconv_keras.layers.attention import Attentions, ODAttention
-from odconv_keras.layers.build import build_conv, build_layer
+from odconv_keras.layers.build import build_conv, build_layer, build_shared
 from odconv_keras.layers.build_static import build_linear, build_norm, build_routing
 from odconv_keras.layers.cbam import CBAM
 from odconv_keras.layers.chain import Chain
@@ -55,6 +55,7 @@ __all__ = [
     "build_linear",
     "build_norm",
     "build_routing",
+    "build_shared",
     "mixed_conv",
     "od_conv",
     "set_temperature",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import keras
 
-from odconv_keras.layers.build_static import build_static_conv
+from odconv_keras.layers.build_static import build_routing, build_static_conv
 from odconv_keras.layers.cbam import CBAM
 from odconv_keras.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
 from odconv_keras.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
@@ -25,6 +25,8 @@ from odconv_spec import (
     EfficientChannelAttentionSpec,
     ODConvSpec,
     RecalibrationSpec,
+    RoutingSpec,
+    SharedSpec,
     SqueezeExcitationSpec,
 )
 from odconv_spec.plugins import row
@@ -38,6 +40,9 @@ RECALIBRATIONS: Final[Mapping[type[RecalibrationSpec], type[Recalibration]]] = {
     SqueezeExcitationSpec: SqueezeExcitation,
     CBAMSpec: CBAM,
     EfficientChannelAttentionSpec: EfficientChannelAttention,
+}
+SHARED: Final[Mapping[type[SharedSpec], Callable[..., keras.layers.Layer]]] = {
+    RoutingSpec: build_routing,
 }
 
 
@@ -93,3 +98,20 @@ def build_layer(spec: ConvSpec | RecalibrationSpec, **options: Any) -> keras.lay
         return build_conv(spec, **options)
     layer = RECALIBRATIONS[type(spec)]
     return layer.from_spec(spec, data_format="channels_last", **options)
+
+
+def build_shared(spec: SharedSpec, **options: Any) -> keras.layers.Layer:
+    """The layer that `spec` describes, whose output all convolutions of a block take.
+
+    Args:
+        spec: of what a kind of convolution brings for its blocks.
+        **options: those of every Keras layer, such as `name` and `dtype`.
+
+    Returns:
+        A layer that is not built yet, for maps with channels last.
+
+    Example:
+        >>> tuple(build_shared(RoutingSpec(16, 8))(keras.ops.ones((1, 8, 9, 16))).shape)
+        (1, 8)
+    """
+    return SHARED[type(spec)](spec, **options)

@@ -11,7 +11,7 @@ from odconv_keras.layers.linear import Linear
 from odconv_keras.layers.norm import BatchNormalization, LayerNormalization
 from odconv_keras.layers.routing import Routing
 from odconv_keras.layers.static_conv import StaticConv1D, StaticConv2D, StaticConv3D
-from odconv_spec import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
+from odconv_spec import ConvSpec, LayerNormSpec, LinearSpec, NormSpec, RoutingSpec
 
 _CONVS = (StaticConv1D, StaticConv2D, StaticConv3D)  # by rank - 1
 
@@ -69,7 +69,7 @@ def build_linear(spec: LinearSpec, **options: Any) -> Linear:
     return Linear(spec.out_channels, kernel_initializer=start, **options)
 
 
-def build_routing(spec: LinearSpec, head_init: str, **options: Any) -> Routing:
+def build_routing(spec: RoutingSpec, **options: Any) -> Routing:
     """A router that starts as Keras' linear layers do, or at zero.
 
     `options` are those of every Keras layer, such as `name` and `dtype`.
@@ -78,10 +78,10 @@ def build_routing(spec: LinearSpec, head_init: str, **options: Any) -> Routing:
         (batch, *map, in) to (batch, out).
 
     Example:
-        >>> tuple(build_routing(LinearSpec(16, 8), "zero")(keras.ops.ones((2, 8, 9, 16))).shape)
+        >>> tuple(build_routing(RoutingSpec(16, 8))(keras.ops.ones((2, 8, 9, 16))).shape)
         (2, 8)
     """
-    start = "zeros" if head_init == "zero" else "glorot_uniform"
+    start = "zeros" if spec.head_init == "zero" else "glorot_uniform"
     return Routing(
         spec.out_channels, kernel_initializer=start, data_format="channels_last", **options
     )

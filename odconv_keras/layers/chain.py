@@ -15,8 +15,8 @@ class Chain(keras.layers.Layer):
     `keras.Sequential` would store its layers' weights under names of their classes. Attributes
     name the weights in a file as they are named in PyTorch's `nn.Sequential`.
 
-    Called with routing weights, it hands them to the layers that take them: to CondConv with a
-    shared router, and to chains of it.
+    Called with what a block shares, such as routing weights, it hands it to the layers that take it:
+    to CondConv with a shared router, and to chains of it.
 
     Args:
         layers: what is called in order.
@@ -35,9 +35,9 @@ class Chain(keras.layers.Layer):
             setattr(self, str(index), layer)
 
     @property
-    def takes_routing(self) -> bool:
-        """Whether a layer inside is called with routing weights."""
-        return any(takes_routing(layer) for layer in self.in_order())
+    def takes_shared(self) -> bool:
+        """Whether a layer inside is called with what its block shares."""
+        return any(takes_shared(layer) for layer in self.in_order())
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         for layer in self.in_order():
@@ -45,9 +45,9 @@ class Chain(keras.layers.Layer):
                 layer.build(input_shape)
             input_shape = layer.compute_output_shape(input_shape)
 
-    def call(self, inputs: Any, routing: Any = None, training: bool | None = None) -> Any:
+    def call(self, inputs: Any, shared: Any = None, training: bool | None = None) -> Any:
         for layer in self.in_order():  # Keras hands `training` to the layers that take it
-            inputs = layer(inputs, routing) if takes_routing(layer) else layer(inputs)
+            inputs = layer(inputs, shared) if takes_shared(layer) else layer(inputs)
         return inputs
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Sequence[int | None]:
@@ -73,6 +73,6 @@ class Chain(keras.layers.Layer):
         return list({*super().__dir__(), *map(str, range(self.length))})
 
 
-def takes_routing(layer: keras.layers.Layer) -> bool:
-    """Whether the layer is called with routing weights beside its input."""
-    return bool(getattr(layer, "takes_routing", False))
+def takes_shared(layer: keras.layers.Layer) -> bool:
+    """Whether the layer is called with what its block shares beside its input."""
+    return bool(getattr(layer, "takes_shared", False))

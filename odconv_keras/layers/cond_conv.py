@@ -73,7 +73,7 @@ class _CondConv(KernelBank):
         )
 
     @property
-    def takes_routing(self) -> bool:
+    def takes_shared(self) -> bool:
         """Whether the layer is called with routing weights."""
         return self.router == "shared"
 
@@ -89,22 +89,22 @@ class _CondConv(KernelBank):
 
     def _build_attention(self, shape: Shape) -> None:
         self.routing = None
-        if not self.takes_routing:
+        if not self.takes_shared:
             # Not in half precision, as the attentions of the other layers.
             self.routing = build_routing(
-                self.spec.routing(), self.head_init, name="routing", dtype=self.variable_dtype
+                self.spec.routing(), name="routing", dtype=self.variable_dtype
             )
             self.routing.build(shape)
 
     def _check_routing(self, routing: Any) -> None:
-        if routing is None and self.takes_routing:
+        if routing is None and self.takes_shared:
             raise ValueError(
                 f"routing: expected weights (batch, {self.kernel_num}), received None; router="
                 f"'shared' is called with those of a Routing({self.kernel_num}) layer"
             )
         if routing is None:
             return
-        if not self.takes_routing:
+        if not self.takes_shared:
             raise ValueError(
                 f"routing: expected None beside router='own', received weights of shape "
                 f"{tuple(routing.shape)}; give router='shared' to a layer without its own router"

@@ -1,4 +1,4 @@
-"""The layers behind the last map, and the router of a block."""
+"""The layers behind the last map."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 import keras
 
-from odconv_keras.layers import build_conv, build_linear, build_routing
+from odconv_keras.layers import build_conv, build_linear
 from odconv_keras.layers.pooling_layers import GlobalPool
 from odconv_keras.models.graph import layer_name
-from odconv_spec import BackboneSpec, CondConvSpec, ConvSpec, LinearSpec
+from odconv_spec import BackboneSpec, ConvSpec, LinearSpec
 
 Layers = dict[str, keras.layers.Layer]
 
@@ -36,13 +36,6 @@ def head_layers(spec: BackboneSpec, dropout: str, activation: Any, policy: Any) 
         # A softmax in half precision would not add up to one.
         found[name] = keras.layers.Activation(activation, name=name, dtype=policy.variable_dtype)
     return found
-
-
-def build_router(routing: LinearSpec | None, conv: ConvSpec, policy: Any) -> Any:
-    """The router of a block, which starts as its convolutions say; None if it has none."""
-    if routing is None or not isinstance(conv, CondConvSpec):
-        return None
-    return build_routing(routing, conv.head_init, name="routing", dtype=policy.variable_dtype)
 
 
 def _pool(spec: BackboneSpec, policy: Any) -> keras.layers.Layer:

@@ -11,10 +11,10 @@ from typing import Any
 import keras
 
 from odconv_keras.layers import Chain, build_conv, build_norm
-from odconv_keras.layers.spec_config import spec_from_config, spec_to_config
+from odconv_keras.layers.spec_config import spec_to_config
 from odconv_keras.models.backbone import Backbone
 from odconv_keras.models.graph import Layers, layer_name, under
-from odconv_keras.models.head import build_router
+from odconv_keras.models.sharing import add_shared, block_from_config
 from odconv_spec import ConvSpec, InvertedResidualSpec, MobileNetV2Spec, NormSpec
 
 Shape = Sequence[int | None]
@@ -24,14 +24,14 @@ Shape = Sequence[int | None]
 class InvertedResidual(keras.layers.Layer):
     """Expansion, depthwise convolution, linear projection; a shortcut where shapes allow it.
 
-    The convolutions may share a router.
+    The convolutions may share a layer.
     """
 
     def __init__(self, spec: InvertedResidualSpec, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.spec = spec
         policy = self.dtype_policy
-        self.routing = build_router(spec.routing, spec.project, policy)
+        self._shared = add_shared(self, spec.shared)
         layers = [
             _conv_norm_relu6(conv, str(index), policy) for index, conv in enumerate(spec.activated)
         ]
@@ -42,13 +42,13 @@ class InvertedResidual(keras.layers.Layer):
         self.conv = Chain(layers, name="conv", dtype=policy)
 
     def build(self, input_shape: Shape) -> None:
-        if self.routing is not None:
-            self.routing.build(input_shape)
+        if self._shared:
+            getattr(self, self._shared).build(input_shape)
         self.conv.build(input_shape)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        routing = None if self.routing is None else self.routing(inputs)
-        y = self.conv(inputs, routing, training=training)
+        shared = getattr(self, self._shared)(inputs) if self._shared else None
+        y = self.conv(inputs, shared, training=training)
         return inputs + y if self.spec.residual else y
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -59,7 +59,7 @@ class InvertedResidual(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> InvertedResidual:
-        return cls(**config | {"spec": spec_from_config(config["spec"])})
+        return cls(**config | {"spec": block_from_config(config["spec"])})
 
 
 @keras.saving.register_keras_serializable(package="odconv")

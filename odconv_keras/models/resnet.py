@@ -13,10 +13,10 @@ from keras import ops
 
 from odconv_keras.layers import Chain, build_conv, build_layer, build_norm
 from odconv_keras.layers.pooling_layers import MaxPool
-from odconv_keras.layers.spec_config import spec_from_config, spec_to_config
+from odconv_keras.layers.spec_config import spec_to_config
 from odconv_keras.models.backbone import Backbone
 from odconv_keras.models.graph import Layers, layer_name, under
-from odconv_keras.models.head import build_router
+from odconv_keras.models.sharing import add_shared, block_from_config
 from odconv_spec import ConvSpec, NormSpec, ResidualSpec, ResNetSpec
 
 Shape = Sequence[int | None]
@@ -25,14 +25,14 @@ Shape = Sequence[int | None]
 class _Residual(keras.layers.Layer):
     """Convolutions conv1, conv2, ..., each with its norm bn1, bn2, ..., and a shortcut.
 
-    The convolutions may share a router. Keras hands the `training` of a call to the layers inside
+    The convolutions may share a layer. Keras hands the `training` of a call to the layers inside
     that take it.
     """
 
     def __init__(self, spec: ResidualSpec, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.spec = spec
-        self.routing = build_router(spec.routing, spec.convs[0], self.dtype_policy)
+        self._shared = add_shared(self, spec.shared)
         for number, conv in enumerate(spec.convs, start=1):
             setattr(self, f"conv{number}", _conv(conv, f"conv{number}", self.dtype_policy))
             setattr(self, f"bn{number}", _norm_after(conv, f"bn{number}", self.dtype_policy))
@@ -43,8 +43,8 @@ class _Residual(keras.layers.Layer):
         self.downsample = _shortcut(spec, self.dtype_policy)
 
     def build(self, input_shape: Shape) -> None:
-        if self.routing is not None:
-            self.routing.build(input_shape)
+        if self._shared:
+            getattr(self, self._shared).build(input_shape)
         shape = input_shape
         for conv, norm in self._pairs():
             shape = _build_pair(conv, norm, shape)
@@ -54,14 +54,14 @@ class _Residual(keras.layers.Layer):
             self.downsample.build(input_shape)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        routing = () if self.routing is None else (self.routing(inputs),)
+        shared = (getattr(self, self._shared)(inputs),) if self._shared else ()
         *activated, (last, norm) = self._pairs()
         y = inputs
         for conv, bn in activated:
-            y = ops.relu(bn(conv(y, *routing)))
-        y = norm(last(y, *routing))
+            y = ops.relu(bn(conv(y, *shared)))
+        y = norm(last(y, *shared))
         y = getattr(self, self._scaling)(y) if self._scaling else y
-        shortcut = inputs if self.downsample is None else self.downsample(inputs)
+        shortcut = inputs if self.downsample is None else self.downsample(inputs, *shared)
         return ops.relu(y + shortcut)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -75,7 +75,7 @@ class _Residual(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> _Residual:
-        return cls(**config | {"spec": spec_from_config(config["spec"])})
+        return cls(**config | {"spec": block_from_config(config["spec"])})
 
     def _pairs(self) -> Iterator[tuple[Any, Any]]:
         """Each convolution with its norm."""

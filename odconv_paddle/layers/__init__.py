@@ -7,6 +7,7 @@ from odconv_paddle.layers.build import (
     build_layer,
     build_linear,
     build_norm,
+    build_shared,
 )
 from odconv_paddle.layers.cbam import CBAM
 from odconv_paddle.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
@@ -51,6 +52,7 @@ __all__ = [
     "build_layer",
     "build_linear",
     "build_norm",
+    "build_shared",
     "mixed_conv",
     "od_conv",
     "set_temperature",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from paddle import nn
 from paddle.nn.initializer import Initializer
@@ -16,6 +16,7 @@ from odconv_paddle.layers.dynamic import DynamicConv
 from odconv_paddle.layers.efficient_channel_attention import EfficientChannelAttention
 from odconv_paddle.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
 from odconv_paddle.layers.recalibration import Recalibration
+from odconv_paddle.layers.routing import Routing
 from odconv_paddle.layers.squeeze_excitation import SqueezeExcitation
 from odconv_spec import (
     CBAMSpec,
@@ -26,6 +27,8 @@ from odconv_spec import (
     EfficientChannelAttentionSpec,
     ODConvSpec,
     RecalibrationSpec,
+    RoutingSpec,
+    SharedSpec,
     SqueezeExcitationSpec,
 )
 from odconv_spec.plugins import row
@@ -33,10 +36,12 @@ from odconv_spec.plugins import row
 __all__ = [
     "DYNAMIC",
     "RECALIBRATIONS",
+    "SHARED",
     "build_conv",
     "build_layer",
     "build_linear",
     "build_norm",
+    "build_shared",
 ]
 
 DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by rank - 1
@@ -48,6 +53,9 @@ RECALIBRATIONS: Final[Mapping[type[RecalibrationSpec], type[Recalibration]]] = {
     SqueezeExcitationSpec: SqueezeExcitation,
     CBAMSpec: CBAM,
     EfficientChannelAttentionSpec: EfficientChannelAttention,
+}
+SHARED: Final[Mapping[type[SharedSpec], Any]] = {
+    RoutingSpec: Routing,
 }
 
 
@@ -100,3 +108,20 @@ def build_layer(spec: ConvSpec | RecalibrationSpec) -> nn.Layer:
     if isinstance(spec, ConvSpec):
         return build_conv(spec)
     return RECALIBRATIONS[type(spec)].from_spec(spec)
+
+
+def build_shared(spec: SharedSpec) -> nn.Layer:
+    """The layer that `spec` describes, whose output all convolutions of a block take.
+
+    Args:
+        spec: of what a kind of convolution brings for its blocks.
+
+    Returns:
+        A layer with random weights.
+
+    Example:
+        >>> tuple(build_shared(RoutingSpec(16, 8))(paddle.rand([1, 16, 8, 9])).shape)
+        (1, 8)
+    """
+    layer: nn.Layer = SHARED[type(spec)].from_spec(spec)
+    return layer

@@ -9,7 +9,7 @@ from paddle.nn.initializer import Constant, Initializer, XavierUniform
 
 from odconv_paddle.layers.pooling import global_mean
 from odconv_paddle.layers.temperature import at_least_float32
-from odconv_spec import LinearSpec
+from odconv_spec import LinearSpec, RoutingSpec
 from odconv_spec.geometry import one_of, whole
 from odconv_spec.kernel_bank import HEAD_INITS
 
@@ -51,6 +51,11 @@ class Routing(nn.Layer):
         )
         zeros = ParamAttr(initializer=Constant(0.0))
         self.bias = self.create_parameter([kernel_num], attr=zeros, is_bias=True)
+
+    @classmethod
+    def from_spec(cls, spec: RoutingSpec) -> Routing:
+        """The router that `spec` describes, with random weights."""
+        return cls(spec.in_channels, spec.out_channels, spec.head_init)
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
         pooled = global_mean(input, keepdim=False)  # (batch, in)

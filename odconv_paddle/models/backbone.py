@@ -11,10 +11,10 @@ import paddle
 from paddle import nn
 from paddle.nn.initializer import Normal
 
-from odconv_paddle.layers import Routing, build_conv, build_linear, set_temperature
+from odconv_paddle.layers import build_conv, build_linear, set_temperature
 from odconv_paddle.layers.pooling import global_max, global_mean
 from odconv_paddle.models.freezing import Frozen
-from odconv_spec import BackboneSpec, CondConvSpec, ConvSpec, LinearSpec
+from odconv_spec import BackboneSpec, ConvSpec, LinearSpec
 from odconv_spec.feature_maps import OutIndices, feature_indices, stage_to_freeze
 from weights_converter.hub.mixin import HubModel
 
@@ -194,13 +194,6 @@ def build_head(spec: LinearSpec | ConvSpec | None) -> nn.Layer:
         return build_linear(spec)
     # The fan-out of a classifier is the number of classes: of ten, logits would be huge.
     return build_conv(spec, Normal(0.0, 0.01))
-
-
-def build_router(routing: LinearSpec | None, conv: ConvSpec) -> Routing | None:
-    """The router that `conv` and the other convolutions of its block share, if they do."""
-    if routing is None or not isinstance(conv, CondConvSpec):
-        return None
-    return Routing(routing.in_channels, routing.out_channels, conv.head_init)
 
 
 def steps_to(steps: Sequence[Step], last: int) -> tuple[Step, ...]:

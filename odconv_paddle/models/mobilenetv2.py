@@ -9,34 +9,32 @@ import paddle
 from paddle import nn
 
 from odconv_paddle.layers import build_conv, build_norm
-from odconv_paddle.models.backbone import Backbone, Step, build_head, build_router
+from odconv_paddle.models.backbone import Backbone, Step, build_head
+from odconv_paddle.models.sharing import add_shared, shared_by
 from odconv_spec import ConvSpec, InvertedResidualSpec, MobileNetV2Spec, NormSpec
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
 class ConvNormReLU6(nn.Sequential):
-    """A convolution, which may take routing weights, a norm and a ReLU6."""
+    """A convolution, which may take what its block shares, a norm and a ReLU6."""
 
     def __init__(self, conv: ConvSpec) -> None:
         norm = build_norm(NormSpec(conv.out_channels), conv.rank)
         super().__init__(build_conv(conv), norm, nn.ReLU6())
 
-    def forward(self, x: paddle.Tensor, *routing: paddle.Tensor) -> paddle.Tensor:
+    def forward(self, x: paddle.Tensor, *shared: paddle.Tensor) -> paddle.Tensor:
         conv, norm, relu6 = self
-        return relu6(norm(conv(x, *routing)))
+        return relu6(norm(conv(x, *shared)))
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
 class InvertedResidual(nn.Layer):
-    """Expansion, depthwise convolution, linear projection; a shortcut where shapes allow it.
-
-    `routing` is the router that the convolutions share, if they do: it sees the block's input.
-    """
+    """Expansion, depthwise convolution, linear projection; a shortcut where shapes allow it."""
 
     def __init__(self, spec: InvertedResidualSpec) -> None:
         super().__init__()
         self.residual = spec.residual
-        self.routing = build_router(spec.routing, spec.project)
+        self._shared = add_shared(self, spec.shared)
         self.conv = nn.Sequential(
             *map(ConvNormReLU6, spec.activated),
             build_conv(spec.project),
@@ -44,12 +42,12 @@ class InvertedResidual(nn.Layer):
         )
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        routing = () if self.routing is None else (self.routing(x),)
+        shared = shared_by(self, self._shared, x)
         *activated, project, norm = self.conv
         y = x
         for layer in activated:
-            y = layer(y, *routing)
-        y = norm(project(y, *routing))
+            y = layer(y, *shared)
+        y = norm(project(y, *shared))
         return x + y if self.residual else y
 
 

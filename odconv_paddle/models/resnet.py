@@ -10,17 +10,18 @@ from paddle import nn
 from paddle.nn import functional as F
 
 from odconv_paddle.layers import build_conv, build_layer, build_norm
-from odconv_paddle.models.backbone import Backbone, Step, build_head, build_router
+from odconv_paddle.models.backbone import Backbone, Step, build_head
+from odconv_paddle.models.sharing import ConvNorm, add_shared, shared_by
 from odconv_spec import ConvSpec, NormSpec, ResidualSpec, ResNetSpec
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
 class _ResidualBlock(nn.Layer):
-    """The layers of a block: a router if any, each convolution with its norm, the shortcut."""
+    """The layers of a block: what they share, each convolution with its norm, the shortcut."""
 
     def __init__(self, spec: ResidualSpec) -> None:
         super().__init__()
-        self.routing = build_router(spec.routing, spec.convs[0])
+        self._shared = add_shared(self, spec.shared)
         for number, conv in enumerate(spec.convs, start=1):
             self.add_sublayer(f"conv{number}", build_conv(conv))
             self.add_sublayer(f"bn{number}", _norm_after(conv))
@@ -29,38 +30,36 @@ class _ResidualBlock(nn.Layer):
         if scaling is not None:
             self.add_sublayer(self._scaling, build_layer(scaling))
         self.downsample = _shortcut(spec)
-
-    def _routing_of(self, x: paddle.Tensor) -> tuple[paddle.Tensor, ...]:
-        """What the convolutions are called with beside the map."""
-        return () if self.routing is None else (self.routing(x),)
+        self._shared_beside = spec.shared_beside
 
     def _scaled(self, y: paddle.Tensor) -> paddle.Tensor:
         """The map of the last norm, scaled where the block has a layer for it."""
         return getattr(self, self._scaling)(y) if self._scaling else y
 
-    def _shortcut_of(self, x: paddle.Tensor) -> paddle.Tensor:
-        return x if self.downsample is None else self.downsample(x)
+    def _shortcut_of(self, x: paddle.Tensor, shared: tuple[paddle.Tensor, ...]) -> paddle.Tensor:
+        beside = shared if self._shared_beside else ()
+        return x if self.downsample is None else self.downsample(x, *beside)
 
 
 class BasicBlock(_ResidualBlock):
     """Two 3x3 convolutions and a shortcut."""
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        routing = self._routing_of(x)
-        y = F.relu(self.bn1(self.conv1(x, *routing)))
-        y = self.bn2(self.conv2(y, *routing))
-        return F.relu(self._scaled(y) + self._shortcut_of(x))
+        shared = shared_by(self, self._shared, x)
+        y = F.relu(self.bn1(self.conv1(x, *shared)))
+        y = self.bn2(self.conv2(y, *shared))
+        return F.relu(self._scaled(y) + self._shortcut_of(x, shared))
 
 
 class Bottleneck(_ResidualBlock):
     """A 1x1, a 3x3 that carries the stride, a 1x1 that widens, and a shortcut."""
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        routing = self._routing_of(x)
-        y = F.relu(self.bn1(self.conv1(x, *routing)))
-        y = F.relu(self.bn2(self.conv2(y, *routing)))
-        y = self.bn3(self.conv3(y, *routing))
-        return F.relu(self._scaled(y) + self._shortcut_of(x))
+        shared = shared_by(self, self._shared, x)
+        y = F.relu(self.bn1(self.conv1(x, *shared)))
+        y = F.relu(self.bn2(self.conv2(y, *shared)))
+        y = self.bn3(self.conv3(y, *shared))
+        return F.relu(self._scaled(y) + self._shortcut_of(x, shared))
 
 
 class ResNet(Backbone):
@@ -105,4 +104,4 @@ def _norm_after(conv: ConvSpec) -> nn.Layer:
 def _shortcut(spec: ResidualSpec) -> nn.Layer | None:
     if spec.downsample is None:
         return None
-    return nn.Sequential(build_conv(spec.downsample), _norm_after(spec.downsample))
+    return ConvNorm(build_conv(spec.downsample), _norm_after(spec.downsample))

@@ -2,7 +2,13 @@
 
 from odconv_torch.layers.attention import ODAttention
 from odconv_torch.layers.attentions import Attentions
-from odconv_torch.layers.build import build_conv, build_layer, build_linear, build_norm
+from odconv_torch.layers.build import (
+    build_conv,
+    build_layer,
+    build_linear,
+    build_norm,
+    build_shared,
+)
 from odconv_torch.layers.cbam import CBAM
 from odconv_torch.layers.cond_conv import CondConv1d, CondConv2d, CondConv3d
 from odconv_torch.layers.dy_attention import DyAttention
@@ -48,6 +54,7 @@ __all__ = [
     "build_layer",
     "build_linear",
     "build_norm",
+    "build_shared",
     "mixed_conv",
     "od_conv",
     "set_temperature",

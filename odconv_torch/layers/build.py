@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -17,6 +17,8 @@ from odconv_spec import (
     EfficientChannelAttentionSpec,
     ODConvSpec,
     RecalibrationSpec,
+    RoutingSpec,
+    SharedSpec,
     SqueezeExcitationSpec,
 )
 from odconv_spec.plugins import row
@@ -28,15 +30,18 @@ from odconv_torch.layers.dynamic import DynamicConv
 from odconv_torch.layers.efficient_channel_attention import EfficientChannelAttention
 from odconv_torch.layers.od_conv import ODConv1d, ODConv2d, ODConv3d
 from odconv_torch.layers.recalibration import Recalibration
+from odconv_torch.layers.routing import Routing
 from odconv_torch.layers.squeeze_excitation import SqueezeExcitation
 
 __all__ = [
     "DYNAMIC",
     "RECALIBRATIONS",
+    "SHARED",
     "build_conv",
     "build_layer",
     "build_linear",
     "build_norm",
+    "build_shared",
 ]
 
 DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by rank - 1
@@ -48,6 +53,9 @@ RECALIBRATIONS: Final[Mapping[type[RecalibrationSpec], type[Recalibration]]] = {
     SqueezeExcitationSpec: SqueezeExcitation,
     CBAMSpec: CBAM,
     EfficientChannelAttentionSpec: EfficientChannelAttention,
+}
+SHARED: Final[Mapping[type[SharedSpec], Any]] = {
+    RoutingSpec: Routing,
 }
 
 
@@ -110,3 +118,26 @@ def build_layer(
     if isinstance(spec, ConvSpec):
         return build_conv(spec, device, dtype)
     return RECALIBRATIONS[type(spec)].from_spec(spec, device=device, dtype=dtype)
+
+
+def build_shared(
+    spec: SharedSpec,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> nn.Module:
+    """The layer that `spec` describes, whose output all convolutions of a block take.
+
+    Args:
+        spec: of what a kind of convolution brings for its blocks.
+        device: where the parameters live.
+        dtype: of the parameters.
+
+    Returns:
+        A layer with random weights.
+
+    Example:
+        >>> build_shared(RoutingSpec(16, 8))(torch.rand(1, 16, 8, 9)).shape
+        torch.Size([1, 8])
+    """
+    layer: nn.Module = SHARED[type(spec)].from_spec(spec, device, dtype)
+    return layer

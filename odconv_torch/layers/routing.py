@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from odconv_spec import LinearSpec
+from odconv_spec import LinearSpec, RoutingSpec
 from odconv_spec.geometry import one_of, whole
 from odconv_spec.kernel_bank import HEAD_INITS
 from odconv_torch.layers.leaf import leaf
@@ -52,6 +52,16 @@ class Routing(nn.Module):
         self.weight = nn.Parameter(torch.empty(kernel_num, in_channels, device=device, dtype=dtype))
         self.bias = nn.Parameter(torch.empty(kernel_num, device=device, dtype=dtype))
         self.reset_parameters()
+
+    @classmethod
+    def from_spec(
+        cls,
+        spec: RoutingSpec,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> Routing:
+        """The router that `spec` describes, with random weights."""
+        return cls(spec.in_channels, spec.out_channels, spec.head_init, device, dtype)
 
     def reset_parameters(self) -> None:
         """Glorot uniform, or zeros where `head_init` says so; a bias of zeros."""

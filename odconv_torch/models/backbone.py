@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from odconv_spec import BackboneSpec, CondConvSpec, ConvSpec, LinearSpec
+from odconv_spec import BackboneSpec, ConvSpec, LinearSpec
 from odconv_spec.feature_maps import OutIndices, feature_indices, stage_to_freeze
-from odconv_torch.layers import Routing, build_conv, build_linear, set_temperature
+from odconv_torch.layers import build_conv, build_linear, set_temperature
 from weights_converter.hub.mixin import HubModel
 
 Device = torch.device | str | None
@@ -262,18 +262,3 @@ def build_head(
     # The fan-out of a classifier is the number of classes: of ten, logits would be huge.
     nn.init.normal_(conv.get_parameter("weight"), std=0.01)
     return conv
-
-
-def build_router(
-    routing: LinearSpec | None, conv: ConvSpec, device: Device, dtype: torch.dtype | None
-) -> Routing | None:
-    """The router that `conv` and the other convolutions of its block share, if they do."""
-    if routing is None or not isinstance(conv, CondConvSpec):
-        return None
-    widths = routing.in_channels, routing.out_channels
-    return Routing(*widths, conv.head_init, device, dtype)
-
-
-def routing_weights(router: nn.Module | None, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """What each convolution of a block takes beside its input, from the input of the block."""
-    return () if router is None else (router(x),)

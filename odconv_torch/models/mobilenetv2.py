@@ -18,15 +18,14 @@ from odconv_torch.models.backbone import (
     Backbone,
     Device,
     build_head,
-    build_router,
-    routing_weights,
 )
+from odconv_torch.models.sharing import add_shared, shared_by
 
 MATCH_PREVIOUS: Final = 99999  # timm's word for "in the group before"
 
 
 class ConvNormReLU6(nn.Sequential):
-    """A convolution, a batch norm and a ReLU6; `routing` goes to the convolution."""
+    """A convolution, a batch norm and a ReLU6; what a block shares goes to the first."""
 
     def __init__(
         self, spec: ConvSpec, device: Device = None, dtype: torch.dtype | None = None
@@ -34,9 +33,9 @@ class ConvNormReLU6(nn.Sequential):
         norm = build_norm(NormSpec(spec.out_channels), spec.rank, device, dtype)
         super().__init__(build_conv(spec, device, dtype), norm, nn.ReLU6())
 
-    def forward(self, x: torch.Tensor, *routing: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, *shared: torch.Tensor) -> torch.Tensor:
         conv, norm, activation = self
-        return activation(norm(conv(x, *routing)))
+        return activation(norm(conv(x, *shared)))
 
 
 class InvertedResidual(nn.Module):
@@ -47,7 +46,7 @@ class InvertedResidual(nn.Module):
     ) -> None:
         super().__init__()
         self.residual = spec.residual
-        self.routing = build_router(spec.routing, spec.project, device, dtype)
+        self._shared = add_shared(self, spec.shared, device, dtype)
         self.conv = nn.Sequential(
             *(ConvNormReLU6(conv, device, dtype) for conv in spec.activated),
             build_conv(spec.project, device, dtype),
@@ -55,12 +54,12 @@ class InvertedResidual(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        routing = routing_weights(self.routing, x)
+        shared = shared_by(self, self._shared, x)
         *activated, project, norm = self.conv
         y = x
         for layer in activated:
-            y = layer(y, *routing)
-        y = norm(project(y, *routing))
+            y = layer(y, *shared)
+        y = norm(project(y, *shared))
         return x + y if self.residual else y
 
 

@@ -18,9 +18,8 @@ from odconv_torch.models.backbone import (
     Backbone,
     Device,
     build_head,
-    build_router,
-    routing_weights,
 )
+from odconv_torch.models.sharing import ConvNorm, add_shared, shared_by
 
 
 class BasicBlock(nn.Module):
@@ -31,20 +30,22 @@ class BasicBlock(nn.Module):
     ) -> None:
         super().__init__()
         conv1, conv2 = spec.convs
-        self.routing = build_router(spec.routing, conv1, device, dtype)
+        self._shared = add_shared(self, spec.shared, device, dtype)
         self.conv1 = build_conv(conv1, device, dtype)
         self.bn1 = _norm_after(conv1, device, dtype)
         self.conv2 = build_conv(conv2, device, dtype)
         self.bn2 = _norm_after(conv2, device, dtype)
         self._scaling = _add_recalibration(self, spec, device, dtype)
         self.downsample = _shortcut(spec, device, dtype)
+        self._shared_beside = spec.shared_beside
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        routing = routing_weights(self.routing, x)
-        y = torch.relu(self.bn1(self.conv1(x, *routing)))
-        y = self.bn2(self.conv2(y, *routing))
+        shared = shared_by(self, self._shared, x)
+        y = torch.relu(self.bn1(self.conv1(x, *shared)))
+        y = self.bn2(self.conv2(y, *shared))
         y = getattr(self, self._scaling)(y) if self._scaling else y
-        shortcut = x if self.downsample is None else self.downsample(x)
+        beside = shared if self._shared_beside else ()
+        shortcut = x if self.downsample is None else self.downsample(x, *beside)
         return torch.relu(y + shortcut)
 
 
@@ -56,7 +57,7 @@ class Bottleneck(nn.Module):
     ) -> None:
         super().__init__()
         conv1, conv2, conv3 = spec.convs
-        self.routing = build_router(spec.routing, conv1, device, dtype)
+        self._shared = add_shared(self, spec.shared, device, dtype)
         self.conv1 = build_conv(conv1, device, dtype)
         self.bn1 = _norm_after(conv1, device, dtype)
         self.conv2 = build_conv(conv2, device, dtype)
@@ -65,14 +66,16 @@ class Bottleneck(nn.Module):
         self.bn3 = _norm_after(conv3, device, dtype)
         self._scaling = _add_recalibration(self, spec, device, dtype)
         self.downsample = _shortcut(spec, device, dtype)
+        self._shared_beside = spec.shared_beside
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        routing = routing_weights(self.routing, x)
-        y = torch.relu(self.bn1(self.conv1(x, *routing)))
-        y = torch.relu(self.bn2(self.conv2(y, *routing)))
-        y = self.bn3(self.conv3(y, *routing))
+        shared = shared_by(self, self._shared, x)
+        y = torch.relu(self.bn1(self.conv1(x, *shared)))
+        y = torch.relu(self.bn2(self.conv2(y, *shared)))
+        y = self.bn3(self.conv3(y, *shared))
         y = getattr(self, self._scaling)(y) if self._scaling else y
-        shortcut = x if self.downsample is None else self.downsample(x)
+        beside = shared if self._shared_beside else ()
+        shortcut = x if self.downsample is None else self.downsample(x, *beside)
         return torch.relu(y + shortcut)
 
 
@@ -148,4 +151,4 @@ def _shortcut(spec: ResidualSpec, device: Device, dtype: torch.dtype | None) -> 
     if spec.downsample is None:
         return None
     conv = build_conv(spec.downsample, device, dtype)
-    return nn.Sequential(conv, _norm_after(spec.downsample, device, dtype))
+    return ConvNorm(conv, _norm_after(spec.downsample, device, dtype))

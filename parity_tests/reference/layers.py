@@ -11,8 +11,9 @@ from odconv_spec import (
     CondConvSpec,
     ConvSpec,
     DyConvSpec,
-    LinearSpec,
     ODConvSpec,
+    RoutingSpec,
+    SharedSpec,
     WEConvSpec,
 )
 from odconv_spec.plugins import row
@@ -33,6 +34,9 @@ CONVOLUTIONS: Final[Mapping[type[ConvSpec], Callable[[Any, Value, Scope], Value]
     CGConvSpec: cg_conv,
     WEConvSpec: weconv,
 }
+SHARED: Final[Mapping[type[SharedSpec], Callable[[Any, Value, Scope], Value]]] = {
+    RoutingSpec: route,
+}
 
 
 def apply_conv(spec: ConvSpec, x: Value, at: Scope) -> Value:
@@ -51,6 +55,8 @@ def conv_norm(spec: ConvSpec, x: Value, at: Scope, names: tuple[str, str]) -> Va
     return norm(apply_conv(spec, x, at.under(conv)), at.under(normalisation))
 
 
-def routed(router: LinearSpec | None, x: Value, at: Scope) -> Scope:
-    """The scope of a block whose convolutions share the weights of its router, if it has one."""
-    return at if router is None else replace(at, routing=route(router, x, at.under("routing")))
+def with_shared(spec: SharedSpec | None, x: Value, at: Scope) -> Scope:
+    """The scope of a block, with what its convolutions share, computed from the block's input."""
+    if spec is None:
+        return at
+    return replace(at, shared=SHARED[type(spec)](spec, x, at.under(spec.name)))

@@ -5,7 +5,7 @@ For one sample:  y = (sum over k of  w_k * W_k)  convolved with  x  +  sum over 
 
 from __future__ import annotations
 
-from odconv_spec import CondConvSpec, DyConvSpec, KernelBankSpec, LinearSpec
+from odconv_spec import CondConvSpec, DyConvSpec, KernelBankSpec, RoutingSpec
 from parity_tests.reference.functional import conv, global_mean, linear, relu, softmax
 from parity_tests.reference.ops import sigmoid
 from parity_tests.reference.scope import Scope
@@ -24,11 +24,11 @@ def dyconv(spec: DyConvSpec, x: Value, at: Scope) -> Value:
 def condconv(spec: CondConvSpec, x: Value, at: Scope) -> Value:
     """https://arxiv.org/abs/1904.04971: the weights come from the layer's router or its block's."""
     own = spec.router == "own"
-    weights = route(spec.routing(), x, at.under("routing")) if own else at.shared_routing
+    weights = route(spec.routing(), x, at.under("routing")) if own else at.of_block
     return mixture(spec, x, weights, at)
 
 
-def route(spec: LinearSpec, x: Value, at: Scope) -> Value:
+def route(spec: RoutingSpec, x: Value, at: Scope) -> Value:
     """Routing weights, (batch, kernel_num): a sigmoid of one layer on the mean over space."""
     pooled = global_mean(x).reshape(-1, spec.in_channels)
     return sigmoid(linear(pooled, at["weight"], at["bias"]))

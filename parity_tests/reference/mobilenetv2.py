@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from odconv_spec import ConvNormSpec, InvertedResidualSpec, MobileNetV2Spec
 from parity_tests.reference.functional import relu6
-from parity_tests.reference.layers import conv_norm, routed
+from parity_tests.reference.layers import conv_norm, with_shared
 from parity_tests.reference.scope import Scope
 from parity_tests.reference.tape import Value
 
@@ -23,7 +23,7 @@ def conv_norm_relu6(spec: ConvNormSpec, x: Value, at: Scope) -> Value:
 
 def inverted_residual(block: InvertedResidualSpec, x: Value, at: Scope) -> Value:
     """Expansion and depthwise convolution with an activation each, then a projection without."""
-    y, at = x, routed(block.routing, x, at)
+    y, at = x, with_shared(block.shared, x, at)
     for index, conv in enumerate(block.activated):
         y = relu6(conv_norm(conv, y, at, (f"conv.{index}.0", f"conv.{index}.1")))
     last = len(block.activated)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from odconv_spec import ResidualSpec, ResNetSpec
 from parity_tests.reference.functional import max_pool, relu
-from parity_tests.reference.layers import conv_norm, routed
+from parity_tests.reference.layers import conv_norm, with_shared
 from parity_tests.reference.recalibration import recalibrate
 from parity_tests.reference.scope import Scope
 from parity_tests.reference.tape import Value
@@ -21,7 +21,7 @@ def resnet_features(spec: ResNetSpec, x: Value, at: Scope) -> Value:
 
 def residual_block(block: ResidualSpec, x: Value, at: Scope) -> Value:
     """relu(F(x) + x), where F has no activation after its last convolution."""
-    y, at = x, routed(block.routing, x, at)
+    y, at = x, with_shared(block.shared, x, at)
     for number, conv in enumerate(block.convs, start=1):
         y = conv_norm(conv, relu(y) if number > 1 else y, at, (f"conv{number}", f"bn{number}"))
     if block.recalibration:

@@ -15,15 +15,15 @@ from parity_tests.reference.tape import Array, Value
 class Scope:
     """The arrays under a path of the model. All scopes of a pass report to the same two tables.
 
-    `attentions` is keyed by the path of the layer, `statistics` by the name of the array. `routing`
-    holds the weights that the router of a block gives to its convolutions, (batch, kernel_num).
+    `attentions` is keyed by the path of the layer, `statistics` by the name of the array. `shared`
+    is what the convolutions of a block share, (batch, features).
     """
 
     arrays: Mapping[str, Value]
     training: bool = False
     temperature: float = 1.0
     path: str = ""
-    routing: Value | None = None
+    shared: Value | None = None
     attentions: dict[str, dict[str, Value]] = field(default_factory=dict)
     statistics: dict[str, Array] = field(default_factory=dict)
 
@@ -31,11 +31,11 @@ class Scope:
         return replace(self, path=self.full(name))
 
     @property
-    def shared_routing(self) -> Value:
-        """Raises ValueError outside a block with a router."""
-        if self.routing is None:
-            raise ValueError(f"{self.path or 'the layer'}: expected routing weights from a block")
-        return self.routing
+    def of_block(self) -> Value:
+        """What the block shares. Raises ValueError outside a block that shares something."""
+        if self.shared is None:
+            raise ValueError(f"{self.path or 'the layer'}: expected what a block shares")
+        return self.shared
 
     def full(self, name: str) -> str:
         """The full name of something in this scope."""

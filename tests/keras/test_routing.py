@@ -75,8 +75,8 @@ def test_a_chain_hands_the_weights_to_those_that_take_them():
     hidden = dynamic_conv(getattr(first, "0"), np.maximum(x, 0), routing=weights)
     expected = dynamic_conv(second, np.maximum(hidden, 0), routing=weights)
     np.testing.assert_allclose(numpy(chain(x, weights)), expected, rtol=1e-9, atol=1e-12)
-    assert chain.takes_routing
-    assert not Chain([ODConv2D(3, 3)]).takes_routing
+    assert chain.takes_shared
+    assert not Chain([ODConv2D(3, 3)]).takes_shared
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_a_shared_router_gives_what_an_own_one_gives() -> None:
     arrays, x = inputs(own)
     at = Scope({name: Value(array) for name, array in arrays.items()})
     routing = route(own.routing(), Value(x), at.under("routing"))
-    y = apply_conv(shared, Value(x), Scope(at.arrays, routing=routing)).data
+    y = apply_conv(shared, Value(x), Scope(at.arrays, shared=routing)).data
     np.testing.assert_array_equal(y, evaluate(own, arrays, x).output)
-    with pytest.raises(ValueError, match="the layer: expected routing weights from a block"):
+    with pytest.raises(ValueError, match="the layer: expected what a block shares"):
         apply_conv(shared, Value(x), at)

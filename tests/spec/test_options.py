@@ -154,7 +154,7 @@ def test_the_convolutions_that_a_kind_replaces(kind):
     assert isinstance(blocks[0].downsample, DynamicConvSpec) == (kind == "dy")
     assert not isinstance(resnet.stem, DynamicConvSpec)
     assert isinstance(resnet.head, CondConvSpec) == (kind == "cond")
-    assert [block.routing is not None for block in blocks] == [
+    assert [block.shared is not None for block in blocks] == [
         kind == "cond" and d for d in dynamic
     ]
     assert isinstance(mobile.last.conv, DynamicConvSpec) == (kind != "cond")

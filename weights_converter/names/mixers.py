@@ -21,7 +21,7 @@ def mixers() -> Mapping[str, Mapping[str, tuple[Role, ...]]]:
 @cache
 def routers() -> frozenset[str]:
     """Names of mixers that may serve all convolutions of a block."""
-    return frozenset(kind.mixer for kind in bank_kinds() if kind.block_router)
+    return frozenset(kind.mixer for kind in bank_kinds() if "router" in kind.placed)
 
 
 def path_with_temperature(name: str) -> str:

@@ -1,0 +1,29 @@
+"""What all convolutions of a block share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from odconv_spec.parameters import Parameter
+
+
+@dataclass(frozen=True)
+class SharedSpec:
+    """A layer on the mean of a block's input, whose output each of its convolutions takes.
+
+    A kind brings its own, see `ConvSpec.shared_of_block`.
+    """
+
+    name: ClassVar[str]
+    """The attribute of the block that holds it, by which its arrays are called."""
+
+    in_channels: int
+    out_channels: int
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        raise NotImplementedError
+
+    def multiply_adds(self, positions: int) -> int:
+        """What a sample takes: the mean over the map, and each weight once."""
+        return self.in_channels * (positions + self.out_channels)
