@@ -10,6 +10,8 @@ from odconv_spec.cbam import CBAMSpec
 from odconv_spec.cg_conv import CGConvSpec
 from odconv_spec.choice import ConvChoice
 from odconv_spec.cond_conv import CondConvSpec, RoutingSpec
+from odconv_spec.dcd_conv import DCDConvSpec
+from odconv_spec.dcd_linear import DCDLinearSpec
 from odconv_spec.dy_conv import DyConvSpec
 from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.efficient_channel_attention import EfficientChannelAttentionSpec
@@ -38,6 +40,8 @@ __all__ = [
     "ConvChoice",
     "ConvNormSpec",
     "ConvSpec",
+    "DCDConvSpec",
+    "DCDLinearSpec",
     "DyConvSpec",
     "DynamicConvSpec",
     "EfficientChannelAttentionSpec",

@@ -15,6 +15,7 @@ from odconv_spec import (
     DyConvSpec,
     DynamicConvSpec,
     EfficientChannelAttentionSpec,
+    LinearSpec,
     ODConvSpec,
     RecalibrationSpec,
     SqueezeExcitationSpec,
@@ -24,7 +25,7 @@ from parity_tests.kinds import KINDS as OTHER_KINDS
 from parity_tests.problems import Case, Problem
 from parity_tests.reference import evaluate, random_arrays
 
-Row: TypeAlias = tuple[DynamicConvSpec | RecalibrationSpec, tuple[int, ...], float]
+Row: TypeAlias = tuple[DynamicConvSpec | LinearSpec | RecalibrationSpec, tuple[int, ...], float]
 
 
 def _spec(kind: type[Any], widths: tuple[int, int], kernel_size: Any, **options: Any) -> Any:
@@ -129,7 +130,7 @@ def _named_rows() -> Iterator[tuple[str, int, Row]]:
 
 def layer_problem(
     seed: int,
-    spec: ConvSpec | RecalibrationSpec,
+    spec: ConvSpec | LinearSpec | RecalibrationSpec,
     shape: tuple[int, ...],
     temperature: float,
     training: bool,
@@ -139,7 +140,7 @@ def layer_problem(
     generator = np.random.default_rng(seed)
     arrays = random_arrays(spec.parameters(), seed, dtype)
     batch, *size = shape
-    channels = spec.in_channels if isinstance(spec, ConvSpec) else spec.width
+    channels = spec.width if isinstance(spec, RecalibrationSpec) else spec.in_channels
     x = generator.standard_normal((batch, channels, *size)).astype(dtype)
     grad_output = generator.standard_normal(evaluate(spec, arrays, x).output.shape).astype(dtype)
     return Problem(spec, arrays, x, training, temperature, grad_output, dtype=dtype)

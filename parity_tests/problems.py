@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from odconv_spec import BackboneSpec, ConvSpec, RecalibrationSpec
+from odconv_spec import BackboneSpec, ConvSpec, LinearSpec, RecalibrationSpec
 from parity_tests.reference import Run, Training, evaluate, train
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -24,7 +24,7 @@ class Problem:
     `labels` turns it into a training of one step for each batch of `x`.
     """
 
-    spec: ConvSpec | RecalibrationSpec | BackboneSpec
+    spec: ConvSpec | LinearSpec | RecalibrationSpec | BackboneSpec
     arrays: Arrays
     x: npt.NDArray[Any]
     training: bool = False

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from odconv_spec import DynamicConvSpec, RecalibrationSpec
+from odconv_spec import RecalibrationSpec
 
 
 def attentions(
@@ -20,10 +20,9 @@ def attentions(
         call: runs the sub-layer or method that it is given on the case's input, in inference mode.
         numpy: turns a tensor of the framework into an array.
     """
-    spec = getattr(layer, "spec", None)
-    if isinstance(spec, RecalibrationSpec):
-        return {name: numpy(factors) for name, factors in call(layer.gates).items()}
-    found = call(layer.attentions) if isinstance(spec, DynamicConvSpec) else {}
+    scales = isinstance(getattr(layer, "spec", None), RecalibrationSpec)
+    shown = getattr(layer, "gates" if scales else "attentions", None)
+    found = {} if shown is None else call(shown)
     return {name: numpy(value) for name, value in found.items()}
 
 

@@ -18,6 +18,7 @@ from odconv_spec import (
     DyConvSpec,
     DynamicConvSpec,
     EfficientChannelAttentionSpec,
+    LinearSpec,
     ODConvSpec,
     RecalibrationSpec,
     SqueezeExcitationSpec,
@@ -45,7 +46,7 @@ _OPTIONS: Mapping[str, str | None] = MappingProxyType(
         "no_spatial": None,  # False in all files, as is our default
     }
 )
-_Spec: TypeAlias = DynamicConvSpec | RecalibrationSpec
+_Spec: TypeAlias = DynamicConvSpec | LinearSpec | RecalibrationSpec
 _KINDS: Mapping[str, tuple[Callable[..., _Spec], Mapping[str, Any]]] = MappingProxyType(
     {
         "odconv": (ODConvSpec, {}),
@@ -77,7 +78,7 @@ class GoldenTraining:
 class GoldenLayer:
     """One layer with its arrays by canonical name, an input, and the results in inference mode."""
 
-    spec: DynamicConvSpec | RecalibrationSpec
+    spec: _Spec
     temperature: float
     arrays: Arrays
     input: npt.NDArray[np.float64]

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from odconv_spec import DynamicConvSpec
+from odconv_spec import DynamicConvSpec, LinearSpec
 from parity_tests.draw import Draw
 
-Row: TypeAlias = tuple[DynamicConvSpec, tuple[int, ...], float]
+Row: TypeAlias = tuple[DynamicConvSpec | LinearSpec, tuple[int, ...], float]
 """Spec, (batch, *map), temperature."""
 
 
@@ -27,7 +27,7 @@ class Kind(NamedTuple):
 
     layers: tuple[Row, ...] = ()
     draw: Callable[[Draw], tuple[DynamicConvSpec, tuple[int, ...]]] | None = None
-    golden: Callable[[Mapping[str, Any]], DynamicConvSpec] | None = None
+    golden: Callable[[Mapping[str, Any]], DynamicConvSpec | LinearSpec] | None = None
     paths: Mapping[str, str] = {}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from odconv_spec import BackboneSpec, ConvSpec, RecalibrationSpec
+from odconv_spec import BackboneSpec, ConvSpec, LinearSpec, RecalibrationSpec
 from parity_tests.reference.networks import forward, network_of
 from parity_tests.reference.scope import Scope, gradients_of, values_of
 from parity_tests.reference.tape import Array, Value, backward
@@ -36,7 +36,7 @@ class Run:
 
 
 def evaluate(
-    spec: ConvSpec | RecalibrationSpec | BackboneSpec,
+    spec: ConvSpec | LinearSpec | RecalibrationSpec | BackboneSpec,
     arrays: Mapping[str, npt.ArrayLike],
     x: npt.ArrayLike,
     *,
@@ -47,7 +47,8 @@ def evaluate(
     """Runs a layer or a network, and backwards where `grad_output` is given.
 
     Args:
-        spec: of a convolution of any kind, of a layer that scales maps, or of a backbone.
+        spec: of a convolution or linear layer of any kind, of a layer that scales maps, or of a
+            backbone.
         arrays: every stored array by its canonical name.
         x: (batch, channels, *space).
         training: normalise by the batch's statistics and update the running ones.
@@ -85,7 +86,7 @@ def features(
     return network_of(spec).features(spec, Value(x), at).data
 
 
-def _attentions(spec: ConvSpec | RecalibrationSpec | BackboneSpec, at: Scope) -> dict[str, Any]:
+def _attentions(spec: object, at: Scope) -> dict[str, Any]:
     found = {
         path: {name: value.data for name, value in table.items()}
         for path, table in at.attentions.items()

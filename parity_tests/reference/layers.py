@@ -10,6 +10,7 @@ from odconv_spec import (
     CGConvSpec,
     CondConvSpec,
     ConvSpec,
+    DCDConvSpec,
     DyConvSpec,
     ODConvSpec,
     RoutingSpec,
@@ -18,6 +19,7 @@ from odconv_spec import (
 )
 from odconv_spec.plugins import row
 from parity_tests.reference.cg_conv import cg_conv
+from parity_tests.reference.dcd import dcd_conv
 from parity_tests.reference.mixtures import condconv, dyconv, route
 from parity_tests.reference.odconv import odconv
 from parity_tests.reference.scope import Scope
@@ -32,6 +34,7 @@ CONVOLUTIONS: Final[Mapping[type[ConvSpec], Callable[[Any, Value, Scope], Value]
     DyConvSpec: dyconv,
     CondConvSpec: condconv,
     CGConvSpec: cg_conv,
+    DCDConvSpec: dcd_conv,
     WEConvSpec: weconv,
 }
 SHARED: Final[Mapping[type[SharedSpec], Callable[[Any, Value, Scope], Value]]] = {

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from odconv_spec import (
     BackboneSpec,
     ConvSpec,
+    DCDLinearSpec,
     LinearSpec,
     MobileNetV2Spec,
     RecalibrationSpec,
@@ -15,12 +16,13 @@ from odconv_spec import (
 )
 from odconv_spec.plugins import row
 from parity_tests.reference.functional import global_max, global_mean
+from parity_tests.reference.dcd import dcd_linear
 from parity_tests.reference.layers import GROUP, apply_conv
 from parity_tests.reference.mobilenetv2 import mobilenetv2_features
 from parity_tests.reference.recalibration import recalibrate
 from parity_tests.reference.resnet import resnet_features
 from parity_tests.reference.scope import Scope
-from parity_tests.reference.static import classifier
+from parity_tests.reference.static import linear_layer
 from parity_tests.reference.tape import Value
 
 
@@ -36,13 +38,21 @@ NETWORKS: Final[Mapping[type[BackboneSpec], Network]] = {
     ResNetSpec: Network(resnet_features, "fc"),
 }
 
+LINEAR: Final[Mapping[type[LinearSpec], Callable[[Any, Value, Scope], Value]]] = {
+    LinearSpec: linear_layer,
+    DCDLinearSpec: dcd_linear,
+}
 POOLS: Final[Mapping[str, Callable[[Value], Value]]] = {"avg": global_mean, "max": global_max}
 
 
-def forward(spec: ConvSpec | RecalibrationSpec | BackboneSpec, x: Value, at: Scope) -> Value:
+def forward(
+    spec: ConvSpec | LinearSpec | RecalibrationSpec | BackboneSpec, x: Value, at: Scope
+) -> Value:
     """The output of a layer, or the logits or features of a network. Dropout is left out."""
     if isinstance(spec, ConvSpec):
         return apply_conv(spec, x, at)
+    if isinstance(spec, LinearSpec):
+        return LINEAR[type(spec)](spec, x, at)
     if isinstance(spec, RecalibrationSpec):
         return recalibrate(spec, x, at)
     network = network_of(spec)
@@ -53,9 +63,7 @@ def forward(spec: ConvSpec | RecalibrationSpec | BackboneSpec, x: Value, at: Sco
     head, at = spec.head, at.under(network.classifier)
     if head is None:
         return pooled.reshape(*pooled.shape[:2])
-    if isinstance(head, LinearSpec):
-        return classifier(pooled, at)
-    return apply_conv(head, pooled, at).reshape(-1, spec.num_classes)
+    return forward(head, pooled, at).reshape(-1, spec.num_classes)
 
 
 def network_of(spec: BackboneSpec) -> Network:

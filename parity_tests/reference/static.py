@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from odconv_spec import ConvSpec, LayerNormSpec, NormSpec
+from odconv_spec import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
 from parity_tests.reference.functional import batch_norm, conv, linear, per_channel
 from parity_tests.reference.scope import Scope
 from parity_tests.reference.tape import Value
@@ -43,6 +43,6 @@ def layer_norm(x: Value, at: Scope) -> Value:
     return centred * spread**-0.5 * scale + shift
 
 
-def classifier(pooled: Value, at: Scope) -> Value:
-    """(batch, channels, 1, 1) to (batch, classes)."""
-    return linear(pooled.reshape(*pooled.shape[:2]), at["weight"], at["bias"])
+def linear_layer(spec: LinearSpec, x: Value, at: Scope) -> Value:
+    """(batch, in, *ones) to (batch, out)."""
+    return linear(x.reshape(-1, spec.in_channels), at["weight"], at["bias"])
