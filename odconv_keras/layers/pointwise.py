@@ -40,12 +40,12 @@ class Pointwise(keras.layers.Layer):
     def build(self, input_shape: Sequence[int | None]) -> None:
         out, inputs, *ones = self.spec.kernel_shape
         self._widths, self._ones = (inputs, out), tuple(ones)
-        start = "zeros" if self.head_init == "zero" else kaiming_normal()
+        start, bias_start = self._starts()
         # (*ones, in, out)
         self.kernel = self.add_weight(name="kernel", shape=(*ones, inputs, out), initializer=start)
         self.bias = None
         if self.spec.bias:
-            self.bias = self.add_weight(name="bias", shape=(out,), initializer="zeros")
+            self.bias = self.add_weight(name="bias", shape=(out,), initializer=bias_start)
 
     def call(self, inputs: Any) -> Any:
         width, out = self._widths
@@ -53,6 +53,10 @@ class Pointwise(keras.layers.Layer):
         y = ops.reshape(inputs, (-1, width)) @ ops.reshape(self.kernel, (width, out))
         y = y if self.bias is None else y + self.bias  # (batch, out)
         return ops.reshape(y, (-1, *self._ones, out))
+
+    def _starts(self) -> tuple[Any, Any]:
+        """Of the kernel and of the bias."""
+        return "zeros" if self.head_init == "zero" else kaiming_normal(), "zeros"
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.spec.out_channels)

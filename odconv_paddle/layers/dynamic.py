@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar
 
@@ -137,6 +138,8 @@ class DynamicConv(ConvAttributes, nn.Layer):
     def fold(self, scale: paddle.Tensor, shift: paddle.Tensor) -> None:
         """Makes the layer compute y * scale + shift in place of y; its spec has a bias by then.
 
+        See `folded`.
+
         Args:
             scale: (out,).
             shift: (out,).
@@ -145,6 +148,21 @@ class DynamicConv(ConvAttributes, nn.Layer):
             ValueError: the kind has no arrays that could take them up.
         """
         raise NotImplementedError
+
+    def folded(self, scale: paddle.Tensor, shift: paddle.Tensor) -> nn.Layer:
+        """A new layer that computes y * scale + shift where this one computes y.
+
+        Args:
+            scale: (out,).
+            shift: (out,).
+
+        Raises:
+            ValueError: other channels, or the kind has no arrays that could take them up.
+        """
+        layer = copy.deepcopy(self)
+        layer.spec = self.spec.fused(len(scale))
+        layer.fold(scale, shift)
+        return layer
 
     def _build(self, weight_attr: Attr, bias_attr: Attr) -> None:
         """Makes all arrays, and the layers inside."""

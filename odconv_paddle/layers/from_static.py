@@ -63,7 +63,7 @@ def layer_like(layer_class: type[Layer], conv: nn.Layer, options: Mapping[str, A
     layer = layer_class(
         **geometry(spec), bias_attr=spec.bias, data_format=conv._data_format, **options
     )
-    layer.to(device=_device(conv.weight), dtype=conv.weight.dtype)
+    layer.to(device=device_of(conv.weight), dtype=conv.weight.dtype)
     if conv.training:
         layer.train()
     else:
@@ -71,7 +71,7 @@ def layer_like(layer_class: type[Layer], conv: nn.Layer, options: Mapping[str, A
     return layer
 
 
-def _device(tensor: paddle.Tensor) -> str:
+def device_of(tensor: paddle.Tensor) -> str:
     """Where a tensor lives, as text such as "gpu:0": Paddle 3.2 takes no general `Place`."""
     return str(tensor.place).removeprefix("Place(").removesuffix(")")
 

@@ -46,18 +46,22 @@ class Pointwise(nn.Layer):
         self.spec = spec
         self.head_init = one_of("head_init", head_init, HEAD_INITS)
         self._rank = spec.rank  # plain, because to_static cannot read a dataclass
-        published = head_init == "published"
-        start: Initializer = kaiming_normal(spec) if published else Constant(0.0)
+        start, bias_start = self._starts()
         # Attributes, which a global initializer leaves alone.
         self.weight = self.create_parameter(
             list(spec.kernel_shape),  # (out, in, *ones)
             attr=ParamAttr(initializer=start),
         )
-        zeros = ParamAttr(initializer=Constant(0.0)) if spec.bias else False
-        self.bias = self.create_parameter([spec.out_channels], attr=zeros, is_bias=True)
+        bias = ParamAttr(initializer=bias_start) if spec.bias else False
+        self.bias = self.create_parameter([spec.out_channels], attr=bias, is_bias=True)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return _CONVS[self._rank - 1](x, self.weight, self.bias)
+
+    def _starts(self) -> tuple[Initializer, Initializer]:
+        """Of the weight and of the bias."""
+        published = self.head_init == "published"
+        return kaiming_normal(self.spec) if published else Constant(0.0), Constant(0.0)
 
     def extra_repr(self) -> str:
         spec = self.spec

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import paddle
 from paddle import nn
 from paddle.nn.layer.norm import _BatchNormBase
@@ -11,7 +9,7 @@ from paddle.nn.layer.norm import _BatchNormBase
 from odconv_paddle.layers import DynamicConv
 
 
-def fuse(conv: DynamicConv, norm: nn.Layer) -> DynamicConv:
+def fuse(conv: DynamicConv, norm: nn.Layer) -> nn.Layer:
     """A new layer that computes norm(conv(x)) as in inference.
 
     The scale of the running statistics goes into the kernels and the shift into the bias, which
@@ -22,7 +20,8 @@ def fuse(conv: DynamicConv, norm: nn.Layer) -> DynamicConv:
         norm: a batch norm of its output that uses running statistics.
 
     Returns:
-        A layer of the same class and mode, with a bias.
+        A layer of the same class and mode, with a bias; of a WEConv, which depends on no sample,
+        the static convolution.
 
     Raises:
         ValueError: another kind of layer, other channels, no running statistics, or a CondConv
@@ -41,11 +40,8 @@ def fuse(conv: DynamicConv, norm: nn.Layer) -> DynamicConv:
             f"conv: expected a dynamic convolution such as ODConv2D, received {type(conv).__name__}"
         )
     scale, shift = _scale_and_shift(norm, conv._data_format)
-    fused = copy.deepcopy(conv)
-    fused.spec = conv.spec.fused(len(scale))
     with paddle.no_grad():
-        fused.fold(scale, shift)
-    return fused
+        return conv.folded(scale, shift)
 
 
 @paddle.no_grad()
