@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from odconv_spec.cond_conv import CondConvSpec
 from odconv_spec.dy_conv import DyConvSpec
-from odconv_spec.dynamic import DynamicConvSpec
+from odconv_spec.dynamic import PROBE, DynamicConvSpec
 from odconv_spec.evidence import Shapes, possible
 from odconv_spec.kernel_bank import KernelBankSpec
 from odconv_spec.layers import ConvSpec
@@ -22,10 +22,6 @@ GROUP: Final = "odconv.convolutions"
 KINDS: Final[Mapping[str, type[ConvSpec]]] = {
     spec.kind: spec for spec in (ConvSpec, ODConvSpec, DyConvSpec, CondConvSpec)
 }
-
-
-PROBE: Final = {"in_channels": 16, "out_channels": 16, "kernel_size": 3}
-"""A geometry that every kind can have, to check options alone."""
 
 
 def kinds() -> Mapping[str, type[ConvSpec]]:
@@ -97,7 +93,9 @@ class ConvChoice:
                 f"a {kind!r} convolution has the options {accepted}; received {unknown}"
             )
         # The layer's spec checks the values and brings them into their normal form.
-        probe = spec_class(kind)(**PROBE, **known | options)
+        spec, chosen = spec_class(kind), known | options
+        geometry = spec.probe(chosen) if issubclass(spec, DynamicConvSpec) else PROBE
+        probe = spec(**geometry, **chosen)
         return cls(kind, tuple((name, getattr(probe, name)) for name in sorted(known)))
 
     @classmethod

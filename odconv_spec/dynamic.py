@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from odconv_spec.evidence import Foreign, Shapes, owners, possible, shown
 from odconv_spec.layers import ConvSpec
 from odconv_spec.parameters import Parameter, Role
 from odconv_spec.site import Site
 
+PROBE: Final[Mapping[str, Any]] = {"in_channels": 16, "out_channels": 16, "kernel_size": 3}
 _KERNELS = (Role.CONV_KERNEL, Role.LINEAR_KERNEL)
 
 Spec = TypeVar("Spec", bound="DynamicConvSpec")
+Layer = TypeVar("Layer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +29,16 @@ class DynamicConvSpec(ConvSpec):
 
     parts: ClassVar[frozenset[str]] = frozenset({"block", "last"})
     """The parts of a backbone, see `Site`, whose convolutions are of this kind."""
+    ranks: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    """Numbers of spatial axes that it has layers for."""
+    families: ClassVar[frozenset[str] | None] = None
+    """The backbones that it makes models of; None for all."""
     sign: ClassVar[str]
     """An array of the layer that every one of this kind has, and none of another."""
     linear: ClassVar[tuple[str, ...]] = ()
     """Paths of its fully connected layers, which names alone do not tell from convolutions."""
+    inner_roles: ClassVar[Mapping[str, tuple[Role, ...]]] = {}
+    """Path in the layer -> roles of the arrays there, where names alone do not tell them."""
     has_temperature: ClassVar[bool] = False
     """Whether attentions are divided by one, which an annealing changes."""
     shown_by: ClassVar[Mapping[str, str]] = {}
@@ -79,6 +87,11 @@ class DynamicConvSpec(ConvSpec):
         )
 
     @classmethod
+    def probe(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A geometry for which values of the options are possible, if they are for any."""
+        return PROBE
+
+    @classmethod
     def takes(cls, site: Site, geometry: Mapping[str, Any]) -> bool:
         """Whether the convolution at that place of a backbone is of this kind, not static.
 
@@ -98,6 +111,18 @@ class DynamicConvSpec(ConvSpec):
             options: those that the user of the backbone chose.
         """
         return cls(**geometry, **options) if cls.takes(site, geometry) else ConvSpec(**geometry)
+
+    @classmethod
+    def of_rank(cls, layers: Sequence[Layer], rank: int) -> Layer:
+        """Which of `layers`, one for each of `ranks`, is over `rank` axes.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if rank not in cls.ranks:
+            known = " or ".join(map(str, cls.ranks))
+            raise ValueError(f"rank: expected {known} for {cls.title()}, received {rank}")
+        return layers[cls.ranks.index(rank)]
 
     @classmethod
     def title(cls) -> str:

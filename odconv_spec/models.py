@@ -10,7 +10,8 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from odconv_spec.backbone import BackboneSpec
-from odconv_spec.choice import KINDS, ConvChoice, conv_options, kinds
+from odconv_spec.choice import KINDS, ConvChoice, conv_options, kinds, spec_class
+from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.geometry import one_of
 from odconv_spec.mobilenetv2 import MobileNetV2Spec
 from odconv_spec.plugins import with_plugins
@@ -49,8 +50,17 @@ def _models(kinds: Iterable[str], families: Iterable[type[BackboneSpec]]) -> dic
         (name if kind == "static" else f"{kind}_{name}"): Model(kind, family, options)
         for kind in kinds
         for family in families
+        if _has_models(kind, family.family)
         for name, options in family.published.items()
     }
+
+
+def _has_models(kind: str, family: str) -> bool:
+    """Whether there are models of a kind of convolution in a family of backbones."""
+    spec = spec_class(kind)
+    if not issubclass(spec, DynamicConvSpec):
+        return True
+    return spec.families is None or family in spec.families
 
 
 def _recalibrated(families: Iterable[type[BackboneSpec]]) -> dict[str, Model]:

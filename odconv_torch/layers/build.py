@@ -44,7 +44,7 @@ __all__ = [
     "build_shared",
 ]
 
-DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by rank - 1
+DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by rank
     ODConvSpec: (ODConv1d, ODConv2d, ODConv3d),
     DyConvSpec: (DyConv1d, DyConv2d, DyConv3d),
     CondConvSpec: (CondConv1d, CondConv2d, CondConv3d),
@@ -59,10 +59,10 @@ SHARED: Final[Mapping[type[SharedSpec], Any]] = {
 }
 
 
-def layer_class(spec: type[ConvSpec], rank: int) -> type[DynamicConv]:
-    """The dynamic convolution of a kind of spec over `rank` axes."""
+def layer_class(spec: type[DynamicConvSpec], rank: int) -> type[DynamicConv]:
+    """The dynamic convolution of a kind of spec over `rank` axes; raises ValueError if none is."""
     layers = DYNAMIC.get(spec) or row("odconv.torch_layers", {}, spec.kind)
-    return layers[rank - 1]
+    return spec.of_rank(layers, rank)
 
 
 def build_conv(

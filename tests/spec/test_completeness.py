@@ -37,7 +37,7 @@ def test_packages_export_every_model_and_layer(package):
     layers = [
         f"{KINDS[kind].__name__.removesuffix('Spec')}{rank}{PACKAGES[package]}"
         for kind in DYNAMIC
-        for rank in (1, 2, 3)
+        for rank in KINDS[kind].ranks
     ]
     layers += [spec.__name__.removesuffix("Spec") for spec in RECALIBRATIONS.values()]
     tools = {"Features", "fuse", "replace_convs", "set_temperature"}
@@ -117,7 +117,7 @@ def test_the_sweep_draws_every_kind_rank_and_option():
     drawn = [case.problem.spec for case in sweep_cases(USUAL)]
     assert len(drawn) >= 300
     assert {(type(s), s.rank) for s in drawn if isinstance(s, ConvSpec)} == {
-        (KINDS[kind], rank) for kind in DYNAMIC for rank in (1, 2, 3)
+        (KINDS[kind], rank) for kind in DYNAMIC for rank in KINDS[kind].ranks
     }
     for kind in RECALIBRATIONS.values():
         for option in kind.own_options():
