@@ -30,6 +30,7 @@ from odconv_spec.shared import SharedSpec
 from odconv_spec.sizes import multiply_adds
 from odconv_spec.squeeze_excitation import SqueezeExcitationSpec
 from odconv_spec.we_conv import WEConvSpec
+from odconv_spec.weight_net_conv import ReduceSpec, WeightNetConvSpec
 
 __all__ = [
     "BackboneSpec",
@@ -56,6 +57,7 @@ __all__ = [
     "Parameter",
     "RecalibrationChoice",
     "RecalibrationSpec",
+    "ReduceSpec",
     "ResNetSpec",
     "ResidualSpec",
     "Role",
@@ -64,6 +66,7 @@ __all__ = [
     "SqueezeExcitationSpec",
     "UnexplainedError",
     "WEConvSpec",
+    "WeightNetConvSpec",
     "from_dict",
     "from_json",
     "linear_temperature",

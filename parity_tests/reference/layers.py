@@ -13,9 +13,11 @@ from odconv_spec import (
     DCDConvSpec,
     DyConvSpec,
     ODConvSpec,
+    ReduceSpec,
     RoutingSpec,
     SharedSpec,
     WEConvSpec,
+    WeightNetConvSpec,
 )
 from odconv_spec.plugins import row
 from parity_tests.reference.cg_conv import cg_conv
@@ -26,6 +28,7 @@ from parity_tests.reference.scope import Scope
 from parity_tests.reference.static import norm, static_conv
 from parity_tests.reference.tape import Value
 from parity_tests.reference.we_conv import weconv
+from parity_tests.reference.weight_net import reduced, weight_net_conv
 
 GROUP: Final = "odconv.references"
 CONVOLUTIONS: Final[Mapping[type[ConvSpec], Callable[[Any, Value, Scope], Value]]] = {
@@ -36,9 +39,11 @@ CONVOLUTIONS: Final[Mapping[type[ConvSpec], Callable[[Any, Value, Scope], Value]
     CGConvSpec: cg_conv,
     DCDConvSpec: dcd_conv,
     WEConvSpec: weconv,
+    WeightNetConvSpec: weight_net_conv,
 }
 SHARED: Final[Mapping[type[SharedSpec], Callable[[Any, Value, Scope], Value]]] = {
     RoutingSpec: route,
+    ReduceSpec: reduced,
 }
 
 
