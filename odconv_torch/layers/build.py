@@ -12,9 +12,12 @@ from odconv_spec import (
     CBAMSpec,
     CondConvSpec,
     ConvSpec,
+    DCDConvSpec,
+    DCDLinearSpec,
     DyConvSpec,
     DynamicConvSpec,
     EfficientChannelAttentionSpec,
+    LinearSpec,
     ODConvSpec,
     RecalibrationSpec,
     RoutingSpec,
@@ -25,6 +28,8 @@ from odconv_spec.plugins import row
 from odconv_torch.layers.build_static import build_linear, build_norm, build_static_conv
 from odconv_torch.layers.cbam import CBAM
 from odconv_torch.layers.cond_conv import CondConv1d, CondConv2d, CondConv3d
+from odconv_torch.layers.dcd_conv import DCDConv1d, DCDConv2d, DCDConv3d
+from odconv_torch.layers.dcd_linear import DCDLinear
 from odconv_torch.layers.dy_conv import DyConv1d, DyConv2d, DyConv3d
 from odconv_torch.layers.dynamic import DynamicConv
 from odconv_torch.layers.efficient_channel_attention import EfficientChannelAttention
@@ -35,6 +40,7 @@ from odconv_torch.layers.squeeze_excitation import SqueezeExcitation
 
 __all__ = [
     "DYNAMIC",
+    "LINEAR",
     "RECALIBRATIONS",
     "SHARED",
     "build_conv",
@@ -48,6 +54,11 @@ DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by
     ODConvSpec: (ODConv1d, ODConv2d, ODConv3d),
     DyConvSpec: (DyConv1d, DyConv2d, DyConv3d),
     CondConvSpec: (CondConv1d, CondConv2d, CondConv3d),
+    DCDConvSpec: (DCDConv1d, DCDConv2d, DCDConv3d),
+}
+LINEAR: Final[Mapping[type[LinearSpec], Any]] = {  # what makes a layer of the spec
+    LinearSpec: build_linear,
+    DCDLinearSpec: DCDLinear.from_spec,
 }
 RECALIBRATIONS: Final[Mapping[type[RecalibrationSpec], type[Recalibration]]] = {
     SqueezeExcitationSpec: SqueezeExcitation,
@@ -94,14 +105,14 @@ def build_conv(
 
 
 def build_layer(
-    spec: ConvSpec | RecalibrationSpec,
+    spec: ConvSpec | LinearSpec | RecalibrationSpec,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> nn.Module:
-    """The convolution, or the layer that scales maps, which `spec` describes.
+    """The convolution, linear layer, or layer that scales maps, which `spec` describes.
 
     Args:
-        spec: of a convolution, of a `SqueezeExcitation` and so on.
+        spec: of a convolution, of a `DCDLinear`, of a `SqueezeExcitation` and so on.
         device: where the parameters live.
         dtype: of the parameters.
 
@@ -117,6 +128,8 @@ def build_layer(
     """
     if isinstance(spec, ConvSpec):
         return build_conv(spec, device, dtype)
+    if isinstance(spec, LinearSpec):
+        return LINEAR[type(spec)](spec, device=device, dtype=dtype)
     return RECALIBRATIONS[type(spec)].from_spec(spec, device=device, dtype=dtype)
 
 

@@ -93,7 +93,9 @@ def build_linear(
         >>> build_linear(LinearSpec(6, 10))(torch.rand(2, 6)).shape
         torch.Size([2, 10])
     """
-    linear = nn.Linear(spec.in_channels, spec.out_channels, device=device, dtype=dtype)
+    widths = spec.in_channels, spec.out_channels
+    linear = nn.Linear(*widths, spec.bias, device=device, dtype=dtype)
     nn.init.normal_(linear.weight, std=0.01)
-    nn.init.zeros_(linear.bias)
+    if spec.bias:
+        nn.init.zeros_(linear.bias)
     return linear

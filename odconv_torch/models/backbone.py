@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from odconv_spec import BackboneSpec, ConvSpec, LinearSpec
 from odconv_spec.feature_maps import OutIndices, feature_indices, stage_to_freeze
-from odconv_torch.layers import build_conv, build_linear, set_temperature
+from odconv_torch.layers import build_conv, build_layer, set_temperature
 from weights_converter.hub.mixin import HubModel
 
 Device = torch.device | str | None
@@ -257,7 +257,7 @@ def build_head(
     if spec is None:
         return nn.Identity()
     if isinstance(spec, LinearSpec):
-        return build_linear(spec, device, dtype)
+        return build_layer(spec, device, dtype)
     conv = build_conv(spec, device, dtype)
     # The fan-out of a classifier is the number of classes: of ten, logits would be huge.
     nn.init.normal_(conv.get_parameter("weight"), std=0.01)
