@@ -40,7 +40,7 @@ def _roles(layer: nn.Layer) -> Mapping[str, Role]:
     spec = getattr(layer, "spec", None)
     if isinstance(spec, ConvSpec) and hasattr(layer, "weight"):
         return {p.name: p.role for p in spec.own_parameters()}
-    if isinstance(spec, LinearSpec):  # a router
+    if type(spec) is LinearSpec:  # a router
         return {p.name: p.role for p in spec.parameters()}
     if isinstance(layer, (nn.Conv1D, nn.Conv2D, nn.Conv3D)):
         roles: tuple[Role, ...] = CONV

@@ -51,7 +51,7 @@ def _roles(module: nn.Module) -> Mapping[str, Role]:
     spec = getattr(module, "spec", None)
     if isinstance(spec, ConvSpec) and hasattr(module, "weight"):
         return {parameter.name: parameter.role for parameter in spec.own_parameters()}
-    if isinstance(spec, LinearSpec):  # a router
+    if type(spec) is LinearSpec:  # a router
         return {parameter.name: parameter.role for parameter in spec.parameters()}
     if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
         roles: tuple[Role, ...] = CONV
