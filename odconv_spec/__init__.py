@@ -16,6 +16,8 @@ from odconv_spec.dy_conv import DyConvSpec
 from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.efficient_channel_attention import EfficientChannelAttentionSpec
 from odconv_spec.evidence import UnexplainedError
+from odconv_spec.fd_conv import FDConvSpec
+from odconv_spec.frequencies import frequency_order
 from odconv_spec.kernel_bank import KernelBankSpec
 from odconv_spec.layers import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
 from odconv_spec.mobilenetv2 import ConvNormSpec, InvertedResidualSpec, MobileNetV2Spec
@@ -48,6 +50,7 @@ __all__ = [
     "EfficientChannelAttentionSpec",
     "FeatureInfo",
     "InvertedResidualSpec",
+    "FDConvSpec",
     "KernelBankSpec",
     "LayerNormSpec",
     "LinearSpec",
@@ -72,6 +75,7 @@ __all__ = [
     "linear_temperature",
     "list_models",
     "model_spec",
+    "frequency_order",
     "multiply_adds",
     "to_json",
     "under",

@@ -15,6 +15,11 @@ class Role(str, Enum):
     EXPERT_BIASES = "expert_biases"  # (kernel_num, out)
     LINEAR_KERNEL = "linear_kernel"  # (out, in)
     BIAS = "bias"  # (out,)
+    CELLS = "cells"  # (cells, out, in, *taps) of a warehouse, an array without an owner
+    BASIS_BIAS = "basis_bias"  # (mixtures * (cells + 1),)
+    SPECTRUM = "spectrum"  # (param_ratio, rows, columns, real and imaginary part)
+    INDICES = "indices"  # whole numbers, of any shape, which name elements of another array
+    SCALE = "scale"  # (1,)
     NORM_SCALE = "norm_scale"  # (channels,)
     NORM_SHIFT = "norm_shift"  # (channels,)
     NORM_MEAN = "norm_mean"  # (channels,)
@@ -22,7 +27,7 @@ class Role(str, Enum):
 
     @property
     def trainable(self) -> bool:
-        return self not in (Role.NORM_MEAN, Role.NORM_VARIANCE)
+        return self not in (Role.NORM_MEAN, Role.NORM_VARIANCE, Role.INDICES)
 
 
 # The roles of a layer's own arrays, in their order; it may lack those behind the first.

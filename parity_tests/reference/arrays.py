@@ -34,6 +34,16 @@ def _expert_kernels(generator: np.random.Generator, shape: tuple[int, ...]) -> A
     return gain / sqrt(prod(shape[2:])) * generator.standard_normal(shape)
 
 
+def _spectrum(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    ratio, rows, columns, _ = shape
+    gain = sqrt(rows / 2 / ratio) / (min(rows, 2 * columns) // 2)
+    return gain * generator.standard_normal(shape)
+
+
+def _whole(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return np.zeros(shape)  # drawn where it is known what they name
+
+
 # The gains are found by trial, so that with random statistics the published networks neither
 # explode nor forget their input: residual branches must be somewhat weaker than their shortcuts,
 # depthwise kernels make up for what two ReLU6 take from the blocks of MobileNetV2, and experts for
@@ -45,6 +55,11 @@ _DRAWS: Mapping[Role, Draw] = MappingProxyType(
         Role.EXPERT_BIASES: _normal(0.5),
         Role.LINEAR_KERNEL: _static_kernel,
         Role.BIAS: _normal(0.5),
+        Role.CELLS: _expert_kernels,
+        Role.BASIS_BIAS: _normal(0.5),
+        Role.SPECTRUM: _spectrum,
+        Role.INDICES: _whole,
+        Role.SCALE: _around_one,
         Role.NORM_SCALE: _around_one,
         Role.NORM_SHIFT: _normal(0.2),
         Role.NORM_MEAN: _normal(0.2),
@@ -64,8 +79,22 @@ def random_arrays(
         array = _DRAWS[parameter.role](generator, parameter.shape)
         if parameter.role is Role.EXPERT_KERNELS:
             array *= _mixing_gain(parameter, every)
-        found[name] = array.astype(dtype, copy=False)
+        if parameter.role is Role.INDICES:
+            found[name] = _permutation(generator, parameter, every)
+        else:
+            found[name] = array.astype(dtype, copy=False)
     return found
+
+
+def _permutation(
+    generator: np.random.Generator, indices: Parameter, every: Mapping[str, Parameter]
+) -> npt.NDArray[np.int64]:
+    """Rows and columns of each spectrum in random order, which FDConv cuts into groups."""
+    layer = indices.name.removesuffix("frequency_order.indices")
+    ratio, rows, columns, _ = every[f"{layer}dft_weight"].shape
+    flat = [generator.permutation(rows * columns) for _ in range(ratio)]
+    places = [np.unravel_index(order, (rows, columns)) for order in flat]
+    return np.array(places, np.int64).reshape(indices.shape)
 
 
 def _mixing_gain(bank: Parameter, every: Mapping[str, Parameter]) -> float:

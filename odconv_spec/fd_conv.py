@@ -1,0 +1,295 @@
+"""Frequency dynamic convolution, https://arxiv.org/abs/2503.18783."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import log2, prod
+from typing import Any, ClassVar, TypeVar
+
+from odconv_spec.dynamic import DynamicConvSpec
+from odconv_spec.evidence import (
+    Shapes,
+    UnexplainedError,
+    Widths,
+    dimension,
+    no_reduction,
+    owners,
+    ratios,
+    widths,
+)
+from odconv_spec.geometry import one_of, real, whole
+from odconv_spec.kernel_bank import HEAD_INITS
+from odconv_spec.layers import ConvSpec, LayerNormSpec, NormSpec
+from odconv_spec.parameters import LAYER_NORM, Parameter, Role, under
+from odconv_spec.site import Site
+
+KERNELS = ((1, 1), (3, 3))
+BANDS = 3  # of a map, beside what is left below them
+_LEAST_HIDDEN = 16
+_NARROW = 16  # layers of no more channels are static in the published networks
+
+Spec = TypeVar("Spec", bound="FDConvSpec")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FDConvSpec(DynamicConvSpec):
+    """Frequency dynamic convolution, https://arxiv.org/abs/2503.18783.
+
+    The layer stores the spectrum of one kernel, whose frequencies are sorted and cut into
+    `kernel_num` groups; each sample weighs the groups. Attentions scale its input channels, output
+    channels and taps, and each of its elements; a layer of 3x3 taps scales frequency bands of the
+    map at each position first.
+
+    `reduction` gives the hidden width of the attention, int(in * reduction) and 16 at least.
+    `param_ratio` is the number of spectra, of which the published start makes `param_ratio` times
+    the kernel of one. `temperature` divides the logits of the attentions, and is no state: it stays
+    what it is. `head_init` is "published" (the heads start near zero, but that of the output
+    channels, which is Kaiming normal) or "zero" (the layer starts as a plain convolution).
+    """
+
+    kind: ClassVar[str] = "fdconv"
+    ranks: ClassVar[tuple[int, ...]] = (2,)
+    parts: ClassVar[frozenset[str]] = frozenset({"block"})
+    families: ClassVar[frozenset[str] | None] = frozenset({"resnet"})
+    backbone_defaults: ClassVar[Mapping[str, Any]] = {"kernel_num": 64}  # as in its networks
+    sign: ClassVar[str] = "KSM_Global.fc.weight"
+    inner_roles: ClassVar[Mapping[str, tuple[Role, ...]]] = {
+        "": (Role.SPECTRUM, Role.BIAS),
+        "frequency_order": (Role.INDICES,),
+        "KSM_Global.relu": (Role.SCALE, Role.BIAS),
+        "KSM_Local.norm": LAYER_NORM,
+    }
+    shown_by: ClassVar[Mapping[str, str]] = {
+        "kernel_num": "KSM_Global.kernel_fc.weight",
+        "param_ratio": "dft_weight",
+        "reduction": "KSM_Global.fc.weight",
+    }
+
+    kernel_num: int = 4
+    reduction: float = 0.0625
+    param_ratio: int = 1
+    temperature: float = 1.0
+    head_init: str = "published"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # A group of all frequencies would have no attention, with which the published code fails.
+        self._normal("kernel_num", whole("kernel_num", self.kernel_num, 2))
+        self._normal("param_ratio", whole("param_ratio", self.param_ratio, 1))
+        real("reduction", self.reduction, 0, 1)
+        real("temperature", self.temperature, 0, float("inf"))
+        one_of("head_init", self.head_init, HEAD_INITS)
+        self._check_geometry()
+        count = prod(self.spectrum)
+        if count % self.kernel_num:
+            raise ValueError(
+                f"kernel_num: expected a divisor of the {count} frequencies of {self.out_channels} "
+                f"kernels of {self.in_channels} channels and {self.kernel} taps, received "
+                f"{self.kernel_num}; the nearest is {_nearest_divisor(count, self.kernel_num)}"
+            )
+
+    def _check_geometry(self) -> None:
+        if self.rank not in self.ranks:
+            raise ValueError(f"rank: expected 2 spatial axes for FDConv, received {self.rank}")
+        if self.kernel not in KERNELS:
+            nearest = 1 if max(self.kernel) < 2 else 3
+            raise ValueError(
+                f"kernel_size: expected 1 or 3 taps along both axes, received {self.kernel}; the "
+                f"nearest is {nearest}"
+            )
+        if self.groups != 1:
+            raise ValueError(
+                "groups: expected 1, as the spectrum is that of a kernel between all channels, "
+                f"received {self.groups}"
+            )
+        if self.in_channels % 2:
+            raise ValueError(
+                "in_channels: expected an even number, because a spectrum does not say whether its "
+                f"rows were of odd length, received {self.in_channels}; the nearest are "
+                f"{max(self.in_channels - 1, 2)} and {self.in_channels + 1}"
+            )
+        if self.out_channels < 2:
+            raise ValueError("out_channels: expected 2 or more, received 1; the nearest is 2")
+
+    @property
+    def attention_channels(self) -> int:
+        """Hidden width of the attention."""
+        return max(int(self.in_channels * self.reduction), _LEAST_HIDDEN)
+
+    @property
+    def plane(self) -> tuple[int, int]:
+        """The kernel laid out as one plane: (out * taps, in * taps)."""
+        return self.out_channels * self.kernel[0], self.in_channels * self.kernel[1]
+
+    @property
+    def spectrum(self) -> tuple[int, int]:
+        """Rows and columns of the spectrum of the plane, which is real."""
+        rows, columns = self.plane
+        return rows, columns // 2 + 1
+
+    @property
+    def stored_gain(self) -> int:
+        """A kernel's spectrum over the stored one."""
+        return min(self.in_channels, self.out_channels) // 2
+
+    @property
+    def gain(self) -> int:
+        """What multiplies the stored spectrum, beside the attention."""
+        return self.stored_gain * self.kernel_num * self.param_ratio
+
+    @property
+    def has_bands(self) -> bool:
+        """Whether the frequency bands of the map are scaled."""
+        return self.kernel == (3, 3)
+
+    @property
+    def indices_shape(self) -> tuple[int, ...]:
+        """(param_ratio, row and column, kernel_num, frequencies of a group)"""
+        return self.param_ratio, 2, self.kernel_num, prod(self.spectrum) // self.kernel_num
+
+    def trunk(self) -> ConvSpec:
+        """The squeeze that all heads share."""
+        return self._pointwise(self.in_channels, self.attention_channels, bias=False)
+
+    def trunk_norm(self) -> NormSpec:
+        return NormSpec(self.attention_channels)
+
+    def heads(self) -> dict[str, ConvSpec]:
+        """The heads on the squeezed input; a kernel of one tap has none for its taps."""
+        found = {"channel_fc": self.in_channels, "filter_fc": self.out_channels}
+        if max(self.kernel) > 1:
+            found["spatial_fc"] = prod(self.kernel)
+        found["kernel_fc"] = self.kernel_num * self.param_ratio
+        hidden = self.attention_channels
+        return {name: self._pointwise(hidden, width, bias=True) for name, width in found.items()}
+
+    def local(self) -> ConvSpec:
+        """What sees the means of neighbouring channels, and gives all taps of their kernels."""
+        taps = round(log2(self.in_channels) / 2 + 0.5) // 2 * 2 + 1
+        return ConvSpec(
+            in_channels=1,
+            out_channels=self.out_channels * prod(self.kernel),
+            kernel_size=taps,
+            padding=taps // 2,
+            rank=1,
+        )
+
+    def local_norm(self) -> LayerNormSpec:
+        return LayerNormSpec(self.in_channels)
+
+    def band_weight(self) -> ConvSpec:
+        """What weighs a band at each position."""
+        return ConvSpec(
+            in_channels=self.in_channels, out_channels=1, kernel_size=3, padding=1, bias=True
+        )
+
+    def own_parameters(self) -> tuple[Parameter, ...]:
+        spectrum = Parameter("dft_weight", Role.SPECTRUM, (self.param_ratio, *self.spectrum, 2))
+        return (spectrum, *self._bias())
+
+    def attention_parameters(self) -> tuple[Parameter, ...]:
+        indices = Parameter("indices", Role.INDICES, self.indices_shape)
+        found = under("frequency_order", [indices])
+        found += under("KSM_Global", self._global_parameters())
+        found += under("KSM_Local.conv", self.local().parameters())
+        found += under("KSM_Local.norm", self.local_norm().parameters())
+        for number in range(BANDS if self.has_bands else 0):
+            found += under(f"FBM.freq_weight_conv_list.{number}", self.band_weight().parameters())
+        return found
+
+    def _global_parameters(self) -> tuple[Parameter, ...]:
+        found = under("fc", self.trunk().parameters())
+        found += under("bn", self.trunk_norm().parameters())
+        found += (
+            Parameter("relu.scale", Role.SCALE, (1,)),
+            Parameter("relu.bias", Role.BIAS, (1,)),
+        )
+        for name, head in self.heads().items():
+            found += under(name, head.parameters())
+        return found
+
+    def mixing_multiply_adds(self, inputs: int, outputs: int) -> int:
+        """Without the transforms themselves, whose cost is no multiple of the positions."""
+        found = self.in_channels * inputs + prod(self.trunk().kernel_shape)
+        found += sum(prod(head.kernel_shape) for head in self.heads().values())
+        found += prod(self.local().kernel_shape) * self.in_channels
+        found += 2 * self.param_ratio * prod(self.spectrum)  # real and imaginary parts
+        found += (len(self.heads()) - 1 + 1) * prod(self.kernel_shape)  # the local one as well
+        if self.has_bands:
+            each = prod(self.band_weight().kernel_shape) + self.in_channels
+            found += BANDS * each * inputs
+        return found
+
+    def fused(self: Spec, channels: int) -> Spec:
+        raise ValueError(
+            "conv: expected a convolution whose kernel a norm can scale, received FDConv, which "
+            "stores groups of frequencies: a spectrum of the scaled kernel mixes them"
+        )
+
+    @classmethod
+    def probe(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        kernel_num = whole("kernel_num", options.get("kernel_num", cls.kernel_num), 2)
+        return {"in_channels": 16, "out_channels": 16 * kernel_num, "kernel_size": 3}
+
+    @classmethod
+    def takes(cls, site: Site, geometry: Mapping[str, Any]) -> bool:
+        spec = ConvSpec(**geometry)
+        wide = min(spec.in_channels, spec.out_channels) > _NARROW
+        plain = wide and spec.groups == 1 and spec.kernel in KERNELS
+        return plain and super().takes(site, geometry)
+
+    @classmethod
+    def infer_options(cls, shapes: Shapes) -> dict[str, Any]:
+        found = [cls._infer_groups(shapes, owner) for owner in owners(shapes, cls.sign)]
+        if len(set(found)) != 1:
+            raise UnexplainedError(
+                "the layers have different numbers of groups: (kernel_num, param_ratio) "
+                f"{sorted(set(found))}"
+            )
+        kernel_num, param_ratio = found[0]
+        return {
+            "kernel_num": kernel_num,
+            "param_ratio": param_ratio,
+            "reduction": _infer_reduction(widths(shapes, cls.sign)),
+        }
+
+    @classmethod
+    def infer_geometry(cls, shapes: Shapes) -> dict[str, Any]:
+        return {
+            "in_channels": dimension(shapes, cls.sign, 1),
+            "out_channels": dimension(shapes, "KSM_Global.filter_fc.weight", 0),
+            "kernel_size": 3 if "KSM_Global.spatial_fc.weight" in shapes else 1,
+            "bias": "bias" in shapes,
+        }
+
+    @classmethod
+    def _infer_groups(cls, shapes: Shapes, owner: str) -> tuple[int, int]:
+        """`kernel_num` and `param_ratio` of a layer."""
+        spectrum, head = f"{owner}dft_weight", f"{owner}KSM_Global.kernel_fc.weight"
+        if spectrum not in shapes and f"{owner}weight" in shapes:
+            raise UnexplainedError(
+                f"{owner}weight is a kernel: the layer was made with convert_param=False",
+                help="make it with convert_param=True, whose dft_weight is the kernel's spectrum "
+                "over min(in, out) // 2, and save it again",
+            )
+        ratio, groups = dimension(shapes, spectrum, 0), dimension(shapes, head, 0)
+        if ratio == 0 or groups % ratio:
+            raise UnexplainedError(
+                f"{spectrum} {shapes[spectrum]} has {ratio} spectra, but {head} {shapes[head]} "
+                "weighs no multiple of that many groups"
+            )
+        return groups // ratio, ratio
+
+
+def _infer_reduction(found: Widths) -> float:
+    for reduction in (1 / 16, *ratios(found)):
+        if all(hidden == max(int(width * reduction), _LEAST_HIDDEN) for width, hidden in found):
+            return reduction
+    raise no_reduction(found, f"max(int(width * reduction), {_LEAST_HIDDEN})")
+
+
+def _nearest_divisor(number: int, near: int) -> int:
+    """The divisor of `number`, 2 at least, that is nearest to `near`."""
+    every = (n for n in range(2, min(number, 2 * near) + 1) if number % n == 0)
+    return min(every, key=lambda n: abs(n - near), default=number)
