@@ -11,6 +11,8 @@ from paddle.nn.initializer import Initializer
 from odconv_paddle.layers.build_static import build_linear, build_norm, build_static_conv
 from odconv_paddle.layers.cbam import CBAM
 from odconv_paddle.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
+from odconv_paddle.layers.dcd_conv import DCDConv1D, DCDConv2D, DCDConv3D
+from odconv_paddle.layers.dcd_linear import DCDLinear
 from odconv_paddle.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
 from odconv_paddle.layers.dynamic import DynamicConv
 from odconv_paddle.layers.efficient_channel_attention import EfficientChannelAttention
@@ -22,9 +24,12 @@ from odconv_spec import (
     CBAMSpec,
     CondConvSpec,
     ConvSpec,
+    DCDConvSpec,
+    DCDLinearSpec,
     DyConvSpec,
     DynamicConvSpec,
     EfficientChannelAttentionSpec,
+    LinearSpec,
     ODConvSpec,
     RecalibrationSpec,
     RoutingSpec,
@@ -35,6 +40,7 @@ from odconv_spec.plugins import row
 
 __all__ = [
     "DYNAMIC",
+    "LINEAR",
     "RECALIBRATIONS",
     "SHARED",
     "build_conv",
@@ -48,6 +54,11 @@ DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by
     ODConvSpec: (ODConv1D, ODConv2D, ODConv3D),
     DyConvSpec: (DyConv1D, DyConv2D, DyConv3D),
     CondConvSpec: (CondConv1D, CondConv2D, CondConv3D),
+    DCDConvSpec: (DCDConv1D, DCDConv2D, DCDConv3D),
+}
+LINEAR: Final[Mapping[type[LinearSpec], Any]] = {
+    LinearSpec: build_linear,
+    DCDLinearSpec: DCDLinear.from_spec,
 }
 RECALIBRATIONS: Final[Mapping[type[RecalibrationSpec], type[Recalibration]]] = {
     SqueezeExcitationSpec: SqueezeExcitation,
@@ -88,11 +99,11 @@ def build_conv(spec: ConvSpec, initializer: Initializer | None = None) -> nn.Lay
     return layer_class(type(spec), spec.rank).from_spec(spec, weight_attr=initializer)
 
 
-def build_layer(spec: ConvSpec | RecalibrationSpec) -> nn.Layer:
-    """The convolution, or the layer that scales maps, which `spec` describes.
+def build_layer(spec: ConvSpec | LinearSpec | RecalibrationSpec) -> nn.Layer:
+    """The convolution, linear layer, or layer that scales maps, which `spec` describes.
 
     Args:
-        spec: of a convolution, of a `SqueezeExcitation` and so on.
+        spec: of a convolution, of a `DCDLinear`, of a `SqueezeExcitation` and so on.
 
     Returns:
         A layer with random weights.
@@ -107,6 +118,8 @@ def build_layer(spec: ConvSpec | RecalibrationSpec) -> nn.Layer:
     """
     if isinstance(spec, ConvSpec):
         return build_conv(spec)
+    if isinstance(spec, LinearSpec):
+        return LINEAR[type(spec)](spec)
     return RECALIBRATIONS[type(spec)].from_spec(spec)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
+from typing import Any
 
 from paddle import ParamAttr, nn
 from paddle.nn.initializer import Constant, Initializer, Normal
@@ -12,11 +14,18 @@ from odconv_paddle.layers.init import kaiming_normal
 from odconv_paddle.layers.norm import BATCH_NORMS, ChannelNorm
 from odconv_spec import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
 
+Attr = Any  # paddle.ParamAttr, an initializer, a name or a bool, as in paddle.nn
 _CONVS: tuple[Callable[..., _ConvNd], ...] = (nn.Conv1D, nn.Conv2D, nn.Conv3D)  # by rank - 1
 
 
-def build_static_conv(spec: ConvSpec, initializer: Initializer | None = None) -> _ConvNd:
-    """A convolution of `paddle.nn` that starts at `initializer`, or else at Kaiming normal."""
+def build_static_conv(spec: ConvSpec, weight_attr: Attr = None, bias_attr: Attr = None) -> _ConvNd:
+    """A convolution of `paddle.nn`; without a start in `weight_attr`, it is Kaiming normal.
+
+    Args:
+        spec: of the convolution.
+        weight_attr: `paddle.ParamAttr` of the kernel, or an initializer.
+        bias_attr: `paddle.ParamAttr` of the bias, if the spec has any.
+    """
     return _CONVS[spec.rank - 1](
         spec.in_channels,
         spec.out_channels,
@@ -25,8 +34,8 @@ def build_static_conv(spec: ConvSpec, initializer: Initializer | None = None) ->
         [side for pair in spec.pads for side in pair],  # before and after each axis in turn
         spec.dilations,
         spec.groups,
-        weight_attr=ParamAttr(initializer=initializer or kaiming_normal(spec)),
-        bias_attr=_zeros() if spec.bias else False,
+        weight_attr=_started(weight_attr, kaiming_normal(spec)),
+        bias_attr=_started(bias_attr, Constant(0.0)) if spec.bias else False,
     )
 
 
@@ -61,8 +70,12 @@ def build_linear(spec: LinearSpec) -> nn.Linear:
         (2, 10)
     """
     normal = ParamAttr(initializer=Normal(0.0, 0.01))
-    return nn.Linear(spec.in_channels, spec.out_channels, weight_attr=normal, bias_attr=_zeros())
+    zeros = ParamAttr(initializer=Constant(0.0)) if spec.bias else False
+    return nn.Linear(spec.in_channels, spec.out_channels, weight_attr=normal, bias_attr=zeros)
 
 
-def _zeros() -> ParamAttr:
-    return ParamAttr(initializer=Constant(0.0))
+def _started(attr: Attr, start: Initializer) -> ParamAttr:
+    """What a user said of a parameter, with that start if the user said nothing of it."""
+    found = copy(ParamAttr._to_attr(attr))
+    found.initializer = found.initializer or start
+    return found

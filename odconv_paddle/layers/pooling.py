@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-import paddle
+from collections.abc import Sequence
 
-from odconv_paddle.layers.differentiable import flattened, maximum
+import numpy as np
+import numpy.typing as npt
+import paddle
+from paddle.nn import functional as F
+
+from odconv_paddle.layers.differentiable import flattened, is_recorded, maximum
+
+_MEANS = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)  # by rank - 1
 
 
 def global_mean(x: paddle.Tensor, keepdim: bool = True) -> paddle.Tensor:
@@ -19,3 +26,28 @@ def global_max(x: paddle.Tensor, keepdim: bool = True) -> paddle.Tensor:
     # Over three axes at once, the gradient of `amax` is memory that was never written.
     most = maximum(flattened(x, 2), 2).squeeze(2)  # (batch, channels)
     return most.unsqueeze(list(range(2, x.ndim))) if keepdim else most
+
+
+def adaptive_mean(x: paddle.Tensor, sizes: Sequence[int]) -> paddle.Tensor:
+    """The means over windows, as many along each axis: (batch, channels, *map) to (..., *sizes).
+
+    Windows overlap where the map does not divide, and are alike where it is smaller.
+    """
+    if not is_recorded(x):
+        return _MEANS[len(sizes) - 1](x, sizes[0] if len(sizes) == 1 else list(sizes))
+    # A product along each axis has second derivatives, which Paddle's pooling has not.
+    for axis in reversed(range(2, x.ndim)):
+        means = paddle.to_tensor(_window_means(x.shape[axis], sizes[axis - 2]), dtype=x.dtype)
+        order = [other for other in range(x.ndim) if other != axis]
+        back = [*range(axis), x.ndim - 1, *range(axis, x.ndim - 1)]
+        x = x.transpose([*order, axis]).matmul(means).transpose(back)
+    return x
+
+
+def _window_means(size: int, count: int) -> npt.NDArray[np.float64]:
+    """(size, count): window i is from i * size / count, rounded down, to the next, rounded up."""
+    means = np.zeros((size, count))
+    for i in range(count):
+        start, end = i * size // count, -(-(i + 1) * size // count)
+        means[start:end, i] = 1 / (end - start)
+    return means

@@ -11,7 +11,7 @@ import paddle
 from paddle import nn
 from paddle.nn.initializer import Normal
 
-from odconv_paddle.layers import build_conv, build_linear, set_temperature
+from odconv_paddle.layers import build_conv, build_layer, set_temperature
 from odconv_paddle.layers.pooling import global_max, global_mean
 from odconv_paddle.models.freezing import Frozen
 from odconv_spec import BackboneSpec, ConvSpec, LinearSpec
@@ -191,7 +191,7 @@ def build_head(spec: LinearSpec | ConvSpec | None) -> nn.Layer:
     if spec is None:
         return nn.Identity()
     if isinstance(spec, LinearSpec):
-        return build_linear(spec)
+        return build_layer(spec)
     # The fan-out of a classifier is the number of classes: of ten, logits would be huge.
     return build_conv(spec, Normal(0.0, 0.01))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 
 from odconv_spec import DCDLinearSpec
 from odconv_torch.layers.build_static import build_linear
@@ -71,10 +70,15 @@ class DCDLinear(ChannelFusion):
             >>> DCDLinear.from_spec(DCDLinearSpec(64, 10))(torch.rand(2, 64)).shape
             torch.Size([2, 10])
         """
-        layer = cls.__new__(cls)
-        nn.Module.__init__(layer)
-        layer._build(spec, device, dtype)
-        return layer
+        return cls(
+            spec.in_channels,
+            spec.out_channels,
+            spec.bias,
+            dim=spec.dim,
+            squeeze=spec.squeeze,
+            device=device,
+            dtype=dtype,
+        )
 
     def attentions(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """What the layer computes from an input (batch, in).
