@@ -19,6 +19,7 @@ from odconv_spec.evidence import UnexplainedError
 from odconv_spec.fd_conv import FDConvSpec
 from odconv_spec.frequencies import frequency_order
 from odconv_spec.kernel_bank import KernelBankSpec
+from odconv_spec.kw_conv import KWConvSpec, share_warehouses
 from odconv_spec.layers import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
 from odconv_spec.mobilenetv2 import ConvNormSpec, InvertedResidualSpec, MobileNetV2Spec
 from odconv_spec.models import from_dict, from_json, list_models, model_spec, to_json
@@ -31,6 +32,7 @@ from odconv_spec.schedule import linear_temperature
 from odconv_spec.shared import SharedSpec
 from odconv_spec.sizes import multiply_adds
 from odconv_spec.squeeze_excitation import SqueezeExcitationSpec
+from odconv_spec.warehouse import WarehouseManagerSpec, WarehouseSpec
 from odconv_spec.we_conv import WEConvSpec
 from odconv_spec.weight_net_conv import ReduceSpec, WeightNetConvSpec
 
@@ -48,9 +50,10 @@ __all__ = [
     "DyConvSpec",
     "DynamicConvSpec",
     "EfficientChannelAttentionSpec",
+    "FDConvSpec",
     "FeatureInfo",
     "InvertedResidualSpec",
-    "FDConvSpec",
+    "KWConvSpec",
     "KernelBankSpec",
     "LayerNormSpec",
     "LinearSpec",
@@ -69,14 +72,17 @@ __all__ = [
     "SqueezeExcitationSpec",
     "UnexplainedError",
     "WEConvSpec",
+    "WarehouseManagerSpec",
+    "WarehouseSpec",
     "WeightNetConvSpec",
+    "frequency_order",
     "from_dict",
     "from_json",
     "linear_temperature",
     "list_models",
     "model_spec",
-    "frequency_order",
     "multiply_adds",
+    "share_warehouses",
     "to_json",
     "under",
 ]

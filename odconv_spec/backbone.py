@@ -15,6 +15,7 @@ from odconv_spec.parameters import Parameter, Role, under
 from odconv_spec.recalibration import RecalibrationSpec
 from odconv_spec.recalibrations import RecalibrationChoice
 from odconv_spec.shared import SharedSpec
+from odconv_spec.warehouse import MANAGER, WarehouseManagerSpec
 
 Size: TypeAlias = tuple[int, ...]
 Mapped: TypeAlias = "ConvSpec | LinearSpec | RecalibrationSpec | SharedSpec"
@@ -135,6 +136,15 @@ class BackboneSpec:
 
     def blocks(self) -> Iterator[BlockSpec]:
         raise NotImplementedError
+
+    @property
+    def warehouses(self) -> WarehouseManagerSpec | None:
+        """The cells that convolutions of the whole network share, if they do."""
+        return None
+
+    def warehouse_parameters(self) -> tuple[Parameter, ...]:
+        """The arrays of `warehouses`, which open `parameters()`."""
+        return under(MANAGER, self.warehouses.parameters()) if self.warehouses else ()
 
     def maps(self, size: tuple[int, ...]) -> Iterator[tuple[Mapped, Size]]:
         """Every convolution, layer of a block, and head, with the size of the map it sees.

@@ -20,6 +20,7 @@ from odconv_spec.layer_options import LayerOptions
 from odconv_spec.parameters import Parameter, Role
 from odconv_spec.shared import SharedSpec
 from odconv_spec.site import Site
+from odconv_spec.warehouse import WarehouseManagerSpec
 
 MOST_AXES = 3
 
@@ -199,6 +200,17 @@ class ConvSpec(LayerOptions):
             options: those that the user of the backbone chose.
         """
         return None
+
+    @classmethod
+    def sharing(
+        cls, convs: Sequence[ConvSpec]
+    ) -> tuple[Sequence[ConvSpec], WarehouseManagerSpec | None]:
+        """The convolutions of a network, with what all of them share, if they do.
+
+        Args:
+            convs: in the order of the network, static ones among them.
+        """
+        return convs, None
 
     @property
     def depthwise(self) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import count, groupby, takewhile
 from typing import Any, ClassVar, Final
 
@@ -22,6 +23,7 @@ from odconv_spec.parameters import Parameter, under
 from odconv_spec.recalibration import RecalibrationSpec
 from odconv_spec.shared import SharedSpec
 from odconv_spec.site import Site
+from odconv_spec.warehouse import WarehouseManagerSpec
 
 EXPANSION: Final[Mapping[str, int]] = {"basic": 1, "bottleneck": 4}
 WIDTHS: Final = (64, 128, 256, 512)
@@ -58,6 +60,15 @@ class ResidualSpec:
     def shared_beside(self) -> bool:
         """Whether the projection takes what the block shares, too."""
         return self.downsample is not None and self.downsample.takes_shared
+
+    def in_order(self) -> tuple[ConvSpec, ...]:
+        """The convolutions in the order of their arrays."""
+        return (*self.convs, *((self.downsample,) if self.downsample else ()))
+
+    def with_convs(self, convs: Iterator[ConvSpec]) -> ResidualSpec:
+        """The block with the next of `convs` in the place of its own, in the same order."""
+        own = tuple(next(convs) for _ in self.convs)
+        return replace(self, convs=own, downsample=next(convs) if self.downsample else None)
 
     def parameters(self) -> tuple[Parameter, ...]:
         found = under(self.shared.name, self.shared.parameters()) if self.shared else ()
@@ -124,6 +135,21 @@ class ResNetSpec(BackboneSpec):
         return (stem, *stages)
 
     def blocks(self) -> Iterator[ResidualSpec]:
+        return iter(self._made[0])
+
+    @property
+    def warehouses(self) -> WarehouseManagerSpec | None:
+        return self._made[1]
+
+    @cached_property
+    def _made(self) -> tuple[tuple[ResidualSpec, ...], WarehouseManagerSpec | None]:
+        """The blocks with what their convolutions share in the whole network, and that."""
+        blocks = tuple(self._separate_blocks())
+        convs, warehouses = self.conv.spec_class.sharing([c for b in blocks for c in b.in_order()])
+        rest = iter(convs)
+        return tuple(block.with_convs(rest) for block in blocks), warehouses
+
+    def _separate_blocks(self) -> Iterator[ResidualSpec]:
         channels = self.stem_channels
         count = sum(depth for _, depth in self.stages)
         site = Site(self.family, "block", self.block)
@@ -132,7 +158,8 @@ class ResNetSpec(BackboneSpec):
             for index in range(depth):
                 stride = 2 if index == 0 and stage > 1 else 1
                 name = f"layer{stage}.{index}"
-                block = self._block(name, next(sites), channels, width, stride)
+                place = next(sites)._replace(stage=stage - 1, within=index)
+                block = self._block(name, place, channels, width, stride)
                 yield replace(block, recalibration=self._recalibration(stage - 1))
                 channels = width * EXPANSION[self.block]
 
@@ -158,7 +185,7 @@ class ResNetSpec(BackboneSpec):
             yield stage, tuple(blocks)
 
     def parameters(self) -> tuple[Parameter, ...]:
-        found = conv_norm(self.stem_path, "bn1", self.stem)
+        found = self.warehouse_parameters() + conv_norm(self.stem_path, "bn1", self.stem)
         for block in self.blocks():
             found += block.parameters()
         return found + self.head_parameters()

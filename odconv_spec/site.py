@@ -19,6 +19,8 @@ class Site(NamedTuple):
         behind: how many blocks follow.
         place: of the convolution among those of its block, counted from 0.
         shared: what the block has for all of its convolutions, if its kind asks for something.
+        stage: of the block, counted from 0.
+        within: place of the block in its stage, counted from 0.
         expansion: hidden over input channels of an inverted block.
     """
 
@@ -29,4 +31,6 @@ class Site(NamedTuple):
     behind: int = 0
     place: int = 0
     shared: SharedSpec | None = None
+    stage: int = 0
+    within: int = 0
     expansion: int = 1

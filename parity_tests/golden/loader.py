@@ -101,7 +101,7 @@ def load_golden(name: str) -> GoldenLayer:
         stored = {_canonical(key, paths): array for key, array in file.items()}
     return GoldenLayer(
         spec=_spec(config),
-        temperature=config.get("run_temperature", 1.0),
+        temperature=config.get("run_temperature", config.get("temp_value", 1.0)),
         arrays=_under("weights/", stored),
         input=stored["input"],
         output=stored["eval/output"],

@@ -12,6 +12,7 @@ from odconv_spec import (
     ConvSpec,
     DCDConvSpec,
     DyConvSpec,
+    KWConvSpec,
     ODConvSpec,
     ReduceSpec,
     RoutingSpec,
@@ -22,6 +23,7 @@ from odconv_spec import (
 from odconv_spec.plugins import row
 from parity_tests.reference.cg_conv import cg_conv
 from parity_tests.reference.dcd import dcd_conv
+from parity_tests.reference.kernel_warehouse import kernel_warehouse
 from parity_tests.reference.mixtures import condconv, dyconv, route
 from parity_tests.reference.odconv import odconv
 from parity_tests.reference.scope import Scope
@@ -39,6 +41,7 @@ CONVOLUTIONS: Final[Mapping[type[ConvSpec], Callable[[Any, Value, Scope], Value]
     CGConvSpec: cg_conv,
     DCDConvSpec: dcd_conv,
     WEConvSpec: weconv,
+    KWConvSpec: kernel_warehouse,
     WeightNetConvSpec: weight_net_conv,
 }
 SHARED: Final[Mapping[type[SharedSpec], Callable[[Any, Value, Scope], Value]]] = {

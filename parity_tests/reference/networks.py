@@ -15,8 +15,9 @@ from odconv_spec import (
     ResNetSpec,
 )
 from odconv_spec.plugins import row
-from parity_tests.reference.functional import global_max, global_mean
 from parity_tests.reference.dcd import dcd_linear
+from parity_tests.reference.functional import global_max, global_mean
+from parity_tests.reference.kernel_warehouse import KWChainSpec, kw_chain
 from parity_tests.reference.layers import GROUP, apply_conv
 from parity_tests.reference.mobilenetv2 import mobilenetv2_features
 from parity_tests.reference.recalibration import recalibrate
@@ -46,7 +47,9 @@ POOLS: Final[Mapping[str, Callable[[Value], Value]]] = {"avg": global_mean, "max
 
 
 def forward(
-    spec: ConvSpec | LinearSpec | RecalibrationSpec | BackboneSpec, x: Value, at: Scope
+    spec: ConvSpec | LinearSpec | RecalibrationSpec | KWChainSpec | BackboneSpec,
+    x: Value,
+    at: Scope,
 ) -> Value:
     """The output of a layer, or the logits or features of a network. Dropout is left out."""
     if isinstance(spec, ConvSpec):
@@ -55,6 +58,8 @@ def forward(
         return LINEAR[type(spec)](spec, x, at)
     if isinstance(spec, RecalibrationSpec):
         return recalibrate(spec, x, at)
+    if isinstance(spec, KWChainSpec):
+        return kw_chain(spec, x, at)
     network = network_of(spec)
     last = network.features(spec, x, at)
     if not spec.global_pool:

@@ -58,6 +58,33 @@ def element(x: Value, axis: int, index: int) -> Value:
     return record(x.data.take(index, axis), (x, pullback))
 
 
+def columns(x: Value, start: int, end: int) -> Value:
+    """Columns `start` to `end` of a matrix, the last one left out."""
+
+    def pullback(gradient: Array) -> Array:
+        result = np.zeros(x.shape)
+        result[:, start:end] = gradient
+        return result
+
+    return record(x.data[:, start:end], (x, pullback))
+
+
+def side_by_side(matrices: Sequence[Value]) -> Value:
+    """The columns of all matrices in their order."""
+    ends = np.cumsum([matrix.shape[1] for matrix in matrices])
+    sources = [
+        (matrix, lambda gradient, end=end, width=matrix.shape[1]: gradient[:, end - width : end])
+        for matrix, end in zip(matrices, ends, strict=True)
+    ]
+    return record(np.concatenate([matrix.data for matrix in matrices], axis=1), *sources)
+
+
+def transposed(x: Value, order: Sequence[int]) -> Value:
+    """The value with its axes in another order."""
+    back = np.argsort(order)
+    return record(x.data.transpose(order), (x, lambda gradient: gradient.transpose(back)))
+
+
 def pad(x: Value, pairs: Sequence[tuple[int, int]], value: float = 0.0) -> Value:
     """Adds (before, after) elements of `value` along each of the last axes."""
     every = [(0, 0)] * (x.data.ndim - len(pairs)) + list(pairs)

@@ -37,6 +37,10 @@ class Scope:
             raise ValueError(f"{self.path or 'the layer'}: expected what a block shares")
         return self.shared
 
+    def top(self) -> Scope:
+        """The scope of the whole model."""
+        return replace(self, path="")
+
     def full(self, name: str) -> str:
         """The full name of something in this scope."""
         return f"{self.path}.{name}" if self.path else name

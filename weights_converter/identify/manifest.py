@@ -38,6 +38,7 @@ _RANKS: Final[Mapping[Role, tuple[int, ...]]] = {
     Role.CONV_KERNEL: (3, 4, 5),
     Role.EXPERT_KERNELS: (4, 5, 6),
     Role.EXPERT_BIASES: (2,),
+    Role.CELLS: (4, 5, 6),
     Role.LINEAR_KERNEL: (2,),
 }
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import paddle
 from paddle import nn
 
-from odconv_spec import ConvSpec, LinearSpec, Role
+from odconv_spec import ConvSpec, LinearSpec, Parameter, Role
 from odconv_spec.parameters import CONV, LAYER_NORM, LINEAR, NORM
+from odconv_spec.warehouse import WarehouseManagerSpec
 from weights_converter.arrays.dtypes import Array
 from weights_converter.live.slots import Slot, Variable, collect, refuse_strangers
 from weights_converter.names.counters import LEFT_BEHIND
-from weights_converter.names.layouts import PADDLE
+from weights_converter.names.layouts import PADDLE, holder_of
 
 
 def slots(model: nn.Layer) -> dict[str, Slot]:
@@ -30,15 +32,24 @@ def variables(model: nn.Layer) -> Iterator[Variable]:
     """Every array with a role."""
     for path, layer in model.named_sublayers(include_self=True):
         for leaf, role in _roles(layer).items():
-            tensor = getattr(layer, leaf, None)
+            tensor = _inside(layer, leaf)
             if tensor is not None:
-                yield _variable(path, role, tensor)
+                array = Parameter(f"{path}.{leaf}".lstrip("."), role, tuple(tensor.shape))
+                yield _variable(holder_of(array), role, tensor)
+
+
+def _inside(layer: nn.Layer, path: str) -> Any:
+    """What an attribute, or a path of them, leads to; None where it leads nowhere."""
+    found: Any = layer
+    for name in path.split("."):
+        found = getattr(found, name, None)
+    return found
 
 
 def _roles(layer: nn.Layer) -> Mapping[str, Role]:
-    """Attribute -> role of the arrays that the layer itself holds."""
+    """Attribute, or path of them, -> role of the arrays that the layer itself holds."""
     spec = getattr(layer, "spec", None)
-    if isinstance(spec, ConvSpec) and hasattr(layer, "weight"):
+    if isinstance(spec, (ConvSpec, WarehouseManagerSpec)):
         return {p.name: p.role for p in spec.own_parameters()}
     if type(spec) is LinearSpec:  # a router
         return {p.name: p.role for p in spec.parameters()}

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from odconv_spec import ConvSpec, LinearSpec, Role
+from odconv_spec import ConvSpec, LinearSpec, Parameter, Role
 from odconv_spec.parameters import CONV, LAYER_NORM, LINEAR, NORM
+from odconv_spec.warehouse import WarehouseManagerSpec
 from weights_converter.arrays.dtypes import Array
 from weights_converter.live.slots import Slot, Variable, collect, refuse_strangers
 from weights_converter.names.companions import COUNTER
 from weights_converter.names.counters import LEFT_BEHIND
-from weights_converter.names.layouts import TORCH
+from weights_converter.names.layouts import TORCH, holder_of
 
 
 def slots(model: nn.Module) -> dict[str, Slot]:
@@ -33,9 +35,18 @@ def variables(model: nn.Module) -> Iterator[Variable]:
     """Every array with a role."""
     for path, module in _network(model).named_modules():
         for leaf, role in _roles(module).items():
-            tensor = getattr(module, leaf, None)
+            tensor = _inside(module, leaf)
             if tensor is not None:
-                yield _variable(path, role, tensor)
+                array = Parameter(f"{path}.{leaf}".lstrip("."), role, tuple(tensor.shape))
+                yield _variable(holder_of(array), role, tensor)
+
+
+def _inside(module: nn.Module, path: str) -> Any:
+    """What an attribute, or a path of them, leads to; None where it leads nowhere."""
+    found: Any = module
+    for name in path.split("."):
+        found = getattr(found, name, None)
+    return found
 
 
 def _network(model: nn.Module) -> nn.Module:
@@ -47,9 +58,9 @@ def _network(model: nn.Module) -> nn.Module:
 
 
 def _roles(module: nn.Module) -> Mapping[str, Role]:
-    """Attribute -> role of the arrays that the module itself holds."""
+    """Attribute, or path of them, -> role of the arrays that the module itself holds."""
     spec = getattr(module, "spec", None)
-    if isinstance(spec, ConvSpec) and hasattr(module, "weight"):
+    if isinstance(spec, (ConvSpec, WarehouseManagerSpec)):
         return {parameter.name: parameter.role for parameter in spec.own_parameters()}
     if type(spec) is LinearSpec:  # a router
         return {parameter.name: parameter.role for parameter in spec.parameters()}

@@ -6,6 +6,7 @@ the spec.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
@@ -15,8 +16,12 @@ from odconv_spec.choice import dynamic_kinds
 from odconv_spec.models import families
 from odconv_spec.parameters import CONV, DYNAMIC, LINEAR, NORM, Role
 from odconv_spec.recalibrations import RECALIBRATIONS
+from odconv_spec.warehouse import MANAGER
 from weights_converter.names.layouts import TORCH, Layout
 from weights_converter.names.mixers import mixers, routers
+
+# A warehouse of cells, with or without the part that Keras' path lacks.
+_WAREHOUSE = re.compile(rf"(?:^|\.){MANAGER}\.(?:weights\.)?\d+$")
 
 
 def canonical_parameters(
@@ -33,7 +38,7 @@ def canonical_parameters(
         for role in _roles(owner, names, mixes, linear, layout):
             stored = names.get(layout.file_name("", role))
             if stored is not None and layout.rows[role].fits(len(shapes[stored])):
-                name = TORCH.file_name(owner, role)
+                name = TORCH.file_name(layout.canonical_owner(owner, role), role)
                 shape = layout.canonical_shape(role, shapes[stored])
                 found[stored] = Parameter(name, role, shape)
     return found
@@ -47,7 +52,7 @@ def _leaves_by_owner(names: Iterable[str], layout: Layout) -> dict[str, dict[str
             owner, _, slot = name.rpartition("vars/")
             owner, leaf = owner.rstrip("/").replace("/", "."), f"vars/{slot}"
         else:
-            owner, _, leaf = name.rpartition(".")
+            owner, _, leaf = (name, "", "") if _WAREHOUSE.search(name) else name.rpartition(".")
         found[owner][leaf] = name
     return dict(found)
 
@@ -61,11 +66,13 @@ def _roles(
 ) -> tuple[Role, ...]:
     if layout.file_name("", Role.NORM_VARIANCE) in leaves:
         return NORM
+    if _WAREHOUSE.search(owner):
+        return (Role.CELLS,)
     mixer, inside = _mixer_of(owner)
     if inside in mixers().get(mixer, ()):
         return mixers()[mixer][inside]
     if mixer and not inside:
-        return ()  # it has a temperature at most
+        return (Role.BASIS_BIAS,)  # a temperature beside it at most
     if mixes:
         return DYNAMIC
     is_linear = owner in _heads() or f".{owner}".endswith(linear)

@@ -34,11 +34,13 @@ class Row:
         leaf: last part of the array's name in the framework's objects.
         axes: "canonical -> stored" order of the axes; empty where it is the same.
         slot: last part of its name in a Keras weights file, which numbers a layer's arrays.
+        lacks: the part of an owner's canonical path before its number that the framework's lacks.
     """
 
     leaf: str
     axes: str = ""
     slot: int = 0
+    lacks: str = ""
 
     def order(self, rank: int) -> tuple[int, ...]:
         """Which canonical axis stands at each place of a stored array, before axes are joined."""
@@ -105,13 +107,21 @@ class Layout:
         """The array's name in a file of this framework."""
         if self.numbered and isinstance(parameter, Placed):
             return parameter.path
-        return self.file_name(owner_of(parameter.name), parameter.role)
+        return self.file_name(holder_of(parameter), parameter.role)
 
     def file_name(self, owner: str, role: Role) -> str:
+        """The name of the array of that role of a layer, whose path is the canonical one."""
         row = self.rows[role]
+        if row.lacks:
+            owner = re.sub(rf"\b{row.lacks}\.(\d+)$", r"\1", owner)
         if self.numbered:
             return f"{owner.replace('.', '/')}/vars/{row.slot}".lstrip("/")
-        return f"{owner}.{row.leaf}".lstrip(".")
+        return f"{owner}.{row.leaf}".strip(".")
+
+    def canonical_owner(self, owner: str, role: Role) -> str:
+        """The canonical path of a layer of this framework with an array of that role."""
+        lacks = self.rows[role].lacks
+        return re.sub(r"(\d+)$", rf"{lacks}.\1", owner) if lacks else owner
 
     def stored_shape(self, role: Role, canonical: tuple[int, ...]) -> tuple[int, ...]:
         return reorder(canonical, self.rows[role].order(len(canonical)))
@@ -152,6 +162,11 @@ def owner_of(name: str) -> str:
     return name.rpartition(".")[0]
 
 
+def holder_of(parameter: Parameter) -> str:
+    """The same of a parameter; an array of a list has its own path, as it has no other layer."""
+    return owner_of(parameter.name) if TORCH.rows[parameter.role].leaf else parameter.name
+
+
 def reorder(items: tuple[Item, ...], order: tuple[int, ...]) -> tuple[Item, ...]:
     return tuple(items[axis] for axis in order)
 
@@ -186,6 +201,11 @@ TORCH = Layout(
         Role.EXPERT_BIASES: Row("bias"),
         Role.LINEAR_KERNEL: Row("weight"),
         Role.BIAS: Row("bias"),
+        Role.CELLS: Row(""),  # in a list of parameters: the path is the name
+        Role.BASIS_BIAS: Row("basis_bias"),
+        Role.SPECTRUM: Row("dft_weight"),
+        Role.INDICES: Row("indices"),
+        Role.SCALE: Row("scale"),
         Role.NORM_SCALE: Row("weight"),
         Role.NORM_SHIFT: Row("bias"),
         Role.NORM_MEAN: Row("running_mean"),
@@ -212,6 +232,12 @@ KERAS = Layout(
         Role.EXPERT_BIASES: Row("bias", slot=1),
         Role.LINEAR_KERNEL: Row("kernel", "out in -> in out", slot=0),
         Role.BIAS: Row("bias", slot=1),
+        # Each warehouse is a layer, and `weights` is what all layers of Keras have for their own.
+        Role.CELLS: Row("cells", slot=0, lacks="weights"),
+        Role.BASIS_BIAS: Row("basis_bias", slot=1),  # behind the temperature
+        Role.SPECTRUM: Row("dft_weight", slot=0),
+        Role.INDICES: Row("indices", slot=0),
+        Role.SCALE: Row("scale", slot=0),
         Role.NORM_SCALE: Row("gamma", slot=0),
         Role.NORM_SHIFT: Row("beta", slot=1),
         Role.NORM_MEAN: Row("moving_mean", slot=2),

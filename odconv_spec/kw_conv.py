@@ -1,0 +1,325 @@
+"""KernelWarehouse, https://arxiv.org/abs/2406.07879: kernels put together from shared cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import accumulate
+from math import prod
+from typing import Any, ClassVar
+
+from odconv_spec.dynamic import DynamicConvSpec
+from odconv_spec.evidence import Shapes, UnexplainedError, dimension
+from odconv_spec.geometry import flag, real
+from odconv_spec.kw_configs import DEFAULT, cell_ratio, is_static, options_at, warehouse_at
+from odconv_spec.layers import ConvSpec, LinearSpec, NormSpec
+from odconv_spec.parameters import Parameter, Role, under
+from odconv_spec.site import Site
+from odconv_spec.warehouse import (
+    MANAGER,
+    Ratios,
+    Stretch,
+    WarehouseManagerSpec,
+    WarehouseSpec,
+    cell_of,
+    own_cells,
+    stretches,
+)
+
+_LEAST_HIDDEN = 16
+_LEAST_BASIS = 16
+_MOST_RATIO = 1024.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class KWConvSpec(DynamicConvSpec):
+    """A convolution whose kernel is cut into parts that are linear mixtures of a warehouse's cells.
+
+    The channels of a cell are `cell_outplane_ratio` and `cell_inplane_ratio` times the greatest
+    common divisors of those of the layers that share the warehouse; with `spatial_partition` it has
+    one tap, otherwise all. The warehouse has `cell_num_ratio` times as many cells as its layers
+    have mixtures. With `nonlocal_basis_ratio` below one a layer weighs the cells of others through
+    a basis of so many times their number.
+
+    `stretch` is the layer's place in a warehouse that it shares; without one it has a warehouse of
+    its own.
+
+    In a backbone `config` is the name of a published configuration, which gives the ratios, and
+    `warehouse` the name under which a layer asks for cells.
+
+    Raises:
+        ValueError: an option is out of range, a cell does not fit, or mixtures share no cell.
+    """
+
+    kind: ClassVar[str] = "kw"
+    parts: ClassVar[frozenset[str]] = frozenset({"block", "shortcut"})
+    placed: ClassVar[frozenset[str]] = frozenset({"stretch"})
+    sign: ClassVar[str] = "attention.norm1.weight"
+    linear: ClassVar[tuple[str, ...]] = ("attention.fc1", "attention.fc2", "attention.fc3")
+    has_temperature: ClassVar[bool] = True
+    shown_by: ClassVar[Mapping[str, str]] = {"config": f"{MANAGER}.weights.0"}
+
+    reduction: float = 0.0625
+    cell_num_ratio: float = 1.0
+    cell_inplane_ratio: float = 1.0
+    cell_outplane_ratio: float = 1.0
+    nonlocal_basis_ratio: float = 1.0
+    spatial_partition: bool = True
+    stretch: Stretch | None = None
+    config: str = field(default=DEFAULT, metadata={"backbone": True})
+    warehouse: str = field(default="", metadata={"backbone": True})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("cell_num_ratio", "cell_inplane_ratio", "cell_outplane_ratio"):
+            self._normal(name, real(name, getattr(self, name), 0, _MOST_RATIO))
+        for name in ("reduction", "nonlocal_basis_ratio"):
+            self._normal(name, real(name, getattr(self, name), 0, _MOST_RATIO))
+        flag("spatial_partition", self.spatial_partition)
+        cell_ratio(self.config)  # raises where there is none of that name
+        if self.stretch is not None:
+            number, cells, cell, start = self.stretch
+            self._normal("stretch", Stretch(number, cells, tuple(cell), start))
+        elif not self.warehouse:
+            _warehouse([self])  # raises where no cells fit
+
+    @property
+    def shares(self) -> bool:
+        """Whether the warehouse is a network's."""
+        return self.stretch is not None
+
+    @property
+    def place(self) -> Stretch:
+        """The layer's stretch, in a warehouse of the network or of its own."""
+        return self.stretch or Stretch(0, self._own.cells, self._own.cell, 0)
+
+    @cached_property
+    def _own(self) -> WarehouseSpec:
+        return _warehouse([self])
+
+    @property
+    def manager(self) -> WarehouseManagerSpec | None:
+        """The layer's own warehouse, None where it shares one."""
+        return None if self.shares else WarehouseManagerSpec((self._own,))
+
+    @property
+    def ratios(self) -> Ratios:
+        return Ratios(self.cell_num_ratio, self.cell_inplane_ratio, self.cell_outplane_ratio)
+
+    def parts_of(self, cell: Sequence[int]) -> tuple[int, int, int]:
+        """How many cells make up the kernel: along its taps, its outputs and its inputs."""
+        out, inputs, *taps = self.kernel_shape
+        spatial = prod(taps) // prod(cell[2:])
+        return spatial, out // cell[0], inputs // cell[1]
+
+    @property
+    def mixtures(self) -> int:
+        """Cells that make up the kernel, each of them a mixture of all in the warehouse."""
+        return prod(self.parts_of(self.place.cell))
+
+    @property
+    def hidden_channels(self) -> int:
+        return max(int(self.in_channels * self.reduction), _LEAST_HIDDEN)
+
+    @property
+    def local_cells(self) -> int:
+        """Cells that the non-local form weighs one by one."""
+        return int(self.cell_num_ratio * self.mixtures)
+
+    @property
+    def basis(self) -> int:
+        """Width of the basis that stands for the cells of other layers; 0 in the local form.
+
+        Without such cells there is nothing to stand for, and the form is the local one.
+        """
+        others = self.place.cells - self.local_cells
+        if self.nonlocal_basis_ratio >= 1 or others < 1:
+            return 0
+        return max(int(others * self.nonlocal_basis_ratio), _LEAST_BASIS)
+
+    @property
+    def logits(self) -> int:
+        """Weights of all mixtures, that of the zero cell included."""
+        return self.mixtures * (self.place.cells + 1)
+
+    def start_cells(self) -> tuple[int, ...]:
+        """The cell that each mixture starts as, in an annealing; the zero cell is the last."""
+        _, cells, _, start = self.place
+        own = own_cells(self.mixtures, self.cell_num_ratio)
+        return tuple(cells if cell is None else start + cell for cell in own)
+
+    def fc1(self) -> LinearSpec:
+        return LinearSpec(self.in_channels, self.hidden_channels, bias=False)
+
+    def norm1(self) -> NormSpec:
+        return NormSpec(self.hidden_channels)
+
+    def fc2(self) -> LinearSpec:
+        if not self.basis:
+            return LinearSpec(self.hidden_channels, self.logits)
+        outputs = (self.local_cells + self.basis + 1) * self.mixtures
+        return LinearSpec(self.hidden_channels, outputs, bias=False)
+
+    def fc3(self) -> LinearSpec | None:
+        """From the basis to the cells of other layers, in the non-local form."""
+        others = self.place.cells - self.local_cells
+        return LinearSpec(self.basis, others, bias=False) if self.basis else None
+
+    def own_parameters(self) -> tuple[Parameter, ...]:
+        basis_bias = Parameter("attention.basis_bias", Role.BASIS_BIAS, (self.logits,))
+        return (*self._bias(), *((basis_bias,) if self.basis else ()))
+
+    def attention_parameters(self) -> tuple[Parameter, ...]:
+        fc3 = self.fc3()
+        found = (
+            *under("fc1", self.fc1().parameters()),
+            *under("norm1", self.norm1().parameters()),
+            *under("fc2", self.fc2().parameters()),
+            *(under("fc3", fc3.parameters()) if fc3 else ()),
+        )
+        return under("attention", found)
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        manager = self.manager
+        cells = () if manager is None else under(MANAGER, manager.parameters())
+        return (*cells, *super().parameters())
+
+    def mixing_multiply_adds(self, inputs: int, outputs: int) -> int:
+        place, fc3 = self.place, self.fc3()
+        found = self.weighing_multiply_adds(inputs)
+        if fc3:  # which each mixture has
+            found += (self.mixtures - 1) * fc3.in_channels * fc3.out_channels
+        return found + self.mixtures * place.cells * prod(place.cell)
+
+    @classmethod
+    def own_options(cls) -> tuple[Any, ...]:
+        return tuple(f for f in super().own_options() if not f.metadata.get("backbone"))
+
+    @classmethod
+    def backbone_options(cls) -> dict[str, Any]:
+        return {"config": DEFAULT}
+
+    @classmethod
+    def takes(cls, site: Site, geometry: Mapping[str, Any]) -> bool:
+        """A shortcut of the first stage is static, and so is the first bottleneck's first layer."""
+        if site.family == "mobilenetv2":
+            return site.part in ("stem", "block", "last")
+        begins = site.part == "shortcut" or (site.block == "bottleneck" and site.place == 0)
+        first = site.stage == site.within == 0
+        return super().takes(site, geometry) and not (begins and first)
+
+    @classmethod
+    def at(cls, site: Site, geometry: Mapping[str, Any], options: Mapping[str, Any]) -> ConvSpec:
+        config = options["config"]
+        if not cls.takes(site, geometry) or is_static(config, site):
+            return ConvSpec(**geometry)
+        warehouse = warehouse_at(config, site)
+        return cls(**geometry, **options_at(config, site), **options, warehouse=warehouse)
+
+    @classmethod
+    def sharing(
+        cls, convs: Sequence[ConvSpec]
+    ) -> tuple[Sequence[ConvSpec], WarehouseManagerSpec | None]:
+        layers, manager = share_warehouses([conv for conv in convs if isinstance(conv, cls)])
+        rest = iter(layers)
+        return [next(rest) if isinstance(conv, cls) else conv for conv in convs], manager
+
+    @classmethod
+    def infer_options(cls, shapes: Shapes) -> dict[str, Any]:
+        """Of a lone layer; of a network the first of `candidates`."""
+        if cls.sign not in shapes:
+            return next(iter(cls.candidates(shapes)))
+        mixtures, cells = _lone(shapes)
+        hidden, inputs = shapes["attention.fc1.weight"]
+        reduction = max(hidden / inputs, 0.0625) if hidden != _LEAST_HIDDEN else 0.0625
+        return {"cell_num_ratio": cells / mixtures, "reduction": reduction}
+
+    @classmethod
+    def candidates(cls, shapes: Shapes) -> Iterator[dict[str, Any]]:
+        """Options that a network with these arrays may have, the likeliest first."""
+        names = ("kw1x", "kw4x", "kw2x", "kw1d2x", "kw1d4x", "kw8x", "kw3x", "kw1d8x", "kw16x")
+        return ({"config": name} for name in names)
+
+    @classmethod
+    def infer_geometry(cls, shapes: Shapes) -> dict[str, Any]:
+        _, out, inputs, *taps = shapes[f"{MANAGER}.weights.0"]
+        channels = dimension(shapes, "attention.fc1.weight", 1)
+        rank, (mixtures, _) = len(taps), _lone(shapes)
+        side = round(mixtures ** (1 / rank))
+        if side**rank != mixtures or channels % inputs:
+            raise UnexplainedError(
+                f"{mixtures} cells ({out}, {inputs}) make no kernel of equal sides for "
+                f"{channels} input channels",
+                help="a layer with other ratios needs its manifest, --model layer.json",
+            )
+        return {
+            "in_channels": channels,
+            "out_channels": out,
+            "kernel_size": side,
+            "groups": channels // inputs,
+            "bias": "bias" in shapes,
+            "rank": rank,
+        }
+
+
+def share_warehouses(
+    layers: Sequence[KWConvSpec],
+) -> tuple[tuple[KWConvSpec, ...], WarehouseManagerSpec]:
+    """Gives layers that name the same `warehouse` cells to share.
+
+    Args:
+        layers: in the order in which the network has them, which is that of their stretches.
+
+    Returns:
+        The layers with their stretches, and the warehouses of the network.
+
+    Raises:
+        ValueError: cells do not fit, or layers share a warehouse and differ in its options.
+
+    Example:
+        >>> options = {"in_channels": 8, "kernel_size": 3, "warehouse": "a"}
+        >>> layers = [KWConvSpec(out_channels=8, **options), KWConvSpec(out_channels=16, **options)]
+        >>> layers, manager = share_warehouses(layers)
+        >>> manager.warehouses[0].shape, [layer.place.start for layer in layers]
+        ((27, 8, 8, 1, 1), [0, 9])
+    """
+    names = list(dict.fromkeys(layer.warehouse for layer in layers))
+    groups = ([layer for layer in layers if layer.warehouse == name] for name in names)
+    made = dict(zip(names, map(_warehouse, groups), strict=True))
+    ends = {name: accumulate(w.stretches, initial=0) for name, w in made.items()}
+    shared = tuple(
+        replace(
+            layer,
+            stretch=Stretch(names.index(name), made[name].cells, made[name].cell, next(ends[name])),
+        )
+        for name, layer in ((layer.warehouse, layer) for layer in layers)
+    )
+    return shared, WarehouseManagerSpec(tuple(made.values()))
+
+
+def _warehouse(layers: Sequence[KWConvSpec]) -> WarehouseSpec:
+    """The warehouse that the layers share. Raises ValueError where they cannot."""
+    first = layers[0]
+    for layer in layers:
+        if (layer.ratios, layer.spatial_partition) != (first.ratios, first.spatial_partition):
+            raise ValueError(
+                f"warehouse {first.warehouse!r}: expected layers with the same ratios and "
+                f"partition, received {first.ratios} and {layer.ratios}"
+            )
+    kernels = [layer.kernel_shape for layer in layers]
+    cell = cell_of(kernels, first.ratios, first.spatial_partition)
+    mixtures = [prod(layer.parts_of(cell)) for layer in layers]
+    return WarehouseSpec(cell, stretches(mixtures, first.cell_num_ratio))
+
+
+def _lone(shapes: Shapes) -> tuple[int, int]:
+    """Mixtures and cells of a layer with a warehouse of its own."""
+    cells = dimension(shapes, f"{MANAGER}.weights.0", 0)
+    logits = dimension(shapes, "attention.fc2.weight", 0)
+    if logits % (cells + 1):
+        raise UnexplainedError(
+            f"attention.fc2.weight {shapes['attention.fc2.weight']} does not weigh the {cells} "
+            "cells of the warehouse and the zero cell"
+        )
+    return logits // (cells + 1), cells
