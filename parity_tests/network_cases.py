@@ -17,16 +17,16 @@ from odconv_spec import (
     list_models,
     model_spec,
 )
-from odconv_spec.choice import KINDS, kinds
+from odconv_spec.choice import conv_options, kinds
 from parity_tests.problems import Case, Problem
 from parity_tests.reference import random_arrays
 
 
 def step_cases() -> Iterator[Case]:
     """Five optimiser steps on networks of a few layers."""
-    installed = [kind for kind in kinds() if kind not in KINDS]
+    chosen = dict.fromkeys(("od", "dy", "cond", *kinds()))
     od, dy, cond, *others = (
-        ConvChoice.of(kind, kernel_num=2) for kind in ("od", "dy", "cond", *installed)
+        ConvChoice.of(kind, **_two_kernels(kind)) for kind in chosen if kind != "static"
     )
     few: dict[str, Any] = {"stages": ((8, 1), (12, 1)), "stem_channels": 8, "num_classes": 5}
     networks = {
@@ -63,6 +63,11 @@ def step_cases() -> Iterator[Case]:
         yield Case("steps", name, "float64", partial(_steps, seed, spec))
 
 
+def _two_kernels(kind: str) -> dict[str, Any]:
+    """Two kernels, where a kind has several."""
+    return {"kernel_num": 2} if "kernel_num" in conv_options(kind) else {}
+
+
 def _steps(seed: int, spec: BackboneSpec) -> Problem:
     generator = np.random.default_rng(seed)
     x = generator.standard_normal((5, 4, 3, 32, 40))  # (steps, batch, channels, height, width)
@@ -89,9 +94,8 @@ def _last_map() -> Problem:
 
 
 def _backbone(seed: int, name: str, dtype: str) -> Problem:
-    static = model_spec(name).conv.kind == "static"
     deep = name in ("od_resnet34", "od_resnet50", "od_resnet101")
-    options = {} if static or deep else {"kernel_num": 2}
+    options = {} if deep else _two_kernels(model_spec(name).conv.kind)
     spec = model_spec(name, num_classes=10, **options)
     x = np.random.default_rng(seed).standard_normal((2, 3, 48, 40)).astype(dtype)
     return Problem(spec, random_arrays(spec.parameters(), seed, dtype), x, dtype=dtype)
