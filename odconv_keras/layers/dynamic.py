@@ -135,7 +135,7 @@ class DynamicConv(keras.layers.Layer):
         filters, groups = whole("filters", filters, 1), whole("groups", groups, 1)
         divisible(groups, filters=filters)
         return cls.spec_class(
-            in_channels=groups,
+            in_channels=cls.least_channels(groups),
             out_channels=filters,
             kernel_size=kernel_size,
             stride=per_axis("strides", strides, cls.rank, 1),
@@ -146,6 +146,11 @@ class DynamicConv(keras.layers.Layer):
             rank=cls.rank,
             **options,
         )
+
+    @classmethod
+    def least_channels(cls, groups: int) -> int:
+        """Channels for which every option is possible, until those of the input are known."""
+        return groups
 
     @classmethod
     def option_names(cls) -> tuple[str, ...]:
@@ -199,6 +204,23 @@ class DynamicConv(keras.layers.Layer):
             ValueError: the kind has no arrays that could take them up.
         """
         raise NotImplementedError
+
+    def folded(self, scale: Any, shift: Any) -> keras.layers.Layer:
+        """A new layer, built, that computes y * scale + shift where this one computes y.
+
+        Args:
+            scale: (out,).
+            shift: (out,).
+
+        Raises:
+            ValueError: other channels, or the kind has no arrays that could take them up.
+        """
+        spec = self.spec.fused(scale.shape[0])
+        options = {name: getattr(spec, name) for name in self.option_names()}
+        layer = type(self).from_config(self.get_config() | options | {"use_bias": spec.bias})
+        layer.build(shape_of_any_size(self.spec.in_channels, self.rank, self.data_format))
+        layer.fold(self, scale, shift)
+        return layer
 
     def build(self, input_shape: Shape) -> None:
         shape = shape_to_channels_last(input_shape, self.data_format)

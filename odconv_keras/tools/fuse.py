@@ -8,11 +8,10 @@ import keras
 from keras import ops
 
 from odconv_keras.layers import DynamicConv
-from odconv_keras.layers.data_format import shape_of_any_size
 from odconv_keras.layers.precision import at_least_single
 
 
-def fuse(conv: DynamicConv, norm: keras.layers.BatchNormalization) -> DynamicConv:
+def fuse(conv: DynamicConv, norm: keras.layers.BatchNormalization) -> keras.layers.Layer:
     """A new layer that computes norm(conv(x)) as in inference.
 
     The scale of the running statistics goes into the kernels and the shift into the bias, which
@@ -23,7 +22,8 @@ def fuse(conv: DynamicConv, norm: keras.layers.BatchNormalization) -> DynamicCon
         norm: a built batch norm of its output, of Keras or of this package.
 
     Returns:
-        A built layer of the same class and name, with a bias.
+        A built layer of the same class and name, with a bias; of a WEConv, which depends on no
+        sample, the static convolution.
 
     Raises:
         ValueError: another kind of layer, other channels, an activation in between, or a CondConv
@@ -39,18 +39,7 @@ def fuse(conv: DynamicConv, norm: keras.layers.BatchNormalization) -> DynamicCon
     """
     _check(conv, norm)
     scale, shift = _scale_and_shift(norm)
-    fused = _with_bias(conv, norm.moving_mean.shape[0])
-    fused.fold(conv, scale, shift)
-    return fused
-
-
-def _with_bias(conv: DynamicConv, channels: int) -> Any:
-    """A new layer like `conv`, built, with the bias that takes up the shift of a norm."""
-    spec = conv.spec.fused(channels)
-    options = {name: getattr(spec, name) for name in conv.option_names()}
-    fused = type(conv).from_config(conv.get_config() | options | {"use_bias": spec.bias})
-    fused.build(shape_of_any_size(conv.spec.in_channels, conv.rank, conv.data_format))
-    return fused
+    return conv.folded(scale, shift)
 
 
 def _scale_and_shift(norm: Any) -> tuple[Any, Any]:

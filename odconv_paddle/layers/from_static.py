@@ -13,7 +13,6 @@ from paddle.nn.layer.conv import _ConvNd
 
 from odconv_paddle.layers.padding import as_spec_padding
 from odconv_spec import ConvSpec, DynamicConvSpec, KernelBankSpec
-from odconv_spec.choice import PROBE
 
 CONVS: tuple[type[_ConvNd], ...] = (nn.Conv1D, nn.Conv2D, nn.Conv3D)  # by rank - 1
 
@@ -114,7 +113,7 @@ def check_options(spec_class: type[DynamicConvSpec], options: Mapping[str, Any])
         raise ValueError(
             f"expected options among {', '.join(sorted(known))}; received {', '.join(unknown)}"
         )
-    spec_class(**PROBE, **options)
+    spec_class(**spec_class.probe(options), **options)
 
 
 def _plain(layer: nn.Layer) -> tuple[_ConvNd, int]:
