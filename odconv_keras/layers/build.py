@@ -7,9 +7,11 @@ from typing import Any, Final
 
 import keras
 
-from odconv_keras.layers.build_static import build_routing, build_static_conv
+from odconv_keras.layers.build_static import build_linear, build_routing, build_static_conv
 from odconv_keras.layers.cbam import CBAM
 from odconv_keras.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
+from odconv_keras.layers.dcd_conv import DCDConv1D, DCDConv2D, DCDConv3D
+from odconv_keras.layers.dcd_linear import DCDLinear
 from odconv_keras.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
 from odconv_keras.layers.dynamic import DynamicConv
 from odconv_keras.layers.efficient_channel_attention import EfficientChannelAttention
@@ -20,9 +22,12 @@ from odconv_spec import (
     CBAMSpec,
     CondConvSpec,
     ConvSpec,
+    DCDConvSpec,
+    DCDLinearSpec,
     DyConvSpec,
     DynamicConvSpec,
     EfficientChannelAttentionSpec,
+    LinearSpec,
     ODConvSpec,
     RecalibrationSpec,
     RoutingSpec,
@@ -35,6 +40,11 @@ DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by
     ODConvSpec: (ODConv1D, ODConv2D, ODConv3D),
     DyConvSpec: (DyConv1D, DyConv2D, DyConv3D),
     CondConvSpec: (CondConv1D, CondConv2D, CondConv3D),
+    DCDConvSpec: (DCDConv1D, DCDConv2D, DCDConv3D),
+}
+LINEAR: Final[Mapping[type[LinearSpec], Any]] = {  # what makes a layer of the spec
+    LinearSpec: build_linear,
+    DCDLinearSpec: DCDLinear.from_spec,
 }
 RECALIBRATIONS: Final[Mapping[type[RecalibrationSpec], type[Recalibration]]] = {
     SqueezeExcitationSpec: SqueezeExcitation,
@@ -76,11 +86,13 @@ def build_conv(spec: ConvSpec, **options: Any) -> keras.layers.Layer:
     return layer.from_spec(spec, data_format="channels_last", **options)
 
 
-def build_layer(spec: ConvSpec | RecalibrationSpec, **options: Any) -> keras.layers.Layer:
-    """The convolution, or the layer that scales maps, which `spec` describes; channels are last.
+def build_layer(
+    spec: ConvSpec | LinearSpec | RecalibrationSpec, **options: Any
+) -> keras.layers.Layer:
+    """The convolution, linear layer, or layer that scales maps, of `spec`; channels are last.
 
     Args:
-        spec: of a convolution, of a `SqueezeExcitation` and so on.
+        spec: of a convolution, of a `DCDLinear`, of a `SqueezeExcitation` and so on.
         **options: those of every Keras layer, such as `name` and `dtype`.
 
     Returns:
@@ -96,6 +108,8 @@ def build_layer(spec: ConvSpec | RecalibrationSpec, **options: Any) -> keras.lay
     """
     if isinstance(spec, ConvSpec):
         return build_conv(spec, **options)
+    if isinstance(spec, LinearSpec):
+        return LINEAR[type(spec)](spec, **options)
     layer = RECALIBRATIONS[type(spec)]
     return layer.from_spec(spec, data_format="channels_last", **options)
 

@@ -17,7 +17,7 @@ _CONVS = (StaticConv1D, StaticConv2D, StaticConv3D)  # by rank - 1
 
 
 def build_static_conv(spec: ConvSpec, **options: Any) -> keras.layers.Layer:
-    """A convolution with padding by number and Kaiming normal start.
+    """A convolution with padding by number, and a Kaiming normal start unless another is given.
 
     `options` are those of every Keras layer, such as `name` and `dtype`.
     """
@@ -30,8 +30,7 @@ def build_static_conv(spec: ConvSpec, **options: Any) -> keras.layers.Layer:
         dilation_rate=spec.dilations,
         groups=spec.groups,
         use_bias=spec.bias,
-        kernel_initializer=kaiming_normal(),
-        **options,
+        **{"kernel_initializer": kaiming_normal(), **options},
     )
 
 
@@ -65,8 +64,8 @@ def build_linear(spec: LinearSpec, **options: Any) -> Linear:
         >>> tuple(build_linear(LinearSpec(6, 10))(keras.ops.ones((2, 6))).shape)
         (2, 10)
     """
-    start = keras.initializers.RandomNormal(stddev=0.01)
-    return Linear(spec.out_channels, kernel_initializer=start, **options)
+    start = {"kernel_initializer": keras.initializers.RandomNormal(stddev=0.01), **options}
+    return Linear(spec.out_channels, use_bias=spec.bias, **start)
 
 
 def build_routing(spec: RoutingSpec, **options: Any) -> Routing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
@@ -21,6 +22,23 @@ def global_max(x: Any, keepdims: bool = False) -> Any:
     for axis in axes:
         x = largest(x, axis)
     return x if keepdims else ops.squeeze(x, axes)
+
+
+def adaptive_mean(x: Any, sizes: Sequence[int]) -> Any:
+    """The means over windows, as many along each axis: (batch, *map, channels) to (..., *sizes, .).
+
+    Window i of an axis is from i * size / count, rounded down, to the next, rounded up: windows
+    overlap where the map does not divide, and are alike where it is smaller.
+    """
+    for axis, count in enumerate(sizes, start=1):
+        size = ops.shape(x)[axis]  # a tensor if the graph knows no number
+        means = []
+        for i in range(count):
+            place = slice(i * size // count, -(-(i + 1) * size // count))
+            window = x[(*(slice(None) for _ in range(axis)), place)]
+            means.append(mean(window, (axis,), keepdims=True))
+        x = ops.concatenate(means, axis)
+    return x
 
 
 def largest(x: Any, axis: int) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from odconv_keras.layers import build_conv, build_linear
+from odconv_keras.layers import build_conv, build_layer
 from odconv_keras.layers.pooling_layers import GlobalPool
 from odconv_keras.models.graph import layer_name
 from odconv_spec import BackboneSpec, ConvSpec, LinearSpec
@@ -53,7 +53,7 @@ def _classifier(spec: LinearSpec | ConvSpec | None, **options: Any) -> keras.lay
     if spec is None:
         return keras.layers.Identity(**options)
     if isinstance(spec, LinearSpec):
-        return build_linear(spec, **options)
+        return build_layer(spec, **options)
     # The fan-out of a classifier is the number of classes: of ten, logits would be huge.
     start = keras.initializers.RandomNormal(stddev=0.01)
     return build_conv(spec, kernel_initializer=start, **options)

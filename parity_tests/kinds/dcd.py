@@ -66,9 +66,9 @@ def draw(draw: Draw) -> tuple[DCDConvSpec, tuple[int, ...]]:
         form=form,
         fc_squeeze=draw.number(1, 2) if form == "bottleneck" else draw.one_of((4, 8, 16)),
     )
-    # On a single position all but padding is alike, and gradients are zero but for rounding.
+    # The gradient through a norm of two values is zero but for its epsilon: `LAYERS` has such.
     batch, *sizes = draw.shape(spec)
-    return spec, (batch, *(max(size, 3) for size in sizes))
+    return spec, (max(batch, 2), *(size + 3 for size in sizes))
 
 
 def golden(config: Mapping[str, Any]) -> DCDConvSpec | DCDLinearSpec:
