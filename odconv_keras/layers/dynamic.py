@@ -135,7 +135,7 @@ class DynamicConv(keras.layers.Layer):
         filters, groups = whole("filters", filters, 1), whole("groups", groups, 1)
         divisible(groups, filters=filters)
         return cls.spec_class(
-            in_channels=cls.least_channels(groups),
+            in_channels=cls.least_channels(groups, **options),
             out_channels=filters,
             kernel_size=kernel_size,
             stride=per_axis("strides", strides, cls.rank, 1),
@@ -148,7 +148,7 @@ class DynamicConv(keras.layers.Layer):
         )
 
     @classmethod
-    def least_channels(cls, groups: int) -> int:
+    def least_channels(cls, groups: int, **options: Any) -> int:
         """Channels for which every option is possible, until those of the input are known."""
         return groups
 

@@ -81,7 +81,7 @@ class _WEConv(DynamicConv):
         )
 
     @classmethod
-    def least_channels(cls, groups: int) -> int:
+    def least_channels(cls, groups: int, **options: Any) -> int:
         return 2 * groups  # a filter of a single weight cannot be standardised
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
