@@ -77,11 +77,11 @@ class ChannelFusion(keras.layers.Layer):
         for layer, linear in ((self.fc_phi, phi), (self.fc_scale, scale)):
             layer.build((None, linear.in_channels))
 
-    def _add_norms(self, dim: int) -> None:
-        """Adds the norms of q and of phi q, built."""
-        for name in ("bn1", "bn2"):
+    def _add_norms(self, dim: int, rank: int) -> None:
+        """Adds the norms of q, a map over `rank` axes, and of phi q, over one axis; both built."""
+        for name, axes in (("bn1", rank), ("bn2", 1)):
             norm = build_norm(NormSpec(dim), name=name, dtype=self.dtype_policy)
-            norm.build((None, None, dim))
+            norm.build((None, *(None,) * axes, dim))
             setattr(self, name, norm)
 
     def _phi_and_scale(self, pooled: Any) -> tuple[Any, Any]:

@@ -78,7 +78,7 @@ class _DCDConv(ChannelFusion, DynamicConv):
         )
 
     @classmethod
-    def least_channels(cls, groups: int) -> int:
+    def least_channels(cls, groups: int, **options: Any) -> int:
         return groups * _AMPLE
 
     @classmethod
@@ -156,7 +156,7 @@ class _DCDConv(ChannelFusion, DynamicConv):
         ):
             layer.build((None, *any_size, width))
             setattr(self, path, layer)
-        self._add_norms(spec.dim)
+        self._add_norms(spec.dim, self.rank)
         # The published MobileNetV2 starts all of its linear layers small, ResNets do not.
         self._add_fusion(spec, spec.form == "inverted", zero)
 

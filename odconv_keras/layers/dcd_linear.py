@@ -82,7 +82,7 @@ class DCDLinear(ChannelFusion):
         for layer, inputs in ((self.cls, width), (self.cls_q, width), (self.cls_p, spec.dim)):
             layer.build((None, inputs))
         self._add_fusion(spec, small=True)
-        self._add_norms(spec.dim)
+        self._add_norms(spec.dim, rank=0)
 
     def attentions(self, inputs: Any) -> dict[str, Any]:
         """What the layer computes from an input (batch, in).

@@ -19,14 +19,19 @@ from odconv_keras.layers.data_format import (
     to_channels_last,
 )
 from odconv_keras.layers.padding import Window
+from odconv_spec.geometry import per_axis
 
 
 class _StaticConv(keras.layers.Layer):
     """Goes before a convolution of Keras in the bases; takes over its padding and arithmetic."""
 
-    def __init__(self, *args: Any, padding: Any = "valid", **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, padding: Any = "valid", dilation_rate: Any = 1, **kwargs: Any
+    ) -> None:
         super().__init__(*args, padding="valid", **kwargs)
         self.padding = padding
+        # Keras refuses dilations beside strides, which the arithmetic here has on every backend.
+        self.dilation_rate = per_axis("dilation_rate", dilation_rate, self.rank, 1)
         self.window = Window.of(self.kernel_size, self.strides, padding, self.dilation_rate)
 
     def call(self, inputs: Any) -> Any:
