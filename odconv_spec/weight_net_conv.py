@@ -180,13 +180,18 @@ class WeightNetConvSpec(DynamicConvSpec):
         )
 
     @property
+    def fc1_deviation(self) -> float:
+        """Of the start of `fc1`."""
+        return 0.0 if self.head_init == "zero" else 1 / self.vector_channels
+
+    @property
     def fc2_deviation(self) -> float:
         """Of the start of `fc2`: one over the taps of a group, as MegEngine counts its axes."""
         return self.out_channels * self.segments / prod(self.kernel_shape)
 
     @property
     def start_gain(self) -> float:
-        """A tap over the sum of what it is made of, where heads are zero: sigmoids are a half."""
+        """A tap over the sum of what it is made of, where `fc1` is zero: sigmoids are a half."""
         return 0.5
 
     def own_parameters(self) -> tuple[Parameter, ...]:
