@@ -74,6 +74,11 @@ class LinearSpec:
         """What a sample takes: the mean over the map, and each weight once."""
         return self.in_channels * (positions + self.out_channels)
 
+    @property
+    def layer_name(self) -> str:
+        """What messages call the layer."""
+        return type(self).__name__.removesuffix("Spec")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConvSpec(LayerOptions):

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeGuard
 
 import numpy as np
 
-from odconv_spec import DynamicConvSpec, Parameter, RecalibrationSpec, Role
+from odconv_spec import DynamicConvSpec, LinearSpec, Parameter, RecalibrationSpec, Role
 from weights_converter.arrays.dtypes import CARRIERS, is_shape, tag_of
 from weights_converter.errors import FileError, RefusedError, UsageError, legible
 from weights_converter.formats.files.atomic import replacing
@@ -59,7 +59,7 @@ class Manifest:
     dtypes: Mapping[str, str]
 
     @classmethod
-    def of_layer(cls, spec: DynamicConvSpec | RecalibrationSpec) -> Manifest:
+    def of_layer(cls, spec: DynamicConvSpec | LinearSpec | RecalibrationSpec) -> Manifest:
         """The manifest of a lone layer, of any dtype."""
         return cls(spec.layer_name, spec.parameters(), {})
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from odconv_spec import BackboneSpec, Parameter
+from odconv_spec import BackboneSpec, Parameter, Role
 from weights_converter.arrays.tensor import Checkpoint
 from weights_converter.errors import MismatchError, UsageError, legible
 from weights_converter.identify.backbones import family_of
@@ -92,7 +92,8 @@ def _head(checkpoint: Checkpoint, spec: BackboneSpec) -> Iterator[tuple[str, str
     shapes = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
     found = canonical_parameters(shapes, LAYOUTS[checkpoint.layout])
     head = {name: p for name, p in found.items() if _in_head(p, spec)}
-    widths = [p.shape[0] for p in head.values() if p.name == f"{spec.head_path}.bias"]
+    biases = {p.name for p in replace(spec, num_classes=1).head_parameters() if p.role is Role.BIAS}
+    widths = [p.shape[0] for p in head.values() if p.name in biases]
     of = f" of {widths[0]} classes" if widths else ""
     return ((name, f"the head of the file{of}, left out by head='skip'") for name in head)
 

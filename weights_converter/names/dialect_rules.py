@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -51,6 +51,7 @@ class Dialect:
     Attributes:
         name: the code, for notes.
         signs: patterns of names that only this code gives.
+        beside: patterns of which one must fit as well, where a sign alone is not enough.
         rules: the first that fits a name counts; a name that none fits stays.
         left_out: first parts of names of arrays that no backbone has.
         zeros: arrays to add.
@@ -65,11 +66,11 @@ class Dialect:
     zeros: tuple[Zeros, ...] = ()
     layout: str | None = None
     separator: str = "."
+    beside: tuple[str, ...] = ()
 
-    def spoken(self, names: Iterable[str]) -> bool:
+    def spoken(self, names: Collection[str]) -> bool:
         """Whether one of the names is of this dialect."""
-        patterns = [_pattern(sign) for sign in self.signs]
-        return any(p.fullmatch(self._dotted(name)) for name in names for p in patterns)
+        return all(self._fits(patterns, names) for patterns in (self.signs, self.beside) if patterns)
 
     def canonical(self, name: str, owners: Collection[str] = ()) -> str:
         """The canonical name, of a layer among `owners` where one of the rules gives such a name.
@@ -88,6 +89,10 @@ class Dialect:
 
     def leaves_out(self, name: str) -> bool:
         return name.partition(self.separator)[0] in self.left_out
+
+    def _fits(self, signs: tuple[str, ...], names: Collection[str]) -> bool:
+        patterns = [_pattern(sign) for sign in signs]
+        return any(p.fullmatch(self._dotted(name)) for name in names for p in patterns)
 
     def _dotted(self, name: str) -> str:
         return name.replace(self.separator, ".")

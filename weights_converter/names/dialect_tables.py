@@ -59,6 +59,34 @@ TENSORFLOW_TPU = Dialect(
     layout="tensorflow",
     separator="/",
 )
+# Flat blocks, of which only the first does not expand; a dropout may stand before the classifier.
+DCD_MOBILENETV2 = Dialect(
+    "the MobileNetV2 of https://github.com/liyunsheng13/dcd",
+    signs=("features.{n}.conv.6.fc_phi.weight",),
+    rules=(
+        Rule("features.1.conv.0.{leaf}", "features.1.conv.0.0.{leaf}"),
+        Rule("features.1.conv.1.{leaf}", "features.1.conv.0.1.{leaf}"),
+        Rule("features.1.conv.3.{leaf}", "features.1.conv.1.{leaf}"),
+        Rule("features.1.conv.4.{leaf}", "features.1.conv.2.{leaf}"),
+        Rule("features.{n}.conv.0.{rest}", "features.{n}.conv.0.0.{rest}"),
+        Rule("features.{n}.conv.1.{leaf}", "features.{n}.conv.0.1.{leaf}"),
+        Rule("features.{n}.conv.3.{leaf}", "features.{n}.conv.1.0.{leaf}"),
+        Rule("features.{n}.conv.4.{leaf}", "features.{n}.conv.1.1.{leaf}"),
+        Rule("features.{n}.conv.6.{rest}", "features.{n}.conv.2.{rest}"),
+        Rule("features.{n}.conv.7.{leaf}", "features.{n}.conv.3.{leaf}"),
+        Rule("conv.{n}.{leaf}", "features.18.{n}.{leaf}"),
+        Rule("classifier.0.{rest}", "classifier.1.{rest}"),
+    ),
+)
+DCD_RESNET = Dialect(
+    "the ResNet of https://github.com/liyunsheng13/dcd",
+    signs=("classifier.{n}.cls.weight",),
+    beside=("layer1.0.conv1.q.weight",),
+    rules=(
+        Rule("classifier.0.{rest}", "fc.{rest}"),
+        Rule("classifier.1.{rest}", "fc.{rest}", alias=True),
+    ),
+)
 # TensorFlow names a variable by the layers around it, and no layer of Keras may have a dot or a
 # slash in its name: that of the block layer1.0 is layer1_0.
 KERAS_LAYERS = Dialect(
@@ -70,6 +98,8 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "mmdetection": MMDETECTION,
     "d-li14": D_LI14,
     "timm": TIMM,
+    "dcd-mobilenetv2": DCD_MOBILENETV2,
+    "dcd-resnet": DCD_RESNET,
     "tensorflow-tpu": TENSORFLOW_TPU,
     "keras-layers": KERAS_LAYERS,
 }
