@@ -19,7 +19,7 @@ def lone_linear(shapes: Shapes) -> LinearSpec | None:
 
     Example:
         >>> spec = DCDLinearSpec(512, 10)
-        >>> lone_linear({parameter.name: parameter.shape for parameter in spec.parameters()}) == spec
+        >>> lone_linear({p.name: p.shape for p in spec.parameters()}) == spec
         True
     """
     kind = next((spec for spec in LINEARS if spec.shows(shapes)), None)

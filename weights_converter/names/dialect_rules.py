@@ -70,7 +70,8 @@ class Dialect:
 
     def spoken(self, names: Collection[str]) -> bool:
         """Whether one of the names is of this dialect."""
-        return all(self._fits(patterns, names) for patterns in (self.signs, self.beside) if patterns)
+        wanted = (self.signs, self.beside) if self.beside else (self.signs,)
+        return all(self._fits(patterns, names) for patterns in wanted)
 
     def canonical(self, name: str, owners: Collection[str] = ()) -> str:
         """The canonical name, of a layer among `owners` where one of the rules gives such a name.
