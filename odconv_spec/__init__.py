@@ -30,6 +30,7 @@ from odconv_spec.recalibrations import RecalibrationChoice
 from odconv_spec.resnet import ResidualSpec, ResNetSpec
 from odconv_spec.schedule import linear_temperature
 from odconv_spec.shared import SharedSpec
+from odconv_spec.shufflenetv2 import ShuffleNetV2Spec, ShuffleSpec, UnitSpec
 from odconv_spec.sizes import multiply_adds
 from odconv_spec.squeeze_excitation import SqueezeExcitationSpec
 from odconv_spec.warehouse import WarehouseManagerSpec, WarehouseSpec
@@ -69,8 +70,11 @@ __all__ = [
     "Role",
     "RoutingSpec",
     "SharedSpec",
+    "ShuffleNetV2Spec",
+    "ShuffleSpec",
     "SqueezeExcitationSpec",
     "UnexplainedError",
+    "UnitSpec",
     "WEConvSpec",
     "WarehouseManagerSpec",
     "WarehouseSpec",

@@ -112,7 +112,7 @@ class BackboneSpec:
         """The model's name, such as "od_resnet18"; one of options of its own ends in "custom"."""
         common = {field.name for field in fields(BackboneSpec)}
         own = {f.name: f.default for f in fields(self) if f.name not in common}
-        for name, options in self.published.items():
+        for name, options in self.published_with(self.conv.kind).items():
             if all(getattr(self, key) == value for key, value in {**own, **options}.items()):
                 return self._prefixed(name)
         return self._prefixed(f"{self.family}_custom")
@@ -129,6 +129,11 @@ class BackboneSpec:
     def num_features(self) -> int:
         """Channels of the last map."""
         raise NotImplementedError
+
+    @classmethod
+    def published_with(cls, kind: str) -> Mapping[str, Mapping[str, Any]]:
+        """The networks that have a name with convolutions of a kind, as in `published`."""
+        return cls.published
 
     def feature_info(self) -> tuple[FeatureInfo, ...]:
         """The last map of each stride, 2 to 32, as detectors take them."""

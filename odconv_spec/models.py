@@ -51,7 +51,7 @@ def _models(kinds: Iterable[str], families: Iterable[type[BackboneSpec]]) -> dic
         for kind in kinds
         for family in families
         if _has_models(kind, family.family)
-        for name, options in family.published.items()
+        for name, options in family.published_with(kind).items()
     }
 
 

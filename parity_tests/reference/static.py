@@ -45,4 +45,5 @@ def layer_norm(x: Value, at: Scope) -> Value:
 
 def linear_layer(spec: LinearSpec, x: Value, at: Scope) -> Value:
     """(batch, in, *ones) to (batch, out)."""
-    return linear(x.reshape(-1, spec.in_channels), at["weight"], at["bias"])
+    bias = at["bias"] if spec.bias else Value(0.0)
+    return linear(x.reshape(-1, spec.in_channels), at["weight"], bias)
