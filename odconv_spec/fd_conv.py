@@ -18,6 +18,7 @@ from odconv_spec.evidence import (
     ratios,
     widths,
 )
+from odconv_spec.frequencies import FrequencyOrderSpec
 from odconv_spec.geometry import one_of, real, whole
 from odconv_spec.kernel_bank import HEAD_INITS
 from odconv_spec.layers import ConvSpec, LayerNormSpec, NormSpec
@@ -25,11 +26,20 @@ from odconv_spec.parameters import LAYER_NORM, Parameter, Role, under
 from odconv_spec.site import Site
 
 KERNELS = ((1, 1), (3, 3))
-BANDS = 3  # of a map, beside what is left below them
+BAND_MASK = (64, 33)  # rows and columns of the published masks, stretched to those of a spectrum
+BAND_LIMITS = (15, 8, 4)  # the highest frequency there that passes: below a quarter, an eighth, ...
 _LEAST_HIDDEN = 16
 _NARROW = 16  # layers of no more channels are static in the published networks
 
 Spec = TypeVar("Spec", bound="FDConvSpec")
+
+
+@dataclass(frozen=True)
+class StarReLUSpec:
+    """scale * relu(x) ** 2 + bias, with two learned numbers."""
+
+    def own_parameters(self) -> tuple[Parameter, ...]:
+        return Parameter("scale", Role.SCALE, (1,)), Parameter("bias", Role.BIAS, (1,))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +91,7 @@ class FDConvSpec(DynamicConvSpec):
         real("temperature", self.temperature, 0, float("inf"))
         one_of("head_init", self.head_init, HEAD_INITS)
         self._check_geometry()
-        count = prod(self.spectrum)
+        count = prod(self.order().spectrum)
         if count % self.kernel_num:
             raise ValueError(
                 f"kernel_num: expected a divisor of the {count} frequencies of {self.out_channels} "
@@ -117,16 +127,11 @@ class FDConvSpec(DynamicConvSpec):
         """Hidden width of the attention."""
         return max(int(self.in_channels * self.reduction), _LEAST_HIDDEN)
 
-    @property
-    def plane(self) -> tuple[int, int]:
-        """The kernel laid out as one plane: (out * taps, in * taps)."""
-        return self.out_channels * self.kernel[0], self.in_channels * self.kernel[1]
-
-    @property
-    def spectrum(self) -> tuple[int, int]:
-        """Rows and columns of the spectrum of the plane, which is real."""
-        rows, columns = self.plane
-        return rows, columns // 2 + 1
+    def order(self) -> FrequencyOrderSpec:
+        """The frequencies of the kernel as one plane, (out * taps, in * taps), and their groups."""
+        height, width = self.kernel
+        plane = (self.out_channels * height, self.in_channels * width)
+        return FrequencyOrderSpec(plane, self.kernel_num, self.param_ratio)
 
     @property
     def stored_gain(self) -> int:
@@ -142,11 +147,6 @@ class FDConvSpec(DynamicConvSpec):
     def has_bands(self) -> bool:
         """Whether the frequency bands of the map are scaled."""
         return self.kernel == (3, 3)
-
-    @property
-    def indices_shape(self) -> tuple[int, ...]:
-        """(param_ratio, row and column, kernel_num, frequencies of a group)"""
-        return self.param_ratio, 2, self.kernel_num, prod(self.spectrum) // self.kernel_num
 
     def trunk(self) -> ConvSpec:
         """The squeeze that all heads share."""
@@ -185,26 +185,22 @@ class FDConvSpec(DynamicConvSpec):
         )
 
     def own_parameters(self) -> tuple[Parameter, ...]:
-        spectrum = Parameter("dft_weight", Role.SPECTRUM, (self.param_ratio, *self.spectrum, 2))
-        return (spectrum, *self._bias())
+        shape = (self.param_ratio, *self.order().spectrum, 2)  # real and imaginary parts
+        return (Parameter("dft_weight", Role.SPECTRUM, shape), *self._bias())
 
     def attention_parameters(self) -> tuple[Parameter, ...]:
-        indices = Parameter("indices", Role.INDICES, self.indices_shape)
-        found = under("frequency_order", [indices])
+        found = under("frequency_order", self.order().own_parameters())
         found += under("KSM_Global", self._global_parameters())
         found += under("KSM_Local.conv", self.local().parameters())
         found += under("KSM_Local.norm", self.local_norm().parameters())
-        for number in range(BANDS if self.has_bands else 0):
+        for number in range(len(BAND_LIMITS) if self.has_bands else 0):
             found += under(f"FBM.freq_weight_conv_list.{number}", self.band_weight().parameters())
         return found
 
     def _global_parameters(self) -> tuple[Parameter, ...]:
         found = under("fc", self.trunk().parameters())
         found += under("bn", self.trunk_norm().parameters())
-        found += (
-            Parameter("relu.scale", Role.SCALE, (1,)),
-            Parameter("relu.bias", Role.BIAS, (1,)),
-        )
+        found += under("relu", StarReLUSpec().own_parameters())
         for name, head in self.heads().items():
             found += under(name, head.parameters())
         return found
@@ -214,11 +210,11 @@ class FDConvSpec(DynamicConvSpec):
         found = self.in_channels * inputs + prod(self.trunk().kernel_shape)
         found += sum(prod(head.kernel_shape) for head in self.heads().values())
         found += prod(self.local().kernel_shape) * self.in_channels
-        found += 2 * self.param_ratio * prod(self.spectrum)  # real and imaginary parts
-        found += (len(self.heads()) - 1 + 1) * prod(self.kernel_shape)  # the local one as well
+        found += prod(self.own_parameters()[0].shape)
+        found += len(self.heads()) * prod(self.kernel_shape)  # the local gate has no head there
         if self.has_bands:
             each = prod(self.band_weight().kernel_shape) + self.in_channels
-            found += BANDS * each * inputs
+            found += len(BAND_LIMITS) * each * inputs
         return found
 
     def fused(self: Spec, channels: int) -> Spec:

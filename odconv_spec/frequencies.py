@@ -1,13 +1,41 @@
-"""The order of the frequencies of a kernel's spectrum, as FDConv cuts it into groups."""
+"""The frequencies of a kernel's spectrum, in the order in which FDConv cuts them into groups."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import prod
 from typing import Any
 
-from odconv_spec.fd_conv import FDConvSpec
+from odconv_spec.parameters import Parameter, Role
 
 
-def frequency_order(numpy: Any, spec: FDConvSpec) -> Any:
+@dataclass(frozen=True)
+class FrequencyOrderSpec:
+    """Which frequencies each group of each spectrum has.
+
+    `plane` is (out * taps, in * taps), the kernel laid out as one plane. It is real, so that its
+    spectrum has about half as many columns.
+    """
+
+    plane: tuple[int, int]
+    kernel_num: int
+    param_ratio: int = 1
+
+    @property
+    def spectrum(self) -> tuple[int, int]:
+        """Rows and columns of the spectrum."""
+        return self.plane[0], self.plane[1] // 2 + 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(param_ratio, row and column, kernel_num, frequencies of a group)"""
+        return self.param_ratio, 2, self.kernel_num, prod(self.spectrum) // self.kernel_num
+
+    def own_parameters(self) -> tuple[Parameter, ...]:
+        return (Parameter("indices", Role.INDICES, self.shape),)
+
+
+def frequency_order(numpy: Any, spec: FrequencyOrderSpec) -> Any:
     """Row and column of every coefficient, from the lowest frequency to the highest, in groups.
 
     Most frequencies are as high as another, and the published code leaves their order to an
@@ -17,14 +45,14 @@ def frequency_order(numpy: Any, spec: FDConvSpec) -> Any:
 
     Args:
         numpy: the module, which nothing in this package imports.
-        spec: of the layer.
+        spec: of the order.
 
     Returns:
-        An int64 array (param_ratio, 2, kernel_num, frequencies of a group).
+        An int64 array of `spec.shape`.
 
     Example:
-        >>> spec = FDConvSpec(in_channels=2, out_channels=2, kernel_size=1, kernel_num=2)
-        >>> frequency_order(np, spec).tolist()
+        >>> import numpy
+        >>> frequency_order(numpy, FrequencyOrderSpec(plane=(2, 2), kernel_num=2)).tolist()
         [[[[0, 0], [1, 1]], [[0, 1], [0, 1]]]]
     """
     rows, columns = spec.plane
@@ -35,10 +63,9 @@ def frequency_order(numpy: Any, spec: FDConvSpec) -> Any:
     squares = (height * height)[:, None] + width.astype("f8") ** 2
     distance = numpy.sqrt(squares.astype("f4")).reshape(-1)
     order = numpy.argsort(distance, kind="stable")  # of the flat spectrum
-    places = numpy.stack([order // spec.spectrum[1], order % spec.spectrum[1]])
-    shape = spec.indices_shape
-    groups = places.reshape(1, *shape[1:]).astype("i8")
-    return numpy.repeat(groups, shape[0], axis=0)
+    places = numpy.stack([order // len(width), order % len(width)])
+    groups = places.reshape(1, *spec.shape[1:]).astype("i8")
+    return numpy.repeat(groups, spec.param_ratio, axis=0)
 
 
 def _frequencies(numpy: Any, index: Any, length: int) -> Any:

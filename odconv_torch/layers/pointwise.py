@@ -91,9 +91,9 @@ def side_by_side(layers: Sequence[Pointwise], x: torch.Tensor) -> torch.Tensor:
 
 
 def _is_plain(layer: nn.Module) -> bool:
-    """Whether calling the layer is no more than its product: no hook sees it, its class is ours."""
+    """Whether calling the layer is no more than its product, which no hook sees."""
     own = vars(layer)
     for name in _HOOKS:
         if own.get(name):
             return False
-    return type(layer) is Pointwise and "forward" not in own
+    return type(layer).forward is Pointwise.forward and "forward" not in own

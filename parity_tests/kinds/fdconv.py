@@ -23,9 +23,13 @@ LAYERS = (
     (_fd((4, 6), 3, stride=(1, 2), padding=((1, 0), (2, 1)), kernel_num=2), (2, 6, 9), 1.0),
     (_fd((8, 4), 3, dilation=(2, 1), bias=True, param_ratio=2, kernel_num=6), (2, 9, 14), 1.0),
     (_fd((10, 3), 1, bias=True, temperature=2.5, kernel_num=6), (3, 4, 5), 1.0),
-    (_fd((34, 4), 1, reduction=0.5, stride=2, param_ratio=3, padding="same"), (2, 3, 4), 1.0),
+    (
+        _fd((34, 4), 1, reduction=0.5, stride=2, param_ratio=3, padding=((0, 1), (2, 0))),
+        (2, 3, 4),
+        1.0,
+    ),
     (_fd((2, 2), 3, padding=1), (1, 1, 1), 1.0),  # one sample: running statistics in training
-    (_fd((4, 4), 1), (1, 5, 4), 1.0),
+    (_fd((4, 4), 3, padding="same"), (1, 5, 16), 1.0),
 )
 
 

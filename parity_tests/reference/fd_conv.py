@@ -71,7 +71,7 @@ def local_logits(spec: FDConvSpec, pooled: Value, at: Scope) -> Value:
 
 def mixed_kernel(spec: FDConvSpec, weights: Value, at: Scope) -> Value:
     """(batch, out, in, *kernel), of the weights (batch, param_ratio, kernel_num) of the groups."""
-    rows, columns = spec.spectrum
+    rows, columns = spec.order().spectrum
     order = at["frequency_order.indices"].data.astype(int)
     total = Value(0.0)
     for number in range(spec.param_ratio):
@@ -81,11 +81,8 @@ def mixed_kernel(spec: FDConvSpec, weights: Value, at: Scope) -> Value:
         each = element(weights, 1, number) @ group.reshape(spec.kernel_num, -1)
         spectrum = element(at["dft_weight"], 0, number) * float(spec.gain)
         total = total + each.reshape(-1, rows, columns, 1) * spectrum
-    (out, high), (inputs, wide) = (
-        (spec.out_channels, spec.kernel[0]),
-        (spec.in_channels, spec.kernel[1]),
-    )
-    plane = inverse(total, spec.plane).reshape(-1, out, high, inputs, wide)
+    out, inputs, high, wide = spec.kernel_shape
+    plane = inverse(total, spec.order().plane).reshape(-1, out, high, inputs, wide)
     return moved(plane, (0, 1, 3, 2, 4))
 
 

@@ -10,9 +10,8 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from odconv_spec import ConvSpec, LinearSpec, Parameter, Role
+from odconv_spec import LinearSpec, Parameter, Role
 from odconv_spec.parameters import CONV, LAYER_NORM, LINEAR, NORM
-from odconv_spec.warehouse import WarehouseManagerSpec
 from weights_converter.arrays.dtypes import Array
 from weights_converter.live.slots import Slot, Variable, collect, refuse_strangers
 from weights_converter.names.counters import LEFT_BEHIND
@@ -48,8 +47,8 @@ def _inside(layer: nn.Layer, path: str) -> Any:
 
 def _roles(layer: nn.Layer) -> Mapping[str, Role]:
     """Attribute, or path of them, -> role of the arrays that the layer itself holds."""
-    spec = getattr(layer, "spec", None)
-    if isinstance(spec, (ConvSpec, WarehouseManagerSpec)):
+    spec: Any = getattr(layer, "spec", None)
+    if hasattr(spec, "own_parameters"):
         return {p.name: p.role for p in spec.own_parameters()}
     if type(spec) is LinearSpec:  # a router
         return {p.name: p.role for p in spec.parameters()}

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from odconv_spec import ConvSpec, LinearSpec, Parameter, Role
+from odconv_spec import LinearSpec, Parameter, Role
 from odconv_spec.parameters import CONV, LAYER_NORM, LINEAR, NORM
-from odconv_spec.warehouse import WarehouseManagerSpec
 from weights_converter.arrays.dtypes import Array
 from weights_converter.live.slots import Slot, Variable, collect, refuse_strangers
 from weights_converter.names.companions import COUNTER
@@ -59,8 +58,8 @@ def _network(model: nn.Module) -> nn.Module:
 
 def _roles(module: nn.Module) -> Mapping[str, Role]:
     """Attribute, or path of them, -> role of the arrays that the module itself holds."""
-    spec = getattr(module, "spec", None)
-    if isinstance(spec, (ConvSpec, WarehouseManagerSpec)):
+    spec: Any = getattr(module, "spec", None)
+    if hasattr(spec, "own_parameters"):
         return {parameter.name: parameter.role for parameter in spec.own_parameters()}
     if type(spec) is LinearSpec:  # a router
         return {parameter.name: parameter.role for parameter in spec.parameters()}
