@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from odconv_spec import model_spec, to_json
 from parity_tests.outputs.verify import verify_outputs
 from tests.converter.helpers import ENDINGS, SMALL_MOBILENET, SMALL_RESNET, arrays_of
 from tests.converter.wild import assert_same, loaded, write
+from tests.quick import quick_rows
 from weights_converter import MismatchError, Request, UsageError, convert, diff, verify
 from weights_converter.comparison.verify import verify_digests
 from weights_converter.identify.backbones import describe
@@ -45,9 +47,15 @@ def known_as(name, parts):
     return f"({'' if kernels is None else f'kernel_num={kernels}, '}without a head)"
 
 
-@pytest.mark.parametrize("wrapper", ["", "backbone.", "module."])
-@pytest.mark.parametrize(("name", "parts"), CASES)
-def test_it_is_known_by_its_arrays(tmp_path, name, parts, wrapper):
+@pytest.mark.parametrize(
+    ("case", "wrapper"),
+    quick_rows(
+        [*((case, "") for case in CASES), (CASES[0], "backbone."), (CASES[-1], "module.")],
+        product(CASES, ("", "backbone.", "module.")),
+    ),
+)
+def test_it_is_known_by_its_arrays(tmp_path, case, wrapper):
+    name, parts = case
     arrays = body(SPECS[name], *parts)
     path = write(tmp_path / "x.pth", {f"{wrapper}{n}": array for n, array in arrays.items()})
     weights = open_model(path)

@@ -12,6 +12,7 @@ import pytest
 
 from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
+from tests.quick import quick
 
 SPEC = model_spec("od_resnet18", **SMALL_RESNET)
 ROOT = Path(__file__).parents[2]
@@ -59,7 +60,10 @@ def shell(line, **options):
     return done.returncode, done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("module", ["numpy", "odconv.run", "weights_converter.conversion.report"])
+MODULES = ["numpy", "odconv.run", "weights_converter.conversion.report"]
+
+
+@pytest.mark.parametrize("module", quick(["numpy"], MODULES))
 @pytest.mark.parametrize("deed", DEEDS)
 def test_while_modules_are_imported(module, deed):
     strike, code, said = DEEDS[deed]
@@ -74,19 +78,22 @@ def test_while_modules_are_imported(module, deed):
     assert (done.returncode, done.stdout, done.stderr) == (code, "", said)
 
 
-@pytest.mark.parametrize("words", ["models", "--help", "--version", "inspect {source} --json"])
+LONG = ["--help", "inspect {source} --json"]
+
+
+@pytest.mark.parametrize("words", quick(LONG, ["models", "--help", "--version", *LONG[1:]]))
 def test_standard_output_is_closed(source, words):
     line = f"{ODCONV} {words.format(source=source)} >&-"
     assert shell(line) == (5, "", "error: cannot print: standard output is closed\n")
 
 
-@pytest.mark.parametrize("words", ["models", "--help", "inspect {source} --json"])
+@pytest.mark.parametrize("words", quick(LONG, ["models", "--help", *LONG[1:]]))
 def test_the_disk_behind_standard_output_is_full(source, words):
     line = f"{ODCONV} {words.format(source=source)} >/dev/full"
     assert shell(line) == (5, "", "error: cannot print: No space left on device\n")
 
 
-@pytest.mark.parametrize("words", ["models", "--help", "--version", "inspect {source} --json"])
+@pytest.mark.parametrize("words", quick(LONG, ["models", "--help", "--version", *LONG[1:]]))
 def test_nobody_reads(source, words):
     # The reader has gone before anything is written: the shell waits for it.
     line = f"set -o pipefail; (sleep 0.5; {ODCONV} {words.format(source=source)}) | true"
@@ -105,7 +112,9 @@ def test_nobody_reads_standard_error(tmp_path):
     assert shell(line) == (5, "", "")
 
 
-@pytest.mark.parametrize("ending", ["npz", "weights.h5", "safetensors", "pdparams", "pth"])
+@pytest.mark.parametrize(
+    "ending", quick(["weights.h5", "pth"], ["npz", "weights.h5", "safetensors", "pdparams", "pth"])
+)
 def test_everything_is_closed(source, tmp_path, ending):
     """No file takes the number of a closed stream, which a library may write to."""
     closed = f"{ODCONV} convert {source} {tmp_path}/x.{ending} --quiet >&- 2>&- <&-"
@@ -114,7 +123,7 @@ def test_everything_is_closed(source, tmp_path, ending):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits on address space are Linux's")
-@pytest.mark.parametrize("megabytes", [60, 90, 120, 140, 160])
+@pytest.mark.parametrize("megabytes", quick([90, 140], [60, 90, 120, 140, 160]))
 def test_little_memory(source, tmp_path, megabytes):
     """Wherever a limit on address space strikes: imports, threads, arrays, child processes."""
     line = f"ulimit -v {megabytes * 1000}; {ODCONV} convert {source} {tmp_path}/b.weights.h5"

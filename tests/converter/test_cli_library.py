@@ -16,6 +16,7 @@ import weights_converter
 from odconv.commands import SUMMARIES
 from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
+from tests.quick import quick
 
 SPEC = model_spec("od_resnet18", **SMALL_RESNET)
 FACES = pytest.mark.parametrize("face", [odconv, weights_converter], ids=lambda face: face.__name__)
@@ -45,7 +46,7 @@ def test_neither_numpy_nor_a_framework_is_imported(code):
     assert not {name for name in loaded if name.startswith("odconv.commands.")}
 
 
-@pytest.mark.parametrize("name", SUMMARIES)
+@pytest.mark.parametrize("name", quick(["convert", "evaluate", "attend"], SUMMARIES))
 def test_only_the_module_of_the_command_is_imported(name):
     code = f"import sys; from odconv.main import main; main(['{name}', '-h']); print(*sys.modules)"
     loaded = python(code).splitlines()[-1].split()

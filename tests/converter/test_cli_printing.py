@@ -16,6 +16,7 @@ import pytest
 from odconv.main import main
 from odconv_spec import model_spec
 from tests.converter.helpers import arrays_of, save
+from tests.quick import quick
 from weights_converter import convert, formats
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.conversion.html_report import html_report
@@ -35,7 +36,7 @@ TEXTS = {
 }
 
 
-@pytest.fixture(params=TEXTS)
+@pytest.fixture(params=quick(["signs", "long"], TEXTS))
 def text(request):
     return TEXTS[request.param]
 
@@ -156,7 +157,10 @@ def test_what_is_beside_the_arrays(tmp_path, text, printed):
 
 @pytest.mark.parametrize(
     "key",
-    ["odconv.spec", "odconv.provenance", "odconv.temperature", "format", "odconv.version", ""],
+    quick(
+        ["odconv.spec", "odconv.provenance", ""],
+        ["odconv.spec", "odconv.provenance", "odconv.temperature", "format", "odconv.version", ""],
+    ),
 )
 def test_metadata(tmp_path, key, printed):
     text = TEXTS["signs"]

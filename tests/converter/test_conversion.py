@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +42,7 @@ def special(spec, dtype="float32"):
     return arrays
 
 
-@pytest.mark.parametrize(("first", "second"), list(permutations(ENDINGS, 2)))
+@pytest.mark.parametrize(("first", "second"), list(combinations(ENDINGS, 2)))
 def test_every_pair_of_formats_keeps_every_bit(tmp_path, first, second):
     arrays = special(SPEC)
     source = save(tmp_path / f"a{first}", SPEC, arrays, first)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.converter.crafted import dict_, pickled, tensor, text, torch_zip
 from tests.converter.crafted_torch import count, legacy, legacy_tensor, listed
+from tests.quick import quick_rows
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.formats import read, write, write_shards
 
@@ -24,10 +25,10 @@ MIB = 1 << 20
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """96 MiB in arrays of 8, in each format."""
+    """64 MiB in arrays of 8, in each format."""
     folder = tmp_path_factory.mktemp("large")
     random = np.random.default_rng(0)
-    arrays = [random.integers(0, 255, 8 * MIB, "uint8") for _ in range(12)]
+    arrays = [random.integers(0, 255, 8 * MIB, "uint8") for _ in range(8)]
     tensors = [Tensor.of(f"w{i}/vars/0", array) for i, array in enumerate(arrays)]
     for format in FORMATS:
         write(folder / format, format, tensors, {})
@@ -54,16 +55,17 @@ def legacy_stream(names, arrays):
     return legacy(pickled(dict_(**views)), listed(*(text(str(i)) for i in keys)), data)
 
 
-@pytest.mark.parametrize(
-    ("source", "target"),
-    [
-        *zip(FORMATS, FORMATS[1:] + FORMATS[:1], strict=True),
-        ("legacy", "torch"),
-        ("far apart", "torch"),
-        ("protocol 2", "pdparams"),
-        (INDEX, "npz"),
-    ],
-)
+PAIRS = [
+    *zip(FORMATS, FORMATS[1:] + FORMATS[:1], strict=True),
+    ("legacy", "torch"),
+    ("far apart", "torch"),
+    ("protocol 2", "pdparams"),
+    (INDEX, "npz"),
+]
+OFTEN = [("torch", "pdparams"), ("pdparams", "keras-h5"), ("legacy", "torch"), (INDEX, "npz")]
+
+
+@pytest.mark.parametrize(("source", "target"), quick_rows(OFTEN, PAIRS))
 def test_peak(large, tmp_path, source, target):
     script = Path(__file__).with_name("copy_and_measure.py")
     command = [sys.executable, script, large / source, tmp_path / "copy", target]

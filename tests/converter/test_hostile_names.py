@@ -8,11 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.quick import quick_rows
 from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.errors import ConverterError, MismatchError, RefusedError
 from weights_converter.formats import read, write
@@ -96,9 +98,18 @@ def identified(shapes: dict[str, tuple[int, ...]], targets: tuple[str, ...]) -> 
         assert len(str(error)) < 4000
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("own", [False, True], ids=["", "whose parts are called as wrappers"])
+OWN = {"prefixes", "wrappers", "deep below a router"}  # each time
+
+
+@pytest.mark.parametrize(
+    ("family", "own"),
+    quick_rows(
+        {*((family, False) for family in FAMILIES), *((family, True) for family in OWN)},
+        product(FAMILIES, (False, True)),
+    ),
+)
 def test_work_is_linear(family, own):
+    """Of a model that has names of its own, too, whose parts are called as wrappers are."""
     work = []
     for count in (200, 800):
         targets = [f"module.{'module.' * (i % 40)}b{i}.weight" for i in range(count)] if own else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from odconv_spec import (
     model_spec,
 )
 from tests.converter.helpers import ENDINGS, SMALL_MOBILENET, SMALL_RESNET, arrays_of, save
+from tests.quick import quick_rows
 from weights_converter import MismatchError, UsageError, inspect
 from weights_converter.identify.backbones import describe, infer_spec
 from weights_converter.identify.request import Request
@@ -26,6 +28,7 @@ from weights_converter.names.layouts import KERAS, PADDLE, TORCH
 GOLDEN = Path(__file__).parents[2] / "parity_tests" / "golden" / "official_names.json.gz"
 
 
+LAYOUTS = (TORCH, PADDLE, KERAS)
 OFFICIAL = json.loads(gzip.decompress(GOLDEN.read_bytes()))
 
 
@@ -37,8 +40,21 @@ def spec_of(entry, **options):
     return model_spec(name, **options, **({"kernel_num": int(kernel_num)} if kernel_num else {}))
 
 
-@pytest.mark.parametrize("layout", [TORCH, PADDLE, KERAS], ids=lambda layout: layout.name)
-@pytest.mark.parametrize("entry", [*OFFICIAL, *OTHERS])
+FEW = ("resnet18", "od_resnet50/2", "od_mobilenetv2_050/4", "dy_resnet18", "cond_mobilenetv2_050")
+
+
+@pytest.mark.parametrize(
+    ("entry", "layout"),
+    quick_rows(
+        [
+            (entry, layout)
+            for entry, layout in product((*OFFICIAL, *OTHERS), LAYOUTS)
+            if layout is TORCH or entry in FEW
+        ],
+        product((*OFFICIAL, *OTHERS), LAYOUTS),
+    ),
+    ids=lambda value: getattr(value, "name", value),
+)
 def test_every_official_model_is_recognised_in_every_layout(entry, layout):
     spec = spec_of(entry, num_classes=7, in_channels=1)
     shapes = {

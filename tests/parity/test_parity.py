@@ -1,9 +1,10 @@
-"""Every case in every runtime, as `python -m parity_tests` runs them.
+"""Every case in every runtime, as `python -m parity_tests` runs them; golden files each time.
 
-The deeper networks, whose blocks the small ones have, too, are for the slow run, but for one of
-each kind on PyTorch: building them takes Keras minutes. So is what the backends that run the same
-Keras code as TensorFlow would only repeat: the layers in single precision, and on JAX, which
-compiles every case, all layers that are not golden or random ones, and most networks.
+Of the layers chosen by hand, all train in double precision each time on one backend of Keras, and
+every third is evaluated in single precision, too; the rest is for the slow run. So are the deeper
+networks, whose blocks the small ones have, too, but for one of each kind on PyTorch: building them
+takes Keras minutes. TensorFlow and JAX, which run the same Keras code as PyTorch and compile it,
+have a choice of all this each time.
 """
 
 from __future__ import annotations
@@ -19,34 +20,35 @@ from parity_tests.runtimes import RUNTIMES
 from parity_tests.sweep import USUAL
 
 CASES = tuple(case.id for case in all_cases() if case.group != "sweep")
-LATER = {"keras-jax": ("/float32", "/float64"), "keras-torch": ("/float32",)}
 SMALL = (
-    "backbone/resnet18/",
-    "backbone/od_resnet18/",
-    "backbone/od_mobilenetv2_050/",
-    "backbone/cond_mobilenetv2_050/",
-    "backbone/dy_mobilenetv2_050/",
-    "backbone/last-map/",
+    "backbone/resnet18/*",
+    "backbone/od_resnet18/*",
+    "backbone/od_mobilenetv2_050/*",
+    "backbone/cond_mobilenetv2_050/*",
+    "backbone/dy_mobilenetv2_050/*",
+    "backbone/last-map/*",
 )
-DEEP = ("backbone/od_resnet50/", "backbone/dy_resnet50/", "backbone/cond_resnet50/")
-COMPILED = (  # of the networks on JAX: both families
-    "backbone/od_mobilenetv2_050/",
-    "steps/od-resnet-basic/",
-)
+DEEP = ("backbone/od_resnet50/*", "backbone/dy_resnet50/*", "backbone/cond_resnet50/*")
+COMPILED = ("backbone/od_mobilenetv2_050/*", "steps/od-resnet-basic/*")  # both families
+THIRD = ("layer/*[0369]-train/float64", "layer/*[0369]-eval/float32")
+USUAL_CASES = ("golden/*", "layer/*-train/float64", THIRD[1], "steps/*", *SMALL)
+OFTEN = {  # what a runtime has each time
+    "torch": (*USUAL_CASES, *DEEP),
+    "paddle": USUAL_CASES,
+    "keras-torch": USUAL_CASES,
+    "keras-tensorflow": ("golden/*", *THIRD, *COMPILED, "steps/cond-mobilenetv2/*"),
+    "keras-jax": ("golden/*", *COMPILED),
+}
 
 
 def is_slow(runtime, case):
-    if case.startswith("layer/"):
-        return case.endswith(LATER.get(runtime, ()))
-    if runtime == "keras-jax" and case.startswith(("backbone/", "steps/")):
-        return not case.startswith(COMPILED)
-    usual = SMALL + DEEP if runtime == "torch" else SMALL
-    return case.startswith("backbone/") and not case.startswith(usual)
+    return not any(fnmatch(case, pattern) for pattern in OFTEN[runtime])
 
 
 def some_of_sweep(runtime):
-    """The random layers of the default run, and how many they are; JAX compiles each."""
-    return ("sweep/0-00*", 10) if runtime == "keras-jax" else ("sweep/0-0[0-2]*", 30)
+    """The random layers of the default run, and how many they are."""
+    some = runtime in ("keras-tensorflow", "keras-jax")
+    return ("sweep/0-00*", 10) if some else ("sweep/0-0[0-2]*", 30)
 
 
 @cache  # one process for each runtime, whose records serve all its tests
