@@ -6,6 +6,8 @@ from odconv_keras.layers.build_static import build_linear, build_norm, build_rou
 from odconv_keras.layers.cbam import CBAM
 from odconv_keras.layers.chain import Chain
 from odconv_keras.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
+from odconv_keras.layers.dcd_conv import DCDConv1D, DCDConv2D, DCDConv3D
+from odconv_keras.layers.dcd_linear import DCDLinear
 from odconv_keras.layers.dy_attention import DyAttention
 from odconv_keras.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
 from odconv_keras.layers.dynamic import DynamicConv
@@ -30,6 +32,10 @@ __all__ = [
     "CondConv1D",
     "CondConv2D",
     "CondConv3D",
+    "DCDConv1D",
+    "DCDConv2D",
+    "DCDConv3D",
+    "DCDLinear",
     "DyAttention",
     "DyConv1D",
     "DyConv2D",

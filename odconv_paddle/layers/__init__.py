@@ -11,6 +11,8 @@ from odconv_paddle.layers.build import (
 )
 from odconv_paddle.layers.cbam import CBAM
 from odconv_paddle.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
+from odconv_paddle.layers.dcd_conv import DCDConv1D, DCDConv2D, DCDConv3D
+from odconv_paddle.layers.dcd_linear import DCDLinear
 from odconv_paddle.layers.dy_attention import DyAttention
 from odconv_paddle.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
 from odconv_paddle.layers.dynamic import DynamicConv
@@ -34,6 +36,10 @@ __all__ = [
     "CondConv1D",
     "CondConv2D",
     "CondConv3D",
+    "DCDConv1D",
+    "DCDConv2D",
+    "DCDConv3D",
+    "DCDLinear",
     "DyAttention",
     "DyConv1D",
     "DyConv2D",

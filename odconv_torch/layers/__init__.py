@@ -11,6 +11,8 @@ from odconv_torch.layers.build import (
 )
 from odconv_torch.layers.cbam import CBAM
 from odconv_torch.layers.cond_conv import CondConv1d, CondConv2d, CondConv3d
+from odconv_torch.layers.dcd_conv import DCDConv1d, DCDConv2d, DCDConv3d
+from odconv_torch.layers.dcd_linear import DCDLinear
 from odconv_torch.layers.dy_attention import DyAttention
 from odconv_torch.layers.dy_conv import DyConv1d, DyConv2d, DyConv3d
 from odconv_torch.layers.dynamic import DynamicConv
@@ -34,6 +36,10 @@ __all__ = [
     "CondConv1d",
     "CondConv2d",
     "CondConv3d",
+    "DCDConv1d",
+    "DCDConv2d",
+    "DCDConv3d",
+    "DCDLinear",
     "DyAttention",
     "DyConv1d",
     "DyConv2d",
