@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from odconv_spec import DynamicConvSpec, LinearSpec
 from parity_tests.draw import Draw
+from parity_tests.kinds import dcd
 
 Row: TypeAlias = tuple[DynamicConvSpec | LinearSpec, tuple[int, ...], float]
 """Spec, (batch, *map), temperature."""
@@ -31,4 +32,6 @@ class Kind(NamedTuple):
     paths: Mapping[str, str] = {}
 
 
-KINDS: Final[Mapping[str, Kind]] = {}
+KINDS: Final[Mapping[str, Kind]] = {
+    "dcd": Kind(dcd.LAYERS, dcd.draw, dcd.golden),
+}
