@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, Final
 
 from odconv_spec.cond_conv import CondConvSpec
+from odconv_spec.dcd_conv import DCDConvSpec
 from odconv_spec.dy_conv import DyConvSpec
 from odconv_spec.dynamic import PROBE, DynamicConvSpec
 from odconv_spec.evidence import Shapes, possible
@@ -20,7 +21,7 @@ from odconv_spec.site import Site
 
 GROUP: Final = "odconv.convolutions"
 KINDS: Final[Mapping[str, type[ConvSpec]]] = {
-    spec.kind: spec for spec in (ConvSpec, ODConvSpec, DyConvSpec, CondConvSpec)
+    spec.kind: spec for spec in (ConvSpec, ODConvSpec, DyConvSpec, CondConvSpec, DCDConvSpec)
 }
 
 

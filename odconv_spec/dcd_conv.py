@@ -45,6 +45,7 @@ class DCDConvSpec(DynamicConvSpec):
 
     kind: ClassVar[str] = "dcd"
     parts: ClassVar[frozenset[str]] = frozenset({"block"})
+    families: ClassVar[frozenset[str] | None] = frozenset({"resnet", "mobilenetv2"})
     placed: ClassVar[frozenset[str]] = frozenset({"form"})
     sign: ClassVar[str] = "fc_phi.weight"
     linear: ClassVar[tuple[str, ...]] = (*FUSION, "cls", "cls_q", "cls_p")

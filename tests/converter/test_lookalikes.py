@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from odconv_spec import model_spec
+from odconv_spec.choice import dynamic_kinds
 from parity_tests.reference import random_arrays
 from tests.converter.helpers import SMALL_RESNET, arrays_of
 from weights_converter import MismatchError, formats
@@ -18,6 +19,8 @@ HELP = (
     "such a layer cannot be converted; train the model anew with one of `odconv models`, or keep "
     "its own code"
 )
+*_FIRST, _LAST = (kind.title() for kind in dynamic_kinds())
+OURS = f"{', '.join(_FIRST)} or {_LAST}"
 # Names and shapes as the code of each writes them, and the message.
 KERNEL_WAREHOUSE = (
     {
@@ -31,18 +34,6 @@ KERNEL_WAREHOUSE = (
     "KernelWarehouse, https://github.com/OSVAI/KernelWarehouse, which is not ODConv, DyConv or "
     "CondConv: its kernels are put together from cells that many layers share, with weights that "
     "may be negative, so that no layer has kernels of its own (it has warehouse_manager.weights.0)",
-)
-DCD = (
-    {
-        "layer1.0.conv1.conv.weight": (64, 64, 3, 3),
-        "layer1.0.conv1.q.weight": (8, 64, 1, 1),
-        "layer1.0.conv1.p.weight": (64, 8, 1, 1),
-        "layer1.0.conv1.fc_phi.weight": (64, 16),
-        "layer1.0.conv1.fc_scale.weight": (64, 16),
-    },
-    "DCD, https://github.com/liyunsheng13/dcd, which is not ODConv, DyConv or CondConv: it adds a "
-    "dynamic product of low rank to one static convolution, and mixes no kernels "
-    "(it has layer1.0.conv1.fc_phi.weight)",
 )
 WEIGHT_NET = (
     {
@@ -122,7 +113,6 @@ OVER_MAPS = (
 )
 CASES = {
     "KernelWarehouse": KERNEL_WAREHOUSE,
-    "DCD": DCD,
     "WeightNet": WEIGHT_NET,
     "FDConv": FDCONV,
     "involution": INVOLUTION,
@@ -145,12 +135,13 @@ def test_the_reason_is_told(tmp_path, shapes, message, model):
     path = write(tmp_path / "x.pth", shapes)
     with pytest.raises(MismatchError) as error:
         open_model(Request(path, model))
-    assert str(error.value) == f"x.pth holds {message}"
+    told = message.replace("ODConv, DyConv or CondConv", OURS)
+    assert str(error.value) == f"x.pth holds {told}"
     assert error.value.help == HELP
 
 
 @pytest.mark.parametrize(
-    "sign", ["a.fc_phi.weight", "a.wn_fc1.weight", "a.conv1.conv.weight", "a.fc_f.weight"]
+    "sign", ["a.wn_fc1.weight", "a.conv1.conv.weight", "a.fc_f.weight"]
 )
 def test_a_sign_without_what_belongs_to_it_is_none(tmp_path, sign):
     """Our own arrays beside one that is called alike are reported as what they are."""
@@ -180,7 +171,7 @@ def test_layers_that_the_model_has_itself_are_no_look_alikes(tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", ["od_resnet18", "dy_resnet18", "cond_resnet18", "resnet18"])
+@pytest.mark.parametrize("name", ["od_resnet18", "dy_resnet18", "cond_resnet18", "dcd_resnet18", "resnet18"])
 def test_ours_are_none(tmp_path, name):
     spec = model_spec(name, **SMALL_RESNET)
     arrays = {f"module.{n}": a for n, a in arrays_of(spec).items()}

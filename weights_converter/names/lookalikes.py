@@ -60,12 +60,6 @@ LOOK_ALIKES = (
         "negative, so that no layer has kernels of its own",
     ),
     _look_alike(
-        "DCD, https://github.com/liyunsheng13/dcd",
-        r"fc_phi\.weight",
-        "it adds a dynamic product of low rank to one static convolution, and mixes no kernels",
-        "fc_scale.weight",
-    ),
-    _look_alike(
         "WeightNet, https://github.com/megvii-model/WeightNet",
         r"wn_fc1\.weight",
         "a linear layer computes its kernels, and none are stored",
