@@ -19,12 +19,16 @@ from odconv_paddle.layers.dynamic import DynamicConv
 from odconv_paddle.layers.efficient_channel_attention import EfficientChannelAttention
 from odconv_paddle.layers.functional import mixed_conv, od_conv
 from odconv_paddle.layers.kernel_bank import KernelBank
+from odconv_paddle.layers.kw_attention import KWAttention
+from odconv_paddle.layers.kw_conv import KWConv, KWConv1D, KWConv2D, KWConv3D
 from odconv_paddle.layers.norm import BatchNorm1D, BatchNorm2D, BatchNorm3D
 from odconv_paddle.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
 from odconv_paddle.layers.recalibration import Recalibration
 from odconv_paddle.layers.routing import Routing
 from odconv_paddle.layers.squeeze_excitation import SqueezeExcitation
 from odconv_paddle.layers.temperature import set_temperature
+from odconv_paddle.layers.warehouse import WarehouseManager
+from odconv_paddle.layers.we_conv import WEConv1D, WEConv2D, WEConv3D
 
 __all__ = [
     "CBAM",
@@ -46,6 +50,11 @@ __all__ = [
     "DyConv3D",
     "DynamicConv",
     "EfficientChannelAttention",
+    "KWAttention",
+    "KWConv",
+    "KWConv1D",
+    "KWConv2D",
+    "KWConv3D",
     "KernelBank",
     "ODAttention",
     "ODConv1D",
@@ -54,6 +63,10 @@ __all__ = [
     "Recalibration",
     "Routing",
     "SqueezeExcitation",
+    "WEConv1D",
+    "WEConv2D",
+    "WEConv3D",
+    "WarehouseManager",
     "build_conv",
     "build_layer",
     "build_linear",

@@ -16,10 +16,12 @@ from odconv_paddle.layers.dcd_linear import DCDLinear
 from odconv_paddle.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
 from odconv_paddle.layers.dynamic import DynamicConv
 from odconv_paddle.layers.efficient_channel_attention import EfficientChannelAttention
+from odconv_paddle.layers.kw_conv import KWConv1D, KWConv2D, KWConv3D
 from odconv_paddle.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
 from odconv_paddle.layers.recalibration import Recalibration
 from odconv_paddle.layers.routing import Routing
 from odconv_paddle.layers.squeeze_excitation import SqueezeExcitation
+from odconv_paddle.layers.we_conv import WEConv1D, WEConv2D, WEConv3D
 from odconv_spec import (
     CBAMSpec,
     CondConvSpec,
@@ -29,12 +31,14 @@ from odconv_spec import (
     DyConvSpec,
     DynamicConvSpec,
     EfficientChannelAttentionSpec,
+    KWConvSpec,
     LinearSpec,
     ODConvSpec,
     RecalibrationSpec,
     RoutingSpec,
     SharedSpec,
     SqueezeExcitationSpec,
+    WEConvSpec,
 )
 from odconv_spec.plugins import row
 
@@ -55,6 +59,8 @@ DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by
     DyConvSpec: (DyConv1D, DyConv2D, DyConv3D),
     CondConvSpec: (CondConv1D, CondConv2D, CondConv3D),
     DCDConvSpec: (DCDConv1D, DCDConv2D, DCDConv3D),
+    KWConvSpec: (KWConv1D, KWConv2D, KWConv3D),
+    WEConvSpec: (WEConv1D, WEConv2D, WEConv3D),
 }
 LINEAR: Final[Mapping[type[LinearSpec], Any]] = {
     LinearSpec: build_linear,

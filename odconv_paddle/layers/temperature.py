@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import math
+from typing import ClassVar
 
 import paddle
 from paddle import nn
 
+from odconv_spec.schedule import SOFTEN, Annealing
+
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
 class Tempered(nn.Layer):
-    """A layer with a temperature, 1 at the start.
+    """A layer with a temperature, at the start that at which nobody anneals: 1 for softmaxes.
 
     The temperature is a buffer, so that static graphs see it change, and not persistable, so that
     converted official checkpoints have no key too few.
     """
 
+    annealing: ClassVar[Annealing] = SOFTEN
     temperature: paddle.Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("temperature", paddle.ones([]), persistable=False)
+        rest = paddle.full([], self.annealing.rest, paddle.get_default_dtype())
+        self.register_buffer("temperature", rest, persistable=False)
 
     def _tempered(self, logits: paddle.Tensor) -> paddle.Tensor:
         logits = at_least_float32(logits)
@@ -39,7 +43,8 @@ def set_temperature(layer: nn.Layer, temperature: float) -> None:
     network.
 
     Raises:
-        ValueError: `temperature` is not a positive finite number.
+        ValueError: `temperature` is not a positive finite number, or with KernelWarehouse not
+            between 0 and 1.
 
     Example:
         >>> model = create_model("dy_resnet18")
@@ -47,14 +52,22 @@ def set_temperature(layer: nn.Layer, temperature: float) -> None:
         >>> float(model.layer1[0].conv1.attention.temperature)
         30.0
     """
-    if not (temperature > 0 and math.isfinite(temperature)):
-        raise ValueError(f"temperature: expected a positive number, received {temperature!r}")
-    for child in layer.sublayers(include_self=True):
-        if isinstance(child, Tempered):
-            child.temperature.fill_(temperature)
+    children = _tempered_in(layer)
+    for annealing in {child.annealing for child in children} or {SOFTEN}:
+        annealing.check(temperature)
+    for child in children:
+        child.temperature.fill_(temperature)
+
+
+def annealing_of(layer: nn.Layer) -> Annealing:
+    """Which temperatures the dynamic convolutions inside `layer` are published with."""
+    return next((child.annealing for child in _tempered_in(layer)), SOFTEN)
 
 
 def temperatures(layer: nn.Layer) -> set[float]:
     """The temperatures of the dynamic convolutions inside `layer`: none, one, or several."""
-    found = (child for child in layer.sublayers(include_self=True) if isinstance(child, Tempered))
-    return {float(child.temperature) for child in found}
+    return {float(child.temperature) for child in _tempered_in(layer)}
+
+
+def _tempered_in(layer: nn.Layer) -> list[Tempered]:
+    return [child for child in layer.sublayers(include_self=True) if isinstance(child, Tempered)]

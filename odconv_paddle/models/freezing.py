@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import paddle
 from paddle import nn
 
 from odconv_paddle.layers.norm import keep_statistics
+from odconv_paddle.models.sharing import cells_of
 
 
 class Frozen:
@@ -28,5 +29,6 @@ class Frozen:
             norm._use_global_stats = None
 
 
-def _parameters(layers: Iterable[nn.Layer]) -> Iterator[paddle.Tensor]:
-    return (parameter for layer in layers for parameter in layer.parameters())
+def _parameters(layers: Sequence[nn.Layer]) -> Iterator[paddle.Tensor]:
+    yield from (parameter for layer in layers for parameter in layer.parameters())
+    yield from cells_of(layers)  # which others may share

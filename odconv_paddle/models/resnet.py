@@ -11,7 +11,13 @@ from paddle.nn import functional as F
 
 from odconv_paddle.layers import build_conv, build_layer, build_norm
 from odconv_paddle.models.backbone import Backbone, Step, build_head
-from odconv_paddle.models.sharing import ConvNorm, add_shared, shared_by
+from odconv_paddle.models.sharing import (
+    ConvNorm,
+    add_shared,
+    add_warehouses,
+    serve_cells,
+    shared_by,
+)
 from odconv_spec import ConvSpec, NormSpec, ResidualSpec, ResNetSpec
 
 
@@ -78,6 +84,7 @@ class ResNet(Backbone):
     def __init__(self, spec: ResNetSpec) -> None:
         super().__init__(spec, _steps(spec))
         block = BasicBlock if spec.block == "basic" else Bottleneck
+        add_warehouses(self, spec)
         self.conv1 = build_conv(spec.stem)
         self.bn1 = _norm_after(spec.stem)
         self.relu = nn.ReLU()
@@ -86,6 +93,7 @@ class ResNet(Backbone):
             self.add_sublayer(stage, nn.Sequential(*map(block, blocks)))
         self.dropout = nn.Dropout(spec.dropout)
         self.fc = build_head(spec.head)
+        serve_cells(self)
 
     def forward_head(self, features: paddle.Tensor) -> paddle.Tensor:
         y = self.fc(self.dropout(self._pool(features)))

@@ -1,12 +1,15 @@
-"""What the convolutions of a block share, as a layer of the block."""
+"""What the convolutions of a block share, as a layer of the block, and those of a network."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
 
 import paddle
 from paddle import nn
 
-from odconv_paddle.layers import build_shared
-from odconv_spec import SharedSpec
+from odconv_paddle.layers import KWConv, WarehouseManager, build_shared
+from odconv_spec import BackboneSpec, SharedSpec
+from odconv_spec.warehouse import MANAGER
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
@@ -29,3 +32,24 @@ def add_shared(block: nn.Layer, spec: SharedSpec | None) -> str:
 def shared_by(block: nn.Layer, name: str, x: paddle.Tensor) -> tuple[paddle.Tensor, ...]:
     """What each convolution of a block takes beside its input, from the input of the block."""
     return (getattr(block, name)(x),) if name else ()
+
+
+def add_warehouses(network: nn.Layer, spec: BackboneSpec) -> None:
+    """Adds the cells that layers of the whole network share, if they do; see `serve_cells`."""
+    if spec.warehouses:
+        network.add_sublayer(MANAGER, WarehouseManager(spec.warehouses))
+
+
+def serve_cells(network: nn.Layer) -> None:
+    """Lets the layers of a network, which are all made by now, read its cells."""
+    manager = getattr(network, MANAGER, None)
+    if manager is not None:
+        manager.serve(network)
+
+
+def cells_of(layers: Iterable[nn.Layer]) -> Iterator[paddle.Tensor]:
+    """The cells that layers inside these layers read."""
+    for layer in layers:
+        for conv in layer.sublayers(include_self=True):
+            if isinstance(conv, KWConv):
+                yield conv.cells

@@ -7,20 +7,21 @@ from typing import Any
 from paddle.callbacks import Callback
 
 from odconv_paddle.layers import set_temperature
-from odconv_spec import linear_temperature
+from odconv_paddle.layers.temperature import annealing_of
+from odconv_spec.schedule import SOFTEN, check_annealing
 
 
 class TemperatureScheduler(Callback):
     """Lowers the temperature of every dynamic convolution of a `paddle.Model`, linearly.
 
     ODConv and DyConv are published with 30 to 1 over the first ten epochs, so with `steps` ten
-    times the number of batches of an epoch. The count goes on over several calls of `fit`, and
-    evaluation sees the temperature that training has reached.
+    times the number of batches of an epoch; KernelWarehouse with 1 to 0 over twenty. The count goes
+    on over several calls of `fit`, and evaluation sees the temperature that training has reached.
 
     Args:
         steps: after how many batches of training `end` is reached. It then stays.
-        start: the first temperature.
-        end: the last temperature.
+        start: the first temperature; None is as published for the network's convolutions.
+        end: the last temperature, likewise.
 
     Attributes:
         step: the number of batches so far; set it to go on with an interrupted training.
@@ -39,9 +40,9 @@ class TemperatureScheduler(Callback):
         15.5
     """
 
-    def __init__(self, steps: int, start: float = 30.0, end: float = 1.0) -> None:
+    def __init__(self, steps: int, start: float | None = None, end: float | None = None) -> None:
         super().__init__()
-        linear_temperature(0, steps, start, end)  # it checks them
+        check_annealing(steps, start, end)
         self.steps = steps
         self.start = start
         self.end = end
@@ -50,7 +51,8 @@ class TemperatureScheduler(Callback):
     @property
     def temperature(self) -> float:
         """The temperature of the next batch."""
-        return linear_temperature(self.step, self.steps, self.start, self.end)
+        annealing = SOFTEN if self.model is None else annealing_of(self.model.network)
+        return annealing.at(self.step, self.steps, self.start, self.end)
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._apply()

@@ -19,6 +19,8 @@ from odconv_torch.layers.dynamic import DynamicConv
 from odconv_torch.layers.efficient_channel_attention import EfficientChannelAttention
 from odconv_torch.layers.functional import mixed_conv, od_conv
 from odconv_torch.layers.kernel_bank import KernelBank
+from odconv_torch.layers.kw_attention import KWAttention
+from odconv_torch.layers.kw_conv import KWConv, KWConv1d, KWConv2d, KWConv3d
 from odconv_torch.layers.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, LayerNorm
 from odconv_torch.layers.od_conv import ODConv1d, ODConv2d, ODConv3d
 from odconv_torch.layers.pointwise import Pointwise
@@ -26,6 +28,8 @@ from odconv_torch.layers.recalibration import Recalibration
 from odconv_torch.layers.routing import Routing
 from odconv_torch.layers.squeeze_excitation import SqueezeExcitation
 from odconv_torch.layers.temperature import set_temperature
+from odconv_torch.layers.warehouse import WarehouseManager
+from odconv_torch.layers.we_conv import WEConv1d, WEConv2d, WEConv3d
 
 __all__ = [
     "CBAM",
@@ -46,6 +50,11 @@ __all__ = [
     "DyConv3d",
     "DynamicConv",
     "EfficientChannelAttention",
+    "KWAttention",
+    "KWConv",
+    "KWConv1d",
+    "KWConv2d",
+    "KWConv3d",
     "KernelBank",
     "LayerNorm",
     "ODAttention",
@@ -56,6 +65,10 @@ __all__ = [
     "Recalibration",
     "Routing",
     "SqueezeExcitation",
+    "WEConv1d",
+    "WEConv2d",
+    "WEConv3d",
+    "WarehouseManager",
     "build_conv",
     "build_layer",
     "build_linear",

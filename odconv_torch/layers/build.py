@@ -17,12 +17,14 @@ from odconv_spec import (
     DyConvSpec,
     DynamicConvSpec,
     EfficientChannelAttentionSpec,
+    KWConvSpec,
     LinearSpec,
     ODConvSpec,
     RecalibrationSpec,
     RoutingSpec,
     SharedSpec,
     SqueezeExcitationSpec,
+    WEConvSpec,
 )
 from odconv_spec.plugins import row
 from odconv_torch.layers.build_static import build_linear, build_norm, build_static_conv
@@ -33,10 +35,12 @@ from odconv_torch.layers.dcd_linear import DCDLinear
 from odconv_torch.layers.dy_conv import DyConv1d, DyConv2d, DyConv3d
 from odconv_torch.layers.dynamic import DynamicConv
 from odconv_torch.layers.efficient_channel_attention import EfficientChannelAttention
+from odconv_torch.layers.kw_conv import KWConv1d, KWConv2d, KWConv3d
 from odconv_torch.layers.od_conv import ODConv1d, ODConv2d, ODConv3d
 from odconv_torch.layers.recalibration import Recalibration
 from odconv_torch.layers.routing import Routing
 from odconv_torch.layers.squeeze_excitation import SqueezeExcitation
+from odconv_torch.layers.we_conv import WEConv1d, WEConv2d, WEConv3d
 
 __all__ = [
     "DYNAMIC",
@@ -55,6 +59,8 @@ DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by
     DyConvSpec: (DyConv1d, DyConv2d, DyConv3d),
     CondConvSpec: (CondConv1d, CondConv2d, CondConv3d),
     DCDConvSpec: (DCDConv1d, DCDConv2d, DCDConv3d),
+    KWConvSpec: (KWConv1d, KWConv2d, KWConv3d),
+    WEConvSpec: (WEConv1d, WEConv2d, WEConv3d),
 }
 LINEAR: Final[Mapping[type[LinearSpec], Any]] = {  # what makes a layer of the spec
     LinearSpec: build_linear,

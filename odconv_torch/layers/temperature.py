@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import nn
+
+from odconv_spec.schedule import SOFTEN, Annealing
 
 Module = TypeVar("Module", bound="Tempered")
 
 
 class Tempered(nn.Module):
-    """A module with a temperature, 1 at the start.
+    """A module with a temperature, at the start that at which nobody anneals: 1 for softmaxes.
 
     The temperature is a buffer, so that compiled code sees it change, and not persistent, so that
     official checkpoints load strictly. As no checkpoint brings its value, it is kept whatever
@@ -21,26 +22,27 @@ class Tempered(nn.Module):
     CPU, and a number on the CPU goes with tensors of every device.
     """
 
+    annealing: ClassVar[Annealing] = SOFTEN
     temperature: torch.Tensor
 
     def __init__(
         self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> None:
         super().__init__()
-        one = torch.ones((), device=device, dtype=dtype)
-        self.register_buffer("temperature", _with_value(one), persistent=False)
+        rest = torch.full((), self.annealing.rest, device=device, dtype=dtype)
+        self.register_buffer("temperature", self._with_value(rest), persistent=False)
 
     def reset_parameters(self) -> None:
-        """A temperature of 1; the layers inside start themselves."""
-        self.set_temperature(1.0)
+        """The temperature at which nobody anneals; the layers inside start themselves."""
+        self.set_temperature(self.annealing.rest)
 
     def init_non_persistent_buffers(self) -> None:
         """The same, under the name by which timm asks for what no checkpoint has."""
-        self.set_temperature(1.0)
+        self.reset_parameters()
 
     def set_temperature(self, temperature: float) -> None:
-        """Sets the divisor of the logits."""
-        self.temperature = _with_value(self.temperature)
+        """Sets it, without a check of its range."""
+        self.temperature = self._with_value(self.temperature)
         self.temperature.fill_(temperature)
 
     def _tempered(self, logits: torch.Tensor) -> torch.Tensor:
@@ -52,24 +54,22 @@ class Tempered(nn.Module):
         """What `to`, `half` and `to_empty` do, without losing the value."""
         before = self.temperature
         super()._apply(fn, recurse)
-        self.temperature = _kept(before, self.temperature)
+        self.temperature = _kept(self._with_value(before), self.temperature)
         return self
+
+    def _with_value(self, temperature: torch.Tensor) -> torch.Tensor:
+        """The temperature, or that of rest on the CPU in place of one on the meta device."""
+        if not _is_meta(temperature):
+            return temperature
+        return torch.full((), self.annealing.rest, device="cpu", dtype=temperature.dtype)
 
 
 def _is_meta(tensor: torch.Tensor) -> bool:
     return tensor.device.type == "meta"
 
 
-def _with_value(temperature: torch.Tensor) -> torch.Tensor:
-    """The temperature, or one on the CPU in place of one on the meta device."""
-    if not _is_meta(temperature):
-        return temperature
-    return torch.ones((), device="cpu", dtype=temperature.dtype)
-
-
 def _kept(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
     """The temperature after a change of device or dtype, with the value that it had before."""
-    before = _with_value(before)
     if _is_meta(after):
         return before.to(after.dtype)
     if after is before or type(after) is not type(before):  # others, such as fake ones, have none
@@ -90,7 +90,8 @@ def set_temperature(module: nn.Module, temperature: float) -> None:
     network.
 
     Raises:
-        ValueError: `temperature` is not a positive finite number.
+        ValueError: `temperature` is not a positive finite number, or with KernelWarehouse not
+            between 0 and 1.
 
     Example:
         >>> model = create_model("dy_resnet18")
@@ -98,11 +99,17 @@ def set_temperature(module: nn.Module, temperature: float) -> None:
         >>> float(model.layer1[0].conv1.attention.temperature)
         30.0
     """
-    if not (temperature > 0 and math.isfinite(temperature)):
-        raise ValueError(f"temperature: expected a positive number, received {temperature!r}")
-    for child in module.modules():
-        if isinstance(child, Tempered):
-            child.set_temperature(temperature)
+    children = [child for child in module.modules() if isinstance(child, Tempered)]
+    for annealing in {child.annealing for child in children} or {SOFTEN}:
+        annealing.check(temperature)
+    for child in children:
+        child.set_temperature(temperature)
+
+
+def annealing_of(module: nn.Module) -> Annealing:
+    """Which temperatures the dynamic convolutions inside `module` are published with."""
+    children = (child for child in module.modules() if isinstance(child, Tempered))
+    return next((child.annealing for child in children), SOFTEN)
 
 
 def temperatures(module: nn.Module) -> set[float]:

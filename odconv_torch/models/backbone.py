@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from odconv_spec import BackboneSpec, ConvSpec, LinearSpec
 from odconv_spec.feature_maps import OutIndices, feature_indices, stage_to_freeze
 from odconv_torch.layers import build_conv, build_layer, set_temperature
+from odconv_torch.models.sharing import cells_of
 from weights_converter.hub.mixin import HubModel
 
 Device = torch.device | str | None
@@ -151,7 +152,7 @@ class Backbone(HubModel, nn.Module):
 
         Its parameters get no gradient, so that an optimizer leaves them as they are, and its batch
         norms keep their statistics and use them, in training mode, too. The temperature of frozen
-        convolutions can still be set.
+        convolutions can still be set. Cells that they share with later stages are frozen as well.
 
         Args:
             stage: the last to freeze, from 0, the stem; None trains all again.
@@ -167,10 +168,10 @@ class Backbone(HubModel, nn.Module):
             'layer2.0.conv1.weight'
         """
         place = stage_to_freeze(self._maps, stage)
-        for module in self._frozen():
+        for module in (*self._frozen(), *cells_of(self._frozen())):
             module.requires_grad_(True)
         self.frozen_stages = place
-        for module in self._frozen():
+        for module in (*self._frozen(), *cells_of(self._frozen())):
             module.requires_grad_(False)
         self.train(self.training)
 

@@ -19,7 +19,13 @@ from odconv_torch.models.backbone import (
     Device,
     build_head,
 )
-from odconv_torch.models.sharing import ConvNorm, add_shared, shared_by
+from odconv_torch.models.sharing import (
+    ConvNorm,
+    add_shared,
+    add_warehouses,
+    serve_cells,
+    shared_by,
+)
 
 
 class BasicBlock(nn.Module):
@@ -99,6 +105,7 @@ class ResNet(Backbone):
     ) -> None:
         super().__init__(spec)
         block = BasicBlock if spec.block == "basic" else Bottleneck
+        add_warehouses(self, spec, device, dtype)
         self.conv1 = build_conv(spec.stem, device, dtype)
         self.bn1 = _norm_after(spec.stem, device, dtype)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
@@ -107,6 +114,7 @@ class ResNet(Backbone):
         self.stages = tuple(info.name for info in self._maps[1:])
         self.dropout = nn.Dropout(spec.dropout)
         self.fc = build_head(spec.head, device, dtype)
+        serve_cells(self)
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         return self.forward_stages(x, (len(self.stages),))[0]

@@ -1,13 +1,16 @@
-"""What the convolutions of a block share, as a layer of the block."""
+"""What the convolutions of a block share, as a layer of the block, and those of a network."""
 
 # No annotations as text (`from __future__`): torch.fx puts those of `forward` into its graph, which
 # could not be pickled then.
 
+from collections.abc import Iterable, Iterator
+
 import torch
 from torch import nn
 
-from odconv_spec import SharedSpec
-from odconv_torch.layers import build_shared
+from odconv_spec import BackboneSpec, SharedSpec
+from odconv_spec.warehouse import MANAGER
+from odconv_torch.layers import KWConv, WarehouseManager, build_shared
 
 Device = torch.device | str | None
 
@@ -33,3 +36,26 @@ def add_shared(
 def shared_by(block: nn.Module, name: str, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """What each convolution of a block takes beside its input, from the input of the block."""
     return (getattr(block, name)(x),) if name else ()
+
+
+def add_warehouses(
+    network: nn.Module, spec: BackboneSpec, device: Device, dtype: torch.dtype | None
+) -> None:
+    """Adds the cells that layers of the whole network share, if they do; see `serve_cells`."""
+    if spec.warehouses:
+        network.add_module(MANAGER, WarehouseManager(spec.warehouses, device, dtype))
+
+
+def serve_cells(network: nn.Module) -> None:
+    """Lets the layers of a network, which are all made by now, read its cells."""
+    manager = getattr(network, MANAGER, None)
+    if manager is not None:
+        manager.serve(network)
+
+
+def cells_of(modules: Iterable[nn.Module]) -> Iterator[nn.Parameter]:
+    """The cells that layers inside the modules read."""
+    for module in modules:
+        for layer in module.modules():
+            if isinstance(layer, KWConv):
+                yield layer.cells

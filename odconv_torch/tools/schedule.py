@@ -8,25 +8,26 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from odconv_spec import linear_temperature
 from odconv_torch.layers import set_temperature
+from odconv_torch.layers.temperature import annealing_of
 
 
 class TemperatureScheduler:
     """Lowers the temperature of every dynamic convolution in a network, linearly.
 
     ODConv and DyConv are published with 30 to 1 over the first ten epochs, so with `steps` ten
-    times the number of batches of an epoch. Used like the schedulers of `torch.optim`: the
-    temperature is set at once, and `step` is called after each step of the optimiser.
+    times the number of batches of an epoch; KernelWarehouse with 1 to 0 over twenty. Used like the
+    schedulers of `torch.optim`: the temperature is set at once, and `step` is called after each
+    step of the optimiser.
 
     Args:
         model: the network; convolutions without a temperature are left alone.
         steps: after how many steps `end` is reached. It then stays.
-        start: the first temperature.
-        end: the last temperature.
+        start: the first temperature; None is as published for the network's convolutions.
+        end: the last temperature, likewise.
 
     Raises:
-        ValueError: `steps` or a temperature is not positive.
+        ValueError: `steps` is not positive, or a temperature is out of range.
 
     Example:
         >>> model = nn.Sequential(ODConv2d(3, 8, 3), nn.ReLU(), DyConv2d(8, 8, 3))
@@ -37,18 +38,21 @@ class TemperatureScheduler:
         15.5
     """
 
-    def __init__(self, model: nn.Module, steps: int, start: float = 30.0, end: float = 1.0) -> None:
+    def __init__(
+        self, model: nn.Module, steps: int, start: float | None = None, end: float | None = None
+    ) -> None:
+        published = annealing_of(model)
         self.model = model
         self.steps = steps
-        self.start = start
-        self.end = end
+        self.start = published.start if start is None else start
+        self.end = published.end if end is None else end
         self.last_step = 0
         self._apply()
 
     @property
     def temperature(self) -> float:
         """The temperature that the network has now."""
-        return linear_temperature(self.last_step, self.steps, self.start, self.end)
+        return annealing_of(self.model).at(self.last_step, self.steps, self.start, self.end)
 
     def step(self) -> None:
         """Sets the temperature of the next step."""
@@ -90,11 +94,11 @@ class TemperatureLR(LRScheduler):
         optimizer: that of the network.
         model: the network; convolutions without a temperature are left alone.
         steps: after how many calls of `step` the temperature `end` is reached. It then stays.
-        start: the first temperature.
-        end: the last temperature.
+        start: the first temperature; None is as published for the network's convolutions.
+        end: the last temperature, likewise.
 
     Raises:
-        ValueError: `steps` or a temperature is not positive.
+        ValueError: `steps` is not positive, or a temperature is out of range.
 
     Example:
         >>> model = nn.Sequential(ODConv2d(3, 8, 3))
@@ -112,8 +116,8 @@ class TemperatureLR(LRScheduler):
         optimizer: Optimizer,
         model: nn.Module,
         steps: int,
-        start: float = 30.0,
-        end: float = 1.0,
+        start: float | None = None,
+        end: float | None = None,
     ) -> None:
         self.schedule = TemperatureScheduler(model, steps, start, end)
         super().__init__(optimizer)  # which calls `step` once, for the start

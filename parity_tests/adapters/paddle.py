@@ -12,13 +12,14 @@ from paddle import nn
 from paddle.nn import functional as F
 
 from odconv_paddle import set_temperature
-from odconv_paddle.layers import build_layer
+from odconv_paddle.layers import WarehouseManager, build_layer
 from odconv_paddle.models.factory import build_model
 from odconv_spec import BackboneSpec
 from parity_tests.adapters.attentions import attentions, running
 from parity_tests.outputs.names import record
 from parity_tests.problems import OPTIMISER, Problem
 from parity_tests.reference import Run, Training
+from parity_tests.reference.kernel_warehouse import KWChainSpec
 from weights_converter import assign, extract
 from weights_converter.live.paddle_models import variables
 from weights_converter.names.layouts import PADDLE
@@ -84,11 +85,34 @@ def _model(problem: Problem) -> Any:
     # Paddle's layers take their dtype from the default at construction.
     paddle.set_default_dtype(problem.dtype)  # type: ignore[arg-type]
     spec = problem.spec
-    model: Any = build_model(spec) if isinstance(spec, BackboneSpec) else build_layer(spec)
+    if isinstance(spec, BackboneSpec):
+        model: Any = build_model(spec)
+    else:
+        model = _Chain(spec) if isinstance(spec, KWChainSpec) else build_layer(spec)
     assign(model, problem.arrays)
     set_temperature(model, problem.temperature)
     model.train() if problem.training else model.eval()
     return model
+
+
+class _Chain(nn.Layer):
+    """Layers of KernelWarehouse one after another, which share warehouses."""
+
+    def __init__(self, spec: KWChainSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.layers = nn.Sequential(*map(build_layer, spec.layers))
+        self.warehouse_manager = WarehouseManager(spec.warehouses).serve(self)
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return self.layers(x)
+
+    def attentions(self, x: paddle.Tensor) -> dict[str, paddle.Tensor]:
+        found = {}
+        for number, layer in enumerate(self.layers):
+            found[f"layers.{number}"] = layer.attentions(x)["mixture"]
+            x = layer(x)
+        return found
 
 
 def _attentions(model: Any, problem: Problem, x: paddle.Tensor) -> dict[str, Any]:

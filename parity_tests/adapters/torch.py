@@ -13,12 +13,13 @@ from torch.nn import functional as F
 
 from odconv_spec import BackboneSpec
 from odconv_torch import set_temperature
-from odconv_torch.layers import build_layer
+from odconv_torch.layers import WarehouseManager, build_layer
 from odconv_torch.models.factory import build_model
 from parity_tests.adapters.attentions import attentions, running
 from parity_tests.outputs.names import record
 from parity_tests.problems import OPTIMISER, Problem
 from parity_tests.reference import Run, Training
+from parity_tests.reference.kernel_warehouse import KWChainSpec
 from weights_converter import assign, extract
 
 
@@ -79,11 +80,34 @@ def _model(problem: Problem) -> Any:
     spec, dtype = problem.spec, getattr(torch, problem.dtype)
     if isinstance(spec, BackboneSpec):
         model: Any = build_model(spec, dtype=dtype)
+    elif isinstance(spec, KWChainSpec):
+        model = _Chain(spec, dtype)
     else:
         model = build_layer(spec, dtype=dtype)
     assign(model, problem.arrays)
     set_temperature(model, problem.temperature)
     return model.train(problem.training)
+
+
+class _Chain(nn.Module):
+    """Layers of KernelWarehouse one after another, which share warehouses."""
+
+    def __init__(self, spec: KWChainSpec, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.spec = spec
+        self.layers = nn.Sequential(*(build_layer(layer, dtype=dtype) for layer in spec.layers))
+        self.warehouse_manager = WarehouseManager(spec.warehouses, dtype=dtype).serve(self)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.layers(x)
+        return y
+
+    def attentions(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        found = {}
+        for number, layer in enumerate(self.layers):
+            found[f"layers.{number}"] = layer.attentions(x)["mixture"]
+            x = layer(x)
+        return found
 
 
 def _attentions(model: Any, problem: Problem, x: torch.Tensor) -> dict[str, Any]:
