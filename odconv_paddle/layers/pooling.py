@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
 import paddle
 from paddle.nn import functional as F
 
@@ -44,10 +42,9 @@ def adaptive_mean(x: paddle.Tensor, sizes: Sequence[int]) -> paddle.Tensor:
     return x
 
 
-def _window_means(size: int, count: int) -> npt.NDArray[np.float64]:
+def _window_means(size: int, count: int) -> list[list[float]]:
     """(size, count): window i is from i * size / count, rounded down, to the next, rounded up."""
-    means = np.zeros((size, count))
-    for i in range(count):
-        start, end = i * size // count, -(-(i + 1) * size // count)
-        means[start:end, i] = 1 / (end - start)
-    return means
+    windows = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+    return [
+        [(start <= place < end) / (end - start) for start, end in windows] for place in range(size)
+    ]
