@@ -249,9 +249,9 @@ def test_json_that_is_no_spec(text):
 
 def test_values_that_are_no_spec():
     with pytest.raises(
-        ValueError, match="conv: expected one of 'static', 'od', 'dy', 'cond', received 'dcd'"
+        ValueError, match="conv: expected one of 'static', 'od', 'dy', 'cond', .*received 'sk'"
     ):
-        from_dict({"family": "resnet", "conv": "dcd"})
+        from_dict({"family": "resnet", "conv": "sk"})
 
 
 @pytest.mark.parametrize(
@@ -283,4 +283,4 @@ def test_deeply_nested_json():
 
 
 def test_every_name_is_listed_once():
-    assert len(list_models()) == len(set(list_models())) == 40
+    assert len(list_models()) == len(set(list_models())) >= 47
