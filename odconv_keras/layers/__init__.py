@@ -15,6 +15,8 @@ from odconv_keras.layers.efficient_channel_attention import EfficientChannelAtte
 from odconv_keras.layers.functional import mixed_conv, od_conv
 from odconv_keras.layers.image_normalization import ImageNormalization
 from odconv_keras.layers.kernel_bank import KernelBank
+from odconv_keras.layers.kw_attention import KWAttention
+from odconv_keras.layers.kw_conv import KWConv, KWConv1D, KWConv2D, KWConv3D
 from odconv_keras.layers.norm import BatchNormalization, LayerNormalization
 from odconv_keras.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
 from odconv_keras.layers.pointwise import Pointwise
@@ -23,6 +25,8 @@ from odconv_keras.layers.routing import Routing
 from odconv_keras.layers.squeeze_excitation import SqueezeExcitation
 from odconv_keras.layers.static_conv import StaticConv1D, StaticConv2D, StaticConv3D
 from odconv_keras.layers.temperature import set_temperature
+from odconv_keras.layers.warehouse import Warehouse
+from odconv_keras.layers.we_conv import WEConv1D, WEConv2D, WEConv3D
 
 __all__ = [
     "CBAM",
@@ -43,6 +47,11 @@ __all__ = [
     "DynamicConv",
     "EfficientChannelAttention",
     "ImageNormalization",
+    "KWAttention",
+    "KWConv",
+    "KWConv1D",
+    "KWConv2D",
+    "KWConv3D",
     "KernelBank",
     "LayerNormalization",
     "ODAttention",
@@ -56,6 +65,10 @@ __all__ = [
     "StaticConv1D",
     "StaticConv2D",
     "StaticConv3D",
+    "WEConv1D",
+    "WEConv2D",
+    "WEConv3D",
+    "Warehouse",
     "build_conv",
     "build_layer",
     "build_linear",

@@ -15,9 +15,11 @@ from odconv_keras.layers.dcd_linear import DCDLinear
 from odconv_keras.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
 from odconv_keras.layers.dynamic import DynamicConv
 from odconv_keras.layers.efficient_channel_attention import EfficientChannelAttention
+from odconv_keras.layers.kw_conv import KWConv1D, KWConv2D, KWConv3D
 from odconv_keras.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
 from odconv_keras.layers.recalibration import Recalibration
 from odconv_keras.layers.squeeze_excitation import SqueezeExcitation
+from odconv_keras.layers.we_conv import WEConv1D, WEConv2D, WEConv3D
 from odconv_spec import (
     CBAMSpec,
     CondConvSpec,
@@ -27,12 +29,14 @@ from odconv_spec import (
     DyConvSpec,
     DynamicConvSpec,
     EfficientChannelAttentionSpec,
+    KWConvSpec,
     LinearSpec,
     ODConvSpec,
     RecalibrationSpec,
     RoutingSpec,
     SharedSpec,
     SqueezeExcitationSpec,
+    WEConvSpec,
 )
 from odconv_spec.plugins import row
 
@@ -41,6 +45,8 @@ DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by
     DyConvSpec: (DyConv1D, DyConv2D, DyConv3D),
     CondConvSpec: (CondConv1D, CondConv2D, CondConv3D),
     DCDConvSpec: (DCDConv1D, DCDConv2D, DCDConv3D),
+    KWConvSpec: (KWConv1D, KWConv2D, KWConv3D),
+    WEConvSpec: (WEConv1D, WEConv2D, WEConv3D),
 }
 LINEAR: Final[Mapping[type[LinearSpec], Any]] = {  # what makes a layer of the spec
     LinearSpec: build_linear,

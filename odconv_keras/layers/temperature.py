@@ -1,25 +1,31 @@
-"""The temperature that divides attention logits: run-time state, 1 at the start."""
+"""The temperature that divides attention logits: run-time state."""
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from typing import ClassVar
 
 import keras
 
+from odconv_spec.schedule import SOFTEN, Annealing
+
 
 class Tempered(keras.layers.Layer):
-    """A layer with a temperature.
+    """A layer with a temperature, at the start that at which nobody anneals: 1 for softmaxes.
 
     The temperature is a weight that is not trained, so that compiled functions see it change.
     """
 
+    annealing: ClassVar[Annealing] = SOFTEN
     temperature: keras.Variable | None = None
 
     def add_temperature(self) -> None:
         """Creates the temperature; first in `build`, as the order names weights in a file."""
         self.temperature = self.add_weight(
-            name="temperature", shape=(), initializer="ones", trainable=False, autocast=False
+            name="temperature",
+            shape=(),
+            initializer=keras.initializers.Constant(self.annealing.rest),
+            trainable=False,
+            autocast=False,
         )
 
 
@@ -34,7 +40,8 @@ def set_temperature(layer: keras.layers.Layer, temperature: float) -> None:
         temperature: divisor of the attention logits.
 
     Raises:
-        ValueError: `temperature` is not a positive finite number, or `layer` is not built.
+        ValueError: `temperature` is not a positive finite number, or with KernelWarehouse not
+            between 0 and 1; or `layer` is not built.
 
     Example:
         >>> model = create_model("dy_resnet18")
@@ -42,24 +49,30 @@ def set_temperature(layer: keras.layers.Layer, temperature: float) -> None:
         >>> float(model.layer1.in_order()[0].conv1.attention.temperature)
         30.0
     """
-    if not (temperature > 0 and math.isfinite(temperature)):
-        raise ValueError(f"temperature: expected a positive number, received {temperature!r}")
+    children = _tempered_in(layer)
+    for annealing in {child.annealing for child in children} or {SOFTEN}:
+        annealing.check(temperature)
     if not layer.built:
         raise ValueError(
             f"expected a layer that is built, received {layer.name!r}, which is not: "
             "call it on data, or its build() on a shape, before setting the temperature"
         )
-    for child in _with_sublayers(layer):
-        if isinstance(child, Tempered) and child.temperature is not None:
+    for child in children:
+        if child.temperature is not None:
             child.temperature.assign(temperature)
+
+
+def annealing_of(layer: keras.layers.Layer) -> Annealing:
+    """Which temperatures the dynamic convolutions inside `layer` are published with."""
+    return next((child.annealing for child in _tempered_in(layer)), SOFTEN)
 
 
 def temperatures(layer: keras.layers.Layer) -> set[float]:
     """The temperatures of the dynamic convolutions inside `layer`: none, one, or several."""
-    found = (child for child in _with_sublayers(layer) if isinstance(child, Tempered))
-    return {float(child.temperature) for child in found if child.temperature is not None}
+    found = (child.temperature for child in _tempered_in(layer))
+    return {float(temperature) for temperature in found if temperature is not None}
 
 
-def _with_sublayers(layer: keras.layers.Layer) -> list[Any]:
+def _tempered_in(layer: keras.layers.Layer) -> list[Tempered]:
     # Keras has no public walk over all depths; this one is what Model.layers and KerasHub use.
-    return list(layer._flatten_layers())
+    return [child for child in layer._flatten_layers() if isinstance(child, Tempered)]

@@ -16,7 +16,14 @@ from odconv_keras.layers.pooling_layers import MaxPool
 from odconv_keras.layers.spec_config import spec_to_config
 from odconv_keras.models.backbone import Backbone
 from odconv_keras.models.graph import Layers, layer_name, under
-from odconv_keras.models.sharing import add_shared, block_from_config
+from odconv_keras.models.sharing import (
+    add_shared,
+    all_cells,
+    block_from_config,
+    cells_for,
+    warehouse_layers,
+    warehouses_of,
+)
 from odconv_spec import ConvSpec, NormSpec, ResidualSpec, ResNetSpec
 
 Shape = Sequence[int | None]
@@ -33,6 +40,7 @@ class _Residual(keras.layers.Layer):
         super().__init__(**kwargs)
         self.spec = spec
         self._shared = add_shared(self, spec.shared)
+        self._warehouses = warehouses_of(spec.in_order())
         for number, conv in enumerate(spec.convs, start=1):
             setattr(self, f"conv{number}", _conv(conv, f"conv{number}", self.dtype_policy))
             setattr(self, f"bn{number}", _norm_after(conv, f"bn{number}", self.dtype_policy))
@@ -53,16 +61,24 @@ class _Residual(keras.layers.Layer):
         if self.downsample is not None:
             self.downsample.build(input_shape)
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: Any, cells: Any = (), training: bool | None = None) -> Any:
         shared = (getattr(self, self._shared)(inputs),) if self._shared else ()
-        *activated, (last, norm) = self._pairs()
         y = inputs
-        for conv, bn in activated:
-            y = ops.relu(bn(conv(y, *shared)))
-        y = norm(last(y, *shared))
+        for number, (conv, norm) in enumerate(self._pairs()):
+            y = ops.relu(y) if number else y
+            y = norm(conv(y, *self._taken(self.spec.convs[number], shared, cells)))
         y = getattr(self, self._scaling)(y) if self._scaling else y
-        shortcut = inputs if self.downsample is None else self.downsample(inputs, *shared)
-        return ops.relu(y + shortcut)
+        if self.downsample is None:
+            return ops.relu(y + inputs)
+        beside = self._taken(self.spec.downsample, shared, cells)
+        return ops.relu(y + self.downsample(inputs, *beside))
+
+    def _taken(self, conv: ConvSpec, shared: tuple[Any, ...], cells: Any) -> tuple[Any, ...]:
+        """What a convolution is called with beside its map."""
+        if not warehouses_of([conv]):
+            return shared
+        (number,) = warehouses_of([conv])
+        return (cells[self._warehouses.index(number)],)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         shape = input_shape
@@ -108,6 +124,7 @@ class ResNet(Backbone):
     def body_layers(self, spec: ResNetSpec, policy: Any) -> dict[str, keras.layers.Layer]:
         block = BasicBlock if spec.block == "basic" else Bottleneck
         return {
+            **warehouse_layers(spec, policy),
             "conv1": _conv(spec.stem, "conv1", policy),
             "bn1": _norm_after(spec.stem, "bn1", policy),
             "relu": keras.layers.ReLU(name="relu", dtype=policy),
@@ -120,12 +137,14 @@ class ResNet(Backbone):
         spec: ResNetSpec, at: Layers, x: Any, training: bool | None
     ) -> Iterator[tuple[str, Any]]:
         stem, *stages = (info.name for info in spec.feature_info())
+        cells = all_cells(at, x)
+        beside = {block.name: cells_for(block.in_order(), cells) for block in spec.blocks()}
         x = at["relu"](at["bn1"](at["conv1"](x), training=training))
         yield stem, x
         x = at["maxpool"](x)
         for stage in stages:
-            for layer in under(stage, at).values():
-                x = layer(x, training=training)
+            for name, layer in under(stage, at).items():
+                x = layer(x, *beside[name], training=training)
             yield stage, x
 
 

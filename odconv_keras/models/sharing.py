@@ -1,15 +1,17 @@
-"""What the convolutions of a block share, as a layer of the block."""
+"""What the convolutions of a block share, as a layer of the block, and those of a network."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 
-from odconv_keras.layers import build_shared
+from odconv_keras.layers import Warehouse, build_shared
 from odconv_keras.layers.spec_config import spec_from_config
-from odconv_spec import RoutingSpec, SharedSpec
+from odconv_keras.models.graph import Layers, layer_name
+from odconv_spec import BackboneSpec, ConvSpec, KWConvSpec, RoutingSpec, SharedSpec
+from odconv_spec.warehouse import MANAGER
 
 
 def add_shared(block: keras.layers.Layer, spec: SharedSpec | None) -> str:
@@ -34,3 +36,31 @@ def block_from_config(config: Mapping[str, Any]) -> Any:
         routing = RoutingSpec(routing.in_channels, routing.out_channels, start)
         given["shared"] = {"spec": "RoutingSpec", **vars(routing)}
     return spec_from_config(given)
+
+
+def warehouse_layers(spec: BackboneSpec, dtype: Any) -> dict[str, keras.layers.Layer]:
+    """The cells that layers of the whole network share, a layer for each warehouse, by path."""
+    found = spec.warehouses.warehouses if spec.warehouses else ()
+    paths = [f"{MANAGER}.{number}" for number in range(len(found))]
+    return {
+        path: Warehouse(warehouse, name=layer_name(path), dtype=dtype)
+        for path, warehouse in zip(paths, found, strict=True)
+    }
+
+
+def all_cells(at: Layers, x: Any) -> list[Any]:
+    """The cells of each warehouse of a network; none where there are no warehouses."""
+    return [layer(x) for path, layer in at.items() if path.startswith(f"{MANAGER}.")]
+
+
+def warehouses_of(convs: Iterable[ConvSpec]) -> tuple[int, ...]:
+    """The numbers of the warehouses that convolutions of a block take cells from."""
+    return tuple(
+        sorted({c.place.warehouse for c in convs if isinstance(c, KWConvSpec) and c.shares})
+    )
+
+
+def cells_for(convs: Iterable[ConvSpec], cells: Sequence[Any]) -> tuple[list[Any], ...]:
+    """What a block is called with beside its input: the cells of `warehouses_of`, if there are."""
+    taken = [cells[number] for number in warehouses_of(convs)]
+    return (taken,) if taken else ()

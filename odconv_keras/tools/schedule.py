@@ -7,22 +7,23 @@ from typing import Any
 import keras
 
 from odconv_keras.layers import set_temperature
-from odconv_spec import linear_temperature
+from odconv_keras.layers.temperature import annealing_of
+from odconv_spec.schedule import SOFTEN, check_annealing
 
 
 class TemperatureScheduler(keras.callbacks.Callback):
     """Lowers the temperature of every dynamic convolution of a model, linearly.
 
     ODConv and DyConv are published with 30 to 1 over the first ten epochs, so with `steps` ten
-    times the number of batches of an epoch. The count goes on over several calls of `fit`, and
-    validation sees the temperature that training has reached. A model that is not built when `fit`
-    begins, as a subclassed one may be on TensorFlow, gets its first temperature once it is: its
-    first batch is computed at 1.
+    times the number of batches of an epoch; KernelWarehouse with 1 to 0 over twenty. The count goes
+    on over several calls of `fit`, and validation sees the temperature that training has reached. A
+    model that is not built when `fit` begins, as a subclassed one may be on TensorFlow, gets its
+    first temperature once it is: its first batch is computed at that of a new layer.
 
     Args:
         steps: after how many batches of training `end` is reached. It then stays.
-        start: the first temperature.
-        end: the last temperature.
+        start: the first temperature; None is as published for the model's convolutions.
+        end: the last temperature, likewise.
 
     Attributes:
         step: the number of batches so far; set it to go on with an interrupted training.
@@ -41,9 +42,9 @@ class TemperatureScheduler(keras.callbacks.Callback):
         15.5
     """
 
-    def __init__(self, steps: int, start: float = 30.0, end: float = 1.0) -> None:
+    def __init__(self, steps: int, start: float | None = None, end: float | None = None) -> None:
         super().__init__()
-        linear_temperature(0, steps, start, end)  # it checks them
+        check_annealing(steps, start, end)
         self.steps = steps
         self.start = start
         self.end = end
@@ -54,7 +55,9 @@ class TemperatureScheduler(keras.callbacks.Callback):
     @property
     def temperature(self) -> float:
         """The temperature of the next batch."""
-        return linear_temperature(self.step, self.steps, self.start, self.end)
+        known = getattr(self, "_model", None) is not None
+        annealing = annealing_of(self.model) if known else SOFTEN
+        return annealing.at(self.step, self.steps, self.start, self.end)
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._waits = not self.model.built

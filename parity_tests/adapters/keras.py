@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from odconv_keras import set_temperature
-from odconv_keras.layers import build_layer
+from odconv_keras.layers import Warehouse, build_layer
 from odconv_keras.models.factory import build_model
 from odconv_spec import BackboneSpec
 from parity_tests.adapters.attentions import attentions, running
 from parity_tests.outputs.names import record
 from parity_tests.problems import OPTIMISER, Problem
 from parity_tests.reference import Run, Training
+from parity_tests.reference.kernel_warehouse import KWChainSpec
 from weights_converter import assign, extract
 from weights_converter.live.keras_models import named_layers, variables
 from weights_converter.names.layouts import KERAS
@@ -119,12 +120,44 @@ def _model(problem: Problem) -> Any:
     keras.config.set_floatx(problem.dtype)
     keras.config.set_dtype_policy(problem.dtype)
     keras.config.set_image_data_format("channels_last")
-    model: Any = build_model(spec) if isinstance(spec, BackboneSpec) else build_layer(spec)
+    if isinstance(spec, BackboneSpec):
+        model: Any = build_model(spec)
+    else:
+        model = _Chain(spec) if isinstance(spec, KWChainSpec) else build_layer(spec)
     if not model.built:
         model.build((None, *[None] * (problem.x.ndim - 2), problem.x.shape[1]))
     assign(model, problem.arrays)
     set_temperature(model, problem.temperature)
     return model
+
+
+class _Chain(keras.layers.Layer):
+    """Layers of KernelWarehouse one after another, which share warehouses."""
+
+    def __init__(self, spec: KWChainSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.layers = [build_layer(layer) for layer in spec.layers]
+        self.warehouse_manager = [Warehouse(each) for each in spec.warehouses.warehouses]
+
+    def build(self, input_shape: Any) -> None:
+        for warehouse in self.warehouse_manager:
+            warehouse.build(input_shape)
+        for layer in self.layers:
+            layer.build(input_shape)
+            input_shape = (*input_shape[:-1], layer.filters)
+
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        for layer in self.layers:
+            x = layer(x, self.warehouse_manager[layer.spec.place.warehouse](x))
+        return x
+
+    def attentions(self, x: Any) -> dict[str, Any]:
+        found = {}
+        for number, layer in enumerate(self.layers):
+            found[f"layers.{number}"] = layer.attentions(x)["mixture"]
+            x = layer(x, self.warehouse_manager[layer.spec.place.warehouse](x))
+        return found
 
 
 def _attentions(model: Any, problem: Problem, x: npt.NDArray[Any]) -> dict[str, Any]:

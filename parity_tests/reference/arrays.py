@@ -44,6 +44,11 @@ def _whole(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.zeros(shape)  # drawn where it is known what they name
 
 
+def _cells(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    # Weights of many cells add up to one, and cells of one tap make kernels of nine.
+    return sqrt(shape[0] / prod(shape[2:])) / 4 * generator.standard_normal(shape)
+
+
 # The gains are found by trial, so that with random statistics the published networks neither
 # explode nor forget their input: residual branches must be somewhat weaker than their shortcuts,
 # depthwise kernels make up for what two ReLU6 take from the blocks of MobileNetV2, and experts for
@@ -55,7 +60,7 @@ _DRAWS: Mapping[Role, Draw] = MappingProxyType(
         Role.EXPERT_BIASES: _normal(0.5),
         Role.LINEAR_KERNEL: _static_kernel,
         Role.BIAS: _normal(0.5),
-        Role.CELLS: _expert_kernels,
+        Role.CELLS: _cells,
         Role.BASIS_BIAS: _normal(0.5),
         Role.SPECTRUM: _spectrum,
         Role.INDICES: _whole,

@@ -10,14 +10,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from odconv_spec import ConvSpec, LinearSpec, Role
+from odconv_spec import LinearSpec, Parameter, Role, WarehouseSpec
 from odconv_spec.parameters import CONV, LAYER_NORM, LINEAR, NORM
 from weights_converter import formats
 from weights_converter.arrays.casting import cast
 from weights_converter.arrays.dtypes import Array
 from weights_converter.errors import UsageError
 from weights_converter.live.slots import Slot, Variable, collect, refuse_strangers
-from weights_converter.names.layouts import KERAS
+from weights_converter.names.layouts import KERAS, owner_of
 
 
 def slots(model: keras.layers.Layer) -> dict[str, Slot]:
@@ -37,9 +37,18 @@ def variables(model: keras.layers.Layer) -> Iterator[Variable]:
     """Every array with a role."""
     for path, layer in named_layers(model):
         for leaf, role in _roles(layer).items():
-            weight = getattr(layer, leaf, None)
+            weight = _inside(layer, leaf)
             if weight is not None:
-                yield _variable(path, role, weight)
+                owner = f"{path}.{owner_of(leaf)}".strip(".")
+                yield _variable(KERAS.canonical_owner(owner, role), role, weight)
+
+
+def _inside(layer: keras.layers.Layer, path: str) -> Any:
+    """What an attribute, or a path of them, leads to; None where it leads nowhere."""
+    found: Any = layer
+    for name in path.split("."):
+        found = getattr(found, name, None)
+    return found
 
 
 def named_layers(
@@ -80,10 +89,12 @@ def _in(name: str, value: Any) -> Iterator[tuple[str, keras.layers.Layer]]:
 
 
 def _roles(layer: keras.layers.Layer) -> Mapping[str, Role]:
-    """Attribute -> role of the arrays that the layer itself holds."""
-    spec = getattr(layer, "spec", None)
-    if isinstance(spec, ConvSpec) and hasattr(layer, "kernel"):
-        roles: tuple[Role, ...] = tuple(p.role for p in spec.own_parameters())
+    """Attribute, or path of them, -> role of the arrays that the layer itself holds."""
+    spec: Any = getattr(layer, "spec", None)
+    if hasattr(spec, "own_parameters"):
+        return {_path(p): p.role for p in spec.own_parameters()}
+    if isinstance(spec, WarehouseSpec):
+        roles: tuple[Role, ...] = (Role.CELLS,)
     elif isinstance(layer, (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)):
         roles = CONV
     elif isinstance(layer, keras.layers.BatchNormalization):
@@ -95,6 +106,11 @@ def _roles(layer: keras.layers.Layer) -> Mapping[str, Role]:
     else:
         return {}
     return {KERAS.rows[role].leaf: role for role in roles}
+
+
+def _path(parameter: Parameter) -> str:
+    """The attributes that lead to an array from the layer that has it as one of its own."""
+    return f"{owner_of(parameter.name)}.{KERAS.rows[parameter.role].leaf}".lstrip(".")
 
 
 def file_paths(model: keras.layers.Layer) -> dict[str, str]:
@@ -142,16 +158,20 @@ def _runtime(weight: keras.Variable) -> bool:
 
 def _variable(owner: str, role: Role, weight: keras.Variable) -> Variable:
     bits = weight.dtype == "bfloat16"  # NumPy has no such type; as in a file these are its bits
+    whole = weight.dtype == "int32"  # of indices, which are int64 where JAX is not asked
 
     def get() -> Array:
         value = keras.ops.cast(weight.value, "float32") if bits else weight.value
         array = np.array(keras.ops.convert_to_numpy(value))
+        if whole:
+            return array.astype(np.int64)
         return cast(array, "F32", "BF16") if bits else array
 
     def set(array: Array) -> None:
         weight.assign(cast(array, "BF16", "F32") if bits else array)
 
-    return Variable(owner, role, tuple(weight.shape), str(weight.dtype), weight, get, set)
+    dtype = "int64" if whole else str(weight.dtype)
+    return Variable(owner, role, tuple(weight.shape), dtype, weight, get, set)
 
 
 def set_temperature(model: keras.Model, temperature: float) -> None:
