@@ -18,10 +18,12 @@ from odconv_spec.od_conv import ODConvSpec
 from odconv_spec.plugins import with_plugins
 from odconv_spec.shared import SharedSpec
 from odconv_spec.site import Site
+from odconv_spec.we_conv import WEConvSpec
 
 GROUP: Final = "odconv.convolutions"
 KINDS: Final[Mapping[str, type[ConvSpec]]] = {
-    spec.kind: spec for spec in (ConvSpec, ODConvSpec, DyConvSpec, CondConvSpec, DCDConvSpec)
+    spec.kind: spec
+    for spec in (ConvSpec, ODConvSpec, DyConvSpec, CondConvSpec, DCDConvSpec, WEConvSpec)
 }
 
 

@@ -39,6 +39,7 @@ class WEConvSpec(DynamicConvSpec):
 
     kind: ClassVar[str] = "we"
     parts: ClassVar[frozenset[str]] = frozenset({"stem", "block", "shortcut", "last"})
+    families: ClassVar[frozenset[str] | None] = frozenset({"resnet"})
     sign: ClassVar[str] = "fc1.weight"
     shown_by: ClassVar[Mapping[str, str]] = dict.fromkeys(("location", "reduction"), "fc1.weight")
 

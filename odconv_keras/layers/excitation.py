@@ -50,10 +50,12 @@ def stretched(weight: Any) -> Any:
     """M * arctanh(weight / M) with M above the largest magnitude."""
     magnitude = largest(ops.reshape(ops.abs(weight), (-1,)), 0)
     limit = MARGIN * magnitude + _TINY  # a weight of zeros stays so
-    return limit * ops.arctanh(weight / limit)
+    ratio = weight / limit
+    # `ops.arctanh` and `ops.tanh` take float64 for float32 on JAX.
+    return limit * 0.5 * (ops.log(1 + ratio) - ops.log(1 - ratio))
 
 
 def unstretched(kernel: Any) -> Any:
     """The weight that `stretched` makes the kernel of."""
     limit = ops.max(ops.abs(kernel)) / atanh(1 / MARGIN) + _TINY
-    return limit * ops.tanh(kernel / limit)
+    return limit * (2 * ops.sigmoid(2 * kernel / limit) - 1)
