@@ -140,9 +140,7 @@ def test_the_reason_is_told(tmp_path, shapes, message, model):
     assert error.value.help == HELP
 
 
-@pytest.mark.parametrize(
-    "sign", ["a.wn_fc1.weight", "a.conv1.conv.weight", "a.fc_f.weight"]
-)
+@pytest.mark.parametrize("sign", ["a.wn_fc1.weight", "a.conv1.conv.weight", "a.fc_f.weight"])
 def test_a_sign_without_what_belongs_to_it_is_none(tmp_path, sign):
     """Our own arrays beside one that is called alike are reported as what they are."""
     spec = model_spec("od_resnet18", **SMALL_RESNET)

@@ -249,7 +249,7 @@ def test_json_that_is_no_spec(text):
 
 def test_values_that_are_no_spec():
     with pytest.raises(
-        ValueError, match="conv: expected one of 'static', 'od', 'dy', 'cond', .*received 'sk'"
+        ValueError, match=r"conv: expected one of 'static', 'od', 'dy', 'cond', .*received 'sk'"
     ):
         from_dict({"family": "resnet", "conv": "sk"})
 
