@@ -76,15 +76,15 @@ class DCDConvSpec(DynamicConvSpec):
     @property
     def pooled(self) -> int:
         """What the hidden layer reads: `pool` means along each axis, of each channel."""
-        return self.in_channels * self.pool**self.rank
+        means: int = self.pool**self.rank
+        return self.in_channels * means
 
     @property
     def dim(self) -> int:
         """Channels between Q and P."""
         if self.form != "inverted":
             return isqrt(self.pooled)
-        means = self.pool**self.rank
-        reduction = 2 * means
+        reduction = 2 * self.pooled // self.in_channels
         while (dim := min(self.pooled, self.out_channels) // reduction) ** 2 > 2 * self.pooled:
             reduction *= 2
         return max(dim, _LEAST_DIM)

@@ -155,7 +155,8 @@ class _DCDConv(ChannelFusion, DynamicConv):
             return x
         _, pads, *_ = self._geometry
         sides = [side for pair in reversed(pads) for side in pair]  # the last axis first
-        x = F.pad(x, sides, data_format=FORMATS[self.rank - 1][0])
+        channels_second: Any = FORMATS[self.rank - 1][0]
+        x = F.pad(x, sides, data_format=channels_second)
         places = [slice(before, -after or None) for before, after in self._beside_centre]
         return x[(slice(None), slice(None), *places)]
 

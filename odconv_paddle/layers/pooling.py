@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import paddle
 from paddle.nn import functional as F
 
 from odconv_paddle.layers.differentiable import flattened, is_recorded, maximum
 
-_MEANS = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)  # by rank - 1
+_MEANS: tuple[Callable[..., paddle.Tensor], ...] = (  # by rank - 1
+    F.adaptive_avg_pool1d,
+    F.adaptive_avg_pool2d,
+    F.adaptive_avg_pool3d,
+)
 
 
 def global_mean(x: paddle.Tensor, keepdim: bool = True) -> paddle.Tensor:
