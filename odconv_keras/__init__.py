@@ -16,6 +16,9 @@ from odconv_keras.hub import from_pretrained
 from odconv_keras.layers import (
     CBAM,
     BatchNormalization,
+    CGConv1D,
+    CGConv2D,
+    CGConv3D,
     CondConv1D,
     CondConv2D,
     CondConv3D,
@@ -57,6 +60,9 @@ from odconv_keras.tools import (
 __all__ = [
     "CBAM",
     "BatchNormalization",
+    "CGConv1D",
+    "CGConv2D",
+    "CGConv3D",
     "CondConv1D",
     "CondConv2D",
     "CondConv3D",

@@ -11,6 +11,9 @@ from odconv_paddle.hub import from_pretrained
 from odconv_paddle.layers import (
     CBAM,
     BatchNorm2D,
+    CGConv1D,
+    CGConv2D,
+    CGConv3D,
     CondConv1D,
     CondConv2D,
     CondConv3D,
@@ -50,6 +53,9 @@ from odconv_paddle.tools import (
 __all__ = [
     "CBAM",
     "BatchNorm2D",
+    "CGConv1D",
+    "CGConv2D",
+    "CGConv3D",
     "CondConv1D",
     "CondConv2D",
     "CondConv3D",

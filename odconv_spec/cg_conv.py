@@ -42,6 +42,7 @@ class CGConvSpec(DynamicConvSpec):
     parts: ClassVar[frozenset[str]] = frozenset({"stem", "block", "last"})
     sign: ClassVar[str] = "gd2.weight"
     linear: ClassVar[tuple[str, ...]] = ("ce", "ci", "gd", "gd2")
+    families: ClassVar[frozenset[str] | None] = frozenset({"resnet"})  # others have groups
 
     head_init: str = "published"
 

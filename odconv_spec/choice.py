@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
+from odconv_spec.cg_conv import CGConvSpec
 from odconv_spec.cond_conv import CondConvSpec
 from odconv_spec.dcd_conv import DCDConvSpec
 from odconv_spec.dy_conv import DyConvSpec
@@ -23,7 +24,15 @@ from odconv_spec.we_conv import WEConvSpec
 GROUP: Final = "odconv.convolutions"
 KINDS: Final[Mapping[str, type[ConvSpec]]] = {
     spec.kind: spec
-    for spec in (ConvSpec, ODConvSpec, DyConvSpec, CondConvSpec, DCDConvSpec, WEConvSpec)
+    for spec in (
+        ConvSpec,
+        ODConvSpec,
+        DyConvSpec,
+        CondConvSpec,
+        CGConvSpec,
+        DCDConvSpec,
+        WEConvSpec,
+    )
 }
 
 

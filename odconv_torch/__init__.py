@@ -16,6 +16,9 @@ from odconv_torch.hub import from_pretrained
 from odconv_torch.layers import (
     CBAM,
     BatchNorm2d,
+    CGConv1d,
+    CGConv2d,
+    CGConv3d,
     CondConv1d,
     CondConv2d,
     CondConv3d,
@@ -57,6 +60,9 @@ from odconv_torch.tools import (
 __all__ = [
     "CBAM",
     "BatchNorm2d",
+    "CGConv1d",
+    "CGConv2d",
+    "CGConv3d",
     "CondConv1d",
     "CondConv2d",
     "CondConv3d",

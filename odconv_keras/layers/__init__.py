@@ -4,6 +4,7 @@ from odconv_keras.layers.attention import Attentions, ODAttention
 from odconv_keras.layers.build import build_conv, build_layer, build_shared
 from odconv_keras.layers.build_static import build_linear, build_norm, build_routing
 from odconv_keras.layers.cbam import CBAM
+from odconv_keras.layers.cg_conv import CGConv1D, CGConv2D, CGConv3D
 from odconv_keras.layers.chain import Chain
 from odconv_keras.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
 from odconv_keras.layers.dcd_conv import DCDConv1D, DCDConv2D, DCDConv3D
@@ -32,6 +33,9 @@ __all__ = [
     "CBAM",
     "Attentions",
     "BatchNormalization",
+    "CGConv1D",
+    "CGConv2D",
+    "CGConv3D",
     "Chain",
     "CondConv1D",
     "CondConv2D",

@@ -9,6 +9,7 @@ import keras
 
 from odconv_keras.layers.build_static import build_linear, build_routing, build_static_conv
 from odconv_keras.layers.cbam import CBAM
+from odconv_keras.layers.cg_conv import CGConv1D, CGConv2D, CGConv3D
 from odconv_keras.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
 from odconv_keras.layers.dcd_conv import DCDConv1D, DCDConv2D, DCDConv3D
 from odconv_keras.layers.dcd_linear import DCDLinear
@@ -22,6 +23,7 @@ from odconv_keras.layers.squeeze_excitation import SqueezeExcitation
 from odconv_keras.layers.we_conv import WEConv1D, WEConv2D, WEConv3D
 from odconv_spec import (
     CBAMSpec,
+    CGConvSpec,
     CondConvSpec,
     ConvSpec,
     DCDConvSpec,
@@ -44,6 +46,7 @@ DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by
     ODConvSpec: (ODConv1D, ODConv2D, ODConv3D),
     DyConvSpec: (DyConv1D, DyConv2D, DyConv3D),
     CondConvSpec: (CondConv1D, CondConv2D, CondConv3D),
+    CGConvSpec: (CGConv1D, CGConv2D, CGConv3D),
     DCDConvSpec: (DCDConv1D, DCDConv2D, DCDConv3D),
     KWConvSpec: (KWConv1D, KWConv2D, KWConv3D),
     WEConvSpec: (WEConv1D, WEConv2D, WEConv3D),

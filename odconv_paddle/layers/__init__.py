@@ -10,6 +10,7 @@ from odconv_paddle.layers.build import (
     build_shared,
 )
 from odconv_paddle.layers.cbam import CBAM
+from odconv_paddle.layers.cg_conv import CGConv1D, CGConv2D, CGConv3D
 from odconv_paddle.layers.cond_conv import CondConv1D, CondConv2D, CondConv3D
 from odconv_paddle.layers.dcd_conv import DCDConv1D, DCDConv2D, DCDConv3D
 from odconv_paddle.layers.dcd_linear import DCDLinear
@@ -37,6 +38,9 @@ __all__ = [
     "BatchNorm1D",
     "BatchNorm2D",
     "BatchNorm3D",
+    "CGConv1D",
+    "CGConv2D",
+    "CGConv3D",
     "CondConv1D",
     "CondConv2D",
     "CondConv3D",

@@ -10,6 +10,7 @@ from odconv_torch.layers.build import (
     build_shared,
 )
 from odconv_torch.layers.cbam import CBAM
+from odconv_torch.layers.cg_conv import CGConv1d, CGConv2d, CGConv3d
 from odconv_torch.layers.cond_conv import CondConv1d, CondConv2d, CondConv3d
 from odconv_torch.layers.dcd_conv import DCDConv1d, DCDConv2d, DCDConv3d
 from odconv_torch.layers.dcd_linear import DCDLinear
@@ -37,6 +38,9 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "CGConv1d",
+    "CGConv2d",
+    "CGConv3d",
     "CondConv1d",
     "CondConv2d",
     "CondConv3d",

@@ -10,6 +10,7 @@ from torch import nn
 
 from odconv_spec import (
     CBAMSpec,
+    CGConvSpec,
     CondConvSpec,
     ConvSpec,
     DCDConvSpec,
@@ -29,6 +30,7 @@ from odconv_spec import (
 from odconv_spec.plugins import row
 from odconv_torch.layers.build_static import build_linear, build_norm, build_static_conv
 from odconv_torch.layers.cbam import CBAM
+from odconv_torch.layers.cg_conv import CGConv1d, CGConv2d, CGConv3d
 from odconv_torch.layers.cond_conv import CondConv1d, CondConv2d, CondConv3d
 from odconv_torch.layers.dcd_conv import DCDConv1d, DCDConv2d, DCDConv3d
 from odconv_torch.layers.dcd_linear import DCDLinear
@@ -58,6 +60,7 @@ DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by
     ODConvSpec: (ODConv1d, ODConv2d, ODConv3d),
     DyConvSpec: (DyConv1d, DyConv2d, DyConv3d),
     CondConvSpec: (CondConv1d, CondConv2d, CondConv3d),
+    CGConvSpec: (CGConv1d, CGConv2d, CGConv3d),
     DCDConvSpec: (DCDConv1d, DCDConv2d, DCDConv3d),
     KWConvSpec: (KWConv1d, KWConv2d, KWConv3d),
     WEConvSpec: (WEConv1d, WEConv2d, WEConv3d),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 
 import torch
@@ -10,7 +10,11 @@ from torch.nn import functional as F
 
 from odconv_torch.layers.forms.scaled import records_a_graph
 
-_MEANS = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)  # by rank - 1
+_MEANS: tuple[Callable[..., torch.Tensor], ...] = (  # by rank - 1
+    F.adaptive_avg_pool1d,
+    F.adaptive_avg_pool2d,
+    F.adaptive_avg_pool3d,
+)
 
 
 def global_mean(x: torch.Tensor) -> torch.Tensor:

@@ -44,7 +44,7 @@ def adaptive_mean(x: Value, sizes: tuple[int, ...]) -> Value:
     (batch, channels, *space) to (batch, channels, the product of the sizes).
     """
     batch, channels, *space = x.shape
-    matrix = np.ones((1, 1))
+    matrix: Array = np.ones((1, 1))
     for length, size in zip(space, sizes, strict=True):
         matrix = np.kron(matrix, window_means(length, size))
     return x.reshape(batch, channels, -1) @ matrix.T
