@@ -44,6 +44,8 @@ def _row(
     return Published(model, parameters, multiply_adds, tuple(options.items()), reason)
 
 
+_WE = "no code was released, so that nothing can be reproduced"
+
 PUBLISHED = (
     _row("mobilenetv2_100", "3.50", "300.8"),
     _row("cond_mobilenetv2_100", "22.88"),
@@ -81,6 +83,7 @@ PUBLISHED = (
     _row("od_resnet18", "45.54", kernel_num=4, reduction=1 / 4),
     _row("od_resnet18", "45.10", kernel_num=4, reduction=1 / 8),
     _row("od_resnet18", "44.83", kernel_num=4, reduction=1 / 32),
+    _row("we_resnet18", "", reason=_WE),
     _row("resnet50", "25.56", "3858"),
     _row("cond_resnet50", "129.87"),
     _row("dy_resnet50", "100.87"),
@@ -91,6 +94,7 @@ PUBLISHED = (
     _row("dcd_resnet50", "29.84"),
     _row("od_resnet50", "28.64", "3916"),
     _row("od_resnet50", "90.67", "4080", kernel_num=4),
+    _row("we_resnet50", "", reason=_WE),
     _row("resnet101", "44.55", "7570"),
     _row("se_resnet101", "49.29"),
     _row("cbam_resnet101", "49.30", mlp_bias=False),
