@@ -9,7 +9,6 @@ from operator import add
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from odconv_keras.layers.conv import conv
@@ -198,6 +197,7 @@ def _taps_of(kernel: Any, part: int, parts: int) -> Any:
     if parts == 1:
         return kernel
     *taps, inner, _ = kernel.shape
-    place = np.arange(inner * prod(taps)).reshape(inner, *taps)  # in order (in, *kernel)
-    own = np.moveaxis(place, 0, -1) * parts // place.size == part  # (*kernel, in)
-    return kernel * ops.convert_to_tensor(own[..., None], dtype=kernel.dtype)
+    count = inner * prod(taps)
+    part_of = ops.reshape(ops.arange(count) * parts // count, (inner, *taps))
+    own = ops.moveaxis(part_of, 0, -1) == part  # (*kernel, in)
+    return kernel * ops.cast(ops.expand_dims(own, -1), kernel.dtype)
