@@ -20,6 +20,7 @@ from odconv_spec.plugins import with_plugins
 from odconv_spec.shared import SharedSpec
 from odconv_spec.site import Site
 from odconv_spec.we_conv import WEConvSpec
+from odconv_spec.weight_net_conv import WeightNetConvSpec
 
 GROUP: Final = "odconv.convolutions"
 KINDS: Final[Mapping[str, type[ConvSpec]]] = {
@@ -32,6 +33,7 @@ KINDS: Final[Mapping[str, type[ConvSpec]]] = {
         CGConvSpec,
         DCDConvSpec,
         WEConvSpec,
+        WeightNetConvSpec,
     )
 }
 

@@ -21,10 +21,11 @@ from odconv_spec.recalibrations import (
     recalibration_options,
 )
 from odconv_spec.resnet import ResNetSpec
+from odconv_spec.shufflenetv2 import ShuffleNetV2Spec
 
 GROUP: Final = "odconv.backbones"
 FAMILIES: Final[Mapping[str, type[BackboneSpec]]] = {
-    spec.family: spec for spec in (ResNetSpec, MobileNetV2Spec)
+    spec.family: spec for spec in (ResNetSpec, MobileNetV2Spec, ShuffleNetV2Spec)
 }
 
 

@@ -46,6 +46,10 @@ def _row(
 
 _WE = "no code was released, so that nothing can be reproduced"
 
+_NO_CODE = (
+    "no code was published; ours has one reduce for each block, which its projection takes as well"
+)
+
 PUBLISHED = (
     _row("mobilenetv2_100", "3.50", "300.8"),
     _row("cond_mobilenetv2_100", "22.88"),
@@ -101,4 +105,19 @@ PUBLISHED = (
     _row("eca_resnet101", "44.55"),
     _row("od_resnet101", "50.82", "7675"),
     _row("od_resnet101", "90.44", "7802", kernel_num=2),
+    _row("shufflenetv2_050", "1.4", "41"),
+    _row("shufflenetv2_100", "2.3", "146"),
+    _row("shufflenetv2_150", "3.5", "299"),
+    _row("shufflenetv2_200", "7.4", "591"),
+    _row("weightnet_shufflenetv2_050", "1.5", "41"),
+    _row("weightnet_shufflenetv2_100", "2.4", "139"),
+    _row("weightnet_shufflenetv2_150", "3.9"),
+    _row(
+        "weightnet_shufflenetv2_200",
+        "6.1",
+        "562",
+        reason="the published code gives 6.2, and so does ours",
+    ),
+    _row("weightnet_resnet18", "11.93", reason=_NO_CODE),
+    _row("weightnet_resnet50", "", reason=_NO_CODE),
 )

@@ -14,6 +14,7 @@ from odconv_spec import (
     MobileNetV2Spec,
     RecalibrationChoice,
     ResNetSpec,
+    ShuffleNetV2Spec,
     list_models,
     model_spec,
 )
@@ -57,6 +58,12 @@ def step_cases() -> Iterator[Case]:
         "eca-resnet-basic": ResNetSpec(
             recalibration=RecalibrationChoice.of("eca", kernel_size=(5, 3)), **few
         ),
+        **{
+            f"{kind}-shufflenetv2": ShuffleNetV2Spec(
+                conv=ConvChoice.of(kind), stages=((16, 2), (20, 1)), stem_channels=8, num_classes=5
+            )
+            for kind in ("static", "cond", "weightnet")
+        },
         **{f"{conv.kind}-resnet-basic": ResNetSpec(conv=conv, **few) for conv in others},
     }
     for seed, (name, spec) in enumerate(networks.items()):

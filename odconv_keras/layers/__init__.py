@@ -28,6 +28,8 @@ from odconv_keras.layers.static_conv import StaticConv1D, StaticConv2D, StaticCo
 from odconv_keras.layers.temperature import set_temperature
 from odconv_keras.layers.warehouse import Warehouse
 from odconv_keras.layers.we_conv import WEConv1D, WEConv2D, WEConv3D
+from odconv_keras.layers.weight_net import Reduce
+from odconv_keras.layers.weight_net_conv import WeightNetConv1D, WeightNetConv2D, WeightNetConv3D
 
 __all__ = [
     "CBAM",
@@ -64,6 +66,7 @@ __all__ = [
     "ODConv3D",
     "Pointwise",
     "Recalibration",
+    "Reduce",
     "Routing",
     "SqueezeExcitation",
     "StaticConv1D",
@@ -73,6 +76,9 @@ __all__ = [
     "WEConv2D",
     "WEConv3D",
     "Warehouse",
+    "WeightNetConv1D",
+    "WeightNetConv2D",
+    "WeightNetConv3D",
     "build_conv",
     "build_layer",
     "build_linear",

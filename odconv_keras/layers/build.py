@@ -21,6 +21,8 @@ from odconv_keras.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
 from odconv_keras.layers.recalibration import Recalibration
 from odconv_keras.layers.squeeze_excitation import SqueezeExcitation
 from odconv_keras.layers.we_conv import WEConv1D, WEConv2D, WEConv3D
+from odconv_keras.layers.weight_net import Reduce
+from odconv_keras.layers.weight_net_conv import WeightNetConv1D, WeightNetConv2D, WeightNetConv3D
 from odconv_spec import (
     CBAMSpec,
     CGConvSpec,
@@ -35,10 +37,12 @@ from odconv_spec import (
     LinearSpec,
     ODConvSpec,
     RecalibrationSpec,
+    ReduceSpec,
     RoutingSpec,
     SharedSpec,
     SqueezeExcitationSpec,
     WEConvSpec,
+    WeightNetConvSpec,
 )
 from odconv_spec.plugins import row
 
@@ -50,6 +54,7 @@ DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by
     DCDConvSpec: (DCDConv1D, DCDConv2D, DCDConv3D),
     KWConvSpec: (KWConv1D, KWConv2D, KWConv3D),
     WEConvSpec: (WEConv1D, WEConv2D, WEConv3D),
+    WeightNetConvSpec: (WeightNetConv1D, WeightNetConv2D, WeightNetConv3D),
 }
 LINEAR: Final[Mapping[type[LinearSpec], Any]] = {  # what makes a layer of the spec
     LinearSpec: build_linear,
@@ -62,6 +67,7 @@ RECALIBRATIONS: Final[Mapping[type[RecalibrationSpec], type[Recalibration]]] = {
 }
 SHARED: Final[Mapping[type[SharedSpec], Callable[..., keras.layers.Layer]]] = {
     RoutingSpec: build_routing,
+    ReduceSpec: Reduce.from_spec,
 }
 
 

@@ -14,6 +14,7 @@ from odconv_keras.models.features import Features
 from odconv_keras.models.habits import keras_habits
 from odconv_keras.models.mobilenetv2 import MobileNetV2
 from odconv_keras.models.resnet import ResNet
+from odconv_keras.models.shufflenetv2 import ShuffleNetV2
 from odconv_spec import BackboneSpec, list_models, model_spec
 from odconv_spec.feature_maps import OutIndices, check_features
 from odconv_spec.geometry import flag
@@ -24,6 +25,7 @@ __all__ = ["build_model", "create_model", "list_models"]
 _FAMILIES: Final[Mapping[str, Callable[..., Backbone]]] = {
     "resnet": ResNet,
     "mobilenetv2": MobileNetV2,
+    "shufflenetv2": ShuffleNetV2,
 }
 
 

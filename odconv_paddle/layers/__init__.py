@@ -30,6 +30,8 @@ from odconv_paddle.layers.squeeze_excitation import SqueezeExcitation
 from odconv_paddle.layers.temperature import set_temperature
 from odconv_paddle.layers.warehouse import WarehouseManager
 from odconv_paddle.layers.we_conv import WEConv1D, WEConv2D, WEConv3D
+from odconv_paddle.layers.weight_net import Reduce
+from odconv_paddle.layers.weight_net_conv import WeightNetConv1D, WeightNetConv2D, WeightNetConv3D
 
 __all__ = [
     "CBAM",
@@ -65,12 +67,16 @@ __all__ = [
     "ODConv2D",
     "ODConv3D",
     "Recalibration",
+    "Reduce",
     "Routing",
     "SqueezeExcitation",
     "WEConv1D",
     "WEConv2D",
     "WEConv3D",
     "WarehouseManager",
+    "WeightNetConv1D",
+    "WeightNetConv2D",
+    "WeightNetConv3D",
     "build_conv",
     "build_layer",
     "build_linear",

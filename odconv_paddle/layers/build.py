@@ -23,6 +23,8 @@ from odconv_paddle.layers.recalibration import Recalibration
 from odconv_paddle.layers.routing import Routing
 from odconv_paddle.layers.squeeze_excitation import SqueezeExcitation
 from odconv_paddle.layers.we_conv import WEConv1D, WEConv2D, WEConv3D
+from odconv_paddle.layers.weight_net import Reduce
+from odconv_paddle.layers.weight_net_conv import WeightNetConv1D, WeightNetConv2D, WeightNetConv3D
 from odconv_spec import (
     CBAMSpec,
     CGConvSpec,
@@ -37,10 +39,12 @@ from odconv_spec import (
     LinearSpec,
     ODConvSpec,
     RecalibrationSpec,
+    ReduceSpec,
     RoutingSpec,
     SharedSpec,
     SqueezeExcitationSpec,
     WEConvSpec,
+    WeightNetConvSpec,
 )
 from odconv_spec.plugins import row
 
@@ -64,6 +68,7 @@ DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by
     DCDConvSpec: (DCDConv1D, DCDConv2D, DCDConv3D),
     KWConvSpec: (KWConv1D, KWConv2D, KWConv3D),
     WEConvSpec: (WEConv1D, WEConv2D, WEConv3D),
+    WeightNetConvSpec: (WeightNetConv1D, WeightNetConv2D, WeightNetConv3D),
 }
 LINEAR: Final[Mapping[type[LinearSpec], Any]] = {
     LinearSpec: build_linear,
@@ -76,6 +81,7 @@ RECALIBRATIONS: Final[Mapping[type[RecalibrationSpec], type[Recalibration]]] = {
 }
 SHARED: Final[Mapping[type[SharedSpec], Any]] = {
     RoutingSpec: Routing,
+    ReduceSpec: Reduce,
 }
 
 

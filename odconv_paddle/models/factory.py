@@ -9,6 +9,7 @@ from odconv_paddle.models.backbone import Backbone
 from odconv_paddle.models.features import Features
 from odconv_paddle.models.mobilenetv2 import MobileNetV2
 from odconv_paddle.models.resnet import ResNet
+from odconv_paddle.models.shufflenetv2 import ShuffleNetV2
 from odconv_spec import BackboneSpec, list_models, model_spec
 from odconv_spec.feature_maps import OutIndices, check_features
 from odconv_spec.geometry import flag
@@ -19,6 +20,7 @@ __all__ = ["build_model", "create_model", "list_models"]
 _FAMILIES: Final[Mapping[str, Callable[..., Backbone]]] = {
     "resnet": ResNet,
     "mobilenetv2": MobileNetV2,
+    "shufflenetv2": ShuffleNetV2,
 }
 
 

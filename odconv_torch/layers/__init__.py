@@ -31,6 +31,8 @@ from odconv_torch.layers.squeeze_excitation import SqueezeExcitation
 from odconv_torch.layers.temperature import set_temperature
 from odconv_torch.layers.warehouse import WarehouseManager
 from odconv_torch.layers.we_conv import WEConv1d, WEConv2d, WEConv3d
+from odconv_torch.layers.weight_net import Reduce
+from odconv_torch.layers.weight_net_conv import WeightNetConv1d, WeightNetConv2d, WeightNetConv3d
 
 __all__ = [
     "CBAM",
@@ -67,12 +69,16 @@ __all__ = [
     "ODConv3d",
     "Pointwise",
     "Recalibration",
+    "Reduce",
     "Routing",
     "SqueezeExcitation",
     "WEConv1d",
     "WEConv2d",
     "WEConv3d",
     "WarehouseManager",
+    "WeightNetConv1d",
+    "WeightNetConv2d",
+    "WeightNetConv3d",
     "build_conv",
     "build_layer",
     "build_linear",

@@ -22,10 +22,12 @@ from odconv_spec import (
     LinearSpec,
     ODConvSpec,
     RecalibrationSpec,
+    ReduceSpec,
     RoutingSpec,
     SharedSpec,
     SqueezeExcitationSpec,
     WEConvSpec,
+    WeightNetConvSpec,
 )
 from odconv_spec.plugins import row
 from odconv_torch.layers.build_static import build_linear, build_norm, build_static_conv
@@ -43,6 +45,8 @@ from odconv_torch.layers.recalibration import Recalibration
 from odconv_torch.layers.routing import Routing
 from odconv_torch.layers.squeeze_excitation import SqueezeExcitation
 from odconv_torch.layers.we_conv import WEConv1d, WEConv2d, WEConv3d
+from odconv_torch.layers.weight_net import Reduce
+from odconv_torch.layers.weight_net_conv import WeightNetConv1d, WeightNetConv2d, WeightNetConv3d
 
 __all__ = [
     "DYNAMIC",
@@ -64,6 +68,7 @@ DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by
     DCDConvSpec: (DCDConv1d, DCDConv2d, DCDConv3d),
     KWConvSpec: (KWConv1d, KWConv2d, KWConv3d),
     WEConvSpec: (WEConv1d, WEConv2d, WEConv3d),
+    WeightNetConvSpec: (WeightNetConv1d, WeightNetConv2d, WeightNetConv3d),
 }
 LINEAR: Final[Mapping[type[LinearSpec], Any]] = {  # what makes a layer of the spec
     LinearSpec: build_linear,
@@ -76,6 +81,7 @@ RECALIBRATIONS: Final[Mapping[type[RecalibrationSpec], type[Recalibration]]] = {
 }
 SHARED: Final[Mapping[type[SharedSpec], Any]] = {
     RoutingSpec: Routing,
+    ReduceSpec: Reduce,
 }
 
 

@@ -14,12 +14,14 @@ from odconv_torch.models.backbone import Backbone, Device
 from odconv_torch.models.features import Features
 from odconv_torch.models.mobilenetv2 import MobileNetV2
 from odconv_torch.models.resnet import ResNet
+from odconv_torch.models.shufflenetv2 import ShuffleNetV2
 
 __all__ = ["build_model", "create_model", "list_models"]
 
 _FAMILIES: Final[Mapping[str, Callable[..., Backbone]]] = {
     "resnet": ResNet,
     "mobilenetv2": MobileNetV2,
+    "shufflenetv2": ShuffleNetV2,
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from odconv_spec import DynamicConvSpec, LinearSpec
 from parity_tests.draw import Draw
-from parity_tests.kinds import cgc, dcd, we
+from parity_tests.kinds import cgc, dcd, we, weightnet
 
 Row: TypeAlias = tuple[DynamicConvSpec | LinearSpec, tuple[int, ...], float]
 """Spec, (batch, *map), temperature."""
@@ -36,4 +36,5 @@ KINDS: Final[Mapping[str, Kind]] = {
     "cgc": Kind(cgc.LAYERS, cgc.draw, cgc.golden),
     "dcd": Kind(dcd.LAYERS, dcd.draw, dcd.golden),
     "we": Kind(we.LAYERS, we.draw, we.golden),
+    "weightnet": Kind(weightnet.LAYERS, weightnet.draw, weightnet.golden, weightnet.PATHS),
 }

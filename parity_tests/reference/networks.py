@@ -13,6 +13,7 @@ from odconv_spec import (
     MobileNetV2Spec,
     RecalibrationSpec,
     ResNetSpec,
+    ShuffleNetV2Spec,
 )
 from odconv_spec.plugins import row
 from parity_tests.reference.dcd import dcd_linear
@@ -23,6 +24,7 @@ from parity_tests.reference.mobilenetv2 import mobilenetv2_features
 from parity_tests.reference.recalibration import recalibrate
 from parity_tests.reference.resnet import resnet_features
 from parity_tests.reference.scope import Scope
+from parity_tests.reference.shufflenetv2 import shufflenetv2_features
 from parity_tests.reference.static import linear_layer
 from parity_tests.reference.tape import Value
 
@@ -37,6 +39,7 @@ class Network(NamedTuple):
 NETWORKS: Final[Mapping[type[BackboneSpec], Network]] = {
     MobileNetV2Spec: Network(mobilenetv2_features, "classifier.1"),
     ResNetSpec: Network(resnet_features, "fc"),
+    ShuffleNetV2Spec: Network(shufflenetv2_features, "classifier.0"),
 }
 
 LINEAR: Final[Mapping[type[LinearSpec], Callable[[Any, Value, Scope], Value]]] = {
