@@ -35,16 +35,6 @@ KERNEL_WAREHOUSE = (
     "CondConv: its kernels are put together from cells that many layers share, with weights that "
     "may be negative, so that no layer has kernels of its own (it has warehouse_manager.weights.0)",
 )
-WEIGHT_NET = (
-    {
-        "features.0.wn1.wn_fc1.weight": (116, 16, 1, 1),
-        "features.0.wn1.wn_fc1.bias": (116,),
-        "features.0.wn1.wn_fc2.weight": (3364, 1, 1, 1),
-    },
-    "WeightNet, https://github.com/megvii-model/WeightNet, which is not ODConv, DyConv or "
-    "CondConv: a linear layer computes its kernels, and none are stored "
-    "(it has features.0.wn1.wn_fc1.weight)",
-)
 FDCONV = (
     {
         "layer1.0.conv1.dft_weight": (1, 64, 33, 2),
@@ -113,7 +103,6 @@ OVER_MAPS = (
 )
 CASES = {
     "KernelWarehouse": KERNEL_WAREHOUSE,
-    "WeightNet": WEIGHT_NET,
     "FDConv": FDCONV,
     "involution": INVOLUTION,
     "YOLO fork": YOLO_FORK,
@@ -140,7 +129,7 @@ def test_the_reason_is_told(tmp_path, shapes, message, model):
     assert error.value.help == HELP
 
 
-@pytest.mark.parametrize("sign", ["a.wn_fc1.weight", "a.conv1.conv.weight", "a.fc_f.weight"])
+@pytest.mark.parametrize("sign", ["a.conv1.conv.weight", "a.fc_f.weight"])
 def test_a_sign_without_what_belongs_to_it_is_none(tmp_path, sign):
     """Our own arrays beside one that is called alike are reported as what they are."""
     spec = model_spec("od_resnet18", **SMALL_RESNET)

@@ -36,7 +36,8 @@ def test_there_are_28_official_models():
     assert len(OFFICIAL) == 28
     dynamic = set(KINDS) - {"static", "od"}
     others = tuple(f"{kind}_" for kind in (*dynamic, *RECALIBRATIONS))
-    published = {name for name in list_models() if not name.startswith(others)}
+    here = [name for name in list_models() if "shufflenetv2" not in name]  # of another repository
+    published = {name for name in here if not name.startswith(others)}
     assert {entry.partition("/")[0] for entry in OFFICIAL} == published
 
 

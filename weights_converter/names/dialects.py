@@ -19,6 +19,7 @@ from weights_converter.names.dialect_tables import dialects
 from weights_converter.names.folding import folded
 from weights_converter.names.layouts import LAYOUTS, TENSORFLOW, owner_of
 from weights_converter.names.lookalikes import refuse_lookalikes
+from weights_converter.names.megengine import with_shapes_of_torch
 from weights_converter.names.prefixes import without_root
 from weights_converter.names.wrappers import unwrapped_names, without_doubles
 
@@ -54,7 +55,7 @@ def translated(checkpoint: Checkpoint, targets: Collection[str] | None = None) -
     refuse_small_integers(checkpoint)
     if LAYOUTS[checkpoint.layout].numbered:  # whose names say nothing about the code
         return checkpoint
-    checkpoint = without_counters(checkpoint, targets or ())
+    checkpoint = with_shapes_of_torch(without_counters(checkpoint, targets or ()))
     if targets is not None and checkpoint.tensors.keys() >= set(targets):
         refuse_stand_ins(checkpoint, targets)
         return checkpoint

@@ -60,12 +60,6 @@ LOOK_ALIKES = (
         "negative, so that no layer has kernels of its own",
     ),
     _look_alike(
-        "WeightNet, https://github.com/megvii-model/WeightNet",
-        r"wn_fc1\.weight",
-        "a linear layer computes its kernels, and none are stored",
-        "wn_fc2.weight",
-    ),
-    _look_alike(
         "FDConv, https://github.com/Linwei-Chen/FDConv",
         r"(?:dft_weight|KSM_(?:Global|Local)\.[^.]+\..+)",
         "its kernels are groups of frequencies of one weight, and its kernel attention is a "
