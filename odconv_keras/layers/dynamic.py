@@ -135,7 +135,9 @@ class DynamicConv(keras.layers.Layer):
         filters, groups = whole("filters", filters, 1), whole("groups", groups, 1)
         divisible(groups, filters=filters)
         return cls.spec_class(
-            in_channels=cls.least_channels(groups, **options),
+            in_channels=cls.least_channels(
+                groups, filters=filters, kernel_size=kernel_size, **options
+            ),
             out_channels=filters,
             kernel_size=kernel_size,
             stride=per_axis("strides", strides, cls.rank, 1),

@@ -8,6 +8,7 @@ size of the map.
 from __future__ import annotations
 
 from math import pi
+from typing import Any
 
 import paddle
 from paddle import ParamAttr, nn
@@ -59,7 +60,7 @@ class FrequencyBands(nn.Layer):
         biases = paddle.concat([layer.bias for layer in self.freq_weight_conv_list])
         # (batch, 1, height, width) of each band, of which the last passes as it is
         logits = at_least_float32(F.conv2d(x, weights.astype(x.dtype), biases, padding=1))
-        gates = [*(2 * F.sigmoid(logits)).split(len(BAND_LIMITS), axis=1), 1.0]
+        gates: list[Any] = [*(2 * F.sigmoid(logits)).split(len(BAND_LIMITS), axis=1), 1.0]
         wide = at_least_float32(x)
         y = wide * gates[0]
         for low, above, below in zip(_lows(wide), gates, gates[1:], strict=False):
