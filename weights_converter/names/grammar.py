@@ -31,11 +31,11 @@ def canonical_parameters(
     leaves = _leaves_by_owner(shapes, layout)
     mixing = _with_mixer(leaves)
     blocks = {path.rpartition(".")[0] for path in leaves if path.rpartition(".")[2] in routers()}
-    linear = _linear_paths(leaves)
+    linear, inner = _linear_paths(leaves), _inner_roles(leaves)
     found: dict[str, Parameter] = {}
     for owner, names in leaves.items():
         mixes = owner in mixing or _routed_by_its_block(owner, blocks)
-        for role in _roles(owner, names, mixes, linear, layout):
+        for role in inner.get(owner) or _roles(owner, names, mixes, linear, layout):
             stored = names.get(layout.file_name("", role))
             if stored is not None and layout.rows[role].fits(len(shapes[stored])):
                 name = TORCH.file_name(layout.canonical_owner(owner, role), role)
@@ -119,6 +119,18 @@ def _linear_paths(owners: Iterable[str]) -> tuple[str, ...]:
         if kind.linear and any(path.endswith(sign) for path in dotted):
             found += [f".{path}" for path in kind.linear]
     return tuple(found)
+
+
+def _inner_roles(owners: Collection[str]) -> dict[str, tuple[Role, ...]]:
+    """Path of a layer -> roles, of those that the kinds in the file say themselves."""
+    found: dict[str, tuple[Role, ...]] = {}
+    for kind in dynamic_kinds():
+        sign = f".{kind.sign.rpartition('.')[0]}"
+        layers = [path.removesuffix(sign) for o in owners if (path := f".{o}").endswith(sign)]
+        for layer in layers if kind.inner_roles else ():
+            for path, roles in kind.inner_roles.items():
+                found[f"{layer}.{path}".strip(".")] = roles
+    return found
 
 
 @cache
