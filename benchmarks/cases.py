@@ -15,9 +15,10 @@ COMPILED = "compiled"  # ours, by the compiler of the framework
 LOAD_AND_SAVE = "torch"  # of a checkpoint, by torch
 ENDINGS = (".pth", ".safetensors", ".npz", ".pdparams", ".weights.h5")
 INFERENCE, TRAINING = MODES = ("inference", "training")
-LAYERS, NETWORKS, MEMORY, SCALING, COMPILERS, CONVERSIONS = GROUPS = (
+LAYERS, NETWORKS, METHODS, MEMORY, SCALING, COMPILERS, CONVERSIONS = GROUPS = (
     "layers",
     "networks",
+    "methods",
     "memory",
     "scaling",
     "compilers",
@@ -75,8 +76,8 @@ class Case:
     Attributes:
         group: one of `GROUPS`.
         subject: what is run.
-        kind: "od", "dy" or "cond".
-        kernel_num: kernels that are mixed.
+        kind: what the names of its models begin with, such as "od".
+        kernel_num: kernels that are mixed; None where the kind mixes none.
         mode: one of `MODES`; of a conversion, one of `ENDINGS`.
         batch: samples in a run, 0 of a conversion.
         variants: some of `VARIANTS`, `COMPILED` or `LOAD_AND_SAVE`; where time is short the
@@ -86,14 +87,14 @@ class Case:
     group: str
     subject: Layer | Network
     kind: str
-    kernel_num: int
+    kernel_num: int | None
     mode: str
     batch: int
     variants: tuple[str, ...] = VARIANTS
 
     @property
     def id(self) -> str:
-        conv = f"{self.kind}-{self.kernel_num}x"
+        conv = self.kind if self.kernel_num is None else f"{self.kind}-{self.kernel_num}x"
         batch = f"/batch-{self.batch}" if self.batch else ""
         return f"{self.group}/{self.subject}/{conv}/{self.mode}{batch}"
 
@@ -106,4 +107,5 @@ class Case:
     def spec(self, variant: str) -> ConvSpec | BackboneSpec:
         if variant == STATIC:
             return self.subject.spec("static")
-        return self.subject.spec(self.kind, kernel_num=self.kernel_num)
+        options = {} if self.kernel_num is None else {"kernel_num": self.kernel_num}
+        return self.subject.spec(self.kind, **options)

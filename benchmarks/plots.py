@@ -82,7 +82,9 @@ def _scaling(records: Sequence[Record]) -> Figure:
         title = f"{found[0].runtime}, {mode}"
         _curves(left, [r for r in found if r.kernel_num == _KERNELS], lambda record: record.batch)
         left.set(title=f"{title}, {_KERNELS} kernels", xlabel="batch", ylabel="ms per sample")
-        _curves(right, [r for r in found if r.batch == _BATCH], lambda record: record.kernel_num)
+        _curves(
+            right, [r for r in found if r.batch == _BATCH], lambda record: record.kernel_num or 1
+        )
         right.set(title=f"{title}, batch {_BATCH}", xlabel="kernels", ylabel="ms per sample")
         right.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
@@ -107,7 +109,8 @@ def _curves(axis: Any, records: Sequence[Record], place: Callable[[Record], int]
 
 def _label(record: Record) -> str:
     batch = f", batch {record.batch}" if record.batch else ""
-    return f"{record.subject}, {record.kind} {record.kernel_num}x{batch}"
+    kernels = f" {record.kernel_num}x" if record.kernel_num else ""
+    return f"{record.subject}, {record.kind}{kernels}{batch}"
 
 
 def _by(

@@ -42,8 +42,8 @@ class Record:
         case: `Case.id`.
         group: one of `benchmarks.cases.GROUPS`.
         subject: the layer or network.
-        kind: "od", "dy" or "cond".
-        kernel_num: kernels that are mixed.
+        kind: as in `Case`.
+        kernel_num: kernels that are mixed, if any.
         mode: "inference" or "training"; of a conversion, the ending of what it writes.
         batch: samples in a run, 0 of a conversion.
         unit: "ms" of a run, or "MiB" at the peak.
@@ -58,7 +58,7 @@ class Record:
     group: str
     subject: str
     kind: str
-    kernel_num: int
+    kernel_num: int | None
     mode: str
     batch: int
     unit: str

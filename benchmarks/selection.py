@@ -17,6 +17,7 @@ from benchmarks.cases import (
     LAYERS,
     LOAD_AND_SAVE,
     MEMORY,
+    METHODS,
     MODES,
     NETWORKS,
     OURS,
@@ -30,6 +31,8 @@ from benchmarks.cases import (
 )
 
 CONVS = (("od", 1), ("od", 4), ("dy", 4), ("cond", 8))
+# What mixes no bank of kernels; the last three are layers behind a convolution.
+OTHER_KINDS = ("cgc", "weightnet", "we", "dcd", "kw", "fdconv", "se", "cbam", "eca")
 BATCHES = (1, 8, 32)
 RESNET18 = Network("resnet18")
 RESNET50 = Network("resnet50")
@@ -95,7 +98,7 @@ class Selection:
     def _every(self, runtime: str) -> Iterator[Case]:
         if not self.long:
             return _short_torch() if runtime == "torch" else _short_other()
-        return chain(_long(), _compiled(runtime), _conversions(runtime))
+        return chain(_long(), _methods(runtime), _compiled(runtime), _conversions(runtime))
 
 
 def _without_published(case: Case) -> Case:
@@ -149,6 +152,16 @@ def _long() -> Iterator[Case]:
     yield from _scaling((1, 2, 4, 8, 16, 32, 64), tuple(range(1, 9)), MODES)
     for network, batch in product(networks, (8, 32)):
         yield Case(MEMORY, network, "od", 4, TRAINING, batch)
+
+
+def _methods(runtime: str) -> Iterator[Case]:
+    """The methods whose published formulation stands in `published/torch_methods.py`."""
+    if runtime != "torch":
+        return
+    for kind, mode in product(OTHER_KINDS[:-3], MODES):
+        yield Case(METHODS, Layer(128, 128, 28), kind, None, mode, 8)
+    for kind, mode in product(OTHER_KINDS, MODES):
+        yield Case(METHODS, RESNET18, kind, None, mode, 8)
 
 
 def _compiled(runtime: str) -> Iterator[Case]:

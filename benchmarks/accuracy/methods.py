@@ -17,10 +17,16 @@ METHODS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (  # name, prefix,
     ("SE", "se_", {}),
     ("CBAM", "cbam_", {}),
     ("ECA", "eca_", {}),
+    ("CGC", "cgc_", {}),
+    ("WeightNet", "weightnet_", {}),
+    ("WE", "we_", {}),
     ("CondConv 4x", "cond_", {"kernel_num": 4}),
     ("DyConv 4x", "dy_", {}),
+    ("DCD", "dcd_", {}),
+    ("KernelWarehouse 1x", "kw_", {}),
     ("ODConv 1x", "od_", {}),
     ("ODConv 4x", "od_", {"kernel_num": 4}),
+    ("FDConv", "fdconv_", {"kernel_num": 32}),  # which divides the coefficients of its widths
 )
 
 

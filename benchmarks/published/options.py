@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from odconv_spec import DynamicConvSpec, ODConvSpec
+from odconv_spec import DynamicConvSpec, ODConvSpec, RecalibrationSpec
 
 
-def check(spec: DynamicConvSpec) -> None:
+def check(spec: DynamicConvSpec | RecalibrationSpec) -> None:
     """Raises ValueError for a layer that the published formulation does not know."""
+    if isinstance(spec, RecalibrationSpec):
+        return
     known = spec.rank == 2 and all(before == after for before, after in spec.pads)
     if isinstance(spec, ODConvSpec):
         known = known and bool(spec.heads()) and spec.attention_sharing

@@ -6,6 +6,7 @@ ODConv: https://github.com/OSVAI/ODConv/blob/main/modules/odconv.py, `_forward_i
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import reduce
 from operator import mul
 from types import MappingProxyType
@@ -15,22 +16,23 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from benchmarks.published import torch_methods
 from benchmarks.published.options import check, sides
 from odconv_spec import CondConvSpec, DyConvSpec, DynamicConvSpec, ODConvSpec
-from odconv_torch.layers.dynamic import DynamicConv
+from odconv_torch.layers import DynamicConv, Recalibration
 
 
 def publish(model: nn.Module) -> None:
-    """Makes every dynamic convolution in `model`, or `model` itself, compute as published.
+    """Makes every layer of ours in `model`, or `model` itself, compute as published.
 
     Raises:
         ValueError: a layer has an option that the published code does not know.
     """
     for layer in model.modules():
-        if isinstance(layer, DynamicConv):
+        if isinstance(layer, (DynamicConv, Recalibration)):
             check(layer.spec)
             ours = type(layer)
-            own = {"forward": _FORWARD[type(layer.spec)]}
+            own = {"forward": FORWARD[type(layer.spec)]}
             layer.__class__ = type(f"Published{ours.__name__}", (ours,), own)
 
 
@@ -101,6 +103,12 @@ def _cond_forward(layer: Any, x: torch.Tensor, routing: torch.Tensor | None = No
     return mixed_conv(x, layer.weight, mixing, layer.bias, layer.spec)
 
 
-_FORWARD = MappingProxyType(
-    {ODConvSpec: _od_forward, DyConvSpec: _dy_forward, CondConvSpec: _cond_forward}
+FORWARD: Mapping[type, Callable[..., torch.Tensor]] = MappingProxyType(
+    {
+        ODConvSpec: _od_forward,
+        DyConvSpec: _dy_forward,
+        CondConvSpec: _cond_forward,
+        **torch_methods.FORWARD,
+    }
 )
+"""Spec -> the forward of a layer of that kind."""

@@ -18,6 +18,7 @@ from benchmarks.cases import (
     ENDINGS,
     GROUPS,
     MEMORY,
+    METHODS,
     NETWORKS,
     SCALING,
     Case,
@@ -41,7 +42,7 @@ import json, sys
 import numpy as np
 from benchmarks.worker import load
 from odconv_spec import (
-    BackboneSpec, CondConvSpec, ConvChoice, DyConvSpec, ODConvSpec, ResNetSpec
+    BackboneSpec, CondConvSpec, ConvChoice, DyConvSpec, ODConvSpec, ResNetSpec, model_spec
 )
 from parity_tests.reference import random_arrays
 
@@ -59,6 +60,14 @@ SPECS = {
     "cond-groups": CondConvSpec(**wide, **three, groups=2, bias=True, mix_bias=False),
     "cond-network": ResNetSpec(conv=cond, stages=((8, 1), (12, 1)), stem_channels=8),
 }
+
+if sys.argv[1] == "torch":  # which has a published formulation of the other methods, too
+    geometry = {"in_channels": 32, "out_channels": 64, "kernel_size": 3, "padding": 1, "stride": 2}
+    for kind in ("cgc", "weightnet", "we", "dcd", "kw", "fdconv"):
+        SPECS[kind] = ConvChoice.of(kind)(**geometry)
+    few = {"stages": ((32, 1), (64, 1)), "stem_channels": 32}
+    for kind in ("se", "cbam", "eca", "weightnet", "kw"):
+        SPECS[f"{kind}-network"] = model_spec(f"{kind}_resnet18", **few)
 
 def relative(found, expected):
     return float(np.abs(found - expected).max() / np.abs(expected).max())
@@ -101,7 +110,7 @@ def test_ours_computes_what_the_published_formulation_does(runtime):
     )
     assert run.returncode == 0, run.stderr[-3000:]
     errors = json.loads(run.stdout.strip().rpartition("\n")[2])
-    assert len(errors) == 8
+    assert len(errors) == (19 if runtime == "torch" else 8)
     assert max(errors.values()) < 1e-4, errors
 
 
@@ -270,7 +279,9 @@ def test_selections(runtime):
         {"layers", NETWORKS} if runtime == "torch" else {"layers"}
     )
     # JAX always compiles, and conversions are measured once, beside torch.
-    missing = {"torch": set(), "keras-jax": {COMPILERS, CONVERSIONS}}.get(runtime, {CONVERSIONS})
+    missing = {"torch": set(), "keras-jax": {COMPILERS, CONVERSIONS, METHODS}}.get(
+        runtime, {CONVERSIONS, METHODS}
+    )
     assert {c.group for c in long} == {*GROUPS} - missing
     assert {(c.kind, c.kernel_num) for c in long if c.group == NETWORKS} == {
         ("od", 1),
