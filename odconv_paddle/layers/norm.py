@@ -33,7 +33,7 @@ class _TorchStatistics(_BatchNormBase):
             if is_recorded(input) and not _has_positions(input, self._channel_axis(input)):
                 return self._normalise_by_running(input)
             return self._infer(input)
-        if _has_positions(input, self._channel_axis(input)):
+        if _has_positions(input, self._channel_axis(input)) and input.dtype != paddle.float64:
             return self._normalise_maps(input)
         return self._normalise_pooled(input)
 
@@ -82,8 +82,8 @@ class _TorchStatistics(_BatchNormBase):
     def _normalise_pooled(self, x: paddle.Tensor) -> paddle.Tensor:
         """The formula written out, for a position per sample or a size that is not yet known.
 
-        On so few values it costs the same as the kernel, which would round epsilon to float32: an
-        error of 1e-8 in float64, the variance of a small batch's pooled values being small.
+        On so few values it costs the same as the kernel. That would round epsilon to float32: an
+        error of 1e-8 in float64 where a variance is small, so that float64 comes here, too.
         """
         dtype, x = x.dtype, x.astype(self._mean.dtype)
         channel = self._channel_axis(x)

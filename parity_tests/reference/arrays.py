@@ -72,6 +72,10 @@ _DRAWS: Mapping[Role, Draw] = MappingProxyType(
     }
 )
 
+_FUSION_GAINS: Mapping[str, float] = MappingProxyType(
+    {"fc_phi": 0.03, "fc_scale": 0.1, "p": 0.3, "conv_p": 0.3, "conv": 0.8}
+)
+
 
 def random_arrays(
     parameters: Iterable[Parameter], seed: int, dtype: npt.DTypeLike = np.float64
@@ -84,6 +88,7 @@ def random_arrays(
         array = _DRAWS[parameter.role](generator, parameter.shape)
         if parameter.role is Role.EXPERT_KERNELS:
             array *= _mixing_gain(parameter, every)
+        array *= _fusion_gain(name, every)
         if parameter.role is Role.INDICES:
             found[name] = _permutation(generator, parameter, every)
         else:
@@ -100,6 +105,18 @@ def _permutation(
     flat = [generator.permutation(rows * columns) for _ in range(ratio)]
     places = [np.unravel_index(order, (rows, columns)) for order in flat]
     return np.array(places, np.int64).reshape(indices.shape)
+
+
+def _fusion_gain(name: str, every: Mapping[str, Parameter]) -> float:
+    """What DCD takes, which adds to a map one that grows with its square, and scales up to twice.
+
+    Its own arrays make less of that than others would, so that deep networks stay in bounds.
+    """
+    gains = {f"{path}.weight": gain for path, gain in _FUSION_GAINS.items()}
+    leaf = next((leaf for leaf in gains if name == leaf or name.endswith(f".{leaf}")), None)
+    if leaf is None or f"{name.removesuffix(leaf)}fc_phi.weight" not in every:
+        return 1.0
+    return gains[leaf]
 
 
 def _mixing_gain(bank: Parameter, every: Mapping[str, Parameter]) -> float:
