@@ -17,7 +17,7 @@ from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.efficient_channel_attention import EfficientChannelAttentionSpec
 from odconv_spec.evidence import UnexplainedError
 from odconv_spec.fd_conv import FDConvSpec
-from odconv_spec.frequencies import frequency_order
+from odconv_spec.frequencies import FrequencyOrderSpec, frequency_order
 from odconv_spec.kernel_bank import KernelBankSpec
 from odconv_spec.kw_conv import KWConvSpec, share_warehouses
 from odconv_spec.layers import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
@@ -53,6 +53,7 @@ __all__ = [
     "EfficientChannelAttentionSpec",
     "FDConvSpec",
     "FeatureInfo",
+    "FrequencyOrderSpec",
     "InvertedResidualSpec",
     "KWConvSpec",
     "KernelBankSpec",

@@ -13,6 +13,7 @@ from odconv_spec.dcd_conv import DCDConvSpec
 from odconv_spec.dy_conv import DyConvSpec
 from odconv_spec.dynamic import PROBE, DynamicConvSpec
 from odconv_spec.evidence import Shapes, possible
+from odconv_spec.fd_conv import FDConvSpec
 from odconv_spec.kernel_bank import KernelBankSpec
 from odconv_spec.layers import ConvSpec
 from odconv_spec.od_conv import ODConvSpec
@@ -33,6 +34,7 @@ KINDS: Final[Mapping[str, type[ConvSpec]]] = {
         CGConvSpec,
         DCDConvSpec,
         WEConvSpec,
+        FDConvSpec,
         WeightNetConvSpec,
     )
 }

@@ -13,6 +13,7 @@ from odconv_keras.layers.dy_attention import DyAttention
 from odconv_keras.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
 from odconv_keras.layers.dynamic import DynamicConv
 from odconv_keras.layers.efficient_channel_attention import EfficientChannelAttention
+from odconv_keras.layers.fd_conv import FDConv2D
 from odconv_keras.layers.functional import mixed_conv, od_conv
 from odconv_keras.layers.image_normalization import ImageNormalization
 from odconv_keras.layers.kernel_bank import KernelBank
@@ -52,6 +53,7 @@ __all__ = [
     "DyConv3D",
     "DynamicConv",
     "EfficientChannelAttention",
+    "FDConv2D",
     "ImageNormalization",
     "KWAttention",
     "KWConv",

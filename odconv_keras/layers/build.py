@@ -16,6 +16,7 @@ from odconv_keras.layers.dcd_linear import DCDLinear
 from odconv_keras.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
 from odconv_keras.layers.dynamic import DynamicConv
 from odconv_keras.layers.efficient_channel_attention import EfficientChannelAttention
+from odconv_keras.layers.fd_conv import FDConv2D
 from odconv_keras.layers.kw_conv import KWConv1D, KWConv2D, KWConv3D
 from odconv_keras.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
 from odconv_keras.layers.recalibration import Recalibration
@@ -33,6 +34,7 @@ from odconv_spec import (
     DyConvSpec,
     DynamicConvSpec,
     EfficientChannelAttentionSpec,
+    FDConvSpec,
     KWConvSpec,
     LinearSpec,
     ODConvSpec,
@@ -53,6 +55,7 @@ DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by
     CGConvSpec: (CGConv1D, CGConv2D, CGConv3D),
     DCDConvSpec: (DCDConv1D, DCDConv2D, DCDConv3D),
     KWConvSpec: (KWConv1D, KWConv2D, KWConv3D),
+    FDConvSpec: (FDConv2D,),
     WEConvSpec: (WEConv1D, WEConv2D, WEConv3D),
     WeightNetConvSpec: (WeightNetConv1D, WeightNetConv2D, WeightNetConv3D),
 }

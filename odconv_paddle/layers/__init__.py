@@ -18,6 +18,7 @@ from odconv_paddle.layers.dy_attention import DyAttention
 from odconv_paddle.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
 from odconv_paddle.layers.dynamic import DynamicConv
 from odconv_paddle.layers.efficient_channel_attention import EfficientChannelAttention
+from odconv_paddle.layers.fd_conv import FDConv2D
 from odconv_paddle.layers.functional import mixed_conv, od_conv
 from odconv_paddle.layers.kernel_bank import KernelBank
 from odconv_paddle.layers.kw_attention import KWAttention
@@ -56,6 +57,7 @@ __all__ = [
     "DyConv3D",
     "DynamicConv",
     "EfficientChannelAttention",
+    "FDConv2D",
     "KWAttention",
     "KWConv",
     "KWConv1D",

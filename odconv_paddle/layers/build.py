@@ -17,6 +17,7 @@ from odconv_paddle.layers.dcd_linear import DCDLinear
 from odconv_paddle.layers.dy_conv import DyConv1D, DyConv2D, DyConv3D
 from odconv_paddle.layers.dynamic import DynamicConv
 from odconv_paddle.layers.efficient_channel_attention import EfficientChannelAttention
+from odconv_paddle.layers.fd_conv import FDConv2D
 from odconv_paddle.layers.kw_conv import KWConv1D, KWConv2D, KWConv3D
 from odconv_paddle.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
 from odconv_paddle.layers.recalibration import Recalibration
@@ -35,6 +36,7 @@ from odconv_spec import (
     DyConvSpec,
     DynamicConvSpec,
     EfficientChannelAttentionSpec,
+    FDConvSpec,
     KWConvSpec,
     LinearSpec,
     ODConvSpec,
@@ -67,6 +69,7 @@ DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by
     CGConvSpec: (CGConv1D, CGConv2D, CGConv3D),
     DCDConvSpec: (DCDConv1D, DCDConv2D, DCDConv3D),
     KWConvSpec: (KWConv1D, KWConv2D, KWConv3D),
+    FDConvSpec: (FDConv2D,),
     WEConvSpec: (WEConv1D, WEConv2D, WEConv3D),
     WeightNetConvSpec: (WeightNetConv1D, WeightNetConv2D, WeightNetConv3D),
 }

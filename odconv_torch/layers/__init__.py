@@ -18,6 +18,7 @@ from odconv_torch.layers.dy_attention import DyAttention
 from odconv_torch.layers.dy_conv import DyConv1d, DyConv2d, DyConv3d
 from odconv_torch.layers.dynamic import DynamicConv
 from odconv_torch.layers.efficient_channel_attention import EfficientChannelAttention
+from odconv_torch.layers.fd_conv import FDConv2d
 from odconv_torch.layers.functional import mixed_conv, od_conv
 from odconv_torch.layers.kernel_bank import KernelBank
 from odconv_torch.layers.kw_attention import KWAttention
@@ -56,6 +57,7 @@ __all__ = [
     "DyConv3d",
     "DynamicConv",
     "EfficientChannelAttention",
+    "FDConv2d",
     "KWAttention",
     "KWConv",
     "KWConv1d",

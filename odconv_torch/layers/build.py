@@ -18,6 +18,7 @@ from odconv_spec import (
     DyConvSpec,
     DynamicConvSpec,
     EfficientChannelAttentionSpec,
+    FDConvSpec,
     KWConvSpec,
     LinearSpec,
     ODConvSpec,
@@ -39,6 +40,7 @@ from odconv_torch.layers.dcd_linear import DCDLinear
 from odconv_torch.layers.dy_conv import DyConv1d, DyConv2d, DyConv3d
 from odconv_torch.layers.dynamic import DynamicConv
 from odconv_torch.layers.efficient_channel_attention import EfficientChannelAttention
+from odconv_torch.layers.fd_conv import FDConv2d
 from odconv_torch.layers.kw_conv import KWConv1d, KWConv2d, KWConv3d
 from odconv_torch.layers.od_conv import ODConv1d, ODConv2d, ODConv3d
 from odconv_torch.layers.recalibration import Recalibration
@@ -67,6 +69,7 @@ DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by
     CGConvSpec: (CGConv1d, CGConv2d, CGConv3d),
     DCDConvSpec: (DCDConv1d, DCDConv2d, DCDConv3d),
     KWConvSpec: (KWConv1d, KWConv2d, KWConv3d),
+    FDConvSpec: (FDConv2d,),
     WEConvSpec: (WEConv1d, WEConv2d, WEConv3d),
     WeightNetConvSpec: (WeightNetConv1d, WeightNetConv2d, WeightNetConv3d),
 }

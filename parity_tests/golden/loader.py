@@ -141,6 +141,8 @@ def _under(prefix: str, stored: Arrays) -> Arrays:
 
 def _canonical(key: str, paths: Mapping[str, str]) -> str:
     """A key of the file with the canonical path in place of the published one."""
+    if key in paths:
+        return paths[key]
     for path, canonical in paths.items():
         before, found, name = key.partition(f"/{path}")
         if found:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from odconv_spec import DynamicConvSpec, LinearSpec
 from parity_tests.draw import Draw
-from parity_tests.kinds import cgc, dcd, we, weightnet
+from parity_tests.kinds import cgc, dcd, fdconv, we, weightnet
 
 Row: TypeAlias = tuple[DynamicConvSpec | LinearSpec, tuple[int, ...], float]
 """Spec, (batch, *map), temperature."""
@@ -35,6 +35,7 @@ class Kind(NamedTuple):
 KINDS: Final[Mapping[str, Kind]] = {
     "cgc": Kind(cgc.LAYERS, cgc.draw, cgc.golden),
     "dcd": Kind(dcd.LAYERS, dcd.draw, dcd.golden),
+    "fdconv": Kind(fdconv.LAYERS, fdconv.draw, fdconv.golden, fdconv.PATHS),
     "we": Kind(we.LAYERS, we.draw, we.golden),
     "weightnet": Kind(weightnet.LAYERS, weightnet.draw, weightnet.golden, weightnet.PATHS),
 }

@@ -62,4 +62,5 @@ def golden(config: Mapping[str, Any]) -> FDConvSpec:
     return FDConvSpec(**options, temperature=config.get("kernel_temp", 1.0))
 
 
-PATHS = {"indices": "frequency_order.indices"}  # which the published layer does not save
+# The published layer does not save them.
+PATHS = {"buffer/indices": "weights/frequency_order.indices"}

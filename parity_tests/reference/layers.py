@@ -12,6 +12,7 @@ from odconv_spec import (
     ConvSpec,
     DCDConvSpec,
     DyConvSpec,
+    FDConvSpec,
     KWConvSpec,
     ODConvSpec,
     ReduceSpec,
@@ -23,6 +24,7 @@ from odconv_spec import (
 from odconv_spec.plugins import row
 from parity_tests.reference.cg_conv import cg_conv
 from parity_tests.reference.dcd import dcd_conv
+from parity_tests.reference.fd_conv import fd_conv
 from parity_tests.reference.kernel_warehouse import kernel_warehouse
 from parity_tests.reference.mixtures import condconv, dyconv, route
 from parity_tests.reference.odconv import odconv
@@ -40,6 +42,7 @@ CONVOLUTIONS: Final[Mapping[type[ConvSpec], Callable[[Any, Value, Scope], Value]
     CondConvSpec: condconv,
     CGConvSpec: cg_conv,
     DCDConvSpec: dcd_conv,
+    FDConvSpec: fd_conv,
     WEConvSpec: weconv,
     KWConvSpec: kernel_warehouse,
     WeightNetConvSpec: weight_net_conv,
