@@ -209,6 +209,16 @@ class BackboneSpec:
         array = f"{layers.get(option)}.weight"
         return f"{array} {shapes[array]}" if array in shapes else ""
 
+    @classmethod
+    def recalibration_defaults(cls, kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Defaults of the layers that scale maps, where they are not those of the kind.
+
+        Args:
+            kind: of the layers.
+            options: of the backbone.
+        """
+        return {}
+
     def spare_layers(self) -> tuple[str, ...]:
         """Paths of layers behind the last map of `feature_info`, which a body may lack."""
         return ()

@@ -7,15 +7,20 @@ CondConv those of the last six blocks, which share a router each, and the classi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, ClassVar, Final
 
 from odconv_spec.backbone import BackboneSpec, FeatureInfo, Mapped, Size, conv_norm, table
+from odconv_spec.efficient_channel_attention import EfficientChannelAttentionSpec
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension, possible
 from odconv_spec.geometry import real
 from odconv_spec.layers import ConvSpec
 from odconv_spec.parameters import Parameter, under
+from odconv_spec.recalibration import RecalibrationSpec
+from odconv_spec.recalibrations import RECALIBRATIONS, RecalibrationChoice
 from odconv_spec.shared import SharedSpec
 from odconv_spec.site import Site
 
@@ -36,6 +41,7 @@ PUBLISHED: Final[Mapping[str, Mapping[str, Any]]] = {
 STEM_CHANNELS = 32
 MOST_WIDTH = 100.0
 LAST_CHANNELS = 1280
+_WIDE = 96  # channels of a stage from which on ECA has three taps
 _MOST_SHOWN = 24  # blocks in a message
 
 
@@ -60,7 +66,8 @@ class ConvNormSpec:
 class InvertedResidualSpec:
     """Expansion (none where the ratio is 1), depthwise convolution and linear projection.
 
-    `shared` is what the convolutions of the block share, if they do.
+    `shared` is what the convolutions of the block share, if they do; `recalibration` is what scales
+    the map behind the projection's norm, before the shortcut is added.
     """
 
     name: str
@@ -69,6 +76,7 @@ class InvertedResidualSpec:
     project: ConvSpec
     residual: bool
     shared: SharedSpec | None = None
+    recalibration: RecalibrationSpec | None = None
 
     @property
     def activated(self) -> tuple[ConvSpec, ...]:
@@ -81,13 +89,19 @@ class InvertedResidualSpec:
             found += conv_norm(f"conv.{index}.0", f"conv.{index}.1", conv)
         last = len(self.activated)
         found += conv_norm(f"conv.{last}", f"conv.{last + 1}", self.project)
+        if self.recalibration:
+            found += under(f"conv.{last + 2}", self.recalibration.parameters())
         shared = under(self.shared.name, self.shared.parameters()) if self.shared else ()
         return under(self.name, (*shared, *found))
 
 
 @dataclass(frozen=True, kw_only=True)
 class MobileNetV2Spec(BackboneSpec):
-    """`width` multiplies all channels; `stages` rows are (expansion, channels, blocks, stride)."""
+    """`width` multiplies all channels; `stages` rows are (expansion, channels, blocks, stride).
+
+    Layers that scale maps stand where the published ECA does, at the end of each block; for SE and
+    CBAM, of which no MobileNetV2 is published, this place is our choice.
+    """
 
     family: ClassVar[str] = "mobilenetv2"
     title: ClassVar[str] = "MobileNetV2"
@@ -96,6 +110,7 @@ class MobileNetV2Spec(BackboneSpec):
     head_path: ClassVar[str] = "classifier.1"
     sign: ClassVar[str] = "features.0.0.weight"
     untold: ClassVar[tuple[str, ...]] = ("stages",)  # no array shows a stride
+    recalibrates: ClassVar[bool] = True
 
     width: float = 1.0
     stages: tuple[tuple[int, ...], ...] = STAGES
@@ -104,6 +119,8 @@ class MobileNetV2Spec(BackboneSpec):
         super().__post_init__()
         real("width", self.width, 0, MOST_WIDTH)
         object.__setattr__(self, "stages", table("stages", self.stages, 4, blocks=2))
+        if self.recalibration:
+            self.recalibration.check_stages(len(self.stages))
 
     @property
     def stem(self) -> ConvNormSpec:
@@ -144,13 +161,15 @@ class MobileNetV2Spec(BackboneSpec):
         count = sum(row[2] for row in self.stages)
         site = Site(self.family, "block", "inverted")
         sites = (site._replace(number=i, behind=count - i - 1) for i in range(count))
-        for expansion, base, repeats, first_stride in self.stages:
+        for stage, (expansion, base, repeats, first_stride) in enumerate(self.stages):
             out = make_divisible(base * self.width)
+            scaling = self.recalibration(stage, out) if self.recalibration else None
             for repeat in range(repeats):
                 stride = first_stride if repeat == 0 else 1
                 name = f"features.{index}"
                 place = next(sites)._replace(expansion=expansion)
-                yield self._block(name, place, channels, expansion, out, stride)
+                block = self._block(name, place, channels, expansion, out, stride)
+                yield replace(block, recalibration=scaling)
                 channels, index = out, index + 1
 
     def maps(self, size: Size) -> Iterator[tuple[Mapped, Size]]:
@@ -162,6 +181,8 @@ class MobileNetV2Spec(BackboneSpec):
             for conv in (*block.activated, block.project):
                 yield conv, size
                 size = conv.output_size(size)
+            if block.recalibration:
+                yield block.recalibration, size
         yield self.last.conv, size
         if self.head:
             yield self.head, (1, 1)
@@ -175,6 +196,14 @@ class MobileNetV2Spec(BackboneSpec):
 
     def spare_layers(self) -> tuple[str, ...]:
         return (self.last.name,)
+
+    @classmethod
+    def recalibration_defaults(cls, kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """ECA sees one channel in narrow stages, https://github.com/BangguWu/ECANet."""
+        if kind != EfficientChannelAttentionSpec.kind:
+            return {}
+        rows = table("stages", options.get("stages", STAGES), 4, blocks=2)
+        return {"kernel_size": tuple(1 if row[1] < _WIDE else 3 for row in rows)}
 
     def _block(
         self, name: str, site: Site, channels: int, expansion: int, out: int, stride: int
@@ -199,6 +228,8 @@ class MobileNetV2Spec(BackboneSpec):
     def from_arrays(cls, shapes: Shapes, **untold: Any) -> MobileNetV2Spec:
         width = _infer_width(shapes)
         common = cls._infer_common(shapes)
+        rows = table("stages", untold.get("stages", STAGES), 4, blocks=2)
+        common["recalibration"] = _infer_recalibration(shapes, [row[2] for row in rows])
         with possible():
             spec = cls(**common, width=width, **untold)
         found = list(_block_widths(shapes))
@@ -248,6 +279,33 @@ def _block_widths(shapes: Shapes) -> Iterator[tuple[int, int]]:
         last = 3 if f"{prefix}.1.1.weight" in shapes else 2  # behind an expansion, or without
         hidden = dimension(shapes, f"{prefix}.0.1.weight", 0)
         yield hidden, dimension(shapes, f"{prefix}.{last}.weight", 0)
+        index += 1
+
+
+def _infer_recalibration(shapes: Shapes, depths: Sequence[int]) -> RecalibrationChoice | None:
+    """What stands behind the projections' norms of stages with so many blocks, None for nothing."""
+    blocks = _behind_norms(shapes)
+    layers = [next(blocks, {}) for _ in range(sum(depths))]
+    kinds = (kind for kind, spec in RECALIBRATIONS.items() if layers and spec.shows(layers[0]))
+    kind = next(kinds, None)
+    if kind is None:
+        return None
+    rest = iter(layers)
+    stages = [list(islice(rest, depth)) for depth in depths]
+    return RecalibrationChoice.of_stages(kind, stages)
+
+
+def _behind_norms(shapes: Shapes) -> Iterator[Shapes]:
+    """The arrays of each block behind the projection's norm, by their names in that layer."""
+    found: dict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)
+    for name, shape in shapes.items():
+        block, _, inside = name.partition(".conv.")
+        place, _, leaf = inside.partition(".")
+        if place == ("4" if f"{block}.conv.1.1.weight" in shapes else "3"):
+            found[block][leaf] = shape
+    index = 1
+    while f"features.{index}.conv.0.1.weight" in shapes:
+        yield found[f"features.{index}"]
         index += 1
 
 

@@ -132,8 +132,20 @@ def model_spec(name: str, **options: Any) -> BackboneSpec:
     of_scaling, of_backbone = _split(rest, model.recalibration_options())
     conv = ConvChoice.of(model.kind, **of_conv)
     kind = model.recalibration
-    scaling = RecalibrationChoice.of(kind, **of_scaling) if kind else None
-    return model.family(conv=conv, recalibration=scaling, **{**model.options, **of_backbone})
+    backbone = {**model.options, **of_backbone}
+    scaling = _scaling(model.family, kind, backbone, of_scaling) if kind else None
+    return model.family(conv=conv, recalibration=scaling, **backbone)
+
+
+def _scaling(
+    family: type[BackboneSpec],
+    kind: str,
+    backbone: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> RecalibrationChoice:
+    """The layers that scale maps, with the family's defaults."""
+    defaults = family.recalibration_defaults(kind, backbone)
+    return RecalibrationChoice.of(kind, **{**defaults, **options})
 
 
 def _split(

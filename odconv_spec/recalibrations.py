@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -108,13 +108,30 @@ class RecalibrationChoice:
         Raises:
             UnexplainedError: no options explain the arrays.
         """
-        for kind, spec in RECALIBRATIONS.items():
+        for kind in RECALIBRATIONS:
             if stages := _by_stage(shapes, kind):
-                found = spec.infer_stage_options(list(stages.values()))
-                options = {k: v for k, v in found.items() if k not in spec.placed}
-                with possible():
-                    return cls.of(kind, **options)
+                return cls.of_stages(kind, list(stages.values()))
         return None
+
+    @classmethod
+    def of_stages(cls, kind: str, stages: Sequence[Sequence[Shapes]]) -> RecalibrationChoice:
+        """The kind with the options that the arrays of its layers in each stage show.
+
+        Raises:
+            UnexplainedError: no options explain the arrays.
+        """
+        spec = RECALIBRATIONS[kind]
+        found = spec.infer_stage_options(stages)
+        options = {k: v for k, v in found.items() if k not in spec.placed}
+        with possible():
+            return cls.of(kind, **options)
+
+    def check_stages(self, count: int) -> None:
+        """Raises ValueError where an option has values for another number of stages."""
+        if self.stages not in (None, count):
+            raise ValueError(
+                f"recalibration: expected options of {count} stages, received {self.stages}: {self}"
+            )
 
 
 def _by_stage(shapes: Shapes, kind: str) -> dict[str, list[Shapes]]:

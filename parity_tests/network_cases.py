@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,12 @@ from odconv_spec import (
 from odconv_spec.choice import conv_options, kinds
 from parity_tests.problems import Case, Problem
 from parity_tests.reference import random_arrays
+
+_SCALING: Mapping[str, Mapping[str, Any]] = {
+    "se": {"reduction": 4},
+    "cbam": {"reduction": 2},
+    "eca": {"kernel_size": (1, 3)},
+}
 
 
 def step_cases() -> Iterator[Case]:
@@ -63,6 +69,15 @@ def step_cases() -> Iterator[Case]:
                 conv=ConvChoice.of(kind), stages=((16, 2), (20, 1)), stem_channels=8, num_classes=5
             )
             for kind in ("static", "cond", "weightnet")
+        },
+        **{
+            f"{kind}-mobilenetv2": MobileNetV2Spec(
+                recalibration=RecalibrationChoice.of(kind, **options),
+                width=0.5,
+                stages=((1, 16, 1, 1), (3, 24, 1, 2)),
+                num_classes=5,
+            )
+            for kind, options in _SCALING.items()
         },
         **{f"{conv.kind}-resnet-basic": ResNetSpec(conv=conv, **few) for conv in others},
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from odconv_keras.layers import Chain, build_conv, build_norm
+from odconv_keras.layers import Chain, build_conv, build_layer, build_norm
 from odconv_keras.layers.spec_config import spec_to_config
 from odconv_keras.models.backbone import Backbone
 from odconv_keras.models.graph import Layers, layer_name, under
@@ -39,6 +39,8 @@ class InvertedResidual(keras.layers.Layer):
         layers.append(build_conv(spec.project, name=str(last), dtype=policy))
         norm = NormSpec(spec.project.out_channels)
         layers.append(build_norm(norm, name=str(last + 1), dtype=policy))
+        if spec.recalibration:
+            layers.append(build_layer(spec.recalibration, name=str(last + 2), dtype=policy))
         self.conv = Chain(layers, name="conv", dtype=policy)
 
     def build(self, input_shape: Shape) -> None:

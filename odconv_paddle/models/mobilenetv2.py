@@ -8,7 +8,7 @@ from __future__ import annotations
 import paddle
 from paddle import nn
 
-from odconv_paddle.layers import build_conv, build_norm
+from odconv_paddle.layers import build_conv, build_layer, build_norm
 from odconv_paddle.models.backbone import Backbone, Step, build_head
 from odconv_paddle.models.sharing import add_shared, shared_by
 from odconv_spec import ConvSpec, InvertedResidualSpec, MobileNetV2Spec, NormSpec
@@ -35,19 +35,23 @@ class InvertedResidual(nn.Layer):
         super().__init__()
         self.residual = spec.residual
         self._shared = add_shared(self, spec.shared)
+        scaling = spec.recalibration
+        self._activated = len(spec.activated)
         self.conv = nn.Sequential(
             *map(ConvNormReLU6, spec.activated),
             build_conv(spec.project),
             build_norm(NormSpec(spec.project.out_channels)),
+            *([build_layer(scaling)] if scaling else []),
         )
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         shared = shared_by(self, self._shared, x)
-        *activated, project, norm = self.conv
+        layers = list(self.conv)
         y = x
-        for layer in activated:
-            y = layer(y, *shared)
-        y = norm(project(y, *shared))
+        for conv in layers[: self._activated + 1]:  # the last of them is the projection
+            y = conv(y, *shared)
+        for layer in layers[self._activated + 1 :]:
+            y = layer(y)
         return x + y if self.residual else y
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from odconv_spec import ConvSpec, InvertedResidualSpec, MobileNetV2Spec, NormSpec
 from odconv_spec.feature_maps import OutIndices, feature_indices
-from odconv_torch.layers import build_conv, build_norm
+from odconv_torch.layers import build_conv, build_layer, build_norm
 from odconv_torch.models.backbone import (
     Backbone,
     Device,
@@ -47,19 +47,23 @@ class InvertedResidual(nn.Module):
         super().__init__()
         self.residual = spec.residual
         self._shared = add_shared(self, spec.shared, device, dtype)
+        scaling = spec.recalibration
+        self._activated = len(spec.activated)
         self.conv = nn.Sequential(
             *(ConvNormReLU6(conv, device, dtype) for conv in spec.activated),
             build_conv(spec.project, device, dtype),
             build_norm(NormSpec(spec.project.out_channels), 2, device, dtype),
+            *([build_layer(scaling, device, dtype)] if scaling else []),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         shared = shared_by(self, self._shared, x)
-        *activated, project, norm = self.conv
+        layers = tuple(self.conv)
         y = x
-        for layer in activated:
-            y = layer(y, *shared)
-        y = norm(project(y, *shared))
+        for conv in layers[: self._activated + 1]:  # the last of them is the projection
+            y = conv(y, *shared)
+        for layer in layers[self._activated + 1 :]:
+            y = layer(y)
         return x + y if self.residual else y
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from odconv_spec import ConvNormSpec, InvertedResidualSpec, MobileNetV2Spec
 from parity_tests.reference.functional import relu6
 from parity_tests.reference.layers import conv_norm, with_shared
+from parity_tests.reference.recalibration import recalibrate
 from parity_tests.reference.scope import Scope
 from parity_tests.reference.tape import Value
 
@@ -28,4 +29,6 @@ def inverted_residual(block: InvertedResidualSpec, x: Value, at: Scope) -> Value
         y = relu6(conv_norm(conv, y, at, (f"conv.{index}.0", f"conv.{index}.1")))
     last = len(block.activated)
     y = conv_norm(block.project, y, at, (f"conv.{last}", f"conv.{last + 1}"))
+    if block.recalibration:
+        y = recalibrate(block.recalibration, y, at.under(f"conv.{last + 2}"))
     return x + y if block.residual else y

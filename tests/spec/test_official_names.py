@@ -13,6 +13,7 @@ from odconv_spec import (
     MobileNetV2Spec,
     RecalibrationChoice,
     ResNetSpec,
+    ShuffleNetV2Spec,
     UnexplainedError,
     from_json,
     list_models,
@@ -72,6 +73,39 @@ def test_networks_with_layers_that_scale_maps(entry):
     assert spec.name == entry.partition("/")[0]
 
 
+MOBILE = [f"{kind}_mobilenetv2_{width}" for kind in RECALIBRATIONS for width in ("050", "100")]
+
+
+@pytest.mark.parametrize("name", MOBILE)
+def test_a_mobilenetv2_with_layers_that_scale_maps_comes_back_from_its_arrays(name):
+    spec = model_spec(name)
+    shapes = {p.name: p.shape for p in spec.parameters()}
+    assert MobileNetV2Spec.from_arrays(shapes) == from_json(to_json(spec)) == spec
+    assert spec.name == name
+
+
+def test_places_and_taps_of_the_published_mobilenetv2_with_eca():
+    """https://github.com/BangguWu/ECANet/blob/master/models/eca_mobilenetv2.py"""
+    spec = model_spec("eca_mobilenetv2_100")
+    assert spec.trainable_count() == 3_504_903
+    plain = {p.name for p in model_spec("mobilenetv2_100").parameters()}
+    taps = {p.name: p.shape[2] for p in spec.parameters() if p.name not in plain}
+    first, *others = taps.items()
+    assert first == ("features.1.conv.3.conv.weight", 1)
+    assert others == [
+        (f"features.{i}.conv.4.conv.weight", 1 if i < 11 else 3) for i in range(2, 18)
+    ]
+    small = model_spec("eca_mobilenetv2_100", stages=((1, 16, 1, 1), (3, 96, 1, 2)))
+    assert dict(small.recalibration.options) == {"kernel_size": (1, 3)}
+
+
+def test_a_stage_table_of_ones_own_beside_layers_that_scale_maps():
+    few = {"stages": ((1, 16, 1, 1), (3, 24, 2, 2)), "width": 0.5}
+    spec = MobileNetV2Spec(recalibration=RecalibrationChoice.of("cbam", reduction=2), **few)
+    shapes = {p.name: p.shape for p in spec.parameters()}
+    assert MobileNetV2Spec.from_arrays(shapes, stages=few["stages"]) == spec
+
+
 def test_scaling_beside_a_dynamic_convolution():
     choice = RecalibrationChoice.of("eca", kernel_size=[5, 3])
     few = {"stages": ((8, 2), (12, 1)), "stem_channels": 8}
@@ -101,8 +135,12 @@ def test_what_earlier_versions_wrote_is_unchanged():
             "se_resnet18 has the options .*reduction",
         ),
         (
-            lambda: MobileNetV2Spec(recalibration=RecalibrationChoice.of("se")),
-            "recalibration: expected None in a MobileNetV2",
+            lambda: ShuffleNetV2Spec(recalibration=RecalibrationChoice.of("se")),
+            "recalibration: expected None in a ShuffleNetV2",
+        ),
+        (
+            lambda: MobileNetV2Spec(recalibration=RecalibrationChoice.of("eca", kernel_size=(3,))),
+            "recalibration: expected options of 7 stages, received 1",
         ),
         (lambda: from_json('{"family": "resnet", "recalibration": 3}'), "recalibration: expected"),
         (
