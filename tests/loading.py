@@ -5,6 +5,7 @@ A suite imports the tests and gives the fixture `kit`, the file of that name bes
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from odconv_spec import ODConvSpec, model_spec
 from parity_tests.reference import random_arrays
+from tests.quick import quick_rows
 from weights_converter import (
     DamagedError,
     MismatchError,
@@ -28,6 +30,7 @@ from weights_converter.live.arrays import adapter_of, framework_of
 from weights_converter.names.companions import companions
 from weights_converter.names.layouts import LAYOUTS
 
+ENDINGS = (".pth", ".pdparams", ".weights.h5", ".safetensors", ".npz")
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SPECS = {
     "layer": ODConvSpec(in_channels=6, out_channels=6, kernel_size=3, bias=True),
@@ -133,8 +136,13 @@ def stored(path, spec, ending, beside=(), metadata=None):
     return path
 
 
-@pytest.mark.parametrize("ending", [".pth", ".pdparams", ".weights.h5", ".safetensors", ".npz"])
-@pytest.mark.parametrize("name", ["layer", "od_resnet18"])
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    quick_rows(
+        [*product(["layer"], ENDINGS[::2]), *product(["od_resnet18"], ENDINGS[1:4])],
+        product(["layer", "od_resnet18"], ENDINGS),
+    ),
+)
 def test_the_temperature_that_a_file_records_is_set(kit, tmp_path, name, ending):
     told = {"odconv.temperature": "7.5"}
     source = stored(tmp_path / "a.safetensors", SPECS[name], ".safetensors", metadata=told)
@@ -195,8 +203,16 @@ def test_what_was_dropped_and_what_the_file_did_not_have(kit, tmp_path):
         assert list(loaded.defaulted) == [name for name, _ in counters]
 
 
-@pytest.mark.parametrize("ending", [".pth", ".pdparams", ".weights.h5", ".safetensors"])
-@pytest.mark.parametrize("name", ["od_resnet18", "od_mobilenetv2", "resnet50"])
+BODIES = ["od_resnet18", "od_mobilenetv2", "resnet50"]
+
+
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    quick_rows(
+        [*zip(BODIES, ENDINGS, strict=False), ("od_mobilenetv2", ".safetensors")],
+        product(BODIES, ENDINGS[:4]),
+    ),
+)
 def test_a_body_without_a_head(kit, tmp_path, name, ending):
     """It has the names of the network everywhere, whatever it was saved in."""
     spec = SPECS[name]

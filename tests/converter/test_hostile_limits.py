@@ -49,6 +49,7 @@ ALIKE = {
     "empty dicts",
     "empty frozensets",
     "dicts of one",
+    "sets of one",
     "sets by a call",
     "OrderedDicts",
     "dtypes",

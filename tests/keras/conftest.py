@@ -38,22 +38,22 @@ def float64():
     keras.config.set_dtype_policy(before[1])
 
 
-# A file runs on one backend each time, on the others in the slow run. What builds, calls, replaces
-# and loads is the same code of Keras on all: PyTorch, which compiles nothing, is the fastest there.
-# What is compiled, trained or exported runs on TensorFlow, and what touches the backends most on
-# each. tests/parity compares numbers and gradients on every backend each time.
+# A file runs on one backend each time, on the others in the slow run. What builds, calls, freezes,
+# replaces, stores and loads is the same code of Keras on all: PyTorch, which compiles nothing, is
+# the fastest there. What is compiled, trained or exported runs on TensorFlow, and what touches the
+# backends most on each. tests/parity compares numbers and gradients on every backend each time.
 ON_EACH = frozenset(
     (
         "test_golden.py",
         "test_norm.py",
         "test_routing.py",
-        "test_saving.py",
         "test_train_optimizer.py",
     )
 )
 ON_TORCH = frozenset(
     (
         "test_attentions.py",
+        "test_dynamic.py",
         "test_examples.py",
         "test_features.py",
         "test_from_spec.py",
@@ -66,12 +66,16 @@ ON_TORCH = frozenset(
         "test_loading_heads.py",
         "test_models.py",
         "test_options.py",
+        "test_padding.py",
         "test_recalibration.py",
         "test_replace.py",
         "test_replace_left.py",
+        "test_saving.py",
         "test_stored_names.py",
         "test_tools_start.py",
+        "test_train_state.py",
         "test_train_tuning.py",
+        "test_tuning.py",
     )
 )
 

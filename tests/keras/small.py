@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from odconv_keras import create_model
 
 # Widths that repeat give shapes that repeat, which JAX compiles once.
@@ -20,10 +18,7 @@ SMALL = {
 }
 
 
-# Networks take most of the time: by default each family runs once, `-m slow` has the others.
 KINDS = ("od_resnet18", "dy_resnet50", "cond_mobilenetv2_050")
-USUAL = ("od_resnet18", "cond_mobilenetv2_050")
-EACH = tuple(n if n in USUAL else pytest.param(n, marks=pytest.mark.slow) for n in SMALL)
 
 
 def small(name, **options):

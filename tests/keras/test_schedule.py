@@ -8,6 +8,7 @@ import pytest
 from helpers import fill, numpy
 
 from odconv_keras import DyConv2D, ODConv2D, TemperatureScheduler
+from tests.quick import quick
 
 
 def network():
@@ -113,7 +114,7 @@ class Subclassed(keras.Model):
         return self.pool(self.od(inputs))
 
 
-@pytest.mark.parametrize("batches", [1, 3])
+@pytest.mark.parametrize("batches", quick([3], [1, 3]))
 @pytest.mark.parametrize("start", [11.0])
 def test_a_model_that_is_not_built_yet(batches, start):
     model = Subclassed()

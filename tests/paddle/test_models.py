@@ -23,6 +23,7 @@ from tests.networks import (  # noqa: F401  # pytest finds them here
     test_pooling_and_networks_without_a_head,
     test_unknown_models_and_options,
 )
+from tests.quick import quick
 
 GOLDEN = Path(__file__).parents[2] / "parity_tests" / "golden" / "official_names.json.gz"
 OFFICIAL = json.loads(gzip.decompress(GOLDEN.read_bytes()))
@@ -44,9 +45,7 @@ def small(name, **options):
 FEW = ("resnet18", "od_resnet18/1", "od_resnet18/4", "od_resnet50/2", "od_mobilenetv2_050/4")
 
 
-@pytest.mark.parametrize(
-    "entry", [pytest.param(e, marks=() if e in FEW else pytest.mark.slow) for e in OFFICIAL]
-)
+@pytest.mark.parametrize("entry", quick(FEW, OFFICIAL))
 def test_state_dict_is_the_official_one(entry):
     name, _, kernel_num = entry.partition("/")
     options = {"kernel_num": int(kernel_num)} if kernel_num else {}
@@ -70,7 +69,11 @@ def test_starting_values():
     assert not model.fc.bias.any()
 
 
-@pytest.mark.parametrize("name", list_models())
+# Deeper and wider ones have the same parts, and tests/spec has the names of each.
+SHALLOW = [name for name in list_models() if name.endswith(("resnet18", "mobilenetv2_050"))]
+
+
+@pytest.mark.parametrize("name", quick(SHALLOW, list_models()))
 def test_every_model_stores_what_its_spec_says(name):
     with paddle.LazyGuard():
         model = create_model(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from itertools import permutations
 
 import numpy as np
@@ -125,7 +126,8 @@ def build():
     return keras.Model(image, layers.Dense(8, name="tail")(x))
 """
 )
-# Makes the model with random arrays, its manifest and its own file, or loads files of others.
+# Makes the model with random arrays, its manifest and its own file; then loads the files of others
+# that standard input names, so that no framework is imported twice.
 COMMON = """
 import sys
 from pathlib import Path
@@ -133,53 +135,72 @@ from parity_tests.reference import random_arrays
 from weights_converter.live.arrays import assign, extract, manifest, save_manifest
 from weights_converter.live.loading import load_into
 
-folder, name, ending, *files = sys.argv[1:]
+folder, name, ending = sys.argv[1:]
 folder = Path(folder)
 model = build()
-if files:
-    for file in files:
-        arrays = np.load(folder / f"{file.split('-')[0]}.npz")
-        assign(model, {key: np.zeros_like(array) for key, array in extract(model).items()})
-        load(model, str(folder / file))
-        found = extract(model)
-        assert found.keys() == set(arrays.files)
-        assert all(found[key].tobytes() == arrays[key].tobytes() for key in found), file
-        load_into(model, folder / f"{file.split('-')[0]}.pth")
-else:
-    described = manifest(model)
-    arrays = random_arrays(described.parameters(), len(name), "float32")
-    assign(model, arrays)
-    save_manifest(model, folder / f"{name}.json")
-    save(model, str(folder / f"{name}{ending}"))
-    load_into(model, folder / f"{name}{ending}")
-    np.savez(folder / f"{name}.npz", **arrays)
+described = manifest(model)
+arrays = random_arrays(described.parameters(), len(name), "float32")
+assign(model, arrays)
+save_manifest(model, folder / f"{name}.json")
+save(model, str(folder / f"{name}{ending}"))
+load_into(model, folder / f"{name}{ending}")
+np.savez(folder / f"{name}.npz", **arrays)
+print(f"made {name}", flush=True)
+model = build()
+for file in map(str.strip, sys.stdin):
+    arrays = np.load(folder / f"{file.split('-')[0]}.npz")
+    assign(model, {key: np.zeros_like(array) for key, array in extract(model).items()})
+    load(model, str(folder / file))
+    found = extract(model)
+    assert found.keys() == set(arrays.files)
+    assert all(found[key].tobytes() == arrays[key].tobytes() for key in found), file
+    load_into(model, folder / f"{file.split('-')[0]}.pth")
+    print(f"loaded {file}", flush=True)
 """
 NETS = {  # code, runtime, ending of its own files
     "torch": (TORCH, "torch", ".pth"),
     "paddle": (PADDLE, "paddle", ".pdparams"),
-    "subclass": (KERAS_SUBCLASS, "keras-tensorflow", ".weights.h5"),
+    "subclass": (KERAS_SUBCLASS, "keras-torch", ".weights.h5"),
     "functional": (KERAS_FUNCTIONAL, "keras-jax", ".weights.h5"),
 }
 
 
-def run(folder, name, *files):
+def started(folder, name):
+    """A process that has made the network and its files, and can load others."""
     code, runtime, ending = NETS[name]
-    done = subprocess.run(
-        [sys.executable, "-c", f"import numpy as np\n{code}{COMMON}", folder, name, ending, *files],
-        env=os.environ | RUNTIMES[runtime].suite,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    with (folder / f"{name}.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", f"import numpy as np\n{code}{COMMON}", folder, name, ending],
+            env=os.environ | RUNTIMES[runtime].suite,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    hear(process, f"made {name}", folder / f"{name}.log")
+    return process
+
+
+def hear(process, words, log):
+    """The next line of the process, which is empty where it has ended."""
+    assert process.stdout.readline() == f"{words}\n", log.read_text()[-3000:]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Files of every network, and those of each converted for each other."""
-    folder = tmp_path_factory.mktemp("nets")
-    for name in NETS:
-        run(folder, name)
+    return tmp_path_factory.mktemp("nets")
+
+
+@pytest.fixture(scope="module")
+def processes(folder):
+    """Of every network; its files lie in the folder, and those of each converted for each other."""
+    with ExitStack() as stack:
+        found = {name: stack.enter_context(started(folder, name)) for name in NETS}
+        convert_all(folder)
+        yield found
+
+
+def convert_all(folder):
     for source, target in permutations(NETS, 2):
         ending, own = NETS[target][2], NETS[source][2]
         # What a file's own names cannot tell: which of a Keras model's is which.
@@ -187,9 +208,9 @@ def folder(tmp_path_factory):
         if own != ".pth" and not neutral.exists():
             convert(Request(folder / f"{source}{own}", folder / f"{source}.json"), neutral)
         convert(Request(neutral, folder / f"{target}.json"), folder / f"{source}-{target}{ending}")
-    return folder
 
 
+@pytest.mark.usefixtures("processes")
 def test_manifests_agree_in_names_roles_shapes_and_dtypes(folder):
     first = read_manifest(folder / "torch.json")
     expected = {p.name: (p.role, p.shape, first.dtypes[p.name]) for p in first.parameters()}
@@ -201,11 +222,14 @@ def test_manifests_agree_in_names_roles_shapes_and_dtypes(folder):
 
 
 @pytest.mark.parametrize("target", quick(NETS.keys() - {"functional"}, NETS))
-def test_each_framework_loads_what_came_from_the_others(folder, target):
-    files = [f"{source}-{target}{NETS[target][2]}" for source in NETS if source != target]
-    run(folder, target, *files)
+def test_each_framework_loads_what_came_from_the_others(folder, processes, target):
+    process = processes[target]
+    for file in [f"{source}-{target}{NETS[target][2]}" for source in NETS if source != target]:
+        print(file, file=process.stdin, flush=True)
+        hear(process, f"loaded {file}", folder / f"{target}.log")
 
 
+@pytest.mark.usefixtures("processes")
 def test_the_networks_have_different_values(folder):
     stems = {np.load(folder / f"{name}.npz")["stem.weight"].tobytes() for name in NETS}
     assert len(stems) == len(NETS)

@@ -158,8 +158,8 @@ MUTATIONS = (
     Mutation(
         "the stride dropped",
         "odconv_torch/layers/dynamic.py",
-        "geometry = (spec.strides, padding,",
-        "geometry = ((1,) * spec.rank, padding,",
+        "return x, Window(spec.strides, padding,",
+        "return x, Window((1,) * spec.rank, padding,",
         f"{PARITY} torch",
     ),
     Mutation(
