@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 from odconv_spec.evidence import Foreign, Shapes, owners, possible, shown
 from odconv_spec.layers import ConvSpec
@@ -17,6 +17,8 @@ _KERNELS = (Role.CONV_KERNEL, Role.LINEAR_KERNEL)
 
 Spec = TypeVar("Spec", bound="DynamicConvSpec")
 Layer = TypeVar("Layer")
+Made: TypeAlias = "tuple[tuple[int, ...], Callable[[Any], Any]]"
+"""Shape of an int64 array, and what makes it, given NumPy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,3 +200,8 @@ class DynamicConvSpec(ConvSpec):
     def foreign(cls, shapes: Shapes) -> Iterator[Foreign]:
         """Layers that have some of the names of this kind, and arrays that it cannot have."""
         return iter(())
+    @classmethod
+    def unsaved(cls, shapes: Shapes) -> Mapping[str, Made]:
+        """Arrays that files of the published code lack, as it makes them anew: name -> `Made`."""
+        return {}
+

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from math import log2, prod
 from typing import Any, ClassVar, TypeVar
 
-from odconv_spec.dynamic import DynamicConvSpec
+from odconv_spec.dynamic import DynamicConvSpec, Made
 from odconv_spec.evidence import (
     Shapes,
     UnexplainedError,
@@ -18,7 +20,7 @@ from odconv_spec.evidence import (
     ratios,
     widths,
 )
-from odconv_spec.frequencies import FrequencyOrderSpec
+from odconv_spec.frequencies import FrequencyOrderSpec, frequency_order
 from odconv_spec.geometry import one_of, real, whole
 from odconv_spec.kernel_bank import HEAD_INITS
 from odconv_spec.layers import ConvSpec, LayerNormSpec, NormSpec
@@ -258,6 +260,26 @@ class FDConvSpec(DynamicConvSpec):
             "kernel_size": 3 if "KSM_Global.spatial_fc.weight" in shapes else 1,
             "bias": "bias" in shapes,
         }
+
+    @classmethod
+    def unsaved(cls, shapes: Shapes) -> dict[str, Made]:
+        orders = ((o, cls._order_of(shapes, o)) for o in owners(shapes, cls.sign))
+        names = ((f"{owner}frequency_order.indices", order) for owner, order in orders if order)
+        return {n: (o.shape, partial(frequency_order, spec=o)) for n, o in names if n not in shapes}
+
+    @classmethod
+    def _order_of(cls, shapes: Shapes, owner: str) -> FrequencyOrderSpec | None:
+        """Of a layer in its arrays; None where they contradict each other."""
+        with suppress(ValueError):
+            kernel_num, param_ratio = cls._infer_groups(shapes, owner)
+            rows = dimension(shapes, f"{owner}dft_weight", 1)
+            taps = 3 if f"{owner}KSM_Global.spatial_fc.weight" in shapes else 1
+            columns = dimension(shapes, f"{owner}{cls.sign}", 1) * taps
+            order = FrequencyOrderSpec((rows, columns), kernel_num, param_ratio)
+            stored = (param_ratio, *order.spectrum, 2)
+            fits = shapes[f"{owner}dft_weight"] == stored and kernel_num > 0
+            return order if fits and prod(order.spectrum) % kernel_num == 0 else None
+        return None
 
     @classmethod
     def _infer_groups(cls, shapes: Shapes, owner: str) -> tuple[int, int]:

@@ -35,17 +35,6 @@ KERNEL_WAREHOUSE = (
     "CondConv: its kernels are put together from cells that many layers share, with weights that "
     "may be negative, so that no layer has kernels of its own (it has warehouse_manager.weights.0)",
 )
-FDCONV = (
-    {
-        "layer1.0.conv1.dft_weight": (1, 64, 33, 2),
-        "layer1.0.conv1.KSM_Global.fc.weight": (16, 64, 1, 1),
-        "layer1.0.conv1.KSM_Global.channel_fc.weight": (64, 16, 1, 1),
-        "layer1.0.conv1.KSM_Local.conv.weight": (64, 1, 5),
-    },
-    "FDConv, https://github.com/Linwei-Chen/FDConv, which is not ODConv, DyConv or CondConv: its "
-    "kernels are groups of frequencies of one weight, and its kernel attention is a sigmoid; only "
-    "the attention's names are those of ODConv (it has layer1.0.conv1.dft_weight)",
-)
 INVOLUTION = (
     {
         "layer1.0.conv1.weight": (64, 64, 1, 1),
@@ -103,7 +92,6 @@ OVER_MAPS = (
 )
 CASES = {
     "KernelWarehouse": KERNEL_WAREHOUSE,
-    "FDConv": FDCONV,
     "involution": INVOLUTION,
     "YOLO fork": YOLO_FORK,
     "own attentions": OWN_ATTENTIONS,

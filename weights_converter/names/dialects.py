@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 import numpy as np
 
+from odconv_spec.choice import dynamic_kinds
 from weights_converter.arrays.dtypes import CARRIERS, Array
 from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.errors import MismatchError, RefusedError, legible
@@ -65,7 +67,7 @@ def translated(checkpoint: Checkpoint, targets: Collection[str] | None = None) -
         if dialect.spoken(checkpoint.tensors) and not dialect.spoken(targets or ()):
             checkpoint = _in_canonical_names(checkpoint, dialect, set(map(owner_of, targets or ())))
     refuse_lookalikes(checkpoint, targets or ())
-    return checkpoint
+    return _completed(checkpoint)
 
 
 def _unwrapped(checkpoint: Checkpoint, targets: Collection[str]) -> Checkpoint:
@@ -93,6 +95,23 @@ def _in_canonical_names(
         layout=dialect.layout or found.layout,
         notes=(*found.notes, *(f"{name}, which the file does not have, is 0" for name in added)),
     )
+
+
+def _completed(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with the arrays that the code of its layers makes anew and does not save."""
+    shapes = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
+    tensors, notes = dict(checkpoint.tensors), list(checkpoint.notes)
+    for kind in dynamic_kinds():
+        made = kind.unsaved(shapes)
+        for name, (shape, make) in made.items():
+            tensors[name] = Tensor(name, "I64", shape, partial(make, np))
+        if made:
+            first = legible(next(iter(made)))
+            notes.append(
+                f"{len(made)} arrays that the code of {kind.title()} does not save are made by "
+                f"its rule, which another process may have rounded otherwise: {first}"
+            )
+    return replace(checkpoint, tensors=tensors, notes=tuple(notes))
 
 
 def _check_known(checkpoint: Checkpoint, dialect: Dialect, names: list[str]) -> None:

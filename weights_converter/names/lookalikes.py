@@ -60,12 +60,6 @@ LOOK_ALIKES = (
         "negative, so that no layer has kernels of its own",
     ),
     _look_alike(
-        "FDConv, https://github.com/Linwei-Chen/FDConv",
-        r"(?:dft_weight|KSM_(?:Global|Local)\.[^.]+\..+)",
-        "its kernels are groups of frequencies of one weight, and its kernel attention is a "
-        "sigmoid; only the attention's names are those of ODConv",
-    ),
-    _look_alike(
         "involution, https://github.com/d-li14/involution",
         r"conv1\.conv\.weight",
         "every pixel has a kernel of its own, computed from that pixel; none are stored",
