@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
@@ -161,6 +161,15 @@ class DynamicConvSpec(ConvSpec):
         raise NotImplementedError
 
     @classmethod
+    def candidates(cls, shapes: Shapes) -> Iterator[dict[str, Any]]:
+        """Options of which a network's arrays alone tell which it has; none by default.
+
+        Args:
+            shapes: of a network that `infer_options` cannot tell the options of.
+        """
+        return iter(())
+
+    @classmethod
     def infer_geometry(cls, shapes: Shapes) -> dict[str, Any]:
         """Widths, kernel, groups, bias and rank of the lone layer that has these arrays.
 
@@ -192,6 +201,11 @@ class DynamicConvSpec(ConvSpec):
             return cls(**geometry, **options)
 
     @classmethod
+    def unsaved(cls, shapes: Shapes) -> Mapping[str, Made]:
+        """Arrays that files of the published code lack, as it makes them anew: name -> `Made`."""
+        return {}
+
+    @classmethod
     def evidence(cls, option: str, shapes: Shapes) -> str:
         """The arrays that show the option's value, of the first layer that has them, as text."""
         return shown(shapes, cls.shown_by[option]) if option in cls.shown_by else ""
@@ -200,8 +214,3 @@ class DynamicConvSpec(ConvSpec):
     def foreign(cls, shapes: Shapes) -> Iterator[Foreign]:
         """Layers that have some of the names of this kind, and arrays that it cannot have."""
         return iter(())
-    @classmethod
-    def unsaved(cls, shapes: Shapes) -> Mapping[str, Made]:
-        """Arrays that files of the published code lack, as it makes them anew: name -> `Made`."""
-        return {}
-
