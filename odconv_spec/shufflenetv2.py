@@ -273,6 +273,8 @@ class ShuffleNetV2Spec(BackboneSpec):
         names = NAMES.get(conv.kind, STATIC_NAMES)
         head = conv.spec_class.classifier(1, 1, dict(conv.options))
         stem = dimension(shapes, "first_conv.0.weight", 0)
+        # Without a classifier, as published: either all three have a bias, or none has.
+        bias = f"{cls.head_path if common['num_classes'] else cls.stem_path}.bias"
         with possible():
             return cls(
                 **common,
@@ -280,7 +282,7 @@ class ShuffleNetV2Spec(BackboneSpec):
                 stem_channels=stem,
                 last_channels=dimension(shapes, "conv_last.1.weight", 0),
                 conv_bias="first_conv.0.bias" in shapes,
-                head_bias="classifier.0.bias" in shapes and isinstance(head, LinearSpec),
+                head_bias=isinstance(head, LinearSpec) and bias in shapes,
             )
 
 

@@ -12,18 +12,20 @@ from torch import fx, nn
 from torch.ao.quantization import get_default_qconfig_mapping
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
+from odconv_spec import model_spec
 from odconv_torch import CondConv2d, Routing, create_model, list_models, set_temperature
 from odconv_torch.layers import BatchNorm2d, DynamicConv
 
 SMALL = {
     "resnet": {"stages": [[8, 1], [12, 1]], "stem_channels": 6},
     "mobilenetv2": {"stages": [[1, 16, 1, 1], [3, 24, 2, 2]]},
+    "shufflenetv2": {"stages": [[16, 2], [20, 1]], "stem_channels": 8},
 }
 
 
 def small(name, **options):
     torch.manual_seed(0)
-    family = "resnet" if "resnet" in name else "mobilenetv2"
+    family = model_spec(name).family
     return randomised(create_model(name, num_classes=5, **SMALL[family], **options)).eval()
 
 
@@ -47,7 +49,7 @@ def test_a_traced_network_computes_the_same(name):
         assert torch.equal(traced(x), model(x))
     convs = [m for m in model.modules() if isinstance(m, DynamicConv)]
     assert len([m for m in leaves(traced) if isinstance(m, DynamicConv)]) == len(convs)
-    assert bool(convs) == name.startswith(("od_", "dy_", "cond_"))
+    assert bool(convs) == (model.spec.conv.kind != "static")
     assert set(traced.state_dict()) == set(model.state_dict())
 
 
