@@ -175,6 +175,9 @@ class FDConv2D(DynamicConv):
         return super().from_static(conv, **{"head_init": "zero", **options})
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
+        if inputs.shape[0] == 0:  # of which there is no transform
+            one = ops.zeros((1, *inputs.shape[1:]), inputs.dtype)
+            return self.call(ops.concatenate([inputs, one]), training)[:0]
         x = self._channels_last(inputs)
         pooled = global_mean(x, keepdims=True)  # (batch, 1, 1, in)
         channel, filters, spatial, weights = self.KSM_Global(pooled, training=training)

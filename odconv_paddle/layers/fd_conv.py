@@ -163,6 +163,8 @@ class FDConv2D(DynamicConv):
         return super().from_static(conv, **{"head_init": "zero", **options})
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        if paddle.in_dynamic_mode() and x.shape[0] == 0:  # of which there is no transform
+            return self(paddle.concat([x, paddle.zeros([1, *x.shape[1:]], x.dtype)]))[:0]
         x = self._channels_first(x)
         pooled = global_mean(x)
         # By position, because to_static hands a named tuple over as a plain one.

@@ -161,6 +161,8 @@ class FDConv2d(DynamicConv):
     @leaf
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self._check_input(x)
+        if not records_a_graph() and x.shape[0] == 0:  # of which there is no transform
+            return self(torch.cat([x, x.new_zeros(1, *x.shape[1:])]))[:0]
         pooled = global_mean(x)
         attentions: Modulation = self.KSM_Global(pooled)
         kernels = self._kernels(attentions.kernel, self.KSM_Local(pooled))
@@ -168,7 +170,8 @@ class FDConv2d(DynamicConv):
             x = self.FBM(x)
         x, window = self._padded(x)
         x, kernels, factor = _scaled(x, kernels, attentions)
-        y = times(conv_per_sample(x, kernels, window), factor)
+        y = conv_per_sample(x, kernels, window)
+        y = times(y, None if factor is None else factor.to(y.dtype))
         return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
 
     def attentions(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
