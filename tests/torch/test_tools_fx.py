@@ -12,12 +12,12 @@ from torch import fx, nn
 from torch.ao.quantization import get_default_qconfig_mapping
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
-from odconv_spec import model_spec
+from odconv_spec import DynamicConvSpec, model_spec
 from odconv_torch import CondConv2d, Routing, create_model, list_models, set_temperature
 from odconv_torch.layers import BatchNorm2d, DynamicConv
 
 SMALL = {
-    "resnet": {"stages": [[8, 1], [12, 1]], "stem_channels": 6},
+    "resnet": {"stages": [[16, 1], [32, 1]], "stem_channels": 16},
     "mobilenetv2": {"stages": [[1, 16, 1, 1], [3, 24, 2, 2]]},
     "shufflenetv2": {"stages": [[16, 2], [20, 1]], "stem_channels": 8},
 }
@@ -49,7 +49,8 @@ def test_a_traced_network_computes_the_same(name):
         assert torch.equal(traced(x), model(x))
     convs = [m for m in model.modules() if isinstance(m, DynamicConv)]
     assert len([m for m in leaves(traced) if isinstance(m, DynamicConv)]) == len(convs)
-    assert bool(convs) == (model.spec.conv.kind != "static")
+    dynamic = [c for c, _ in model.spec.maps((32, 40)) if isinstance(c, DynamicConvSpec)]
+    assert bool(convs) == bool(dynamic)
     assert set(traced.state_dict()) == set(model.state_dict())
 
 
