@@ -79,7 +79,8 @@ class DynamicConv(keras.layers.Layer):
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
         for name in self.option_names():
-            setattr(self, name, getattr(spec, name))
+            if not hasattr(type(self), name):  # `attentions` is a method, and an option of ODConv
+                setattr(self, name, getattr(spec, name))
         self.window = Window.of_spec(spec)
         self.input_spec = keras.InputSpec(ndim=self.rank + 2)
         self._spec_before_build = spec  # of any width: that of the input is known in `build`
@@ -259,8 +260,9 @@ class DynamicConv(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         geometry = "filters kernel_size strides padding data_format dilation_rate groups use_bias"
-        plain = (*geometry.split(), *self.option_names())
-        config = super().get_config() | {name: getattr(self, name) for name in plain}
+        config = super().get_config() | {name: getattr(self, name) for name in geometry.split()}
+        options = self.option_names()
+        config |= {name: getattr(self._spec_before_build, name) for name in options}
         config["activation"] = keras.activations.serialize(self.activation)
         for use in ("kernel_initializer", "bias_initializer"):
             config[use] = keras.initializers.serialize(getattr(self, use))
