@@ -17,7 +17,7 @@ from odconv_torch import CondConv2d, Routing, create_model, list_models, set_tem
 from odconv_torch.layers import BatchNorm2d, DynamicConv
 
 SMALL = {
-    "resnet": {"stages": [[16, 1], [32, 1]], "stem_channels": 16},
+    "resnet": {"stages": [[16, 1], [16, 1]], "stem_channels": 16},
     "mobilenetv2": {"stages": [[1, 16, 1, 1], [3, 24, 2, 2]]},
     "shufflenetv2": {"stages": [[16, 2], [20, 1]], "stem_channels": 8},
 }
