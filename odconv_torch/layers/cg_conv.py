@@ -10,9 +10,8 @@ from torch import nn
 from odconv_spec import CGConvSpec, LinearSpec, NormSpec
 from odconv_torch.layers.build_static import build_norm
 from odconv_torch.layers.dynamic import Device, DynamicConv, Padding, Size
+from odconv_torch.layers.forms.gated import gated_conv, gates
 from odconv_torch.layers.forms.grouped import CONVS
-from odconv_torch.layers.forms.per_sample import conv_per_sample
-from odconv_torch.layers.forms.scaled import records_a_graph
 from odconv_torch.layers.from_static import plain_conv
 from odconv_torch.layers.init import kaiming_normal_
 from odconv_torch.layers.leaf import leaf
@@ -112,7 +111,7 @@ class _CGConv(DynamicConv):
         """The gate, (batch, out, in, *kernel); nothing where the kernel has one tap."""
         if not self.spec.gated:
             return {}
-        gate = torch.sigmoid(_sums(*self._gate_sides(x)))
+        gate = gates(*self._gate_sides(x))  # (batch, out, in, taps)
         return {"gate": gate.unflatten(3, self.spec.kernel)}
 
     def fold(self, scale: torch.Tensor, shift: torch.Tensor) -> None:
@@ -130,7 +129,7 @@ class _CGConv(DynamicConv):
             x, window = window.symmetric(x)
             shape = (window.stride, window.sides, window.dilation, window.groups)
             return CONVS[self.rank - 1](x, self.weight, self.bias, *shape)
-        y = conv_per_sample(x, _kernels(self.weight, *sides), window)
+        y = gated_conv(x, self.weight, *sides, window)
         if self.bias is None:
             return y
         return y + self.bias.to(y.dtype).reshape(-1, *[1] * self.rank)
@@ -176,21 +175,6 @@ class _Linear(nn.Linear):
             nn.init.zeros_(self.weight)
         else:
             super().reset_parameters()
-
-
-def _sums(of_input: torch.Tensor, of_output: torch.Tensor) -> torch.Tensor:
-    """The logits of the gate, (batch, out, in, taps), of what its two sides add."""
-    return of_input.unsqueeze(1) + of_output.unsqueeze(2)
-
-
-def _kernels(weight: torch.Tensor, of_input: torch.Tensor, of_output: torch.Tensor) -> torch.Tensor:
-    """The kernel of each sample, (batch, out, in, *kernel)."""
-    sums, rows = _sums(of_input, of_output), weight.flatten(2)
-    if torch.is_grad_enabled() or records_a_graph():
-        kernels = torch.sigmoid(sums) * rows
-    else:  # in place: new memory for the kernels of a batch takes longer than the arithmetic
-        kernels = sums.sigmoid_().mul_(rows)
-    return kernels.unflatten(3, weight.shape[2:])
 
 
 class CGConv1d(_CGConv):
