@@ -55,6 +55,9 @@ class KernelBank(DynamicConv):
         copy_function(layer, conv, noise)
         return layer
 
+    def _take_function(self, conv: Any) -> None:
+        copy_function(self, conv, noise=0.1)
+
     def attentions(self, inputs: Any) -> dict[str, Any]:
         mixer = getattr(self, self.spec.mixer)
         if mixer is None:

@@ -12,7 +12,6 @@ from odconv_keras.layers.build import layer_class
 from odconv_keras.layers.data_format import shape_of_any_size
 from odconv_keras.layers.from_static import (
     PLAIN,
-    copy_function,
     layer_like,
     refusal,
     static_spec,
@@ -30,7 +29,6 @@ _TRANSPOSED = (
     keras.layers.Conv3DTranspose,
 )
 _CONVS = (*PLAIN, keras.layers.SeparableConv1D, keras.layers.SeparableConv2D, *_TRANSPOSED)
-_NOISE = 0.1  # as in `from_static`
 _MADE_IN_BUILD = (
     "the layer around it makes it in build() rather than in __init__(), so that a copy has no "
     "place for another"
@@ -150,5 +148,5 @@ def _completed(path: str, conv: Any, layer: Any, keep_function: bool) -> Replace
         layer.build(shape_of_any_size(before.in_channels, before.rank, layer.data_format))
     freeze_like(layer, conv)
     if keep_function:
-        copy_function(layer, conv, _NOISE)
+        layer._take_function(conv)
     return Replacement(path, before, layer.spec)

@@ -13,7 +13,7 @@ import odconv_keras as package
 from odconv_keras.layers import DynamicConv, build_layer
 from odconv_keras.layers.build import layer_class
 from odconv_keras.models.factory import build_model
-from odconv_spec import BackboneSpec, ConvSpec
+from odconv_spec import BackboneSpec, LinearSpec, RecalibrationSpec
 from weights_converter import assign
 
 __all__ = [
@@ -38,8 +38,9 @@ def build(spec, arrays=None, dtype="float64"):
         model = build_model(spec, dtype=dtype)
     else:
         model = build_layer(spec, dtype=dtype)
-        channels = spec.in_channels if isinstance(spec, ConvSpec) else spec.channels
-        model.build((None, *[None] * getattr(spec, "rank", 2), channels))
+        channels = spec.channels if isinstance(spec, RecalibrationSpec) else spec.in_channels
+        rank = 0 if isinstance(spec, LinearSpec) else getattr(spec, "rank", 2)
+        model.build((None, *[None] * rank, channels))
     if arrays is not None:
         assign(model, arrays)
     return model
