@@ -39,10 +39,6 @@ class Grouped(keras.layers.Layer):
         kernel_constraint: of the kernel.
         **kwargs: `name`, `dtype` and `trainable`.
 
-    Example:
-        >>> spec = ConvSpec(in_channels=16, out_channels=8, kernel_size=1, groups=4)
-        >>> tuple(Grouped(spec, "ones")(keras.ops.ones((2, 16))).shape)
-        (2, 8)
     """
 
     def __init__(

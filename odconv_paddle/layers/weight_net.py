@@ -29,9 +29,8 @@ class Grouped(nn.Layer):
         weight_attr: `paddle.ParamAttr` of the weight.
 
     Example:
-        >>> spec = ConvSpec(in_channels=16, out_channels=8, kernel_size=1, groups=4)
-        >>> tuple(Grouped(spec, 0.1)(paddle.rand([2, 16])).shape)
-        (2, 8)
+        >>> tuple(Reduce(64, 16).weight.shape)
+        (16, 64, 1, 1)
     """
 
     bias: paddle.Tensor | None

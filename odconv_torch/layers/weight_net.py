@@ -31,9 +31,8 @@ class Grouped(nn.Module):
         dtype: of the parameters.
 
     Example:
-        >>> spec = ConvSpec(in_channels=16, out_channels=8, kernel_size=1, groups=4)
-        >>> Grouped(spec, 0.1)(torch.rand(2, 16)).shape
-        torch.Size([2, 8])
+        >>> Reduce(64, 16).weight.shape
+        torch.Size([16, 64, 1, 1])
     """
 
     bias: nn.Parameter | None
