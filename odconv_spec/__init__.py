@@ -28,7 +28,7 @@ from odconv_spec.parameters import Parameter, Role, under
 from odconv_spec.recalibration import RecalibrationSpec
 from odconv_spec.recalibrations import RecalibrationChoice
 from odconv_spec.resnet import ResidualSpec, ResNetSpec
-from odconv_spec.schedule import linear_temperature
+from odconv_spec.schedule import kw_temperature, linear_temperature
 from odconv_spec.shared import SharedSpec
 from odconv_spec.shufflenetv2 import ShuffleNetV2Spec, ShuffleSpec, UnitSpec
 from odconv_spec.sizes import multiply_adds
@@ -83,6 +83,7 @@ __all__ = [
     "frequency_order",
     "from_dict",
     "from_json",
+    "kw_temperature",
     "linear_temperature",
     "list_models",
     "model_spec",

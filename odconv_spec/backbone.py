@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from math import prod
 from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
 
 from odconv_spec.choice import ConvChoice
-from odconv_spec.evidence import Shapes, UnexplainedError, dimension
+from odconv_spec.dynamic import DynamicConvSpec
+from odconv_spec.evidence import Shapes, UnexplainedError, dimension, possible
 from odconv_spec.geometry import one_of, real, whole
 from odconv_spec.layers import ConvSpec, LinearSpec, NormSpec
 from odconv_spec.parameters import Parameter, Role, under
@@ -233,6 +234,22 @@ class BackboneSpec:
         return {**common, "recalibration": RecalibrationChoice.from_arrays(shapes)}
 
     @classmethod
+    def _of_arrays(cls: type[Spec], shapes: Shapes, **options: Any) -> Spec:
+        """The network with these options that has the arrays.
+
+        Where a kind has several candidates for the options of its convolutions, the first counts
+        that gives arrays of these shapes.
+        """
+        common = cls._infer_common(shapes)
+        with possible():
+            spec = cls(**common, **options)
+        kind = spec.conv.spec_class
+        found = kind.candidates(shapes) if issubclass(kind, DynamicConvSpec) else ()
+        convs = (ConvChoice.of(kind.kind, **chosen) for chosen in found)
+        others = (replace(spec, conv=conv) for conv in convs)
+        return next((other for other in others if _fits(other, shapes)), spec)
+
+    @classmethod
     def _infer_classes(cls, conv: ConvChoice, shapes: Shapes) -> int:
         """Width of the classifier, 0 where the network has none."""
         if not any(name.startswith(f"{cls.head_path}.") for name in shapes):
@@ -247,6 +264,14 @@ class BackboneSpec:
     def _prefixed(self, name: str) -> str:
         name = name if self.conv.kind == "static" else f"{self.conv.kind}_{name}"
         return f"{self.recalibration.kind}_{name}" if self.recalibration else name
+
+
+def _fits(spec: BackboneSpec, shapes: Shapes) -> bool:
+    """Whether arrays of the same names have the same shapes."""
+    try:
+        return all(shapes.get(p.name, p.shape) == p.shape for p in spec.parameters())
+    except ValueError:  # cells that do not fit
+        return False
 
 
 def _check_head(shapes: Shapes, head: str, bias: str, classes: int) -> None:

@@ -15,6 +15,7 @@ from odconv_spec.dynamic import PROBE, DynamicConvSpec
 from odconv_spec.evidence import Shapes, possible
 from odconv_spec.fd_conv import FDConvSpec
 from odconv_spec.kernel_bank import KernelBankSpec
+from odconv_spec.kw_conv import KWConvSpec
 from odconv_spec.layers import ConvSpec
 from odconv_spec.od_conv import ODConvSpec
 from odconv_spec.plugins import with_plugins
@@ -33,8 +34,9 @@ KINDS: Final[Mapping[str, type[ConvSpec]]] = {
         CondConvSpec,
         CGConvSpec,
         DCDConvSpec,
-        WEConvSpec,
         FDConvSpec,
+        WEConvSpec,
+        KWConvSpec,
         WeightNetConvSpec,
     )
 }

@@ -77,6 +77,11 @@ class DyConvSpec(KernelBankSpec):
         return under("attention", layers)
 
     @classmethod
+    def shows(cls, shapes: Shapes) -> bool:
+        """Not where a norm stands between the layers of the attention, as in KernelWarehouse."""
+        return super().shows(shapes) and not owners(shapes, "attention.norm1.weight")
+
+    @classmethod
     def infer_options(cls, shapes: Shapes) -> dict[str, Any]:
         options = super().infer_options(shapes)
         return {

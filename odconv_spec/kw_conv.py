@@ -17,6 +17,7 @@ from odconv_spec.layers import ConvSpec, LinearSpec, NormSpec
 from odconv_spec.parameters import Parameter, Role, under
 from odconv_spec.site import Site
 from odconv_spec.warehouse import (
+    LIST,
     MANAGER,
     Ratios,
     Stretch,
@@ -55,10 +56,11 @@ class KWConvSpec(DynamicConvSpec):
     kind: ClassVar[str] = "kw"
     parts: ClassVar[frozenset[str]] = frozenset({"block", "shortcut"})
     placed: ClassVar[frozenset[str]] = frozenset({"stretch"})
+    families: ClassVar[frozenset[str] | None] = frozenset({"resnet"})
     sign: ClassVar[str] = "attention.norm1.weight"
     linear: ClassVar[tuple[str, ...]] = ("attention.fc1", "attention.fc2", "attention.fc3")
     has_temperature: ClassVar[bool] = True
-    shown_by: ClassVar[Mapping[str, str]] = {"config": f"{MANAGER}.weights.0"}
+    shown_by: ClassVar[Mapping[str, str]] = {"config": f"{MANAGER}.{LIST}.0"}
 
     reduction: float = 0.0625
     cell_num_ratio: float = 1.0
@@ -243,7 +245,7 @@ class KWConvSpec(DynamicConvSpec):
 
     @classmethod
     def infer_geometry(cls, shapes: Shapes) -> dict[str, Any]:
-        _, out, inputs, *taps = shapes[f"{MANAGER}.weights.0"]
+        _, out, inputs, *taps = shapes[f"{MANAGER}.{LIST}.0"]
         channels = dimension(shapes, "attention.fc1.weight", 1)
         rank, (mixtures, _) = len(taps), _lone(shapes)
         side = round(mixtures ** (1 / rank))
@@ -315,7 +317,7 @@ def _warehouse(layers: Sequence[KWConvSpec]) -> WarehouseSpec:
 
 def _lone(shapes: Shapes) -> tuple[int, int]:
     """Mixtures and cells of a layer with a warehouse of its own."""
-    cells = dimension(shapes, f"{MANAGER}.weights.0", 0)
+    cells = dimension(shapes, f"{MANAGER}.{LIST}.0", 0)
     logits = dimension(shapes, "attention.fc2.weight", 0)
     if logits % (cells + 1):
         raise UnexplainedError(

@@ -16,7 +16,7 @@ from itertools import count, groupby, takewhile
 from typing import Any, ClassVar, Final
 
 from odconv_spec.backbone import BackboneSpec, FeatureInfo, Mapped, Size, conv_norm, table
-from odconv_spec.evidence import Shapes, UnexplainedError, dimension, possible
+from odconv_spec.evidence import Shapes, UnexplainedError, dimension
 from odconv_spec.geometry import one_of, whole
 from odconv_spec.layers import ConvSpec
 from odconv_spec.parameters import Parameter, under
@@ -104,12 +104,8 @@ class ResNetSpec(BackboneSpec):
         one_of("block", self.block, tuple(EXPANSION))
         whole("stem_channels", self.stem_channels, 1)
         object.__setattr__(self, "stages", table("stages", self.stages, 2, blocks=1))
-        given = self.recalibration.stages if self.recalibration else None
-        if given not in (None, len(self.stages)):
-            raise ValueError(
-                f"recalibration: expected options of {len(self.stages)} stages, received {given}: "
-                f"{self.recalibration}"
-            )
+        if self.recalibration:
+            self.recalibration.check_stages(len(self.stages))
 
     @property
     def stem(self) -> ConvSpec:
@@ -195,15 +191,12 @@ class ResNetSpec(BackboneSpec):
         bottleneck = "layer1.0.bn3.weight" in shapes
         depths = _depths(shapes)
         widths = [dimension(shapes, f"layer{n}.0.bn1.weight", 0) for n in range(1, len(depths) + 1)]
-        common = cls._infer_common(shapes)
-        stem = dimension(shapes, "conv1.weight", 0)
-        with possible():
-            return cls(
-                **common,
-                block="bottleneck" if bottleneck else "basic",
-                stages=tuple(zip(widths, depths, strict=True)),
-                stem_channels=stem,
-            )
+        return cls._of_arrays(
+            shapes,
+            block="bottleneck" if bottleneck else "basic",
+            stages=tuple(zip(widths, depths, strict=True)),
+            stem_channels=dimension(shapes, "conv1.weight", 0),
+        )
 
     def _recalibration(self, stage: int) -> RecalibrationSpec | None:
         """What scales the map of each block of a stage, counted from 0."""

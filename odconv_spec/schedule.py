@@ -17,7 +17,8 @@ class Annealing(NamedTuple):
 
     Attributes:
         start: of a training.
-        end: of a training, some epochs later.
+        end: of a training.
+        epochs: after how many it is reached.
         rest: of a layer that nobody anneals.
         blends: whether it is a share between 0 and 1, by which the start stands in for the
             attention; otherwise it divides logits.
@@ -25,6 +26,7 @@ class Annealing(NamedTuple):
 
     start: float
     end: float
+    epochs: int
     rest: float
     blends: bool
 
@@ -61,9 +63,9 @@ class Annealing(NamedTuple):
         return _fallen(step, steps, first, last)
 
 
-SOFTEN: Final = Annealing(30.0, 1.0, 1.0, blends=False)
+SOFTEN: Final = Annealing(30.0, 1.0, 10, 1.0, blends=False)
 """Of ODConv and DyConv, and of networks without temperatures."""
-BLEND: Final = Annealing(1.0, 0.0, 0.0, blends=True)
+BLEND: Final = Annealing(1.0, 0.0, 20, 0.0, blends=True)
 """Of KernelWarehouse."""
 
 

@@ -11,6 +11,8 @@ from odconv_spec.parameters import Parameter, Role
 
 MANAGER: Final = "warehouse_manager"
 """The attribute of a network, or of a layer that shares nothing, that holds its warehouses."""
+LIST: Final = "weights"
+"""The attribute of the manager that lists them."""
 
 
 class Stretch(NamedTuple):
@@ -63,7 +65,7 @@ class WarehouseManagerSpec:
 
     def own_parameters(self) -> tuple[Parameter, ...]:
         return tuple(
-            Parameter(f"weights.{number}", Role.CELLS, warehouse.shape)
+            Parameter(f"{LIST}.{number}", Role.CELLS, warehouse.shape)
             for number, warehouse in enumerate(self.warehouses)
         )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from odconv_spec import BackboneSpec, from_json, model_spec
 from odconv_spec.feature_maps import stage_to_freeze
+from odconv_spec.schedule import SOFTEN, annealing_of
 from odconv_training import digits
 from odconv_training.errors import TrainingError
 from odconv_training.recipes import DROPOUTS, RECIPES, SCHEDULES, Recipe
@@ -126,7 +127,20 @@ def _recipe(found: Namespace, spec: BackboneSpec) -> Recipe:
     """The named recipe with the values of the command line in place of its own."""
     values = {f.name: getattr(found, f.name) for f in fields(Recipe)}
     given = {name: value for name, value in values.items() if value is not None}
-    return replace(RECIPES[_recipe_name(found, spec)], **given)
+    return replace(_as_published(RECIPES[_recipe_name(found, spec)], spec), **given)
+
+
+def _as_published(recipe: Recipe, spec: BackboneSpec) -> Recipe:
+    """The recipe with the annealing of the kind of convolution, which recipes have from ODConv."""
+    kind = annealing_of(spec.parameters())
+    if kind == SOFTEN:
+        return recipe
+    epochs = (
+        kind.epochs if recipe.temperature_epochs == SOFTEN.epochs else recipe.temperature_epochs
+    )
+    return replace(
+        recipe, temperature_start=kind.start, temperature_end=kind.end, temperature_epochs=epochs
+    )
 
 
 def _check_stage(stage: int | None, spec: BackboneSpec) -> None:

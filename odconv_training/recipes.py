@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from math import cos, isfinite, pi
 from typing import Final
 
-from odconv_spec import linear_temperature
+from odconv_spec import kw_temperature, linear_temperature
 from odconv_training.errors import TrainingError
 
 SCHEDULES = ("step", "cosine", "constant")
@@ -60,10 +60,10 @@ class Recipe:
             raise TrainingError(f"schedule: expected one of {SCHEDULES}, received {self.schedule}")
         for name in ("epochs", "batch_size", "step_epochs"):
             self._check(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("lr", "temperature_start", "temperature_end"):
+        for name in ("lr", "temperature_start"):
             value = getattr(self, name)
             self._check(name, isfinite(value) and value > 0, "a positive number")
-        for name in ("momentum", "weight_decay", "temperature_epochs"):
+        for name in ("momentum", "weight_decay", "temperature_end", "temperature_epochs"):
             value = getattr(self, name)
             self._check(name, isfinite(value) and value >= 0, "no negative number")
         head = self.head_lr
@@ -86,7 +86,8 @@ class Recipe:
         steps = round(self.temperature_epochs * steps_per_epoch)
         if steps == 0:
             return self.temperature_end
-        return linear_temperature(step, steps, self.temperature_start, self.temperature_end)
+        fall = linear_temperature if self.temperature_end else kw_temperature  # which ends at zero
+        return fall(step, steps, self.temperature_start, self.temperature_end)
 
     @property
     def head_factor(self) -> float:

@@ -24,6 +24,7 @@ from odconv_spec.choice import KINDS, dynamic_kinds
 from parity_tests.kinds import KINDS as OTHER_KINDS
 from parity_tests.problems import Case, Problem
 from parity_tests.reference import evaluate, random_arrays
+from parity_tests.reference.kernel_warehouse import KWChainSpec
 
 Row: TypeAlias = tuple[DynamicConvSpec | LinearSpec | RecalibrationSpec, tuple[int, ...], float]
 
@@ -130,7 +131,7 @@ def _named_rows() -> Iterator[tuple[str, int, Row]]:
 
 def layer_problem(
     seed: int,
-    spec: ConvSpec | LinearSpec | RecalibrationSpec,
+    spec: ConvSpec | LinearSpec | RecalibrationSpec | KWChainSpec,
     shape: tuple[int, ...],
     temperature: float,
     training: bool,

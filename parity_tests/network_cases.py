@@ -19,6 +19,7 @@ from odconv_spec import (
     model_spec,
 )
 from odconv_spec.choice import conv_options, kinds
+from odconv_spec.schedule import annealing_of
 from parity_tests.problems import Case, Problem
 from parity_tests.reference import random_arrays
 
@@ -95,7 +96,8 @@ def _steps(seed: int, spec: BackboneSpec) -> Problem:
     x = generator.standard_normal((5, 4, 3, 32, 40))  # (steps, batch, channels, height, width)
     labels = generator.integers(0, 5, (5, 4))
     arrays = random_arrays(spec.parameters(), seed)
-    return Problem(spec, arrays, x, training=True, temperature=3.0, labels=labels)
+    temperature = 0.3 if annealing_of(spec.parameters()).blends else 3.0
+    return Problem(spec, arrays, x, training=True, temperature=temperature, labels=labels)
 
 
 def backbone_cases() -> Iterator[Case]:
@@ -120,4 +122,6 @@ def _backbone(seed: int, name: str, dtype: str) -> Problem:
     options = {} if deep else _two_kernels(model_spec(name).conv.kind)
     spec = model_spec(name, num_classes=10, **options)
     x = np.random.default_rng(seed).standard_normal((2, 3, 48, 40)).astype(dtype)
-    return Problem(spec, random_arrays(spec.parameters(), seed, dtype), x, dtype=dtype)
+    arrays = random_arrays(spec.parameters(), seed, dtype)
+    temperature = annealing_of(spec.parameters()).rest
+    return Problem(spec, arrays, x, temperature=temperature, dtype=dtype)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from odconv_spec import BackboneSpec, ConvSpec, LinearSpec, RecalibrationSpec
 from parity_tests.reference import Run, Training, evaluate, train
+from parity_tests.reference.kernel_warehouse import KWChainSpec
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -24,7 +25,7 @@ class Problem:
     `labels` turns it into a training of one step for each batch of `x`.
     """
 
-    spec: ConvSpec | LinearSpec | RecalibrationSpec | BackboneSpec
+    spec: ConvSpec | LinearSpec | RecalibrationSpec | KWChainSpec | BackboneSpec
     arrays: Arrays
     x: npt.NDArray[Any]
     training: bool = False

@@ -23,6 +23,7 @@ from odconv_spec import (
     SqueezeExcitationSpec,
 )
 from odconv_spec.od_conv import ATTENTIONS
+from odconv_spec.schedule import annealing_of
 from parity_tests.draw import Draw
 from parity_tests.kinds import KINDS
 from parity_tests.layer_cases import layer_problem
@@ -53,6 +54,8 @@ def _problem(seed: int, number: int) -> Problem:
     temperature = float(np.exp(draw.generator.uniform(0, np.log(30))))
     if number % 10 in _OF_OTHER_KINDS and DRAWN:
         spec, map_size = DRAWN[number // 10 % len(DRAWN)](draw)
+        if annealing_of(spec.parameters()).blends:
+            temperature = draw.generator.uniform(0, 1)
         return layer_problem(number, spec, map_size, temperature, training=draw.flag(0.6))
     if number % 10 == 9:
         scaling, map_size = draw.recalibration()

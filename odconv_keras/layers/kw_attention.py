@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from odconv_keras.layers.build_static import build_norm
@@ -58,10 +57,7 @@ class KWAttention(Tempered):
         self.norm1 = build_norm(spec.norm1(), name="norm1", dtype=self.dtype_policy)
         self.norm1.build((None, spec.hidden_channels))
         self.fc2 = self._linear(spec.fc2(), "fc2")
-        self.fc3 = self._linear(fc3, "fc3") if fc3 else None
-        start = np.zeros((spec.mixtures, spec.place.cells + 1))
-        start[np.arange(spec.mixtures), spec.start_cells()] = 1
-        self._start = start  # it follows from the spec, so that no file has it
+        self.fc3: Any = self._linear(fc3, "fc3") if fc3 else None
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         count = self.spec.place.cells + 1
@@ -84,9 +80,16 @@ class KWAttention(Tempered):
         """The weights, and by the share T the cells that the mixtures start as."""
         count = weights.shape[1]
         temperature = ops.cast(self.temperature, weights.dtype)
-        start = ops.cast(ops.convert_to_tensor(self._start), weights.dtype)
+        start = ops.cast(self.start(), weights.dtype)
         own = ops.reshape(weights, (-1, *start.shape)) * (1 - temperature)
         return ops.reshape(own + temperature * start, (-1, count))
+
+    def start(self) -> Any:
+        """(mixtures, cells + 1): one at the cell that a mixture starts as.
+
+        It follows from the spec, so that no file has it.
+        """
+        return ops.one_hot(list(self.spec.start_cells()), self.spec.place.cells + 1)
 
     def _linear(self, spec: LinearSpec, name: str) -> Linear:
         """Kaiming normal over the fan-out, a bias of zeros."""

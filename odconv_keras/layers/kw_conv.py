@@ -145,7 +145,7 @@ class KWConv(DynamicConv):
     def _kernels(self, x: Any, cells: Any) -> Any:
         spec = self.spec
         cells = self.warehouse_manager(x) if cells is None else cells
-        count, *cell = spec.place.cells, *spec.place.cell
+        count, cell = spec.place.cells, spec.place.cell
         weights = ops.cast(self.attention(x), cells.dtype)  # (batch * mixtures, cells)
         # The operator, because `ops.matmul` takes float64 for float32 on PyTorch.
         mixed = weights @ ops.reshape(cells, (count, -1))
@@ -190,8 +190,8 @@ class KWConv(DynamicConv):
         parts = ops.reshape(ops.transpose(parts, order), (-1, *cell))
         attention, own = self.attention, self.warehouse_manager.in_order()[0]
         attention.fc2.kernel.assign(ops.zeros_like(attention.fc2.kernel))
-        start = ops.convert_to_tensor(attention._start)
-        attention.fc2.bias.assign(ops.reshape(ops.cast(start, attention.fc2.bias.dtype), (-1,)))
+        start = ops.cast(attention.start(), attention.fc2.bias.dtype)
+        attention.fc2.bias.assign(ops.reshape(start, (-1,)))
         places = ops.expand_dims(ops.convert_to_tensor(self.spec.start_cells()), 1)
         # A mixture that weighs one cell by one has 1 / 1.001 of it.
         cells = ops.convert_to_tensor(own.cells)

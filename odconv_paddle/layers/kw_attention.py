@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import paddle
 from paddle import ParamAttr, nn
 from paddle.nn import functional as F
@@ -53,10 +52,10 @@ class KWAttention(Tempered):
         if fc3:
             self.fc3 = _linear(fc3)
         # It follows from the spec, so that no checkpoint has it.
-        start = np.zeros((spec.mixtures, self._cells + 1))
-        start[np.arange(spec.mixtures), spec.start_cells()] = 1  # (mixtures, cells + 1)
-        buffer = paddle.to_tensor(start, dtype=paddle.get_default_dtype())
-        self.register_buffer("start", buffer, persistable=False)
+        cells = paddle.to_tensor(list(spec.start_cells()))
+        start = F.one_hot(cells, self._cells + 1)  # (mixtures, cells + 1)
+        start = start.astype(paddle.get_default_dtype())
+        self.register_buffer("start", start, persistable=False)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         hidden = F.relu(self.norm1(self.fc1(global_mean(x, keepdim=False))))
@@ -73,10 +72,9 @@ class KWAttention(Tempered):
         own, few, zero = found.split([local, basis, 1], axis=1)
         far = self.fc3(few)  # (batch * mixtures, cells of others)
         before, behind = far[:, :start], far[:, start:]
-        columns = paddle.concat(
-            [part for part in (before, own, behind, zero) if part.shape[1]], axis=1
-        )
-        return columns.reshape([-1, self._logits]) + self.basis_bias
+        columns = [part for part in (before, own, behind, zero) if part.shape[1]]
+        logits = paddle.concat(columns, axis=1).reshape([-1, self._logits])
+        return logits if self.basis_bias is None else logits + self.basis_bias
 
     def _blended(self, weights: paddle.Tensor) -> paddle.Tensor:
         """The weights, and by the share T the cells that the mixtures start as."""

@@ -168,11 +168,9 @@ class Backbone(HubModel, nn.Module):
             'layer2.0.conv1.weight'
         """
         place = stage_to_freeze(self._maps, stage)
-        for module in (*self._frozen(), *cells_of(self._frozen())):
-            module.requires_grad_(True)
+        self._require_gradients(True)
         self.frozen_stages = place
-        for module in (*self._frozen(), *cells_of(self._frozen())):
-            module.requires_grad_(False)
+        self._require_gradients(False)
         self.train(self.training)
 
     def train(self: Model, mode: bool = True) -> Model:
@@ -224,6 +222,13 @@ class Backbone(HubModel, nn.Module):
 
     def _frozen(self) -> Iterable[nn.Module]:
         return () if self.frozen_stages < 0 else self.modules_up_to(self.frozen_stages).values()
+
+    def _require_gradients(self, required: bool) -> None:
+        """Of the frozen layers, and of the cells that they read."""
+        for module in self._frozen():
+            module.requires_grad_(required)
+        for cells in cells_of(self._frozen()):
+            cells.requires_grad_(required)
 
     def _run(self, layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
         """`layer(x)`, where `layer` is a block or a sequence of blocks."""

@@ -104,7 +104,8 @@ class _Chain(nn.Module):
 
     def attentions(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         found = {}
-        for number, layer in enumerate(self.layers):
+        layers: Any = self.layers
+        for number, layer in enumerate(layers):
             found[f"layers.{number}"] = layer.attentions(x)["mixture"]
             x = layer(x)
         return found

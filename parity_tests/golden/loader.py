@@ -24,6 +24,7 @@ from odconv_spec import (
     SqueezeExcitationSpec,
 )
 from parity_tests.kinds import KINDS
+from parity_tests.reference.kernel_warehouse import KWChainSpec
 
 Arrays: TypeAlias = dict[str, npt.NDArray[np.float64]]
 
@@ -46,7 +47,7 @@ _OPTIONS: Mapping[str, str | None] = MappingProxyType(
         "no_spatial": None,  # False in all files, as is our default
     }
 )
-_Spec: TypeAlias = DynamicConvSpec | LinearSpec | RecalibrationSpec
+_Spec: TypeAlias = DynamicConvSpec | LinearSpec | RecalibrationSpec | KWChainSpec
 _KINDS: Mapping[str, tuple[Callable[..., _Spec], Mapping[str, Any]]] = MappingProxyType(
     {
         "odconv": (ODConvSpec, {}),

@@ -10,9 +10,11 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from odconv_spec import DynamicConvSpec, LinearSpec
 from parity_tests.draw import Draw
-from parity_tests.kinds import cgc, dcd, fdconv, we, weightnet
+from parity_tests.kinds import cgc, dcd, fdconv, kernel_warehouse, we, weightnet
+from parity_tests.reference.kernel_warehouse import KWChainSpec
 
-Row: TypeAlias = tuple[DynamicConvSpec | LinearSpec, tuple[int, ...], float]
+Spec: TypeAlias = DynamicConvSpec | LinearSpec | KWChainSpec
+Row: TypeAlias = tuple[Spec, tuple[int, ...], float]
 """Spec, (batch, *map), temperature."""
 
 
@@ -27,14 +29,17 @@ class Kind(NamedTuple):
     """
 
     layers: tuple[Row, ...] = ()
-    draw: Callable[[Draw], tuple[DynamicConvSpec, tuple[int, ...]]] | None = None
-    golden: Callable[[Mapping[str, Any]], DynamicConvSpec | LinearSpec] | None = None
+    draw: Callable[[Draw], tuple[Spec, tuple[int, ...]]] | None = None
+    golden: Callable[[Mapping[str, Any]], Spec] | None = None
     paths: Mapping[str, str] = {}
 
 
 KINDS: Final[Mapping[str, Kind]] = {
     "cgc": Kind(cgc.LAYERS, cgc.draw, cgc.golden),
     "dcd": Kind(dcd.LAYERS, dcd.draw, dcd.golden),
+    "kernelwarehouse": Kind(
+        kernel_warehouse.LAYERS, kernel_warehouse.draw, kernel_warehouse.golden
+    ),
     "fdconv": Kind(fdconv.LAYERS, fdconv.draw, fdconv.golden, fdconv.PATHS),
     "we": Kind(we.LAYERS, we.draw, we.golden),
     "weightnet": Kind(weightnet.LAYERS, weightnet.draw, weightnet.golden, weightnet.PATHS),

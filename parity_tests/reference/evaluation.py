@@ -9,6 +9,7 @@ from typing import Any
 import numpy.typing as npt
 
 from odconv_spec import BackboneSpec, ConvSpec, LinearSpec, RecalibrationSpec
+from parity_tests.reference.kernel_warehouse import KWChainSpec
 from parity_tests.reference.networks import forward, network_of
 from parity_tests.reference.scope import Scope, gradients_of, values_of
 from parity_tests.reference.tape import Array, Value, backward
@@ -36,7 +37,7 @@ class Run:
 
 
 def evaluate(
-    spec: ConvSpec | LinearSpec | RecalibrationSpec | BackboneSpec,
+    spec: ConvSpec | LinearSpec | RecalibrationSpec | KWChainSpec | BackboneSpec,
     arrays: Mapping[str, npt.ArrayLike],
     x: npt.ArrayLike,
     *,

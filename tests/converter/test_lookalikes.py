@@ -22,19 +22,6 @@ HELP = (
 *_FIRST, _LAST = (kind.title() for kind in dynamic_kinds())
 OURS = f"{', '.join(_FIRST)} or {_LAST}"
 # Names and shapes as the code of each writes them, and the message.
-KERNEL_WAREHOUSE = (
-    {
-        "warehouse_manager.weights.0": (224, 64, 64, 1, 1),
-        "layer1.0.conv1.attention.fc1.weight": (16, 64),
-        "layer1.0.conv1.attention.norm1.weight": (16,),
-        "layer1.0.conv1.attention.fc2.weight": (2025, 16),
-        "layer1.0.conv1.attention.fc2.bias": (2025,),
-        "layer1.0.bn1.weight": (64,),
-    },
-    "KernelWarehouse, https://github.com/OSVAI/KernelWarehouse, which is not ODConv, DyConv or "
-    "CondConv: its kernels are put together from cells that many layers share, with weights that "
-    "may be negative, so that no layer has kernels of its own (it has warehouse_manager.weights.0)",
-)
 INVOLUTION = (
     {
         "layer1.0.conv1.weight": (64, 64, 1, 1),
@@ -91,7 +78,6 @@ OVER_MAPS = (
     "tap (it has conv.attention.spatial_fc.weight)",
 )
 CASES = {
-    "KernelWarehouse": KERNEL_WAREHOUSE,
     "involution": INVOLUTION,
     "YOLO fork": YOLO_FORK,
     "own attentions": OWN_ATTENTIONS,

@@ -171,5 +171,5 @@ def words_of_the_specs():
     """Kinds, families, and the parts of all paths to arrays but their last."""
     parameters = (p for name in list_models() for p in model_spec(name).parameters())
     parts = {part for p in parameters for part in p.name.split(".")[:-1] if not part.isdigit()}
-    option = {"conv"}  # of every backbone
+    option = {"conv", "weights"}  # of every backbone, and what files of all of them are called
     return {*KINDS, *FAMILIES} | parts - option

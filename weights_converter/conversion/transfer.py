@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from odconv_spec.schedule import annealing_of
 from weights_converter.arrays.casting import cast_tag
 from weights_converter.arrays.dtypes import Array
 from weights_converter.arrays.tensor import Tensor, TensorInfo
@@ -26,8 +27,6 @@ from weights_converter.names.companions import COMPANIONS, Companion, companions
 from weights_converter.names.layouts import LAYOUTS
 from weights_converter.names.mixers import path_with_temperature
 from weights_converter.release import release
-
-_ANNEALED = 10  # epochs after which the published training has cooled to temperature 1
 
 
 @dataclass(frozen=True)
@@ -121,16 +120,20 @@ class Transfer:
             return
         if source != "keras" and target == "keras":
             yield f"the temperature, which Keras stores in its layers, starts at {temperature:g}"
-        if target == "paddle" and temperature != 1:
+        annealing = annealing_of(self.weights.parameters)
+        if annealing.blends:
+            yield "which cells mixtures start as is in no file: it follows from the layers' order"
+        if target == "paddle" and temperature != annealing.rest:
             yield (
                 f"the file has no place for temperature {temperature:g}: the sidecar has it, which "
                 f"load_into reads and paddle.load does not"
             )
         epoch = self.weights.source.scalars.get("epoch")
-        if isinstance(epoch, int) and epoch < _ANNEALED:
+        if isinstance(epoch, int) and epoch < annealing.epochs:
             yield (
-                f"the checkpoint is of epoch {epoch}; the published training reaches temperature 1 "
-                f"after {_ANNEALED} epochs, so set_temperature() may be needed to reproduce it"
+                f"the checkpoint is of epoch {epoch}; the published training reaches temperature "
+                f"{annealing.end:g} after {annealing.epochs} epochs, so set_temperature() may be "
+                "needed to reproduce it"
             )
 
     def provenance(self, source_sha256: str | None, sums: Mapping[str, str]) -> Provenance:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from odconv_spec import BackboneSpec, from_dict
+from odconv_spec.schedule import Annealing, annealing_of
 from weights_converter.errors import DamagedError, RefusedError, UsageError, legible
 from weights_converter.formats.files.source import Source
 from weights_converter.formats.files.strict_json import json_object
@@ -91,9 +92,11 @@ class HubConfig:
         if not isinstance(images, dict):
             raise ValueError(f"pretrained_cfg: expected an object, received {images!r}")
         size = _tuple(images, "input_size")
+        spec = from_dict(ours["spec"])
+        annealing = annealing_of(spec.parameters())
         config = cls(
-            spec=from_dict(ours["spec"]),
-            temperature=_positive(ours.get("temperature", 1.0)),
+            spec=spec,
+            temperature=_temperature(ours.get("temperature", annealing.rest), annealing),
             class_names=_tuple(values, "label_names") or (),
             image_size=None if size is None else size[1:],
             mean=_tuple(images, "mean"),
@@ -174,10 +177,11 @@ def _check(name: str, values: Sequence[Any], count: int, kind: Any, meaning: str
         raise UsageError(f"{name}: expected {meaning}, received {legible(str(values))}")
 
 
-def _positive(value: object) -> float:
-    if isinstance(value, (int, float)) and value > 0 and isfinite(value):
-        return float(value)
-    raise ValueError(f"temperature: expected a positive number, received {value!r}")
+def _temperature(value: object, annealing: Annealing) -> float:
+    if not isinstance(value, (int, float)):
+        raise ValueError(f"temperature: expected a number, received {value!r}")
+    annealing.check(value)
+    return float(value)
 
 
 def _advice(version: str) -> str:

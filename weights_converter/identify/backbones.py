@@ -83,6 +83,6 @@ def describe(spec: BackboneSpec | Manifest) -> str:
     """A model in a few words: "od_resnet18 (kernel_num=4, 1000 classes)", "Net (42 arrays)"."""
     if isinstance(spec, Manifest):
         return f"{spec.name} ({len(spec.arrays)} arrays)"
-    options = [f"{k}={v}" for k, v in spec.conv.options if k == "kernel_num"]
+    options = [f"{k}={v}" for k, v in spec.conv.options if k in ("kernel_num", "config")]
     classes = f"{spec.num_classes} classes" if spec.num_classes else "without a head"
     return f"{spec.name} ({', '.join([*options, classes])})"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from odconv_spec import BackboneSpec, Parameter, Role, to_json
+from odconv_spec.schedule import Annealing, annealing_of
 from weights_converter.arrays.dtypes import Array
 from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.errors import DamagedError, MismatchError, legible
@@ -41,8 +41,8 @@ class Weights:
 
     @property
     def dynamic(self) -> bool:
-        """Whether there are layers that mix kernels, and so may have a temperature."""
-        return any(p.role is Role.EXPERT_KERNELS for p in self.parameters)
+        """Whether there are layers that mix kernels or cells, and so may have a temperature."""
+        return any(p.role in (Role.EXPERT_KERNELS, Role.CELLS) for p in self.parameters)
 
 
 def weights_of(checkpoint: Checkpoint, target: Target, claim: Claim = ASKED) -> Weights:
@@ -181,9 +181,12 @@ def _canonical(tensor: Tensor, parameter: Parameter, layout: Layout) -> Tensor:
 
 
 def temperature_of(weights: Weights) -> float:
-    """The temperature that the file records, 1 where it records none; see below for errors."""
+    """The temperature that the file records, that of inference where it records none.
+
+    See below for errors.
+    """
     recorded = recorded_temperature(weights)
-    return 1.0 if recorded is None else recorded
+    return annealing_of(weights.parameters).rest if recorded is None else recorded
 
 
 def recorded_temperature(weights: Weights) -> float | None:
@@ -191,7 +194,7 @@ def recorded_temperature(weights: Weights) -> float | None:
 
     Raises:
         MismatchError: the layers of a Keras file have several temperatures.
-        DamagedError: the temperature is not a positive number.
+        DamagedError: no layers could have the temperature.
     """
     name = weights.source.path.name
     source = weights.source
@@ -206,14 +209,15 @@ def recorded_temperature(weights: Weights) -> float | None:
             f"{name} has layers of temperatures {', '.join(sorted(values))}; expected one",
             help="set_temperature(model, t) before saving",
         )
-    return _temperature(values.pop(), name) if values else None
+    annealing = annealing_of(weights.parameters)
+    return _temperature(values.pop(), annealing, name) if values else None
 
 
-def _temperature(text: str, name: str) -> float:
+def _temperature(text: str, annealing: Annealing, name: str) -> float:
     try:
         temperature = float(text)
-    except ValueError:
-        temperature = math.nan
-    if not (temperature > 0 and math.isfinite(temperature)):
-        raise DamagedError(f"{name}: expected a positive temperature, found {legible(text)}")
+        annealing.check(temperature)
+    except ValueError as error:
+        wanted = "temperature in [0, 1]" if annealing.blends else "positive temperature"
+        raise DamagedError(f"{name}: expected a {wanted}, found {legible(text)}") from error
     return temperature

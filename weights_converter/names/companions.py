@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from odconv_spec import Parameter, Role
+from odconv_spec.schedule import annealing_of
 from weights_converter.arrays.dtypes import Array
 from weights_converter.names.layouts import Layout, owner_of
 from weights_converter.names.mixers import path_with_temperature
@@ -35,18 +36,18 @@ def companions(layout: Layout, parameters: Iterable[Parameter]) -> tuple[Compani
     PyTorch counts the batches of each batch norm, which only momentum=None would use. Keras keeps
     the temperature of each layer, so that compiled functions see it change.
     """
+    parameters = tuple(parameters)
+    rest = np.full((), annealing_of(parameters).rest, np.float32)
     if layout.name == "torch":
         owners = [owner_of(p.name) for p in parameters if p.role is Role.NORM_MEAN]
         zero = np.zeros((), np.int64)
         return tuple(Companion(f"{owner}.{COUNTER}".lstrip("."), zero) for owner in owners)
     if layout.name == "keras":
-        one = np.ones((), np.float32)
         paths = sorted({path for p in parameters if (path := _mixer_in_keras(layout, p))})
-        return tuple(Companion(f"{path}/vars/0", one) for path in paths)
+        return tuple(Companion(f"{path}/vars/0", rest) for path in paths)
     if layout.name == "tensorflow":
-        one = np.ones((), np.float32)
         paths = sorted({path for p in parameters if (path := path_with_temperature(p.name))})
-        return tuple(Companion(f"{path}.temperature", one) for path in paths)
+        return tuple(Companion(f"{path}.temperature", rest) for path in paths)
     return ()
 
 

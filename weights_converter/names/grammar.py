@@ -16,12 +16,12 @@ from odconv_spec.choice import dynamic_kinds
 from odconv_spec.models import families
 from odconv_spec.parameters import CONV, DYNAMIC, LINEAR, NORM, Role
 from odconv_spec.recalibrations import RECALIBRATIONS
-from odconv_spec.warehouse import MANAGER
+from odconv_spec.warehouse import LIST, MANAGER
 from weights_converter.names.layouts import TORCH, Layout
 from weights_converter.names.mixers import mixers, routers
 
 # A warehouse of cells, with or without the part that Keras' path lacks.
-_WAREHOUSE = re.compile(rf"(?:^|\.){MANAGER}\.(?:weights\.)?\d+$")
+_WAREHOUSE = re.compile(rf"(?:^|\.){MANAGER}\.(?:{LIST}\.)?\d+$")
 
 
 def canonical_parameters(

@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 import numpy as np
 
 from odconv_spec import Parameter, Role
+from odconv_spec.warehouse import LIST
 from weights_converter.arrays.dtypes import Array
 
 Item = TypeVar("Item")
@@ -233,7 +234,7 @@ KERAS = Layout(
         Role.LINEAR_KERNEL: Row("kernel", "out in -> in out", slot=0),
         Role.BIAS: Row("bias", slot=1),
         # Each warehouse is a layer, and `weights` is what all layers of Keras have for their own.
-        Role.CELLS: Row("cells", slot=0, lacks="weights"),
+        Role.CELLS: Row("cells", slot=0, lacks=LIST),
         Role.BASIS_BIAS: Row("basis_bias", slot=1),  # behind the temperature
         Role.SPECTRUM: Row("dft_weight", slot=0),
         Role.INDICES: Row("indices", slot=0),

@@ -54,12 +54,6 @@ def _look_alike(
 
 LOOK_ALIKES = (
     _look_alike(
-        "KernelWarehouse, https://github.com/OSVAI/KernelWarehouse",
-        r"warehouse_manager\.weights\.\d+",
-        "its kernels are put together from cells that many layers share, with weights that may be "
-        "negative, so that no layer has kernels of its own",
-    ),
-    _look_alike(
         "involution, https://github.com/d-li14/involution",
         r"conv1\.conv\.weight",
         "every pixel has a kernel of its own, computed from that pixel; none are stored",
