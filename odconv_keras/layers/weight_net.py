@@ -38,7 +38,6 @@ class Grouped(keras.layers.Layer):
         kernel_regularizer: of the kernel.
         kernel_constraint: of the kernel.
         **kwargs: `name`, `dtype` and `trainable`.
-
     """
 
     def __init__(
