@@ -68,9 +68,10 @@ class _Residual(keras.layers.Layer):
             y = ops.relu(y) if number else y
             y = norm(conv(y, *self._taken(self.spec.convs[number], shared, cells)))
         y = getattr(self, self._scaling)(y) if self._scaling else y
-        if self.downsample is None:
+        projection = self.spec.downsample
+        if projection is None:
             return ops.relu(y + inputs)
-        beside = self._taken(self.spec.downsample, shared, cells)
+        beside = self._taken(projection, shared, cells)
         return ops.relu(y + self.downsample(inputs, *beside))
 
     def _taken(self, conv: ConvSpec, shared: tuple[Any, ...], cells: Any) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ from paddle import nn
 from odconv_paddle.layers import set_temperature
 from odconv_paddle.models.backbone import Backbone, stage_maps, steps_to, sublayer
 from odconv_paddle.models.freezing import Frozen
+from odconv_paddle.models.sharing import manager_of
 from odconv_spec.feature_maps import OutIndices, feature_indices, stage_to_freeze
 
 
@@ -52,6 +53,8 @@ class Features(nn.Layer):
         self.out_indices = feature_indices(backbone.feature_info, out_indices, first=1)
         self.feature_info = tuple(backbone.feature_info[index] for index in self.out_indices)
         self.steps = steps_to(backbone.steps, max(self.out_indices))
+        for name, manager in manager_of(backbone).items():
+            self.add_sublayer(name, manager)
         for path, _ in self.steps:
             _adopt(self, path, sublayer(backbone, path))
 

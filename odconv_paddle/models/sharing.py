@@ -42,9 +42,14 @@ def add_warehouses(network: nn.Layer, spec: BackboneSpec) -> None:
 
 def serve_cells(network: nn.Layer) -> None:
     """Lets the layers of a network, which are all made by now, read its cells."""
-    manager = getattr(network, MANAGER, None)
-    if manager is not None:
+    for manager in manager_of(network).values():
         manager.serve(network)
+
+
+def manager_of(network: nn.Layer) -> dict[str, nn.Layer]:
+    """What holds the cells of a network, by its name; nothing where there are none."""
+    manager = getattr(network, MANAGER, None)
+    return {} if manager is None else {MANAGER: manager}
 
 
 def cells_of(layers: Iterable[nn.Layer]) -> Iterator[paddle.Tensor]:

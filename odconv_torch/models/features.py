@@ -11,6 +11,7 @@ from torch import nn
 from odconv_spec.feature_maps import OutIndices, feature_indices, stage_to_freeze
 from odconv_torch.layers import set_temperature
 from odconv_torch.models.backbone import Backbone
+from odconv_torch.models.sharing import manager_of
 
 
 class Features(nn.Module):
@@ -51,7 +52,8 @@ class Features(nn.Module):
         self.feature_info = tuple(infos[index] for index in self.out_indices)
         self.spec = backbone.spec
         self.backbone = copy.copy(backbone)  # its children are the same, its dict of them is not
-        self.backbone._modules = dict(backbone.modules_up_to(max(self.out_indices)))
+        layers = backbone.modules_up_to(max(self.out_indices))
+        self.backbone._modules = {**manager_of(backbone), **layers}
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
         """The maps of images (batch, in_channels, height, width), as `feature_info` has them."""

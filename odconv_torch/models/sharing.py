@@ -48,9 +48,14 @@ def add_warehouses(
 
 def serve_cells(network: nn.Module) -> None:
     """Lets the layers of a network, which are all made by now, read its cells."""
-    manager = getattr(network, MANAGER, None)
-    if manager is not None:
+    for manager in manager_of(network).values():
         manager.serve(network)
+
+
+def manager_of(network: nn.Module) -> dict[str, WarehouseManager]:
+    """What holds the cells of a network, by its name; nothing where there are none."""
+    manager = getattr(network, MANAGER, None)
+    return {} if manager is None else {MANAGER: manager}
 
 
 def cells_of(modules: Iterable[nn.Module]) -> Iterator[nn.Parameter]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from odconv_spec import KWConvSpec, share_warehouses
-from odconv_torch import KWConv2d, TemperatureScheduler, WarehouseManager, create_model
+from odconv_torch import Features, KWConv2d, TemperatureScheduler, WarehouseManager, create_model
 from odconv_torch.layers import KWConv
 
 FEW = {"stages": ((8, 1), (16, 1)), "stem_channels": 8, "num_classes": 5}
@@ -51,6 +51,13 @@ def test_frozen_stages_freeze_the_cells_that_they_read(model):
     assert "warehouse_manager.weights.0" not in trained
     model.freeze_stages(None)
     assert all(p.requires_grad for p in model.parameters())
+
+
+def test_a_body_keeps_the_cells(model):
+    body, x = Features(model, (0, 1)), torch.rand(1, 3, 16, 20)
+    assert "backbone.warehouse_manager.weights.1" in body.state_dict()
+    for found, expected in zip(body(x), model.forward_stages(x, (0, 1)), strict=True):
+        assert torch.equal(found, expected)
 
 
 def test_the_published_schedule_is_that_of_the_kind(model):
