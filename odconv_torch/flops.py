@@ -24,8 +24,8 @@ import torch
 from torch import nn
 
 from odconv_spec import multiply_adds
-from odconv_torch.layers import DynamicConv, Routing
-from odconv_torch.layers.build import DYNAMIC
+from odconv_torch.layers import DynamicConv
+from odconv_torch.layers.build import DYNAMIC, SHARED
 from odconv_torch.layers.norm import BATCH_NORMS, LayerNorm
 
 Hook = Callable[[nn.Module, tuple[Any, ...], torch.Tensor], None]
@@ -51,7 +51,7 @@ def ptflops_hooks() -> dict[type[nn.Module], Hook]:
 
 def _counted() -> tuple[type[nn.Module], ...]:
     """Both programs look for the very class of a module."""
-    return (Routing, *(layer for layers in DYNAMIC.values() for layer in layers))
+    return (*SHARED.values(), *(layer for layers in DYNAMIC.values() for layer in layers))
 
 
 def _for_thop(layer: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
