@@ -39,6 +39,8 @@ _RANKS: Final[Mapping[Role, tuple[int, ...]]] = {
     Role.EXPERT_KERNELS: (4, 5, 6),
     Role.EXPERT_BIASES: (2,),
     Role.CELLS: (4, 5, 6),
+    Role.SPECTRUM: (4,),
+    Role.INDICES: (1, 2, 3, 4),
     Role.LINEAR_KERNEL: (2,),
 }
 
