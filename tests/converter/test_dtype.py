@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
 from odconv_spec import model_spec
 from tests.converter.helpers import ENDINGS, SMALL_RESNET, arrays_of, save
+from tests.quick import quick_rows
 from weights_converter import RefusedError, UsageError, convert, formats, verify
 from weights_converter.arrays.casting import DTYPES
 from weights_converter.arrays.precision import numbers, rounded
@@ -24,8 +27,12 @@ def changed(name, index, value):
     return arrays
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("dtype", "ending"),
+    quick_rows(
+        [*product(DTYPES, [".pth"]), *product(["float16"], ENDINGS)], product(DTYPES, ENDINGS)
+    ),
+)
 def test_floats_are_cast_and_the_file_is_proven(tmp_path, dtype, ending):
     arrays = arrays_of(SPEC)
     source = save(tmp_path / "a.pth", SPEC, arrays)

@@ -25,6 +25,11 @@ SQUARE = {
     Role.EXPERT_BIASES: (3, 3),
     Role.LINEAR_KERNEL: (3, 3),
     Role.BIAS: (3,),
+    Role.CELLS: (3, 3, 3, 3, 3),
+    Role.BASIS_BIAS: (3,),
+    Role.SPECTRUM: (3, 3, 3, 3),
+    Role.INDICES: (3, 3),
+    Role.SCALE: (3,),
     Role.NORM_SCALE: (3,),
     Role.NORM_SHIFT: (3,),
     Role.NORM_MEAN: (3,),
@@ -76,6 +81,8 @@ RANKS = {
     Role.EXPERT_KERNELS: (4, 5, 6),
     Role.EXPERT_BIASES: (2,),
     Role.LINEAR_KERNEL: (2,),
+    Role.CELLS: (3, 4, 5),
+    Role.SPECTRUM: (4,),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from itertools import product
 from pathlib import Path
 
 import keras
@@ -10,6 +11,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from tests.quick import quick_rows
 from weights_converter.errors import RefusedError
 from weights_converter.formats import read, write, write_shards
 from weights_converter.formats.isolated.reader import read_isolated
@@ -121,8 +123,12 @@ NAMES = ("m.weights.h5", "m.weights.json", "m.keras", "m.h5")
 
 
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(
+    ("name", "reader"),
+    quick_rows(
+        [*((name, read) for name in NAMES), ("m.keras", read_isolated)], product(NAMES, READERS)
+    ),
+)
 def test_reads_what_keras_saves(tmp_path, name, reader, trained):
     path = save(trained, tmp_path / name)
     assert in_file(reader, path) == in_keras(trained)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import tensorflow as tf
 
 from odconv_keras.models import build_model
 from odconv_spec import model_spec
+from tests.quick import quick_rows
 from weights_converter import convert
 from weights_converter.errors import RefusedError
 from weights_converter.formats import read
@@ -102,8 +105,13 @@ def test_a_model_in_training(tmp_path):
     assert_same(read(tmp_path).tensors, model)
 
 
-@pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("place", ["", "variables", "variables/variables.index"])
+PLACES = ("", "variables", "variables/variables.index")
+
+
+@pytest.mark.parametrize(
+    ("place", "reader"),
+    quick_rows([*((p, read) for p in PLACES), ("", read_isolated)], product(PLACES, READERS)),
+)
 def test_a_saved_model(tmp_path, reader, place):
     model = network()
     model.export(tmp_path / "saved", verbose=False)

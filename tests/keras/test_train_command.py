@@ -22,7 +22,6 @@ from train_helpers import (
     environment,
     last,
     options,
-    rows,
     run,
     save_fresh,
     source,
@@ -33,6 +32,7 @@ from odconv_keras.models import build_model
 from odconv_keras.train import train
 from odconv_keras.train.evaluation import logits
 from odconv_training import BEST, LAST, Samples, in_order, main, open_source
+from tests.trainings import rows
 from weights_converter import extract, load_into
 
 sys.path.append(str(Path(__file__).parents[1] / "training"))  # what all frameworks share

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import keras
 import pytest
-from train_helpers import ROOT, assert_close, call, command, environment, last, rows, spec_file
+from train_helpers import ROOT, assert_close, call, command, environment, last, spec_file
 
 from odconv_keras.train.joining import joined
 from odconv_training import BEST, LAST, TrainingError
+from tests.trainings import rows
 
 sys.path.append(str(Path(__file__).parents[1] / "training"))  # what all frameworks share
 

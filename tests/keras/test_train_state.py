@@ -7,13 +7,14 @@ import resource
 import keras
 import numpy as np
 import pytest
-from train_helpers import assert_close, course, last, options, rows, run, save_fresh
+from train_helpers import assert_close, course, last, options, run, save_fresh
 
 from odconv_keras.models import build_model
 from odconv_keras.train import SGD
 from odconv_training import LAST, TrainingError
 from odconv_training.checkpoints import save
 from odconv_training.progress import content_of
+from tests.trainings import rows
 from weights_converter import FileError, extract, load_into
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -15,10 +14,11 @@ import numpy as np
 from odconv_keras.train import Trainer
 from odconv_keras.train.precision import computing_in
 from odconv_keras.train.processes import Processes
-from odconv_spec import from_dict
-from odconv_training import LAST, RECIPES, Course, Options, Samples, Source
+from odconv_training import LAST, Course
 from odconv_training.checkpoints import save
 from odconv_training.progress import content_of
+from tests import trainings
+from tests.trainings import options_of, spec_file_of
 
 ROOT = Path(__file__).parents[2]
 SPEC = {
@@ -31,29 +31,9 @@ SPEC = {
 ONE_CORE = {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
-def options(output, *, recipe=None, spec=None, **values):
-    chosen = replace(RECIPES["digits"], batch_size=8, epochs=2, temperature_epochs=1)
-    return Options(
-        spec=from_dict(SPEC | (spec or {})),
-        data="digits",
-        recipe=replace(chosen, **(recipe or {})),
-        output=output,
-        quiet=True,
-        **values,
-    )
-
-
-def source(train=24, validation=11, size=(20, 16)):
-    """Random images (count, 3, height, width) of ten classes; three batches."""
-    generator = np.random.default_rng(3)
-    splits = [
-        Samples(
-            generator.integers(0, 10, count),
-            images=generator.normal(size=(count, 3, *size)).astype(np.float32),
-        )
-        for count in (train, validation)
-    ]
-    return Source(tuple("0123456789"), *splits)
+options = partial(options_of, SPEC)
+spec_file = partial(spec_file_of, SPEC)
+source = partial(trainings.source, train=24)  # three batches
 
 
 def course(chosen, data=None):
@@ -104,12 +84,6 @@ def assert_close(first, second, tolerance=1e-7):
         np.testing.assert_allclose(second[name], array, tolerance, tolerance, err_msg=name)
 
 
-def spec_file(folder, **changes):
-    path = folder / "spec.json"
-    path.write_text(json.dumps(SPEC | changes), encoding="utf-8")
-    return path
-
-
 def command(*arguments):
     return [sys.executable, "-m", "odconv_keras.train", "--quiet", *map(str, arguments)]
 
@@ -130,10 +104,3 @@ def call(*arguments, check=True, **values):
     )
     assert not check or run.returncode == 0, run.stderr
     return run
-
-
-def rows(path):
-    """A CSV file of a log, its columns by name."""
-    header, *lines = path.read_text(encoding="utf-8").splitlines()
-    columns = zip(*(map(float, line.split(",")) for line in lines), strict=True)
-    return dict(zip(header.split(","), map(list, columns), strict=True))

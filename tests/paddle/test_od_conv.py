@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import product
 
 import numpy as np
 import paddle
@@ -12,6 +13,7 @@ from paddle.nn import functional as F
 
 from odconv_paddle import ODConv1D, ODConv2D, ODConv3D
 from odconv_paddle.layers import Attentions
+from tests.quick import quick_rows
 
 CLASSES = (ODConv1D, ODConv2D, ODConv3D)
 CONVS = (F.conv1d, F.conv2d, F.conv3d)
@@ -50,11 +52,16 @@ def of_kernel(attention, i, k, shared):
     return paddle.to_tensor(attention.numpy()[i] if shared else attention.numpy()[i, k])
 
 
+SMALLER, LARGER = (7, 5, 6), (50, 13, 6)  # than a kernel
+SITES = quick_rows(
+    [(1, 2, SMALLER), *product([3], (1, 2, 3), (SMALLER, LARGER))],
+    product((1, 3), (1, 2, 3), (SMALLER, LARGER)),
+)
+
+
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("rank", [1, 2, 3])
 @pytest.mark.parametrize("options", [*VARIANTS, *POINTWISE])
-@pytest.mark.parametrize("size", [(7, 5, 6), (50, 13, 6)])  # smaller and larger than a kernel
+@pytest.mark.parametrize(("batch", "rank", "size"), SITES)
 def test_each_sample_has_its_own_kernels(rank, options, batch, size):
     layer = randomised(CLASSES[rank - 1](4, 8, **{"kernel_size": 3} | options))
     layer.eval()

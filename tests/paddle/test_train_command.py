@@ -16,7 +16,6 @@ from train_helpers import (
     course,
     last,
     options,
-    rows,
     run,
     same_arrays,
     source,
@@ -28,6 +27,7 @@ from odconv_paddle.train import train
 from odconv_paddle.train.evaluation import logits
 from odconv_training import BEST, LAST, in_order, main
 from tests.training.folders import BROKEN, write_folder
+from tests.trainings import rows
 from weights_converter import convert, load_into
 from weights_converter.identify.request import Request
 

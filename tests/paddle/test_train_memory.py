@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from train_helpers import command, rows, spec_file
+from train_helpers import command, spec_file
+
+from tests.trainings import rows
 
 CLASSES = 1000
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from train_helpers import ENVIRONMENT, ROOT, call, command, last, rows, spec_file
+from train_helpers import ENVIRONMENT, ROOT, call, command, last, spec_file
 
 from odconv_training import BEST
+from tests.trainings import rows
 
 SHORT = ("--batch-size", 33, "--epochs", 2, "--seed", 3)
 

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from train_helpers import course, options, rows, run, source, spec_file
+from train_helpers import course, options, run, source, spec_file
 
 from odconv_torch.models import build_model
 from odconv_torch.train import train
 from odconv_torch.train.data import Files
 from odconv_torch.train.evaluation import logits
 from odconv_training import BEST, LAST, Samples, in_order, main
+from tests.trainings import rows
 from weights_converter import convert, load_into
 from weights_converter.identify.request import Request
 

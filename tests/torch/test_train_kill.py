@@ -9,7 +9,9 @@ import time
 
 import pytest
 import torch
-from train_helpers import last, options, rows, run, same_arrays
+from train_helpers import last, options, run, same_arrays
+
+from tests.trainings import rows
 
 STEPS = 40
 

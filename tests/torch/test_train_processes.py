@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from train_helpers import ONE_CORE, call, command, last, rows, spec_file
+from train_helpers import ONE_CORE, call, command, last, spec_file
 
 from odconv_training import BEST
+from tests.trainings import rows
 
 
 @pytest.mark.slow

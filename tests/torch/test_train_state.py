@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import resource
-
-import pytest
 import torch
 from torch import nn
-from train_helpers import course, last, options, rows, run, same_arrays
+from train_helpers import last, options, run
 
 from odconv_torch.models import build_model
-from odconv_training import LAST, TrainingError
-from weights_converter import FileError, inspect, load_into
-from weights_converter.identify.request import Request
+from tests.resuming import (  # noqa: F401  # pytest finds them here
+    test_a_damaged_checkpoint,
+    test_a_full_disk_leaves_the_last_checkpoint,
+    test_a_resumed_training_ends_bit_identical,
+    test_checkpoints_between_epochs_do_not_change_the_training,
+    test_the_converter_reads_it,
+)
 
 
 def test_the_official_script_can_go_on(tmp_path):
     """What its main.py does with --resume: https://github.com/OSVAI/ODConv/blob/master/main.py."""
     run(options(tmp_path))
-    content = torch.load(tmp_path / LAST["torch"])
+    content = last(tmp_path)
     model = build_model(options(tmp_path).spec)
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
     wrapped = nn.DataParallel(model)
@@ -30,70 +31,3 @@ def test_the_official_script_can_go_on(tmp_path):
     assert len(names) == 5
     nn.functional.cross_entropy(model(torch.randn(4, 3, 20, 16)), torch.tensor([1, 2, 3, 4]))
     optimizer.step()
-
-
-def test_the_converter_reads_it(tmp_path):
-    training = run(options(tmp_path, steps=3))
-    found = inspect(Request(tmp_path / LAST["torch"], training.options.spec))
-    assert found.checkpoint.scalars["epoch"] == 0
-    model = build_model(training.options.spec)
-    load_into(model, tmp_path / LAST["torch"])
-    for name, array in training.trainer.model.state_dict().items():
-        if not name.endswith("num_batches_tracked"):
-            assert torch.equal(model.state_dict()[name], array)
-
-
-@pytest.mark.parametrize(  # an epoch has five steps
-    ("stop", "precision"), [(2, "float32"), (5, "bfloat16"), (8, "float16")]
-)
-def test_a_resumed_training_ends_bit_identical(tmp_path, stop, precision):
-    values = {"precision": precision, "spec": {"dropout": 0.4}, "clip_norm": 2.0}
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    run(options(whole, **values))
-    run(options(parts, steps=stop, **values))
-    torch.manual_seed(99)  # a new process draws other numbers
-    run(options(parts, resume=True, **values))
-    assert last(whole)["step"] == last(parts)["step"] == 10
-    assert last(whole)["scaler"] == last(parts)["scaler"]
-    assert same_arrays(last(whole), last(parts))
-    for name in ("train.csv", "validation.csv"):
-        one, two = (rows(folder / name) for folder in (whole, parts))
-        assert one["loss"] == two["loss"]
-        assert one["step"] == two["step"]
-
-
-def test_checkpoints_between_epochs_do_not_change_the_training(tmp_path):
-    run(options(tmp_path / "few"))
-    run(options(tmp_path / "many", checkpoint_steps=2))
-    assert same_arrays(last(tmp_path / "few"), last(tmp_path / "many"))
-
-
-@pytest.mark.parametrize("damage", ["cut", "empty", "text", "other"])
-def test_a_damaged_checkpoint(tmp_path, damage):
-    run(options(tmp_path, steps=1))
-    path = tmp_path / LAST["torch"]
-    content = path.read_bytes()
-    if damage == "other":
-        torch.save({"state_dict": {}}, path)
-    else:
-        half = content[: len(content) // 2]
-        path.write_bytes({"cut": half, "empty": b"", "text": b"no checkpoint"}[damage])
-    with pytest.raises(TrainingError, match=r"checkpoint\.pth\.tar: expected a checkpoint"):
-        course(options(tmp_path, resume=True))
-
-
-def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
-    """A limit on the size of files stands for the disk: both fail while they are written."""
-    run(options(tmp_path, steps=4))
-    good, size = last(tmp_path), (tmp_path / LAST["torch"]).stat().st_size
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, hard))
-    try:
-        with pytest.raises(FileError, match=r"cannot write .*\.pth\.tar: File too large"):
-            run(options(tmp_path, resume=True, checkpoint_steps=1))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert same_arrays(good, last(tmp_path))
-    assert last(tmp_path)["step"] == 4
-    assert not list(tmp_path.glob(".*.part"))
-    assert run(options(tmp_path, resume=True)).progress.step == 10
