@@ -9,7 +9,7 @@ from typing import Any
 from odconv_spec import WEConvSpec
 from parity_tests.draw import Draw
 
-_FORMS: Mapping[str, Mapping[str, bool]] = {
+_FORMS: Mapping[str, Mapping[str, Any]] = {
     "lwe": {},
     "ws_lwe_mwe": {"standardize": True, "magnitude": True},
 }
