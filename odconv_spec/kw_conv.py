@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension
 from odconv_spec.geometry import flag, real
-from odconv_spec.kw_configs import DEFAULT, cell_ratio, is_static, options_at, warehouse_at
+from odconv_spec.kw_configs import DEFAULT, cell_ratio, options_at, warehouse_at
 from odconv_spec.layers import ConvSpec, LinearSpec, NormSpec
 from odconv_spec.parameters import Parameter, Role, under
 from odconv_spec.site import Site
@@ -205,19 +205,21 @@ class KWConvSpec(DynamicConvSpec):
     @classmethod
     def takes(cls, site: Site, geometry: Mapping[str, Any]) -> bool:
         """A shortcut of the first stage is static, and so is the first bottleneck's first layer."""
-        if site.family == "mobilenetv2":
-            return site.part in ("stem", "block", "last")
         begins = site.part == "shortcut" or (site.block == "bottleneck" and site.place == 0)
         first = site.stage == site.within == 0
         return super().takes(site, geometry) and not (begins and first)
 
     @classmethod
     def at(cls, site: Site, geometry: Mapping[str, Any], options: Mapping[str, Any]) -> ConvSpec:
-        config = options["config"]
-        if not cls.takes(site, geometry) or is_static(config, site):
+        if cls.families and site.family not in cls.families:
+            raise ValueError(
+                f"conv: expected a kind that a {site.family} is made with, received {cls.kind!r}, "
+                f"which has warehouses in {', '.join(cls.families)} alone"
+            )
+        if not cls.takes(site, geometry):
             return ConvSpec(**geometry)
-        warehouse = warehouse_at(config, site)
-        return cls(**geometry, **options_at(config, site), **options, warehouse=warehouse)
+        given = {**options_at(options["config"], site), **options}
+        return cls(**geometry, **given, warehouse=warehouse_at(site))
 
     @classmethod
     def sharing(

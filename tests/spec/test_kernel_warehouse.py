@@ -6,7 +6,9 @@ import json
 import pytest
 
 from odconv_spec import (
+    ConvChoice,
     KWConvSpec,
+    MobileNetV2Spec,
     ResNetSpec,
     from_json,
     kw_temperature,
@@ -100,6 +102,10 @@ def _layer(out, taps, **options):
         (
             lambda: share_warehouses([_layer(8, n, spatial_partition=False) for n in (1, 3)]),
             "spatial_partition: expected True where kernels of several sizes share",
+        ),
+        (
+            lambda: MobileNetV2Spec(conv=ConvChoice.of("kw")).parameters(),
+            "conv: expected a kind that a mobilenetv2 is made with, received 'kw'",
         ),
         (lambda: kw_temperature(0, 10, start=2.0), r"temperature: expected a number in \[0, 1\]"),
         (lambda: BLEND.check(-0.1), r"temperature: expected a number in \[0, 1\], received -0.1"),
