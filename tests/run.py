@@ -5,8 +5,8 @@
 `--slow` runs the tests marked slow, of the suites that have any; `--part` a tenth of them, which a
 run's number or `commit` chooses; `--smoke` a few files of each suite, which is what must hold with
 the lowest versions of the frameworks. One process has one Keras backend, and the frameworks' thread
-pools disturb each other, so each suite has a process of its own. Two run at a time, each on one
-core; `--jobs N` changes that.
+pools disturb each other, so each suite has a process of its own. Three run at a time, each on one
+core, so that two are busy while a suite waits for the disk; `--jobs N` changes that.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ SMOKE = {
     "reference": ("reference_golden",),
 }
 LONGEST = (  # in this order; the rest is shorter
-    *("converter", "together", "keras-tensorflow", "keras-jax", "torch", "formats", "keras-torch"),
-    *("parity-keras-jax", "paddle", "parity-keras-tensorflow", "parity-keras-torch"),
+    *("converter", "together", "parity-keras-jax", "keras-torch", "paddle", "torch"),
+    *("keras-tensorflow", "formats", "parity-keras-tensorflow", "spec", "reference"),
 )
 ONE_CORE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str]) -> int:
     own, passed_on = arguments[:middle], arguments[middle + 1 :]
     parser = ArgumentParser(prog="python -m tests.run", description=__doc__)
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=", ".join(known))
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=3)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--slow", action="store_true", help="run the tests marked slow only")
     which.add_argument("--smoke", action="store_true", help="run a few files of each suite only")

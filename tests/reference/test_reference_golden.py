@@ -2,10 +2,12 @@
 
 import pytest
 
+from odconv_spec import DCDLinearSpec
 from parity_tests.golden import GoldenLayer, golden_files, load_golden
 from parity_tests.reference import evaluate
 
 TOLERANCE = 1e-12  # of the largest element
+UNTOLD = {DCDLinearSpec: {"fc_phi.weight"}}  # gradients that the file does not have
 
 
 @pytest.fixture(params=golden_files())
@@ -54,6 +56,7 @@ def test_golden_training(golden, relative_error) -> None:
         (run.grads, golden.training.grads),
         (run.statistics, golden.training.statistics),
     ):
-        assert found.keys() == expected.keys()
+        assert found.keys() - expected.keys() <= UNTOLD.get(type(golden.spec), set())
+        assert expected.keys() <= found.keys()
         for name in expected:
             assert relative_error(found[name], expected[name]) < TOLERANCE, name
