@@ -34,7 +34,7 @@ class FrequencyOrder(keras.layers.Layer):
     indices: Any
 
     def __init__(self, spec: FrequencyOrderSpec, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # half precision has no transform
         self.spec = spec
 
     def build(self, input_shape: Sequence[int | None] | None = None) -> None:
