@@ -9,6 +9,8 @@ from typing import Any, Final
 from benchmarks.accuracy.settings import NONE, Setting
 from odconv_spec import BackboneSpec, model_spec
 from odconv_spec.choice import KINDS
+from odconv_spec.schedule import annealing_of
+from odconv_training import Recipe
 
 STAGES: Final = ((32, 1), (64, 1), (128, 1))  # of widths that every method takes
 _NETWORK: Final = "resnet18"  # of which the blocks are
@@ -45,6 +47,12 @@ class Method(Setting):
             stem_channels=int(STAGES[0][0] * self.width),
             **dict(self.options),
         )
+
+    def recipe(self, epochs: int) -> Recipe:
+        """That of the digits, with the temperatures of the kind."""
+        kind = annealing_of(self.spec().parameters())
+        recipe = super().recipe(epochs)
+        return replace(recipe, temperature_start=kind.start, temperature_end=kind.end)
 
 
 def methods(width: float = 1.0) -> Iterator[Method]:
