@@ -68,6 +68,7 @@ ON_TORCH = frozenset(
         "test_options.py",
         "test_padding.py",
         "test_recalibration.py",
+        "test_sharing.py",
         "test_replace.py",
         "test_replace_left.py",
         "test_saving.py",
