@@ -117,7 +117,7 @@ class CGConvSpec(DynamicConvSpec):
         if not self.gated:
             return ()
         of_input, of_output = NormSpec(self.in_channels), NormSpec(self.out_channels)
-        layers = {
+        layers: dict[str, LinearSpec | NormSpec] = {
             "ce": self.encoder(),
             "ce_bn": of_input,
             "ci_bn2": of_input,

@@ -46,7 +46,7 @@ def adaptive_mean(x: Value, sizes: tuple[int, ...]) -> Value:
     batch, channels, *space = x.shape
     matrix: Array = np.ones((1, 1))
     for length, size in zip(space, sizes, strict=True):
-        matrix = np.kron(matrix, window_means(length, size))
+        matrix = np.asarray(np.kron(matrix, window_means(length, size)), np.float64)
     return x.reshape(batch, channels, -1) @ matrix.T
 
 

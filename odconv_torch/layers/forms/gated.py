@@ -93,10 +93,12 @@ class _GatedConv(torch.autograd.Function):
         for one, sample, *sides in zip(grad.split(1), x.split(1), of_input, of_output, strict=True):
             gate = gates(*sides)
             kernel = (gate * rows).unflatten(2, weight.shape[2:])
-            to_x, to_kernel = _gradients(one, sample, kernel, ctx.window, ctx.needs_input_grad[0])
+            to_sample, to_kernel = _gradients(
+                one, sample, kernel, ctx.window, ctx.needs_input_grad[0]
+            )
             to_rows = torch.addcmul(to_rows, to_kernel, gate)
             to_sums = torch.ops.aten.sigmoid_backward(to_kernel * rows, gate)
-            each.append((to_x, to_sums.sum(0), to_sums.sum(1)))
+            each.append((to_sample, to_sums.sum(0), to_sums.sum(1)))
         to_x, to_input, to_output = zip(*each, strict=True)
         return (
             torch.cat(to_x) if ctx.needs_input_grad[0] else None,
