@@ -118,11 +118,7 @@ class LocalTaps(nn.Layer):
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         """(batch, in) to (batch, out * taps, in)."""
-        count, inputs = self._neighbours, x.shape[1]
-        padded = F.pad(x.unsqueeze(1), [count // 2, count // 2], data_format="NCL").squeeze(1)
-        # (batch, neighbours, in)
-        columns = paddle.stack([padded[:, i : i + inputs] for i in range(count)], axis=1)
-        return paddle.matmul(self.weight.squeeze(1), columns)
+        return F.conv1d(x.unsqueeze(1), self.weight, padding=self._neighbours // 2)
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone

@@ -12,9 +12,11 @@ from typing import Any
 
 import paddle
 from paddle import ParamAttr, nn
+from paddle.autograd import PyLayer
 from paddle.nn import functional as F
 from paddle.nn.initializer import Constant, Initializer, Normal
 
+from odconv_paddle.layers.differentiable import is_recorded
 from odconv_paddle.layers.temperature import at_least_float32
 from odconv_spec import FDConvSpec
 from odconv_spec.fd_conv import BAND_LIMITS, BAND_MASK
@@ -81,10 +83,30 @@ def _lows(x: paddle.Tensor) -> list[paddle.Tensor]:
     for limit in BAND_LIMITS:
         even, odd = _circulants((wide <= limit).astype(x.dtype) * shares, columns, width)
         upright, skew = _circulants((high <= limit).astype(x.dtype), rows, height)
-        # The cosine of a sum; the sines cancel where both of each pair of rows pass.
-        low = paddle.matmul(paddle.matmul(upright, x), even)
-        found.append(low + paddle.matmul(paddle.matmul(skew, x), odd))
+        matrices = (upright, skew, even, odd)
+        found.append(_Low.apply(x, matrices) if is_recorded(x) else _low(x, matrices))
     return found
+
+
+def _low(x: paddle.Tensor, matrices: tuple[paddle.Tensor, ...]) -> paddle.Tensor:
+    """The cosine of a sum; the sines cancel where both of each pair of rows pass."""
+    upright, skew, even, odd = matrices
+    low = paddle.matmul(paddle.matmul(upright, x), even)
+    return low + paddle.matmul(paddle.matmul(skew, x), odd)
+
+
+class _Low(PyLayer):
+    """`_low`, which is its own gradient: Paddle ends at the second one of a constant's product."""
+
+    @staticmethod
+    def forward(ctx: Any, x: paddle.Tensor, matrices: tuple[paddle.Tensor, ...]) -> paddle.Tensor:
+        ctx.matrices = matrices
+        return _low(x, matrices)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: paddle.Tensor) -> paddle.Tensor:
+        low: paddle.Tensor = _Low.apply(gradient, ctx.matrices)
+        return low
 
 
 def _circulants(
