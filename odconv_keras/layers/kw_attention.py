@@ -61,7 +61,7 @@ class KWAttention(Tempered):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         count = self.spec.place.cells + 1
-        hidden = ops.relu(self.norm1(self.fc1(global_mean(inputs))))
+        hidden = ops.relu(self.norm1(self.fc1(global_mean(inputs)), training=training))
         logits = self.fc2(hidden) if self.basis_bias is None else self._basis_logits(hidden)
         z = ops.reshape(logits, (-1, count))  # (batch * mixtures, cells and the zero cell)
         sizes = ops.sum(ops.abs(z), axis=1, keepdims=True) + _LEAST_SIZE

@@ -93,7 +93,7 @@ class KWConv(DynamicConv):
     def call(self, inputs: Any, cells: Any = None, training: bool | None = None) -> Any:
         self._check_cells(cells)
         x = self._channels_last(inputs)
-        y = conv_per_sample(x, self._kernels(x, cells), self.window)
+        y = conv_per_sample(x, self._kernels(x, cells, training), self.window)
         return self._finished(y if self.bias is None else y + ops.cast(self.bias, y.dtype))
 
     def compute_output_spec(self, inputs: Any, cells: Any = None, **kwargs: Any) -> Any:
@@ -142,11 +142,12 @@ class KWConv(DynamicConv):
             self.warehouse_manager = Chain([own], name="warehouse_manager", dtype=self.dtype_policy)
             self.warehouse_manager.build(shape)
 
-    def _kernels(self, x: Any, cells: Any) -> Any:
+    def _kernels(self, x: Any, cells: Any, training: bool | None = None) -> Any:
         spec = self.spec
         cells = self.warehouse_manager(x) if cells is None else cells
         count, cell = spec.place.cells, spec.place.cell
-        weights = ops.cast(self.attention(x), cells.dtype)  # (batch * mixtures, cells)
+        found = self.attention(x, training=training)  # (batch * mixtures, cells)
+        weights = ops.cast(found, cells.dtype)
         # The operator, because `ops.matmul` takes float64 for float32 on PyTorch.
         mixed = weights @ ops.reshape(cells, (count, -1))
         parts = ops.reshape(mixed, (-1, *spec.parts_of(cell), *cell))

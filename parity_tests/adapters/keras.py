@@ -149,14 +149,17 @@ class _Chain(keras.layers.Layer):
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         for layer in self.layers:
-            x = layer(x, self.warehouse_manager[layer.spec.place.warehouse](x))
+            x = layer(x, self._cells_of(layer)(x), training=training)
         return x
+
+    def _cells_of(self, layer: Any) -> Any:
+        return self.warehouse_manager[layer.spec.place.warehouse]
 
     def attentions(self, x: Any) -> dict[str, Any]:
         found = {}
         for number, layer in enumerate(self.layers):
             found[f"layers.{number}"] = layer.attentions(x)["mixture"]
-            x = layer(x, self.warehouse_manager[layer.spec.place.warehouse](x))
+            x = layer(x, self._cells_of(layer)(x))
         return found
 
 
