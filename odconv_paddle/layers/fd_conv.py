@@ -174,10 +174,7 @@ class FDConv2D(DynamicConv):
             kernels = kernels * spatial.astype(kernels.dtype)
         if self.FBM is not None:
             x = self.FBM(x)
-        stride, padding, dilation, groups = self._geometry
-        sizes = sizes_after(x, kernels.shape[3:], stride, padding, dilation)
-        x, kernels, filters = scaled(x, kernels, channel, filters, sizes, groups)
-        y = times(conv_per_sample(x, kernels, None, *self._geometry), filters)
+        y = _scaled_conv(x, kernels, channel, filters, self._geometry)
         if self.bias is not None:
             y = y + self.bias.astype(y.dtype).reshape([-1, 1, 1])
         return self._as_given(y)
@@ -217,3 +214,18 @@ class FDConv2D(DynamicConv):
         self.dft_weight.set_value(self._spectra(conv.weight) / spec.param_ratio)
         if self.bias is not None:
             self.bias.set_value(conv.bias)
+
+
+@paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
+def _scaled_conv(
+    x: paddle.Tensor,
+    kernels: paddle.Tensor,
+    channel: paddle.Tensor,
+    filters: paddle.Tensor,
+    geometry: tuple[Any, ...],
+) -> paddle.Tensor:
+    """Each sample convolved with its kernel, whose channels have these factors."""
+    stride, padding, dilation, groups = geometry
+    sizes = sizes_after(x, kernels.shape[3:], stride, padding, dilation)
+    x, kernels, left = scaled(x, kernels, channel, filters, sizes, groups)
+    return times(conv_per_sample(x, kernels, None, stride, padding, dilation, groups), left)
