@@ -36,7 +36,7 @@ LAYERS = (
     (_kw((6, 6), 3, groups=6, padding=1, stride=2), (3, 8, 7), 0.5),
     (_kw((4, 9), 1, cell_num_ratio=3.0, reduction=0.5), (2, 5, 4), 0.2),
     (_kw((8, 4), (2, 1), cell_num_ratio=0.5, **_PLANES), (2, 5, 4), 0.7),
-    (_kw((8, 8), 3, padding=1, spatial_partition=False, **_PLANES), (2, 4, 5), 0.0),
+    (_kw((8, 8), 3, padding=1, spatial_partition=False, **_PLANES), (3, 4, 5), 0.0),
     (_kw((5, 7), 3, padding=1), (1, 6, 9), 0.25),  # one sample: running statistics in training
     (_kw((4, 6), 3, rank=1, stride=2, padding=2, bias=True), (3, 8), 0.1),
     (_kw((4, 6), (2, 1, 3), rank=3, padding=((1, 0), (0, 0), (1, 1))), (2, 3, 4, 5), 0.6),
