@@ -48,7 +48,7 @@ class _Residual(keras.layers.Layer):
         if spec.recalibration:  # under the name that official files have
             options = {"name": self._scaling, "dtype": self.dtype_policy}
             setattr(self, self._scaling, build_layer(spec.recalibration, **options))
-        self.downsample = _shortcut(spec, self.dtype_policy)
+        self.downsample: Any = _shortcut(spec, self.dtype_policy)
 
     def build(self, input_shape: Shape) -> None:
         if self._shared:
