@@ -1,13 +1,12 @@
 """The frequency bands of a map, each scaled at each position.
 
-A low-pass is a circular convolution along both axes, and is computed as products with matrices,
-which every backend and every exported format has. Channels are last.
+A low-pass is a circular convolution along both axes, and is computed as products with matrices.
+Channels are last.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import pi
 from typing import Any
 
 import keras
@@ -138,13 +137,13 @@ def _circulants(shares: Any, numbers: Any, length: Any) -> tuple[Any, Any]:
     Both are (length, length).
     """
     dtype = shares.dtype
-    places = ops.expand_dims(_counted(length), 1)
     size = ops.cast(length, dtype)
-    turns = ops.cast(places * numbers % length, dtype) / size
+    # Not `ops.cos` and `ops.sin`, which take float64 for float32 on JAX.
+    one = ops.cast(ops.expand_dims(numbers, 1) == _counted(length), dtype)
+    right, below = ops.fft((one, ops.zeros_like(one)))  # (frequencies, length)
+    up = -below
+    weighed, turned = (ops.transpose(part) * shares / size for part in (right, up))
     # Operators, because `ops.matmul` takes float64 for float32 on PyTorch.
-    cosines, sines = ops.cos(2 * pi * turns), ops.sin(2 * pi * turns)
-    weighed, turned = cosines * shares / size, sines * shares / size
-    right, up = ops.transpose(cosines), ops.transpose(sines)
     even = weighed @ right + turned @ up
     return even, turned @ right - weighed @ up
 
