@@ -13,7 +13,6 @@ from odconv_spec import (
     CondConvSpec,
     ConvSpec,
     DyConvSpec,
-    DynamicConvSpec,
     EfficientChannelAttentionSpec,
     LinearSpec,
     ODConvSpec,
@@ -22,11 +21,12 @@ from odconv_spec import (
 )
 from odconv_spec.choice import KINDS, dynamic_kinds
 from parity_tests.kinds import KINDS as OTHER_KINDS
+from parity_tests.kinds import Spec as OtherSpec
 from parity_tests.problems import Case, Problem
 from parity_tests.reference import evaluate, random_arrays
 from parity_tests.reference.kernel_warehouse import KWChainSpec
 
-Row: TypeAlias = tuple[DynamicConvSpec | LinearSpec | RecalibrationSpec, tuple[int, ...], float]
+Row: TypeAlias = tuple[OtherSpec | RecalibrationSpec, tuple[int, ...], float]
 
 
 def _spec(kind: type[Any], widths: tuple[int, int], kernel_size: Any, **options: Any) -> Any:

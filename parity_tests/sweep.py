@@ -1,6 +1,6 @@
 """Random layers: every kind, rank, geometry and option, each from a seed and a number.
 
-Of ten, one scales a map, two are of the kinds of `kinds/`, and the others mix kernels.
+Of ten, one scales a map, three are of the kinds of `kinds/`, and the others mix kernels.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Sweep:
 
 
 USUAL = Sweep()
-_OF_OTHER_KINDS = (7, 8)
+_OF_OTHER_KINDS = (6, 7, 8)
 DRAWN = tuple(kind.draw for kind in KINDS.values() if kind.draw)
 
 
@@ -50,7 +50,7 @@ def sweep_cases(sweep: Sweep) -> Iterator[Case]:
 
 
 def _problem(seed: int, number: int) -> Problem:
-    draw = _Layers(np.random.default_rng((seed, number)))
+    draw = LayerDraw(np.random.default_rng((seed, number)))
     temperature = float(np.exp(draw.generator.uniform(0, np.log(30))))
     if number % 10 in _OF_OTHER_KINDS and DRAWN:
         spec, map_size = DRAWN[number // 10 % len(DRAWN)](draw)
@@ -64,7 +64,7 @@ def _problem(seed: int, number: int) -> Problem:
     return layer_problem(number, spec, draw.shape(spec), temperature, training=draw.flag(0.6))
 
 
-class _Layers(Draw):
+class LayerDraw(Draw):
     """Random layers that mix kernels or scale maps; the others have their own, in `kinds/`."""
 
     def spec(self) -> DynamicConvSpec:

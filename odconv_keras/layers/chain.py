@@ -15,8 +15,8 @@ class Chain(keras.layers.Layer):
     `keras.Sequential` would store its layers' weights under names of their classes. Attributes
     name the weights in a file as they are named in PyTorch's `nn.Sequential`.
 
-    Called with what a block shares, such as routing weights, it hands it to the layers that take it:
-    to CondConv with a shared router, and to chains of it.
+    Called with what a block shares, such as routing weights, it hands them to the layers that take
+    them: to CondConv with a shared router, and to chains of it.
 
     Args:
         layers: what is called in order.

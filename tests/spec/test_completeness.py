@@ -170,6 +170,8 @@ def words(tree):
 def words_of_the_specs():
     """Kinds, families, and the parts of all paths to arrays but their last."""
     parameters = (p for name in list_models() for p in model_spec(name).parameters())
-    parts = {part for p in parameters for part in p.name.split(".")[:-1] if not part.isdigit()}
+    every = {part for p in parameters for part in p.name.split(".")[:-1]}
+    # Of one letter are DCD's `p` and `q`, numbers of layers, and modes of files.
+    parts = {part for part in every if len(part) > 1 and not part.isdigit()}
     option = {"conv", "weights"}  # of every backbone, and what files of all of them are called
     return {*KINDS, *FAMILIES} | parts - option

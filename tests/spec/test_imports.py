@@ -78,6 +78,10 @@ ALLOWED = {
         "numpy",
         "paddle",
     },
+    # The order of frequencies is made in the float32 of NumPy, which is the same everywhere.
+    "odconv_torch/layers/spectrum.py": {"odconv_torch", "odconv_spec", "numpy", "torch"},
+    "odconv_paddle/layers/spectrum.py": {"odconv_paddle", "odconv_spec", "numpy", "paddle"},
+    "odconv_keras/layers/spectrum.py": {"odconv_keras", "odconv_spec", "numpy", "keras"},
     "odconv_keras/layers/subsampling_tensorflow.py": {"numpy", "keras", "tensorflow"},
     "odconv_keras/train": {
         "odconv_keras",

@@ -14,7 +14,7 @@ from odconv_spec import (
 from odconv_spec.efficient_channel_attention import rule_of_the_paper
 from odconv_spec.recalibration import infer_reduction
 from odconv_spec.recalibrations import RECALIBRATIONS, lone_recalibration
-from parity_tests.sweep import Draw
+from parity_tests.sweep import LayerDraw
 
 
 def shapes_of(spec):
@@ -23,7 +23,7 @@ def shapes_of(spec):
 
 @pytest.mark.parametrize("seed", range(40))
 def test_random_layers_come_back_from_their_arrays(seed):
-    spec, _ = Draw(np.random.default_rng(seed)).recalibration()
+    spec, _ = LayerDraw(np.random.default_rng(seed)).recalibration()
     found = lone_recalibration(shapes_of(spec))
     assert type(found) is type(spec)
     assert found.parameters() == spec.parameters()
