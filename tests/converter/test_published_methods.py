@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -47,5 +48,5 @@ def test_a_published_checkpoint_there_and_back(entry, tmp_path):
 
 
 def name_of(entry):
-    """The name of the model, whose options stand behind a slash; LWE is what WE has by default."""
-    return entry.partition("/")[0].replace("we_lwe_", "we_")
+    """The name of the model, without its options; LWE is what WE has by default."""
+    return re.sub(r"^(?:we_lwe|kw\w+x)_", lambda m: f"{m[0][:2]}_", entry.partition("/")[0])
