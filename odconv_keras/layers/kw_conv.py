@@ -16,7 +16,12 @@ from odconv_spec import KWConvSpec
 
 
 class KWConv(DynamicConv):
-    """What the layers of KernelWarehouse over one, two and three axes have in common."""
+    """What the layers of KernelWarehouse over one, two and three axes have in common.
+
+    Example:
+        >>> isinstance(KWConv2D(32, 3), KWConv)
+        True
+    """
 
     spec_class = KWConvSpec
     cell_num_ratio: float

@@ -17,7 +17,12 @@ from odconv_spec import KWConvSpec
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
 class KWConv(DynamicConv):
-    """What the layers of KernelWarehouse over one, two and three axes have in common."""
+    """What the layers of KernelWarehouse over one, two and three axes have in common.
+
+    Example:
+        >>> isinstance(KWConv2D(16, 32, 3), KWConv)
+        True
+    """
 
     spec_class = KWConvSpec
     spec: KWConvSpec

@@ -14,7 +14,12 @@ from odconv_torch.layers.warehouse import WarehouseManager
 
 
 class KWConv(DynamicConv):
-    """What the layers of KernelWarehouse over one, two and three axes have in common."""
+    """What the layers of KernelWarehouse over one, two and three axes have in common.
+
+    Example:
+        >>> isinstance(KWConv2d(16, 32, 3), KWConv)
+        True
+    """
 
     spec_class = KWConvSpec
     spec: KWConvSpec

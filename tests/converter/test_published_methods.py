@@ -49,4 +49,5 @@ def test_a_published_checkpoint_there_and_back(entry, tmp_path):
 
 def name_of(entry):
     """The name of the model, without its options; LWE is what WE has by default."""
-    return re.sub(r"^(?:we_lwe|kw\w+x)_", lambda m: f"{m[0][:2]}_", entry.partition("/")[0])
+    name = re.sub(r"^(?:we_lwe|kw\w+x)_", lambda m: f"{m[0][:2]}_", entry.partition("/")[0])
+    return re.sub(r"_(\d)\.(\d)$", r"_\g<1>\g<2>0", name)
