@@ -119,7 +119,7 @@ def fd_conv(layer: Any, x: torch.Tensor) -> torch.Tensor:
     pooled = F.adaptive_avg_pool2d(x, 1)
     channel, filters, spatial, kernel = layer.KSM_Global(pooled)
     local = _local(layer, pooled)
-    spectrum = torch.zeros(batch, *spec.spectrum, 2)
+    spectrum = torch.zeros(batch, *spec.order().spectrum, 2)
     groups = kernel.reshape(batch, spec.param_ratio, spec.kernel_num, 1)
     for index, (rows, columns) in enumerate(layer.frequency_order.indices.unbind()):
         chosen = layer.dft_weight[index][rows, columns][None] * spec.gain

@@ -53,8 +53,9 @@ class ChannelFusion(nn.Layer):
         """
         self._dim = spec.dim
         build = build_linear if small else _usual_linear
-        first, second, self.fc_phi, self.fc_scale = map(build, spec.fusion().values())
+        first, second, phi, scale = map(build, spec.fusion().values())
         self.fc = nn.Sequential(first, SelfExcitation(second))
+        self.fc_phi, self.fc_scale = phi, scale
         self.hs = DoubleHardSigmoid()
 
     def _add_norms(self, dim: int, ranks: tuple[int, int]) -> None:

@@ -118,10 +118,14 @@ class _DCDConv(ChannelFusion, DynamicConv):
         self.conv = build_static_conv(spec.conv(), weight_attr)
         self.add_sublayer(spec.q_path, build_static_conv(spec.q()))
         zero = Constant(0.0) if spec.head_init == "zero" else None
+        # The published MobileNetV2 has its linear layers here, and starts all of them small.
+        inverted = spec.form == "inverted"
+        if inverted:
+            self._add_fusion(spec, True)
         self.add_sublayer(spec.p_path, build_static_conv(spec.p(), zero, bias_attr))
         self._add_norms(spec.dim, (spec.rank, 1))
-        # The published MobileNetV2 starts all of its linear layers small, ResNets do not.
-        self._add_fusion(spec, spec.form == "inverted")
+        if not inverted:
+            self._add_fusion(spec, False)
         if zero is not None:
             zero(self.fc_scale.weight)
 

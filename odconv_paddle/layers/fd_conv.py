@@ -13,7 +13,7 @@ from odconv_paddle.layers.data_format import is_channels_last
 from odconv_paddle.layers.dynamic import Attr, DynamicConv, Padding, Size
 from odconv_paddle.layers.fd_attention import GlobalModulation, LocalModulation
 from odconv_paddle.layers.frequency_bands import FrequencyBands
-from odconv_paddle.layers.init import kaiming_normal
+from odconv_paddle.layers.init import kaiming_normal, refuse_lazy
 from odconv_paddle.layers.padding import as_spec_padding
 from odconv_paddle.layers.per_sample import conv_per_sample, sizes_after
 from odconv_paddle.layers.pooling import global_mean
@@ -125,6 +125,7 @@ class FDConv2D(DynamicConv):
         given = weight_attr.initializer if isinstance(weight_attr, ParamAttr) else weight_attr
         start = given if isinstance(given, Initializer) else kaiming_normal(spec)
         kernel = self.create_parameter(list(spec.kernel_shape), attr=ParamAttr(initializer=start))
+        refuse_lazy(kernel, type(self).__name__)
         with paddle.no_grad():
             self.dft_weight.set_value(self._spectra(kernel))
         self.bias = self.create_parameter(

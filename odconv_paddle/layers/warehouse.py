@@ -9,6 +9,7 @@ import paddle
 from paddle import ParamAttr, nn
 from paddle.nn.initializer import Normal
 
+from odconv_paddle.layers.init import refuse_lazy
 from odconv_spec import WarehouseManagerSpec, WarehouseSpec
 
 
@@ -47,6 +48,7 @@ class WarehouseManager(nn.Layer):
         if attr.initializer is None:
             with paddle.no_grad():
                 for cells, warehouse in zip(self.weights, spec.warehouses, strict=True):
+                    refuse_lazy(cells, type(self).__name__)
                     cells.set_value(cells * _deviations(warehouse, cells))
 
     def serve(self, network: nn.Layer) -> WarehouseManager:

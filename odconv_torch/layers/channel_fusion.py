@@ -55,8 +55,9 @@ class ChannelFusion(nn.Module):
         self._dim = spec.dim
         build = build_linear if small else _usual_linear
         layers = (build(linear, device, dtype) for linear in spec.fusion().values())
-        first, second, self.fc_phi, self.fc_scale = layers
+        first, second, phi, scale = layers
         self.fc = nn.Sequential(first, SelfExcitation(second))
+        self.fc_phi, self.fc_scale = phi, scale
         self.hs = DoubleHardSigmoid()
 
     def _add_norms(

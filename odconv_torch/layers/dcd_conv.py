@@ -122,10 +122,14 @@ class _DCDConv(ChannelFusion, DynamicConv):
         conv = spec.conv() if self._pads_inside else replace(spec.conv(), padding=0)
         self.conv = build_static_conv(conv, *options)
         self.add_module(spec.q_path, build_static_conv(spec.q(), *options))
+        # The published MobileNetV2 has its linear layers here, and starts all of them small.
+        inverted = spec.form == "inverted"
+        if inverted:
+            self._add_fusion(spec, True, *options)
         self.add_module(spec.p_path, build_static_conv(spec.p(), *options))
         self._add_norms(spec.dim, (spec.rank, 1), *options)
-        # The published MobileNetV2 starts all of its linear layers small, ResNets do not.
-        self._add_fusion(spec, spec.form == "inverted", *options)
+        if not inverted:
+            self._add_fusion(spec, False, *options)
         if spec.head_init == "zero":
             nn.init.zeros_(self.p_layer.weight)
             nn.init.zeros_(self.fc_scale.weight)

@@ -99,22 +99,28 @@ class KWConv(DynamicConv):
             )
         self._manager = (manager,)
 
+    @property
+    def borrowed(self) -> tuple[nn.Parameter, ...]:
+        """The cells of a warehouse that it shares, which `forward` may be given."""
+        return (self.cells,) if self.spec.shares else ()
+
     @leaf
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, cells: torch.Tensor | None = None) -> torch.Tensor:
         self._check_input(x)
-        kernels = self.kernels(x)
+        kernels = self.kernels(x, cells)
         x, window = self._padded(x)
         y = conv_per_sample(x, kernels, window)
         return y if self.bias is None else y + self.bias.to(y.dtype).reshape(-1, *[1] * self.rank)
 
-    def kernels(self, x: torch.Tensor) -> torch.Tensor:
+    def kernels(self, x: torch.Tensor, cells: torch.Tensor | None = None) -> torch.Tensor:
         """The kernel of each sample, (batch, out, in // groups, *kernel).
 
         Args:
             x: (batch, in, *map).
+            cells: of the warehouse, (cells, out, in, *taps); None are those that the layer reads.
         """
         cell, parts, shape = self._cut
-        cells = self.cells
+        cells = self.cells if cells is None else cells
         weights = self.attention(x).to(cells.dtype)  # (batch * mixtures, cells)
         mixed = (weights @ cells.flatten(1)).reshape(-1, *parts, *cell)
         # (batch, out blocks, out, in blocks, in, taps of the parts, *taps of a cell)

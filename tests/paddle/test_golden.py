@@ -10,7 +10,10 @@ from canonical import assign, paddle_name, stored
 from odconv_paddle.layers import build_layer, set_temperature
 from parity_tests.golden.loader import golden_files, load_golden
 
-TRAINED = [name for name in golden_files() if load_golden(name).training]
+# The others are compared by tests/parity, as all are.
+KINDS = ("odconv", "dyconv", "condconv", "se", "cbam", "eca")
+FILES = [name for name in golden_files() if name.startswith(KINDS)]
+TRAINED = [name for name in FILES if load_golden(name).training]
 
 
 def golden_layer(golden):
@@ -30,7 +33,7 @@ def attentions(layer, x):
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("name", golden_files())
+@pytest.mark.parametrize("name", FILES)
 def test_evaluation(name):
     golden = load_golden(name)
     layer = golden_layer(golden)

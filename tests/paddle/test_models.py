@@ -70,13 +70,19 @@ def test_starting_values():
 
 
 # Deeper and wider ones have the same parts, and tests/spec has the names of each.
+COMPUTED_STARTS = ("fdconv_", "kw_")  # which LazyGuard cannot record
 SHALLOW = [name for name in list_models() if name.endswith(("resnet18", "mobilenetv2_050"))]
 
 
 @pytest.mark.parametrize("name", quick(SHALLOW, list_models()))
 def test_every_model_stores_what_its_spec_says(name):
-    with paddle.LazyGuard():
+    if name.startswith(COMPUTED_STARTS):
+        with paddle.LazyGuard(), pytest.raises(ValueError, match=r"without it"):
+            create_model(name)
         model = create_model(name)
+    else:
+        with paddle.LazyGuard():
+            model = create_model(name)
     parameters = model_spec(name).parameters()
     found = [(key, tuple(value.shape)) for key, value in model.state_dict().items()]
     assert found == [(paddle_name(p), paddle_shape(p)) for p in parameters]
@@ -109,7 +115,12 @@ def test_saved_and_loaded(name, tmp_path):
     np.testing.assert_array_equal(model(x), twin(x))
 
 
-@pytest.mark.parametrize("name", SMALL)
+# `paddle.summary` counts the arrays of layers that are called, and no layer calls a warehouse or
+# what makes the numbers of WeightNet; a bottleneck of DCD is not as narrow.
+COUNTED = [n for n in SMALL if not n.startswith(("kw_", "weightnet_")) and n != "dcd_resnet50"]
+
+
+@pytest.mark.parametrize("name", COUNTED)
 def test_summary_counts_the_parameters(name, capsys):
     model = small(name)
     counts = paddle.summary(model, (2, 3, 32, 32))

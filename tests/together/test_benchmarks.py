@@ -254,6 +254,7 @@ def test_pictures_of_every_group(tmp_path):
     records = [
         record("layers", Layer(64, 64, 56)),
         record(NETWORKS, Network("resnet18")),
+        record(METHODS, Network("resnet18")),
         record(MEMORY, Network("resnet18"), **memory),
         record(COMPILERS, Network("resnet18"), **compiled),
         record(CONVERSIONS, Network("resnet18"), figures={"torch": [2.0], "ours": [1.0]}),
