@@ -30,21 +30,13 @@ def leaf(forward: Forward) -> Forward:
         for value in (*args, *kwargs.values()) if kwargs else args:
             if isinstance(value, Proxy):
                 path = _path(value.tracer, self)
-                args = (*args, *_borrowed(value.tracer, self))
+                # Parameters of the network that the module reads and does not hold: a graph keeps
+                # those of what it calls alone. A tracer gives a node for each that is read.
+                args = (*args, *getattr(self, "borrowed", ()))
                 return value.tracer.create_proxy("call_module", path, args, kwargs)
         return forward(self, *args, **kwargs)
 
     return run  # type: ignore[return-value]  # it takes the same arguments
-
-
-def _borrowed(tracer: Any, module: nn.Module) -> tuple[Proxy, ...]:
-    """The parameters of the network that the module reads, does not hold, and takes as arguments.
-
-    A graph keeps the parameters of what it calls, so that these would be lost.
-    """
-    wanted = getattr(module, "borrowed", ())
-    names = {id(p): name for name, p in tracer.root.named_parameters()} if wanted else {}
-    return tuple(tracer.create_proxy("get_attr", names[id(p)], (), {}) for p in wanted)
 
 
 def _path(tracer: Any, module: nn.Module) -> str:
