@@ -206,8 +206,9 @@ class BackboneSpec:
     @classmethod
     def evidence(cls, option: str, shapes: Shapes) -> str:
         """The array that shows the value of an option of the backbone, with its shape, as text."""
-        layers = {"num_classes": cls.head_path, "in_channels": cls.stem_path, **cls.shown_by}
-        array = f"{layers.get(option)}.weight"
+        layers = {"num_classes": cls.head_path, **cls.shown_by}
+        stem = cls._stem_sign(shapes)
+        array = stem if option == "in_channels" else f"{layers.get(option)}.weight"
         return f"{array} {shapes[array]}" if array in shapes else ""
 
     @classmethod
@@ -228,10 +229,16 @@ class BackboneSpec:
     def _infer_common(cls, shapes: Shapes) -> dict[str, Any]:
         """The options of every backbone."""
         conv = ConvChoice.from_arrays(shapes)
-        in_channels = dimension(shapes, f"{cls.stem_path}.weight", 1)
+        in_channels = dimension(shapes, cls._stem_sign(shapes), 1)
         classes = cls._infer_classes(conv, shapes)
         common = {"conv": conv, "in_channels": in_channels, "num_classes": classes}
         return {**common, "recalibration": RecalibrationChoice.from_arrays(shapes)}
+
+    @classmethod
+    def _stem_sign(cls, shapes: Shapes) -> str:
+        """The array whose second axis is the image's: a kernel, or what reads its mean instead."""
+        reader = f"{cls.stem_path}.attention.fc1.weight"
+        return reader if reader in shapes else f"{cls.stem_path}.weight"
 
     @classmethod
     def _of_arrays(cls: type[Spec], shapes: Shapes, **options: Any) -> Spec:
@@ -240,9 +247,9 @@ class BackboneSpec:
         Where a kind has several candidates for the options of its convolutions, the first counts
         that gives arrays of these shapes.
         """
-        common = cls._infer_common(shapes)
+        given = {**cls._infer_common(shapes), **options}
         with possible():
-            spec = cls(**common, **options)
+            spec = cls(**given)
         kind = spec.conv.spec_class
         found = kind.candidates(shapes) if issubclass(kind, DynamicConvSpec) else ()
         convs = (ConvChoice.of(kind.kind, **chosen) for chosen in found)

@@ -1,7 +1,8 @@
 """The published configurations of KernelWarehouse, by name: ratios, and who shares a warehouse.
 
-https://github.com/OSVAI/KernelWarehouse/tree/main/configs has 1/4x to 4x of ResNet-18, and 1/2x to
-4x of ResNet-50. Any other whole number, and one over it, makes a name as well.
+https://github.com/OSVAI/KernelWarehouse/tree/main/configs has 1/4x to 4x of ResNet-18, 1/2x to 4x
+of ResNet-50, and 1/2x, 1x and 4x of MobileNetV2. Any other whole number, and in a ResNet one over
+it, makes a name as well.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from typing import Any, Final
 from odconv_spec.site import Site
 
 DEFAULT: Final = "kw1x"
+INVERTED: Final = "mobilenetv2"
+"""The family whose stem and depthwise convolutions have warehouses, too."""
+_LAST_GROUP = 5  # of its stages: the seventh takes cells with the sixth
 _NAME = re.compile(r"kw(?:1d)?([1-9]\d?)x")
 
 
@@ -33,13 +37,21 @@ def cell_ratio(config: str) -> float:
 
 
 def options_at(config: str, site: Site) -> dict[str, Any]:
-    """Options of the layer at a place of a ResNet, but for its cells.
+    """Options of the layer at a place of a backbone, but for its cells.
 
     Where there are fewer cells than mixtures they have half of the channels, and bottlenecks weigh
     the cells of other layers through a basis.
+
+    Raises:
+        ValueError: a MobileNetV2 with fewer cells than mixtures.
     """
     ratio = cell_ratio(config)
     fewer = ratio < 1
+    if fewer and site.family == INVERTED:
+        raise ValueError(
+            f"config: expected 'kw1x', 'kw2x' and so on in a {INVERTED}, received {config!r}; the "
+            "published one of 1/2 has a dynamic classifier, which is not made here"
+        )
     return {
         "cell_num_ratio": ratio,
         "cell_inplane_ratio": 0.5 if fewer else 1.0,
@@ -48,10 +60,24 @@ def options_at(config: str, site: Site) -> dict[str, Any]:
     }
 
 
-def warehouse_at(site: Site) -> str:
+def warehouse_at(config: str, site: Site) -> str:
     """The name of the warehouse from which the layer at a place takes cells.
 
-    What begins a stage takes those of the stage before, whose widths it has.
+    What begins a stage takes those of the stage before, whose widths it has: in a ResNet the first
+    convolution and the shortcut, in a MobileNetV2 the first block.
     """
+    if site.family == INVERTED:
+        return _warehouse_of_inverted(config, site)
     begins = site.part == "shortcut" or (site.within == 0 and site.place == 0)
     return f"stage{max(site.stage - begins, 0)}"
+
+
+def _warehouse_of_inverted(config: str, site: Site) -> str:
+    """Depthwise convolutions have their own, and so do expansions, but for 1x, and the stem."""
+    if site.part == "stem":
+        return "stem"
+    begins = site.part == "block" and site.within == 0 and 0 < site.stage <= _LAST_GROUP
+    group = min(site.stage, _LAST_GROUP) - begins
+    role = "project" if site.part == "last" else ("expand", "depthwise", "project")[site.place]
+    together = cell_ratio(config) == 1 and role != "depthwise"
+    return f"stage{group}_{'pointwise' if together else role}"

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension
 from odconv_spec.geometry import flag, real
-from odconv_spec.kw_configs import DEFAULT, cell_ratio, options_at, warehouse_at
+from odconv_spec.kw_configs import DEFAULT, INVERTED, cell_ratio, options_at, warehouse_at
 from odconv_spec.layers import ConvSpec, LinearSpec, NormSpec
 from odconv_spec.parameters import Parameter, Role, under
 from odconv_spec.site import Site
@@ -56,7 +56,7 @@ class KWConvSpec(DynamicConvSpec):
     kind: ClassVar[str] = "kw"
     parts: ClassVar[frozenset[str]] = frozenset({"block", "shortcut"})
     placed: ClassVar[frozenset[str]] = frozenset({"stretch"})
-    families: ClassVar[frozenset[str] | None] = frozenset({"resnet"})
+    families: ClassVar[frozenset[str] | None] = frozenset({"resnet", INVERTED})
     sign: ClassVar[str] = "attention.norm1.weight"
     linear: ClassVar[tuple[str, ...]] = ("attention.fc1", "attention.fc2", "attention.fc3")
     has_temperature: ClassVar[bool] = True
@@ -204,7 +204,12 @@ class KWConvSpec(DynamicConvSpec):
 
     @classmethod
     def takes(cls, site: Site, geometry: Mapping[str, Any]) -> bool:
-        """A shortcut of the first stage is static, and so is the first bottleneck's first layer."""
+        """All of a MobileNetV2, those of a ResNet's blocks but for what begins the first stage.
+
+        That is a shortcut, and a bottleneck's first layer.
+        """
+        if site.family == INVERTED:
+            return True
         begins = site.part == "shortcut" or (site.block == "bottleneck" and site.place == 0)
         first = site.stage == site.within == 0
         return super().takes(site, geometry) and not (begins and first)
@@ -214,12 +219,12 @@ class KWConvSpec(DynamicConvSpec):
         if cls.families and site.family not in cls.families:
             raise ValueError(
                 f"conv: expected a kind that a {site.family} is made with, received {cls.kind!r}, "
-                f"which has warehouses in {', '.join(cls.families)} alone"
+                f"which has warehouses in {', '.join(sorted(cls.families))} alone"
             )
         if not cls.takes(site, geometry):
             return ConvSpec(**geometry)
         given = {**options_at(options["config"], site), **options}
-        return cls(**geometry, **given, warehouse=warehouse_at(site))
+        return cls(**geometry, **given, warehouse=warehouse_at(options["config"], site))
 
     @classmethod
     def sharing(

@@ -8,8 +8,8 @@ import pytest
 from odconv_spec import (
     ConvChoice,
     KWConvSpec,
-    MobileNetV2Spec,
     ResNetSpec,
+    ShuffleNetV2Spec,
     from_json,
     kw_temperature,
     model_spec,
@@ -19,6 +19,7 @@ from odconv_spec import (
 from odconv_spec.schedule import BLEND
 from odconv_spec.warehouse import own_cells
 from parity_tests.golden.loader import FOLDER
+from weights_converter.names.dialect_tables import KW_MOBILENETV2
 
 with gzip.open(FOLDER / "kw_names.json.gz") as file:
     NAMES = json.load(file)
@@ -28,11 +29,26 @@ FEW = {"stages": ((8, 1), (12, 2)), "stem_channels": 8, "num_classes": 5}
 
 @pytest.mark.parametrize("entry", NAMES)
 def test_names_and_shapes_are_the_published_ones(entry):
-    config, name = entry.split("_")
+    config, name = entry.split("_", 1)
     spec = model_spec(f"kw_{name}", config=config)
     shapes = {p.name: p.shape for p in spec.parameters()}
-    assert [(name, list(shape)) for name, shape in shapes.items()] == list(NAMES[entry].items())
-    assert ResNetSpec.from_arrays(shapes) == from_json(to_json(spec)) == spec
+    called = KW_MOBILENETV2.canonical if "mobilenet" in name else str
+    published = [(called(name), shape) for name, shape in NAMES[entry].items()]
+    assert [(name, list(shape)) for name, shape in shapes.items()] == published
+    assert type(spec).from_arrays(shapes) == from_json(to_json(spec)) == spec
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "count"),
+    [  # of the published code
+        ("kw_mobilenetv2_100", "kw1x", 5_168_146),
+        ("kw_mobilenetv2_100", "kw4x", 11_379_382),
+        ("kw_mobilenetv2_050", "kw1x", 2_854_522),
+        ("kw_mobilenetv2_050", "kw4x", 4_648_587),
+    ],
+)
+def test_a_mobilenet_has_as_many_parameters_as_the_published_one(name, config, count):
+    assert model_spec(name, config=config).trainable_count() == count
 
 
 @pytest.mark.parametrize("config", ["kw1d4x", "kw1d2x", "kw1x", "kw2x", "kw4x", "kw8x"])
@@ -50,6 +66,15 @@ def test_a_stage_begins_with_cells_of_the_one_before():
     assert [conv.place.warehouse for conv in last.convs] == [3, 3, 3]
     begins = next(b for b in model_spec("kw_resnet50").blocks() if b.name == "layer3.0")
     assert [c.place.warehouse for c in (*begins.convs, begins.downsample)] == [1, 2, 2, 1]
+
+
+def test_the_first_block_of_a_stage_of_a_mobilenet_takes_cells_of_the_one_before():
+    """Depthwise cells are apart, and the stem's; the seventh stage takes those of the sixth."""
+    spec = model_spec("kw_mobilenetv2_100")
+    numbers = [[c.place.warehouse for c in block.in_order()] for block in spec.blocks()]
+    assert spec.stem.conv.place.warehouse == 0
+    assert numbers[:4] == [[1, 2], [2, 1, 2], [3, 4, 3], [3, 4, 3]]
+    assert numbers[-2:] == [[11, 12, 11]] * 2 and spec.last.conv.place.warehouse == 11
 
 
 def test_stretches_follow_the_order_of_the_layers():
@@ -104,8 +129,9 @@ def _layer(out, taps, **options):
             "spatial_partition: expected True where kernels of several sizes share",
         ),
         (
-            lambda: MobileNetV2Spec(conv=ConvChoice.of("kw")).parameters(),
-            "conv: expected a kind that a mobilenetv2 is made with, received 'kw'",
+            lambda: ShuffleNetV2Spec(conv=ConvChoice.of("kw")).parameters(),
+            "conv: expected a kind that a shufflenetv2 is made with, received 'kw', which has "
+            "warehouses in mobilenetv2, resnet alone",
         ),
         (lambda: kw_temperature(0, 10, start=2.0), r"temperature: expected a number in \[0, 1\]"),
         (lambda: BLEND.check(-0.1), r"temperature: expected a number in \[0, 1\], received -0.1"),
