@@ -15,6 +15,7 @@ from odconv_spec.site import Site
 DEFAULT: Final = "kw1x"
 INVERTED: Final = "mobilenetv2"
 """The family whose stem and depthwise convolutions have warehouses, too."""
+_HALF = "kw1d2x"
 _LAST_GROUP = 5  # of its stages: the seventh takes cells with the sixth
 _NAME = re.compile(r"kw(?:1d)?([1-9]\d?)x")
 
@@ -36,28 +37,48 @@ def cell_ratio(config: str) -> float:
     return 1 / number if config.startswith("kw1d") else number
 
 
-def options_at(config: str, site: Site) -> dict[str, Any]:
-    """Options of the layer at a place of a backbone, but for its cells.
+def options_at(config: str, site: Site) -> dict[str, Any] | None:
+    """Options of the layer at a place of a backbone, but for its cells; None for a static one.
 
     Where there are fewer cells than mixtures they have half of the channels, and bottlenecks weigh
     the cells of other layers through a basis.
 
     Raises:
-        ValueError: a MobileNetV2 with fewer cells than mixtures.
+        ValueError: a MobileNetV2 with fewer cells than mixtures, but for half as many.
     """
     ratio = cell_ratio(config)
     fewer = ratio < 1
     if fewer and site.family == INVERTED:
-        raise ValueError(
-            f"config: expected 'kw1x', 'kw2x' and so on in a {INVERTED}, received {config!r}; the "
-            "published one of 1/2 has a dynamic classifier, which is not made here"
-        )
+        return _options_of_half(config, site)
+    if site.part == "head":
+        return None
     return {
         "cell_num_ratio": ratio,
         "cell_inplane_ratio": 0.5 if fewer else 1.0,
         "cell_outplane_ratio": 0.5 if fewer else 1.0,
         "nonlocal_basis_ratio": 0.0625 if fewer and site.block == "bottleneck" else 1.0,
     }
+
+
+def _options_of_half(config: str, site: Site) -> dict[str, Any] | None:
+    """Those of a MobileNetV2 of 1/2x: pointwise layers of the first stages are static in it.
+
+    Stem and depthwise convolutions have a cell for each mixture.
+    """
+    if config != _HALF:
+        raise ValueError(
+            f"config: expected {_HALF!r}, 'kw1x', 'kw2x' and so on in a {INVERTED}, received "
+            f"{config!r}"
+        )
+    if site.part == "head":
+        halves = {"cell_num_ratio": 0.5, "cell_inplane_ratio": 0.025}
+    elif site.part == "stem" or _role(site) == "depthwise":
+        halves = {}
+    elif _group(site) < _LAST_GROUP:
+        return None
+    else:
+        halves = dict.fromkeys(("cell_num_ratio", "cell_inplane_ratio", "cell_outplane_ratio"), 0.5)
+    return {"reduction": 0.03125, **halves}
 
 
 def warehouse_at(config: str, site: Site) -> str:
@@ -76,8 +97,16 @@ def _warehouse_of_inverted(config: str, site: Site) -> str:
     """Depthwise convolutions have their own, and so do expansions, but for 1x, and the stem."""
     if site.part == "stem":
         return "stem"
-    begins = site.part == "block" and site.within == 0 and 0 < site.stage <= _LAST_GROUP
-    group = min(site.stage, _LAST_GROUP) - begins
-    role = "project" if site.part == "last" else ("expand", "depthwise", "project")[site.place]
+    role = _role(site)
     together = cell_ratio(config) == 1 and role != "depthwise"
-    return f"stage{group}_{'pointwise' if together else role}"
+    return f"stage{_group(site)}_{'pointwise' if together else role}"
+
+
+def _group(site: Site) -> int:
+    """The stage of a MobileNetV2 whose cells the layer at a place takes."""
+    begins = site.part == "block" and site.within == 0 and 0 < site.stage <= _LAST_GROUP
+    return min(site.stage, _LAST_GROUP) - begins
+
+
+def _role(site: Site) -> str:
+    return "project" if site.part == "last" else ("expand", "depthwise", "project")[site.place]

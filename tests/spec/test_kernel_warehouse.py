@@ -8,6 +8,7 @@ import pytest
 from odconv_spec import (
     ConvChoice,
     KWConvSpec,
+    KWLinearSpec,
     ResNetSpec,
     ShuffleNetV2Spec,
     from_json,
@@ -16,14 +17,20 @@ from odconv_spec import (
     share_warehouses,
     to_json,
 )
+from odconv_spec.linears import lone_linear
 from odconv_spec.schedule import BLEND
 from odconv_spec.warehouse import own_cells
 from parity_tests.golden.loader import FOLDER
-from weights_converter.names.dialect_tables import KW_MOBILENETV2
+from weights_converter.names.dialect_tables import KW_MOBILENETV2, KW_MOBILENETV2_HALF
 
 with gzip.open(FOLDER / "kw_names.json.gz") as file:
     NAMES = json.load(file)
 
+DIALECTS = {
+    "kw1x_mobilenetv2_100": KW_MOBILENETV2,
+    "kw4x_mobilenetv2_100": KW_MOBILENETV2,
+    "kw1d2x_mobilenetv2_100": KW_MOBILENETV2_HALF,
+}
 FEW = {"stages": ((8, 1), (12, 2)), "stem_channels": 8, "num_classes": 5}
 
 
@@ -32,8 +39,9 @@ def test_names_and_shapes_are_the_published_ones(entry):
     config, name = entry.split("_", 1)
     spec = model_spec(f"kw_{name}", config=config)
     shapes = {p.name: p.shape for p in spec.parameters()}
-    called = KW_MOBILENETV2.canonical if "mobilenet" in name else str
+    called = DIALECTS[entry].canonical if entry in DIALECTS else str
     published = [(called(name), shape) for name, shape in NAMES[entry].items()]
+    published.sort(key=lambda row: row[0].startswith("classifier."))  # its cells come with it
     assert [(name, list(shape)) for name, shape in shapes.items()] == published
     assert type(spec).from_arrays(shapes) == from_json(to_json(spec)) == spec
 
@@ -41,6 +49,8 @@ def test_names_and_shapes_are_the_published_ones(entry):
 @pytest.mark.parametrize(
     ("name", "config", "count"),
     [  # of the published code
+        ("kw_mobilenetv2_100", "kw1d2x", 2_654_396),
+        ("kw_mobilenetv2_050", "kw1d2x", 1_466_888),
         ("kw_mobilenetv2_100", "kw1x", 5_168_146),
         ("kw_mobilenetv2_100", "kw4x", 11_379_382),
         ("kw_mobilenetv2_050", "kw1x", 2_854_522),
@@ -77,6 +87,24 @@ def test_the_first_block_of_a_stage_of_a_mobilenet_takes_cells_of_the_one_before
     assert numbers[-2:] == [[11, 12, 11]] * 2 and spec.last.conv.place.warehouse == 11
 
 
+def test_half_as_many_cells_leave_the_first_pointwise_layers_of_a_mobilenet_static():
+    spec = model_spec("kw_mobilenetv2_100", config="kw1d2x")
+    *_, before, within, last = ([c.kind for c in b.in_order()] for b in spec.blocks())
+    assert before == within == last == ["kw"] * 3
+    assert [c.kind for c in next(spec.blocks()).in_order()] == ["kw", "static"]
+    begins = list(spec.blocks())[13]
+    assert [c.kind for c in begins.in_order()] == ["static", "kw", "static"]
+    assert type(spec.head) is KWLinearSpec and spec.head.conv.place.cells == 20
+    shapes = {p.name: p.shape for p in spec.parameters()}
+    assert type(spec).from_arrays(shapes) == from_json(to_json(spec)) == spec
+
+
+def test_a_lone_linear_layer_comes_back_from_its_arrays():
+    spec = KWLinearSpec(320, 8, False, 1 / 8, 0.5, 0.25, 0.5)
+    shapes = {p.name: p.shape for p in spec.parameters()}
+    assert KWLinearSpec.from_arrays(shapes) == lone_linear(shapes) == spec
+
+
 def test_stretches_follow_the_order_of_the_layers():
     """The shortcut of a block comes behind its convolutions, as in the published code."""
     spec = model_spec("kw_resnet18")
@@ -106,6 +134,11 @@ def _layer(out, taps, **options):
     ("make", "message"),
     [
         (lambda: model_spec("kw_resnet18", config="kw0x"), "config: expected the name of a"),
+        (
+            lambda: model_spec("kw_mobilenetv2_100", config="kw1d4x").stem,
+            "config: expected 'kw1d2x', 'kw1x', 'kw2x' and so on in a mobilenetv2, received",
+        ),
+        (lambda: KWLinearSpec(9, 5, cell_inplane_ratio=0.5), "cell_inplane_ratio: expected cells"),
         (
             lambda: KWConvSpec(
                 in_channels=8, out_channels=9, kernel_size=1, cell_outplane_ratio=0.5
