@@ -70,15 +70,15 @@ def _options_of_half(config: str, site: Site) -> dict[str, Any] | None:
             f"config: expected {_HALF!r}, 'kw1x', 'kw2x' and so on in a {INVERTED}, received "
             f"{config!r}"
         )
+    common = {"reduction": 0.03125}
     if site.part == "head":
-        halves = {"cell_num_ratio": 0.5, "cell_inplane_ratio": 0.025}
-    elif site.part == "stem" or _role(site) == "depthwise":
-        halves = {}
-    elif _group(site) < _LAST_GROUP:
+        return {**common, "cell_num_ratio": 0.5, "cell_inplane_ratio": 0.025}
+    if site.part == "stem" or _role(site) == "depthwise":
+        return common
+    if _group(site) < _LAST_GROUP:
         return None
-    else:
-        halves = dict.fromkeys(("cell_num_ratio", "cell_inplane_ratio", "cell_outplane_ratio"), 0.5)
-    return {"reduction": 0.03125, **halves}
+    ratios = ("cell_num_ratio", "cell_inplane_ratio", "cell_outplane_ratio")
+    return {**common, **dict.fromkeys(ratios, 0.5)}
 
 
 def warehouse_at(config: str, site: Site) -> str:
