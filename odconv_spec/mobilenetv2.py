@@ -167,7 +167,7 @@ class MobileNetV2Spec(BackboneSpec):
         """Stem, blocks and last convolution with what all of them share, and that."""
         stem, last = self._stem(), self._last()
         blocks = tuple(self._separate_blocks(stem.conv.out_channels))
-        separate = (stem, *blocks, last)
+        separate: tuple[ConvNormSpec | InvertedResidualSpec, ...] = (stem, *blocks, last)
         convs, warehouses = self.conv.spec_class.sharing(
             [c for x in separate for c in x.in_order()]
         )
