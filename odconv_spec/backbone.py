@@ -16,6 +16,7 @@ from odconv_spec.parameters import Parameter, Role, under
 from odconv_spec.recalibration import RecalibrationSpec
 from odconv_spec.recalibrations import RecalibrationChoice
 from odconv_spec.shared import SharedSpec
+from odconv_spec.site import Site
 from odconv_spec.warehouse import MANAGER, WarehouseManagerSpec
 
 Size: TypeAlias = tuple[int, ...]
@@ -24,6 +25,7 @@ Spec = TypeVar("Spec", bound="BackboneSpec")
 
 MOST_DROPOUT = 0.99
 POOLS: Final = ("avg", "max", "")  # timm's words; "" keeps the map
+_BANKS = (Role.EXPERT_KERNELS, Role.CELLS)  # which have the classes on their second axis
 MOST_BLOCKS = 1000  # a table may come from a file, and each block takes memory
 
 
@@ -123,8 +125,7 @@ class BackboneSpec:
         """The classifier, which some kinds make a 1x1 convolution of the pooled map, if any."""
         if self.num_classes == 0:
             return None
-        options = dict(self.conv.options)
-        return self.conv.spec_class.classifier(self.num_features, self.num_classes, options)
+        return self._classifier(self.conv, self.num_features, self.num_classes)
 
     @property
     def num_features(self) -> int:
@@ -206,8 +207,9 @@ class BackboneSpec:
     @classmethod
     def evidence(cls, option: str, shapes: Shapes) -> str:
         """The array that shows the value of an option of the backbone, with its shape, as text."""
-        layers = {"num_classes": cls.head_path, "in_channels": cls.stem_path, **cls.shown_by}
-        array = f"{layers.get(option)}.weight"
+        layers = {"num_classes": cls.head_path, **cls.shown_by}
+        stem = cls._stem_sign(shapes)
+        array = stem if option == "in_channels" else f"{layers.get(option)}.weight"
         return f"{array} {shapes[array]}" if array in shapes else ""
 
     @classmethod
@@ -228,10 +230,23 @@ class BackboneSpec:
     def _infer_common(cls, shapes: Shapes) -> dict[str, Any]:
         """The options of every backbone."""
         conv = ConvChoice.from_arrays(shapes)
-        in_channels = dimension(shapes, f"{cls.stem_path}.weight", 1)
+        in_channels = dimension(shapes, cls._stem_sign(shapes), 1)
         classes = cls._infer_classes(conv, shapes)
         common = {"conv": conv, "in_channels": in_channels, "num_classes": classes}
         return {**common, "recalibration": RecalibrationChoice.from_arrays(shapes)}
+
+    @classmethod
+    def _classifier(
+        cls, conv: ConvChoice, in_channels: int, out_channels: int
+    ) -> LinearSpec | ConvSpec:
+        site = Site(cls.family, "head")
+        return conv.spec_class.classifier(site, in_channels, out_channels, dict(conv.options))
+
+    @classmethod
+    def _stem_sign(cls, shapes: Shapes) -> str:
+        """The array whose second axis is the image's: a kernel, or what reads its mean instead."""
+        reader = f"{cls.stem_path}.attention.fc1.weight"
+        return reader if reader in shapes else f"{cls.stem_path}.weight"
 
     @classmethod
     def _of_arrays(cls: type[Spec], shapes: Shapes, **options: Any) -> Spec:
@@ -240,9 +255,9 @@ class BackboneSpec:
         Where a kind has several candidates for the options of its convolutions, the first counts
         that gives arrays of these shapes.
         """
-        common = cls._infer_common(shapes)
+        given = {**cls._infer_common(shapes), **options}
         with possible():
-            spec = cls(**common, **options)
+            spec = cls(**given)
         kind = spec.conv.spec_class
         found = kind.candidates(shapes) if issubclass(kind, DynamicConvSpec) else ()
         convs = (ConvChoice.of(kind.kind, **chosen) for chosen in found)
@@ -254,10 +269,9 @@ class BackboneSpec:
         """Width of the classifier, 0 where the network has none."""
         if not any(name.startswith(f"{cls.head_path}.") for name in shapes):
             return 0
-        # A bank of kernels has the classes on its second axis.
-        kernel = conv.spec_class.classifier(1, 1, dict(conv.options)).parameters()[0]
+        kernel = cls._classifier(conv, 1, 1).parameters()[0]
         head = f"{cls.head_path}.{kernel.name}"
-        classes = dimension(shapes, head, 1 if kernel.role is Role.EXPERT_KERNELS else 0)
+        classes = dimension(shapes, head, 1 if kernel.role in _BANKS else 0)
         _check_head(shapes, head, f"{head.removesuffix('weight')}bias", classes)
         return classes
 

@@ -107,7 +107,7 @@ class CondConvSpec(KernelBankSpec):
 
     @classmethod
     def classifier(
-        cls, in_channels: int, out_channels: int, options: Mapping[str, Any]
+        cls, site: Site, in_channels: int, out_channels: int, options: Mapping[str, Any]
     ) -> CondConvSpec:
         """A 1x1 convolution of the pooled map."""
         return cls(

@@ -178,7 +178,7 @@ class DCDConvSpec(DynamicConvSpec):
 
     @classmethod
     def classifier(
-        cls, in_channels: int, out_channels: int, options: Mapping[str, Any]
+        cls, site: Site, in_channels: int, out_channels: int, options: Mapping[str, Any]
     ) -> DCDLinearSpec:
         return DCDLinearSpec(in_channels, out_channels)
 

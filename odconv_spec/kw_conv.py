@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import accumulate
 from math import prod
 from typing import Any, ClassVar
 
 from odconv_spec.dynamic import DynamicConvSpec
-from odconv_spec.evidence import Shapes, UnexplainedError, dimension
+from odconv_spec.evidence import Shapes, UnexplainedError, dimension, owners, possible
 from odconv_spec.geometry import flag, real
-from odconv_spec.kw_configs import DEFAULT, cell_ratio, options_at, warehouse_at
+from odconv_spec.kw_configs import DEFAULT, INVERTED, cell_ratio, options_at, warehouse_at
 from odconv_spec.layers import ConvSpec, LinearSpec, NormSpec
 from odconv_spec.parameters import Parameter, Role, under
 from odconv_spec.site import Site
@@ -29,6 +29,7 @@ from odconv_spec.warehouse import (
 )
 
 _LEAST_HIDDEN = 16
+_REDUCTION = 0.0625
 _LEAST_BASIS = 16
 _MOST_RATIO = 1024.0
 
@@ -56,13 +57,13 @@ class KWConvSpec(DynamicConvSpec):
     kind: ClassVar[str] = "kw"
     parts: ClassVar[frozenset[str]] = frozenset({"block", "shortcut"})
     placed: ClassVar[frozenset[str]] = frozenset({"stretch"})
-    families: ClassVar[frozenset[str] | None] = frozenset({"resnet"})
+    families: ClassVar[frozenset[str] | None] = frozenset({"resnet", INVERTED})
     sign: ClassVar[str] = "attention.norm1.weight"
     linear: ClassVar[tuple[str, ...]] = ("attention.fc1", "attention.fc2", "attention.fc3")
     has_temperature: ClassVar[bool] = True
     shown_by: ClassVar[Mapping[str, str]] = {"config": f"{MANAGER}.{LIST}.0"}
 
-    reduction: float = 0.0625
+    reduction: float = _REDUCTION
     cell_num_ratio: float = 1.0
     cell_inplane_ratio: float = 1.0
     cell_outplane_ratio: float = 1.0
@@ -122,7 +123,7 @@ class KWConvSpec(DynamicConvSpec):
 
     @property
     def hidden_channels(self) -> int:
-        return max(int(self.in_channels * self.reduction), _LEAST_HIDDEN)
+        return _hidden(self.in_channels, self.reduction)
 
     @property
     def local_cells(self) -> int:
@@ -204,7 +205,12 @@ class KWConvSpec(DynamicConvSpec):
 
     @classmethod
     def takes(cls, site: Site, geometry: Mapping[str, Any]) -> bool:
-        """A shortcut of the first stage is static, and so is the first bottleneck's first layer."""
+        """All of a MobileNetV2, those of a ResNet's blocks but for what begins the first stage.
+
+        That is a shortcut, and a bottleneck's first layer.
+        """
+        if site.family == INVERTED:
+            return True
         begins = site.part == "shortcut" or (site.block == "bottleneck" and site.place == 0)
         first = site.stage == site.within == 0
         return super().takes(site, geometry) and not (begins and first)
@@ -214,12 +220,23 @@ class KWConvSpec(DynamicConvSpec):
         if cls.families and site.family not in cls.families:
             raise ValueError(
                 f"conv: expected a kind that a {site.family} is made with, received {cls.kind!r}, "
-                f"which has warehouses in {', '.join(cls.families)} alone"
+                f"which has warehouses in {', '.join(sorted(cls.families))} alone"
             )
-        if not cls.takes(site, geometry):
+        given = options_at(options["config"], site)
+        if given is None or not cls.takes(site, geometry):
             return ConvSpec(**geometry)
-        given = {**options_at(options["config"], site), **options}
-        return cls(**geometry, **given, warehouse=warehouse_at(site))
+        warehouse = warehouse_at(options["config"], site)
+        return cls(**geometry, **{**given, **options}, warehouse=warehouse)
+
+    @classmethod
+    def classifier(
+        cls, site: Site, in_channels: int, out_channels: int, options: Mapping[str, Any]
+    ) -> LinearSpec:
+        """A linear layer with cells of its own where a configuration says so, or a static one."""
+        given = options_at(options["config"], site)
+        if given is None:
+            return LinearSpec(in_channels, out_channels)
+        return KWLinearSpec(in_channels, out_channels, **given)
 
     @classmethod
     def sharing(
@@ -236,12 +253,13 @@ class KWConvSpec(DynamicConvSpec):
             return next(iter(cls.candidates(shapes)))
         mixtures, cells = _lone(shapes)
         hidden, inputs = shapes["attention.fc1.weight"]
-        reduction = max(hidden / inputs, 0.0625) if hidden != _LEAST_HIDDEN else 0.0625
-        return {"cell_num_ratio": cells / mixtures, "reduction": reduction}
+        return {"cell_num_ratio": cells / mixtures, "reduction": _reduction(hidden, inputs)}
 
     @classmethod
     def candidates(cls, shapes: Shapes) -> Iterator[dict[str, Any]]:
         """Options that a network with these arrays may have, the likeliest first."""
+        if owners(shapes, KWLinearSpec.sign):  # a classifier that no other configuration has
+            return iter(({"config": "kw1d2x"},))
         names = ("kw1x", "kw4x", "kw2x", "kw1d2x", "kw1d4x", "kw8x", "kw3x", "kw1d8x", "kw16x")
         return ({"config": name} for name in names)
 
@@ -265,6 +283,72 @@ class KWConvSpec(DynamicConvSpec):
             "bias": "bias" in shapes,
             "rank": rank,
         }
+
+
+@dataclass(frozen=True)
+class KWLinearSpec(LinearSpec):
+    """A linear layer of KernelWarehouse: a convolution of one position, with cells of its own.
+
+    The options are those of `KWConvSpec`.
+
+    Example:
+        >>> [parameter.shape for parameter in KWLinearSpec(64, 10).parameters()][:3]
+        [(1, 10, 64, 1), (10,), (16, 64)]
+    """
+
+    sign: ClassVar[str] = "conv.attention.norm1.weight"
+    """An array that every such layer has, and no other."""
+
+    reduction: float = _REDUCTION
+    cell_num_ratio: float = 1.0
+    cell_inplane_ratio: float = 1.0
+    cell_outplane_ratio: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in self.conv.options().items():
+            if name in self.__dataclass_fields__:
+                object.__setattr__(self, name, value)  # in its normal form
+
+    @cached_property
+    def conv(self) -> KWConvSpec:
+        """The convolution over one axis."""
+        options = {f.name: getattr(self, f.name) for f in fields(self)}
+        return KWConvSpec(kernel_size=1, rank=1, **options)
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        return under("conv", self.conv.parameters())
+
+    def multiply_adds(self, positions: int) -> int:
+        weights = self.in_channels * self.out_channels
+        return self.conv.mixing_multiply_adds(positions, 1) + weights
+
+    @classmethod
+    def shows(cls, shapes: Shapes) -> bool:
+        """Whether arrays are those of a lone layer of this kind."""
+        return cls.sign in shapes
+
+    @classmethod
+    def from_arrays(cls, shapes: Shapes) -> KWLinearSpec:
+        """The spec of the lone layer that has these arrays.
+
+        Raises:
+            UnexplainedError: the arrays contradict each other.
+        """
+        inside = {name.removeprefix("conv."): shape for name, shape in shapes.items()}
+        mixtures, cells = _lone(inside)
+        out, inputs = (dimension(inside, f"{MANAGER}.{LIST}.0", axis) for axis in (1, 2))
+        hidden, channels = (dimension(inside, "attention.fc1.weight", axis) for axis in (0, 1))
+        outputs = out * mixtures * inputs // channels
+        with possible("layer"):
+            return cls(
+                channels,
+                outputs,
+                "bias" in inside,
+                _reduction(hidden, channels),
+                cells / mixtures,
+                inputs / channels,
+                out / outputs,
+            )
 
 
 def share_warehouses(
@@ -315,6 +399,15 @@ def _warehouse(layers: Sequence[KWConvSpec]) -> WarehouseSpec:
     cell = cell_of(kernels, first.ratios, first.spatial_partition)
     mixtures = [prod(layer.parts_of(cell)) for layer in layers]
     return WarehouseSpec(cell, stretches(mixtures, first.cell_num_ratio))
+
+
+def _hidden(inputs: int, reduction: float) -> int:
+    return max(int(inputs * reduction), _LEAST_HIDDEN)
+
+
+def _reduction(hidden: int, inputs: int) -> float:
+    """One that gives so many hidden channels: the usual one where it does."""
+    return _REDUCTION if _hidden(inputs, _REDUCTION) == hidden else hidden / inputs
 
 
 def _lone(shapes: Shapes) -> tuple[int, int]:

@@ -223,9 +223,16 @@ class ConvSpec(LayerOptions):
 
     @classmethod
     def classifier(
-        cls, in_channels: int, out_channels: int, options: Mapping[str, Any]
+        cls, site: Site, in_channels: int, out_channels: int, options: Mapping[str, Any]
     ) -> LinearSpec | ConvSpec:
-        """The classifier of a backbone of such convolutions, which have these options."""
+        """The classifier of a backbone of such convolutions, which have these options.
+
+        Args:
+            site: its place, of the part "head".
+            in_channels: width of the features.
+            out_channels: number of classes.
+            options: those that the user of the backbone chose.
+        """
         return LinearSpec(in_channels, out_channels)
 
     def mixing_multiply_adds(self, inputs: int, outputs: int) -> int:

@@ -6,9 +6,10 @@ from typing import Final
 
 from odconv_spec.dcd_linear import DCDLinearSpec
 from odconv_spec.evidence import Shapes
+from odconv_spec.kw_conv import KWLinearSpec
 from odconv_spec.layers import LinearSpec
 
-LINEARS: Final = (DCDLinearSpec,)
+LINEARS: Final = (DCDLinearSpec, KWLinearSpec)
 
 
 def lone_linear(shapes: Shapes) -> LinearSpec | None:

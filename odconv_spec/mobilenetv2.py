@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from typing import Any, ClassVar, Final
 
 from odconv_spec.backbone import BackboneSpec, FeatureInfo, Mapped, Size, conv_norm, table
 from odconv_spec.efficient_channel_attention import EfficientChannelAttentionSpec
-from odconv_spec.evidence import Shapes, UnexplainedError, dimension, possible
+from odconv_spec.evidence import Shapes, UnexplainedError, dimension
 from odconv_spec.geometry import real
 from odconv_spec.layers import ConvSpec
 from odconv_spec.parameters import Parameter, under
@@ -23,6 +24,7 @@ from odconv_spec.recalibration import RecalibrationSpec
 from odconv_spec.recalibrations import RECALIBRATIONS, RecalibrationChoice
 from odconv_spec.shared import SharedSpec
 from odconv_spec.site import Site
+from odconv_spec.warehouse import WarehouseManagerSpec
 
 STAGES = (  # expansion, channels, blocks, stride
     (1, 16, 1, 1),
@@ -58,6 +60,13 @@ class ConvNormSpec:
     name: str
     conv: ConvSpec
 
+    def in_order(self) -> tuple[ConvSpec, ...]:
+        return (self.conv,)
+
+    def with_convs(self, convs: Iterator[ConvSpec]) -> ConvNormSpec:
+        """The same with the next of `convs` in the place of its own."""
+        return replace(self, conv=next(convs))
+
     def parameters(self) -> tuple[Parameter, ...]:
         return under(self.name, conv_norm("0", "1", self.conv))
 
@@ -82,6 +91,15 @@ class InvertedResidualSpec:
     def activated(self) -> tuple[ConvSpec, ...]:
         """The convolutions that are followed by an activation."""
         return tuple(conv for conv in (self.expand, self.depthwise) if conv)
+
+    def in_order(self) -> tuple[ConvSpec, ...]:
+        """The convolutions in the order of their arrays."""
+        return (*self.activated, self.project)
+
+    def with_convs(self, convs: Iterator[ConvSpec]) -> InvertedResidualSpec:
+        """The block with the next of `convs` in the place of its own, in the same order."""
+        expand = next(convs) if self.expand else None
+        return replace(self, expand=expand, depthwise=next(convs), project=next(convs))
 
     def parameters(self) -> tuple[Parameter, ...]:
         found: tuple[Parameter, ...] = ()
@@ -108,7 +126,7 @@ class MobileNetV2Spec(BackboneSpec):
     published: ClassVar[Mapping[str, Mapping[str, Any]]] = PUBLISHED
     stem_path: ClassVar[str] = "features.0.0"
     head_path: ClassVar[str] = "classifier.1"
-    sign: ClassVar[str] = "features.0.0.weight"
+    sign: ClassVar[str] = "features.0.1.weight"  # of a norm, which all kinds have
     untold: ClassVar[tuple[str, ...]] = ("stages",)  # no array shows a stride
     recalibrates: ClassVar[bool] = True
 
@@ -124,6 +142,40 @@ class MobileNetV2Spec(BackboneSpec):
 
     @property
     def stem(self) -> ConvNormSpec:
+        return self._made[0]
+
+    @property
+    def last(self) -> ConvNormSpec:
+        return self._made[2]
+
+    def blocks(self) -> Iterator[InvertedResidualSpec]:
+        return iter(self._made[1])
+
+    @property
+    def warehouses(self) -> WarehouseManagerSpec | None:
+        return self._made[3]
+
+    @cached_property
+    def _made(
+        self,
+    ) -> tuple[
+        ConvNormSpec,
+        tuple[InvertedResidualSpec, ...],
+        ConvNormSpec,
+        WarehouseManagerSpec | None,
+    ]:
+        """Stem, blocks and last convolution with what all of them share, and that."""
+        stem, last = self._stem(), self._last()
+        blocks = tuple(self._separate_blocks(stem.conv.out_channels))
+        separate: tuple[ConvNormSpec | InvertedResidualSpec, ...] = (stem, *blocks, last)
+        convs, warehouses = self.conv.spec_class.sharing(
+            [c for x in separate for c in x.in_order()]
+        )
+        rest = iter(convs)
+        stem, blocks = stem.with_convs(rest), tuple(block.with_convs(rest) for block in blocks)
+        return stem, blocks, last.with_convs(rest), warehouses
+
+    def _stem(self) -> ConvNormSpec:
         conv = self.conv.at(
             Site(self.family, "stem"),
             in_channels=self.in_channels,
@@ -134,10 +186,9 @@ class MobileNetV2Spec(BackboneSpec):
         )
         return ConvNormSpec("features.0", conv)
 
-    @property
-    def last(self) -> ConvNormSpec:
+    def _last(self) -> ConvNormSpec:
         conv = self.conv.at(
-            Site(self.family, "last"),
+            Site(self.family, "last", stage=len(self.stages) - 1),
             in_channels=make_divisible(self.stages[-1][1] * self.width),
             out_channels=self.num_features,
             kernel_size=1,
@@ -156,8 +207,8 @@ class MobileNetV2Spec(BackboneSpec):
             found[stride] = FeatureInfo(block.name, block.project.out_channels, stride)
         return tuple(found.values())
 
-    def blocks(self) -> Iterator[InvertedResidualSpec]:
-        channels, index = self.stem.conv.out_channels, 1
+    def _separate_blocks(self, channels: int) -> Iterator[InvertedResidualSpec]:
+        index = 1
         count = sum(row[2] for row in self.stages)
         site = Site(self.family, "block", "inverted")
         sites = (site._replace(number=i, behind=count - i - 1) for i in range(count))
@@ -167,7 +218,7 @@ class MobileNetV2Spec(BackboneSpec):
             for repeat in range(repeats):
                 stride = first_stride if repeat == 0 else 1
                 name = f"features.{index}"
-                place = next(sites)._replace(expansion=expansion)
+                place = next(sites)._replace(expansion=expansion, stage=stage, within=repeat)
                 block = self._block(name, place, channels, expansion, out, stride)
                 yield replace(block, recalibration=scaling)
                 channels, index = out, index + 1
@@ -188,7 +239,7 @@ class MobileNetV2Spec(BackboneSpec):
             yield self.head, (1, 1)
 
     def parameters(self) -> tuple[Parameter, ...]:
-        found = self.stem.parameters()
+        found = self.warehouse_parameters() + self.stem.parameters()
         for block in self.blocks():
             found += block.parameters()
         found += self.last.parameters()
@@ -227,11 +278,9 @@ class MobileNetV2Spec(BackboneSpec):
     @classmethod
     def from_arrays(cls, shapes: Shapes, **untold: Any) -> MobileNetV2Spec:
         width = _infer_width(shapes)
-        common = cls._infer_common(shapes)
         rows = table("stages", untold.get("stages", STAGES), 4, blocks=2)
-        common["recalibration"] = _infer_recalibration(shapes, [row[2] for row in rows])
-        with possible():
-            spec = cls(**common, width=width, **untold)
+        scaling = _infer_recalibration(shapes, [row[2] for row in rows])
+        spec = cls._of_arrays(shapes, width=width, recalibration=scaling, **untold)
         found = list(_block_widths(shapes))
         published = [(b.depthwise.out_channels, b.project.out_channels) for b in spec.blocks()]
         if not untold and found != published:
@@ -262,10 +311,10 @@ def _geometries(channels: int, hidden: int, out: int, stride: int) -> tuple[dict
 def _infer_width(shapes: Shapes) -> float:
     widths: list[float] = [options["width"] for options in PUBLISHED.values()]
     by_stem = {make_divisible(STEM_CHANNELS * width): width for width in widths}
-    stem = dimension(shapes, "features.0.0.weight", 0)
+    stem = dimension(shapes, "features.0.1.weight", 0)
     if stem not in by_stem:
         raise UnexplainedError(
-            f"features.0.0.weight: expected one of {sorted(by_stem)} output channels, found {stem}",
+            f"features.0.1.weight: expected one of {sorted(by_stem)} channels, found {stem}",
             help="a MobileNetV2 of another width needs its spec: --model spec.json",
         )
     return by_stem[stem]

@@ -271,7 +271,7 @@ class ShuffleNetV2Spec(BackboneSpec):
         common = cls._infer_common(shapes)
         conv = common["conv"]
         names = NAMES.get(conv.kind, STATIC_NAMES)
-        head = conv.spec_class.classifier(1, 1, dict(conv.options))
+        head = cls._classifier(conv, 1, 1)
         stem = dimension(shapes, "first_conv.0.weight", 0)
         # Without a classifier, as published: either all three have a bias, or none has.
         bias = f"{cls.head_path if common['num_classes'] else cls.stem_path}.bias"

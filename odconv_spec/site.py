@@ -13,7 +13,8 @@ class Site(NamedTuple):
     Attributes:
         family: of the backbone, such as "resnet".
         part: "stem", "block" for what the blocks convolve, "shortcut" for the projection of what
-            passes a block by, or "last" for a convolution behind the blocks.
+            passes a block by, "last" for a convolution behind the blocks, or "head" for the
+            classifier.
         block: the kind of block, such as "bottleneck"; "" outside of blocks.
         number: of the block, counted from 0.
         behind: how many blocks follow.

@@ -81,6 +81,12 @@ def step_cases() -> Iterator[Case]:
             for kind, options in _SCALING.items()
         },
         **{f"{conv.kind}-resnet-basic": ResNetSpec(conv=conv, **few) for conv in others},
+        "kw-mobilenetv2": MobileNetV2Spec(  # with a dynamic classifier
+            conv=ConvChoice.of("kw", config="kw1d2x"),
+            width=0.5,
+            stages=((1, 16, 1, 1), (3, 24, 2, 2)),
+            num_classes=5,
+        ),
     }
     for seed, (name, spec) in enumerate(networks.items()):
         yield Case("steps", name, "float64", partial(_steps, seed, spec))

@@ -19,6 +19,7 @@ from odconv_keras.layers.image_normalization import ImageNormalization
 from odconv_keras.layers.kernel_bank import KernelBank
 from odconv_keras.layers.kw_attention import KWAttention
 from odconv_keras.layers.kw_conv import KWConv, KWConv1D, KWConv2D, KWConv3D
+from odconv_keras.layers.kw_linear import KWLinear
 from odconv_keras.layers.norm import BatchNormalization, LayerNormalization
 from odconv_keras.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
 from odconv_keras.layers.pointwise import Pointwise
@@ -60,6 +61,7 @@ __all__ = [
     "KWConv1D",
     "KWConv2D",
     "KWConv3D",
+    "KWLinear",
     "KernelBank",
     "LayerNormalization",
     "ODAttention",

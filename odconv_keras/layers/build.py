@@ -18,6 +18,7 @@ from odconv_keras.layers.dynamic import DynamicConv
 from odconv_keras.layers.efficient_channel_attention import EfficientChannelAttention
 from odconv_keras.layers.fd_conv import FDConv2D
 from odconv_keras.layers.kw_conv import KWConv1D, KWConv2D, KWConv3D
+from odconv_keras.layers.kw_linear import KWLinear
 from odconv_keras.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
 from odconv_keras.layers.recalibration import Recalibration
 from odconv_keras.layers.squeeze_excitation import SqueezeExcitation
@@ -36,6 +37,7 @@ from odconv_spec import (
     EfficientChannelAttentionSpec,
     FDConvSpec,
     KWConvSpec,
+    KWLinearSpec,
     LinearSpec,
     ODConvSpec,
     RecalibrationSpec,
@@ -62,6 +64,7 @@ DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by
 LINEAR: Final[Mapping[type[LinearSpec], Any]] = {  # what makes a layer of the spec
     LinearSpec: build_linear,
     DCDLinearSpec: DCDLinear.from_spec,
+    KWLinearSpec: KWLinear.from_spec,
 }
 RECALIBRATIONS: Final[Mapping[type[RecalibrationSpec], type[Recalibration]]] = {
     SqueezeExcitationSpec: SqueezeExcitation,

@@ -11,10 +11,19 @@ from typing import Any
 import keras
 
 from odconv_keras.layers import Chain, build_conv, build_layer, build_norm
+from odconv_keras.layers.chain import takes_shared
 from odconv_keras.layers.spec_config import spec_to_config
 from odconv_keras.models.backbone import Backbone
 from odconv_keras.models.graph import Layers, layer_name, under
-from odconv_keras.models.sharing import add_shared, block_from_config
+from odconv_keras.models.sharing import (
+    add_shared,
+    all_cells,
+    block_from_config,
+    cells_for,
+    taken_by,
+    warehouse_layers,
+    warehouses_of,
+)
 from odconv_spec import ConvSpec, InvertedResidualSpec, MobileNetV2Spec, NormSpec
 
 Shape = Sequence[int | None]
@@ -32,6 +41,7 @@ class InvertedResidual(keras.layers.Layer):
         self.spec = spec
         policy = self.dtype_policy
         self._shared = add_shared(self, spec.shared)
+        self._warehouses = warehouses_of(spec.in_order())
         layers = [
             _conv_norm_relu6(conv, str(index), policy) for index, conv in enumerate(spec.activated)
         ]
@@ -48,9 +58,14 @@ class InvertedResidual(keras.layers.Layer):
             getattr(self, self._shared).build(input_shape)
         self.conv.build(input_shape)
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        shared = getattr(self, self._shared)(inputs) if self._shared else None
-        y = self.conv(inputs, shared, training=training)
+    def call(self, inputs: Any, cells: Any = (), training: bool | None = None) -> Any:
+        shared = (getattr(self, self._shared)(inputs),) if self._shared else ()
+        y, convs = inputs, self.spec.in_order()
+        for index, layer in enumerate(self.conv.in_order()):  # the norm and more follow the last
+            beside: tuple[Any, ...] = ()
+            if takes_shared(layer):
+                beside = taken_by(convs[index], shared, cells, self._warehouses)
+            y = layer(y, *beside)
         return inputs + y if self.spec.residual else y
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -82,6 +97,7 @@ class MobileNetV2(Backbone):
     def body_layers(self, spec: MobileNetV2Spec, policy: Any) -> dict[str, keras.layers.Layer]:
         stem, last = spec.stem, spec.last
         return {
+            **warehouse_layers(spec, policy),
             stem.name: _conv_norm_relu6(stem.conv, layer_name(stem.name), policy),
             **{
                 block.name: InvertedResidual(block, name=layer_name(block.name), dtype=policy)
@@ -94,8 +110,13 @@ class MobileNetV2(Backbone):
     def maps(
         spec: MobileNetV2Spec, at: Layers, x: Any, training: bool | None
     ) -> Iterator[tuple[str, Any]]:
+        cells = all_cells(at, x)
+        numbers = range(len(cells))
+        beside = {block.name: cells_for(block.in_order(), cells) for block in spec.blocks()}
+        for end in (spec.stem, spec.last):
+            beside[end.name] = taken_by(end.conv, (), cells, numbers)
         for path, layer in under("features", at).items():
-            x = layer(x, training=training)
+            x = layer(x, *beside[path], training=training)
             yield path, x
 
 

@@ -21,6 +21,7 @@ from odconv_keras.models.sharing import (
     all_cells,
     block_from_config,
     cells_for,
+    taken_by,
     warehouse_layers,
     warehouses_of,
 )
@@ -63,23 +64,16 @@ class _Residual(keras.layers.Layer):
 
     def call(self, inputs: Any, cells: Any = (), training: bool | None = None) -> Any:
         shared = (getattr(self, self._shared)(inputs),) if self._shared else ()
-        y = inputs
+        numbers, y = self._warehouses, inputs
         for number, (conv, norm) in enumerate(self._pairs()):
             y = ops.relu(y) if number else y
-            y = norm(conv(y, *self._taken(self.spec.convs[number], shared, cells)))
+            y = norm(conv(y, *taken_by(self.spec.convs[number], shared, cells, numbers)))
         y = getattr(self, self._scaling)(y) if self._scaling else y
         projection = self.spec.downsample
         if projection is None:
             return ops.relu(y + inputs)
-        beside = self._taken(projection, shared, cells)
+        beside = taken_by(projection, shared, cells, numbers)
         return ops.relu(y + self.downsample(inputs, *beside))
-
-    def _taken(self, conv: ConvSpec, shared: tuple[Any, ...], cells: Any) -> tuple[Any, ...]:
-        """What a convolution is called with beside its map."""
-        if not warehouses_of([conv]):
-            return shared
-        (number,) = warehouses_of([conv])
-        return (cells[self._warehouses.index(number)],)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         shape = input_shape

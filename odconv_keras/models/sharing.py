@@ -60,6 +60,21 @@ def warehouses_of(convs: Iterable[ConvSpec]) -> tuple[int, ...]:
     )
 
 
+def taken_by(
+    conv: ConvSpec, shared: tuple[Any, ...], cells: Sequence[Any], numbers: Sequence[int]
+) -> tuple[Any, ...]:
+    """What a convolution is called with beside its map.
+
+    Args:
+        conv: its spec.
+        shared: what its block shares, if there is something.
+        cells: of the warehouses with these numbers.
+        numbers: of warehouses.
+    """
+    own = warehouses_of([conv])
+    return (cells[numbers.index(own[0])],) if own else shared
+
+
 def cells_for(convs: Iterable[ConvSpec], cells: Sequence[Any]) -> tuple[list[Any], ...]:
     """What a block is called with beside its input: the cells of `warehouses_of`, if there are."""
     taken = [cells[number] for number in warehouses_of(convs)]

@@ -23,6 +23,7 @@ from odconv_paddle.layers.functional import mixed_conv, od_conv
 from odconv_paddle.layers.kernel_bank import KernelBank
 from odconv_paddle.layers.kw_attention import KWAttention
 from odconv_paddle.layers.kw_conv import KWConv, KWConv1D, KWConv2D, KWConv3D
+from odconv_paddle.layers.kw_linear import KWLinear
 from odconv_paddle.layers.norm import BatchNorm1D, BatchNorm2D, BatchNorm3D
 from odconv_paddle.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
 from odconv_paddle.layers.recalibration import Recalibration
@@ -63,6 +64,7 @@ __all__ = [
     "KWConv1D",
     "KWConv2D",
     "KWConv3D",
+    "KWLinear",
     "KernelBank",
     "ODAttention",
     "ODConv1D",

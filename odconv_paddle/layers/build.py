@@ -19,6 +19,7 @@ from odconv_paddle.layers.dynamic import DynamicConv
 from odconv_paddle.layers.efficient_channel_attention import EfficientChannelAttention
 from odconv_paddle.layers.fd_conv import FDConv2D
 from odconv_paddle.layers.kw_conv import KWConv1D, KWConv2D, KWConv3D
+from odconv_paddle.layers.kw_linear import KWLinear
 from odconv_paddle.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
 from odconv_paddle.layers.recalibration import Recalibration
 from odconv_paddle.layers.routing import Routing
@@ -38,6 +39,7 @@ from odconv_spec import (
     EfficientChannelAttentionSpec,
     FDConvSpec,
     KWConvSpec,
+    KWLinearSpec,
     LinearSpec,
     ODConvSpec,
     RecalibrationSpec,
@@ -76,6 +78,7 @@ DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by
 LINEAR: Final[Mapping[type[LinearSpec], Any]] = {
     LinearSpec: build_linear,
     DCDLinearSpec: DCDLinear.from_spec,
+    KWLinearSpec: KWLinear.from_spec,
 }
 RECALIBRATIONS: Final[Mapping[type[RecalibrationSpec], type[Recalibration]]] = {
     SqueezeExcitationSpec: SqueezeExcitation,

@@ -10,7 +10,7 @@ from paddle import nn
 
 from odconv_paddle.layers import build_conv, build_layer, build_norm
 from odconv_paddle.models.backbone import Backbone, Step, build_head
-from odconv_paddle.models.sharing import add_shared, shared_by
+from odconv_paddle.models.sharing import add_shared, add_warehouses, serve_cells, shared_by
 from odconv_spec import ConvSpec, InvertedResidualSpec, MobileNetV2Spec, NormSpec
 
 
@@ -70,12 +70,14 @@ class MobileNetV2(Backbone):
 
     def __init__(self, spec: MobileNetV2Spec) -> None:
         super().__init__(spec, _steps(spec))
+        add_warehouses(self, spec)
         self.features = nn.Sequential(
             ConvNormReLU6(spec.stem.conv),
             *map(InvertedResidual, spec.blocks()),
             ConvNormReLU6(spec.last.conv),
         )
         self.classifier = nn.Sequential(nn.Dropout(spec.dropout), build_head(spec.head))
+        serve_cells(self)
 
     def forward_head(self, features: paddle.Tensor) -> paddle.Tensor:
         y = self.classifier(self._pool(features))

@@ -23,6 +23,7 @@ from odconv_torch.layers.functional import mixed_conv, od_conv
 from odconv_torch.layers.kernel_bank import KernelBank
 from odconv_torch.layers.kw_attention import KWAttention
 from odconv_torch.layers.kw_conv import KWConv, KWConv1d, KWConv2d, KWConv3d
+from odconv_torch.layers.kw_linear import KWLinear
 from odconv_torch.layers.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, LayerNorm
 from odconv_torch.layers.od_conv import ODConv1d, ODConv2d, ODConv3d
 from odconv_torch.layers.pointwise import Pointwise
@@ -63,6 +64,7 @@ __all__ = [
     "KWConv1d",
     "KWConv2d",
     "KWConv3d",
+    "KWLinear",
     "KernelBank",
     "LayerNorm",
     "ODAttention",

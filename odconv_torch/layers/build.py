@@ -20,6 +20,7 @@ from odconv_spec import (
     EfficientChannelAttentionSpec,
     FDConvSpec,
     KWConvSpec,
+    KWLinearSpec,
     LinearSpec,
     ODConvSpec,
     RecalibrationSpec,
@@ -42,6 +43,7 @@ from odconv_torch.layers.dynamic import DynamicConv
 from odconv_torch.layers.efficient_channel_attention import EfficientChannelAttention
 from odconv_torch.layers.fd_conv import FDConv2d
 from odconv_torch.layers.kw_conv import KWConv1d, KWConv2d, KWConv3d
+from odconv_torch.layers.kw_linear import KWLinear
 from odconv_torch.layers.od_conv import ODConv1d, ODConv2d, ODConv3d
 from odconv_torch.layers.recalibration import Recalibration
 from odconv_torch.layers.routing import Routing
@@ -76,6 +78,7 @@ DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by
 LINEAR: Final[Mapping[type[LinearSpec], Any]] = {  # what makes a layer of the spec
     LinearSpec: build_linear,
     DCDLinearSpec: DCDLinear.from_spec,
+    KWLinearSpec: KWLinear.from_spec,
 }
 RECALIBRATIONS: Final[Mapping[type[RecalibrationSpec], type[Recalibration]]] = {
     SqueezeExcitationSpec: SqueezeExcitation,

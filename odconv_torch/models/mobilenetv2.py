@@ -19,7 +19,7 @@ from odconv_torch.models.backbone import (
     Device,
     build_head,
 )
-from odconv_torch.models.sharing import add_shared, shared_by
+from odconv_torch.models.sharing import add_shared, add_warehouses, serve_cells, shared_by
 
 MATCH_PREVIOUS: Final = 99999  # timm's word for "in the group before"
 
@@ -86,6 +86,7 @@ class MobileNetV2(Backbone):
         self, spec: MobileNetV2Spec, device: Device = None, dtype: torch.dtype | None = None
     ) -> None:
         super().__init__(spec)
+        add_warehouses(self, spec, device, dtype)
         self.features = nn.Sequential(
             ConvNormReLU6(spec.stem.conv, device, dtype),
             *(InvertedResidual(block, device, dtype) for block in spec.blocks()),
@@ -93,6 +94,7 @@ class MobileNetV2(Backbone):
         )
         head = build_head(spec.head, device, dtype)
         self.classifier = nn.Sequential(nn.Dropout(spec.dropout), head)
+        serve_cells(self)
         # Where in `features` each map of `feature_info` leaves.
         self._places = tuple(int(info.name.rpartition(".")[2]) for info in self._maps)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from odconv_spec import KWConvSpec, share_warehouses
+from odconv_spec import KWConvSpec, KWLinearSpec, share_warehouses
 from parity_tests.draw import Draw
 from parity_tests.reference.kernel_warehouse import KWChainSpec
 
@@ -43,6 +43,8 @@ LAYERS = (
     (_pair({"padding": 1}, {"bias": True}), (2, 5, 6), 0.4),
     (_pair({"groups": 2}, {}, cell_num_ratio=2.0, nonlocal_basis_ratio=0.25), (3, 5, 6), 0.0),
     (_pair({}, {"groups": 4}, nonlocal_basis_ratio=0.5), (1, 4, 5), 0.3),
+    (KWLinearSpec(12, 6, True, 2.0, 0.5, 0.25, 0.5), (3,), 0.4),
+    (KWLinearSpec(9, 5, False, cell_num_ratio=2.0), (1,), 0.2),  # running statistics
 )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from odconv_spec import KWConvSpec, Parameter, WarehouseManagerSpec, under
+from odconv_spec import KWConvSpec, KWLinearSpec, Parameter, WarehouseManagerSpec, under
 from odconv_spec.warehouse import MANAGER
 from parity_tests.reference.functional import conv, global_mean, linear, relu
 from parity_tests.reference.ops import absolute, columns, side_by_side, transposed
@@ -64,6 +64,14 @@ def kernel_warehouse(spec: KWConvSpec, x: Value, at: Scope) -> Value:
     order = (0, 2, 4, 3, 5, 1, *range(6, 6 + spec.rank))
     kernels = transposed(parts, order).reshape(-1, *spec.kernel_shape)
     return add_bias(spec, conv(x, kernels, spec), at)
+
+
+def kw_linear(spec: KWLinearSpec, x: Value, at: Scope) -> Value:
+    """(batch, in) to (batch, out), as a convolution of one position."""
+    inside = at.under("conv")
+    y = kernel_warehouse(spec.conv, x.reshape(-1, spec.in_channels, 1), inside)
+    at.attentions[at.path] = at.attentions.pop(inside.path)
+    return y.reshape(-1, spec.out_channels)
 
 
 def mixture_weights(spec: KWConvSpec, x: Value, at: Scope) -> Value:

@@ -9,6 +9,7 @@ from odconv_spec import (
     BackboneSpec,
     ConvSpec,
     DCDLinearSpec,
+    KWLinearSpec,
     LinearSpec,
     MobileNetV2Spec,
     RecalibrationSpec,
@@ -18,7 +19,7 @@ from odconv_spec import (
 from odconv_spec.plugins import row
 from parity_tests.reference.dcd import dcd_linear
 from parity_tests.reference.functional import global_max, global_mean
-from parity_tests.reference.kernel_warehouse import KWChainSpec, kw_chain
+from parity_tests.reference.kernel_warehouse import KWChainSpec, kw_chain, kw_linear
 from parity_tests.reference.layers import GROUP, apply_conv
 from parity_tests.reference.mobilenetv2 import mobilenetv2_features
 from parity_tests.reference.recalibration import recalibrate
@@ -45,6 +46,7 @@ NETWORKS: Final[Mapping[type[BackboneSpec], Network]] = {
 LINEAR: Final[Mapping[type[LinearSpec], Callable[[Any, Value, Scope], Value]]] = {
     LinearSpec: linear_layer,
     DCDLinearSpec: dcd_linear,
+    KWLinearSpec: kw_linear,
 }
 POOLS: Final[Mapping[str, Callable[[Value], Value]]] = {"avg": global_mean, "max": global_max}
 

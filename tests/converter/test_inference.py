@@ -103,7 +103,7 @@ def test_strides_are_not_in_a_file_so_a_stage_table_must_be_given():
 
 def test_a_mobilenet_of_unknown_width():
     spec = MobileNetV2Spec(width=1.4)
-    with pytest.raises(MismatchError, match=r"features.0.0.weight: expected one of \[16, 24, 32\]"):
+    with pytest.raises(MismatchError, match=r"features.0.1.weight: expected one of \[16, 24, 32\]"):
         infer_spec({p.name: p.shape for p in spec.parameters()})
 
 

@@ -281,4 +281,4 @@ def test_deeply_nested_json():
 
 
 def test_every_name_is_listed_once():
-    assert len(list_models()) == len(set(list_models())) == 99
+    assert len(list_models()) == len(set(list_models())) == 102

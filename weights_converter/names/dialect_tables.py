@@ -87,6 +87,19 @@ DCD_RESNET = Dialect(
         Rule("classifier.1.{rest}", "fc.{rest}", alias=True),
     ),
 )
+KW_MOBILENETV2 = Dialect(
+    "the MobileNetV2 of https://github.com/OSVAI/KernelWarehouse",
+    signs=("classifier.weight",),
+    beside=("warehouse_manager.weights.0",),
+    rules=(Rule("classifier.{leaf}", "classifier.1.{leaf}"),),
+)
+# There the cells of the classifier, which no other layer takes, are the last of the network's.
+KW_MOBILENETV2_HALF = Dialect(
+    "the MobileNetV2 with KernelWarehouse 1/2x of https://github.com/OSVAI/KernelWarehouse",
+    signs=("warehouse_manager.weights.9",),
+    beside=("classifier.1.conv.attention.fc1.weight",),
+    rules=(Rule("warehouse_manager.weights.9", "classifier.1.conv.warehouse_manager.weights.0"),),
+)
 # TensorFlow names a variable by the layers around it, and no layer of Keras may have a dot or a
 # slash in its name: that of the block layer1.0 is layer1_0.
 KERAS_LAYERS = Dialect(
@@ -100,6 +113,8 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "timm": TIMM,
     "dcd-mobilenetv2": DCD_MOBILENETV2,
     "dcd-resnet": DCD_RESNET,
+    "kw-mobilenetv2": KW_MOBILENETV2,
+    "kw1d2x-mobilenetv2": KW_MOBILENETV2_HALF,
     "tensorflow-tpu": TENSORFLOW_TPU,
     "keras-layers": KERAS_LAYERS,
 }
