@@ -4,7 +4,8 @@ Of the layers chosen by hand, all train in double precision each time on one bac
 every third is evaluated in single precision, too; the rest is for the slow run. So are the deeper
 networks, whose blocks the small ones have, too, but for one of each kind on PyTorch: building them
 takes Keras minutes. TensorFlow and JAX, which run the same Keras code as PyTorch and compile it,
-have a choice of all this each time.
+have a choice of all this each time, and JAX, which compiles for seconds, every third golden file in
+inference.
 """
 
 from __future__ import annotations
@@ -31,13 +32,18 @@ SMALL = (
 DEEP = ("backbone/od_resnet50/*", "backbone/dy_resnet50/*", "backbone/cond_resnet50/*")
 COMPILED = ("backbone/od_mobilenetv2_050/*", "steps/od-resnet-basic/*")  # both families
 THIRD = ("layer/*[0369]-train/float64", "layer/*[0369]-eval/float32")
-USUAL_CASES = ("golden/*", "layer/*-train/float64", THIRD[1], "steps/*", *SMALL)
+STEPS = (  # of each kind, and of each family
+    *("steps/resnet-basic/*", "steps/*-resnet-basic/*", "steps/od-resnet-bottleneck/*"),
+    *("steps/od-mobilenetv2/*", "steps/cond-mobilenetv2/*", "steps/kw-mobilenetv2/*"),
+    *("steps/se-mobilenetv2/*", "steps/weightnet-shufflenetv2/*"),
+)
+USUAL_CASES = ("golden/*", "layer/*-train/float64", THIRD[1], *STEPS, *SMALL)
 OFTEN = {  # what a runtime has each time
-    "torch": (*USUAL_CASES, *DEEP),
+    "torch": (*USUAL_CASES, "steps/*", *DEEP),
     "paddle": USUAL_CASES,
     "keras-torch": USUAL_CASES,
     "keras-tensorflow": ("golden/*", *THIRD, *COMPILED, "steps/cond-mobilenetv2/*"),
-    "keras-jax": ("golden/*", *COMPILED),
+    "keras-jax": ("golden/*-train/*", "golden/*[0258]-eval/*", *COMPILED),
 }
 
 
