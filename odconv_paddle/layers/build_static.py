@@ -39,12 +39,13 @@ def build_static_conv(spec: ConvSpec, weight_attr: Attr = None, bias_attr: Attr 
     )
 
 
-def build_norm(spec: NormSpec | LayerNormSpec, rank: int = 2) -> nn.Layer:
+def build_norm(spec: NormSpec | LayerNormSpec, rank: int = 2, bias_attr: Any = None) -> nn.Layer:
     """The norm that `spec` describes, for maps over `rank` axes.
 
     Args:
         spec: a norm over the batch, or over the channels of each sample.
         rank: number of axes of the map.
+        bias_attr: `paddle.ParamAttr` or initializer of the shift of a batch norm.
 
     Returns:
         (batch, channels, *map) to the same shape.
@@ -56,7 +57,9 @@ def build_norm(spec: NormSpec | LayerNormSpec, rank: int = 2) -> nn.Layer:
     if isinstance(spec, LayerNormSpec):
         return ChannelNorm(spec.channels, epsilon=spec.eps)
     # Paddle's momentum is the weight of the old statistics.
-    return BATCH_NORMS[rank - 1](spec.channels, momentum=1 - spec.momentum, epsilon=spec.eps)
+    norm = BATCH_NORMS[rank - 1]
+    momentum = 1 - spec.momentum
+    return norm(spec.channels, momentum=momentum, epsilon=spec.eps, bias_attr=bias_attr)
 
 
 def build_linear(spec: LinearSpec) -> nn.Linear:

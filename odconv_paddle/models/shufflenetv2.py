@@ -12,7 +12,7 @@ from itertools import groupby
 import paddle
 from paddle import nn
 from paddle.nn import functional as F
-from paddle.nn.initializer import Normal
+from paddle.nn.initializer import Constant, Normal
 
 from odconv_paddle.layers import build_conv, build_norm
 from odconv_paddle.models.backbone import Backbone, Step, build_head, sublayer
@@ -122,7 +122,4 @@ def _sequence(specs: Iterable[UnitSpec]) -> Iterator[nn.Layer]:
 def _conv_norm(spec: ConvSpec, first: bool = False) -> tuple[nn.Layer, nn.Layer]:
     dynamic = isinstance(spec, DynamicConvSpec)  # which has a start of its own
     conv = build_conv(spec, None if dynamic else Normal(0.0, start_deviation(spec, first)))
-    norm = build_norm(NormSpec(spec.out_channels), spec.rank)
-    with paddle.no_grad():
-        norm.bias.fill_(NORM_SHIFT)
-    return conv, norm
+    return conv, build_norm(NormSpec(spec.out_channels), spec.rank, Constant(NORM_SHIFT))
