@@ -29,13 +29,14 @@ class _TorchStatistics(_BatchNormBase):
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
         self._check_data_format(self._data_format)  # type: ignore[arg-type]  # mistyped in Paddle
         self._check_input_dim(input)
+        # The kernel rounds epsilon to float32: an error of 1e-8 where a variance is small.
+        has_kernel = input.dtype != paddle.float64
+        maps = _has_positions(input, self._channel_axis(input))
         if not self.training or self._use_global_stats:
-            if is_recorded(input) and not _has_positions(input, self._channel_axis(input)):
-                return self._normalise_by_running(input)
-            return self._infer(input)
-        if _has_positions(input, self._channel_axis(input)) and input.dtype != paddle.float64:
-            return self._normalise_maps(input)
-        return self._normalise_pooled(input)
+            if has_kernel and (maps or not is_recorded(input)):
+                return self._infer(input)
+            return self._normalise_by_running(input)
+        return self._normalise_maps(input) if has_kernel and maps else self._normalise_pooled(input)
 
     def _infer(self, x: paddle.Tensor) -> paddle.Tensor:
         """What the layer of Paddle does, which in training warns that it tracks: it does not."""
@@ -82,8 +83,7 @@ class _TorchStatistics(_BatchNormBase):
     def _normalise_pooled(self, x: paddle.Tensor) -> paddle.Tensor:
         """The formula written out, for a position per sample or a size that is not yet known.
 
-        On so few values it costs the same as the kernel. That would round epsilon to float32: an
-        error of 1e-8 in float64 where a variance is small, so that float64 comes here, too.
+        On so few values it costs the same as the kernel.
         """
         dtype, x = x.dtype, x.astype(self._mean.dtype)
         channel = self._channel_axis(x)

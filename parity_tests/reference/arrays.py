@@ -88,7 +88,7 @@ def random_arrays(
         array = _DRAWS[parameter.role](generator, parameter.shape)
         if parameter.role is Role.EXPERT_KERNELS:
             array *= _mixing_gain(parameter, every)
-        array *= _fusion_gain(name, every)
+        array *= _fusion_gain(name, every) * _taps_gain(name, every)
         if parameter.role is Role.INDICES:
             found[name] = _permutation(generator, parameter, every)
         else:
@@ -117,6 +117,14 @@ def _fusion_gain(name: str, every: Mapping[str, Parameter]) -> float:
     if leaf is None or f"{name.removesuffix(leaf)}fc_phi.weight" not in every:
         return 1.0
     return gains[leaf]
+
+
+def _taps_gain(name: str, every: Mapping[str, Parameter]) -> float:
+    """What WeightNet takes, whose last layer has the taps of its kernels as outputs."""
+    if not name.endswith("wn_fc2.weight"):
+        return 1.0
+    taps, numbers = (every[name.replace("fc2", fc)].shape[0] for fc in ("fc2", "fc1"))
+    return sqrt(numbers / taps)
 
 
 def _mixing_gain(bank: Parameter, every: Mapping[str, Parameter]) -> float:

@@ -41,7 +41,7 @@ def test_our_package_needs_no_timm():
 
 def test_dynamic_names_are_ours_and_static_ones_are_timms():
     ours = {name for name in list_models() if name.startswith(("od_", "dy_", "cond_"))}
-    assert len(ours) == 21
+    assert len(ours) == 33
     assert ours <= set(timm.list_models())
     assert timm.model_entrypoint("resnet18").__module__ == "timm.models.resnet"
 

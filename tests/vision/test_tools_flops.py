@@ -13,6 +13,7 @@ from fvcore.nn import FlopCountAnalysis
 from torch.utils.flop_counter import FlopCounterMode
 
 from odconv_spec import DyConvSpec, LinearSpec, ODConvSpec, model_spec, multiply_adds
+from odconv_spec.shared import SharedSpec
 from odconv_torch import create_model, set_strategy
 from odconv_torch.flops import ptflops_hooks, thop_ops
 
@@ -34,7 +35,7 @@ def arithmetic(name):
     for spec, size in model_spec(name).maps(SIZE):
         inputs = spec.in_channels * prod(size)
         own_router = getattr(spec, "router", "none") == "own"
-        if isinstance(spec, LinearSpec | DyConvSpec) or own_router:
+        if isinstance(spec, LinearSpec | SharedSpec | DyConvSpec) or own_router:
             total -= inputs
         if isinstance(spec, ODConvSpec):
             heads = spec.heads()
