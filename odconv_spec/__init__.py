@@ -19,7 +19,8 @@ from odconv_spec.evidence import UnexplainedError
 from odconv_spec.fd_conv import FDConvSpec
 from odconv_spec.frequencies import FrequencyOrderSpec, frequency_order
 from odconv_spec.kernel_bank import KernelBankSpec
-from odconv_spec.kw_conv import KWConvSpec, KWLinearSpec, share_warehouses
+from odconv_spec.kw_conv import KWConvSpec, KWLinearSpec
+from odconv_spec.kw_sharing import share_warehouses
 from odconv_spec.layers import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
 from odconv_spec.mobilenetv2 import ConvNormSpec, InvertedResidualSpec, MobileNetV2Spec
 from odconv_spec.models import from_dict, from_json, list_models, model_spec, to_json

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from math import prod
 from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
 
-from odconv_spec.choice import ConvChoice
+from odconv_spec.choice import ConvChoice, shown_kind
 from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension, possible
 from odconv_spec.geometry import one_of, real, whole
@@ -26,7 +26,6 @@ Spec = TypeVar("Spec", bound="BackboneSpec")
 MOST_DROPOUT = 0.99
 POOLS: Final = ("avg", "max", "")  # timm's words; "" keeps the map
 _BANKS = (Role.EXPERT_KERNELS, Role.CELLS)  # which have the classes on their second axis
-MOST_BLOCKS = 1000  # a table may come from a file, and each block takes memory
 
 
 class BlockSpec(Protocol):
@@ -244,8 +243,9 @@ class BackboneSpec:
 
     @classmethod
     def _stem_sign(cls, shapes: Shapes) -> str:
-        """The array whose second axis is the image's: a kernel, or what reads its mean instead."""
-        reader = f"{cls.stem_path}.attention.fc1.weight"
+        """The array whose second axis has the channels of the image: mostly the kernel."""
+        kind = shown_kind(shapes)
+        reader = f"{cls.stem_path}.{kind.reads if kind else 'weight'}"
         return reader if reader in shapes else f"{cls.stem_path}.weight"
 
     @classmethod
@@ -297,20 +297,3 @@ def _check_head(shapes: Shapes, head: str, bias: str, classes: int) -> None:
             f"{head} {shapes[head]} has {classes} classes, {bias} {width} has not",
             help="it looks transposed; was this file converted before?" if transposed else None,
         )
-
-
-def table(name: str, rows: Any, columns: int, blocks: int) -> tuple[tuple[int, ...], ...]:
-    """A stage table as nested tuples of positive numbers with `columns` numbers a row.
-
-    Column `blocks` has the number of blocks of the stage.
-    """
-    try:
-        found = tuple(tuple(whole(name, value, 1) for value in row) for row in rows)
-    except TypeError:
-        found = ()
-    if not found or any(len(row) != columns for row in found):
-        raise ValueError(f"{name}: expected rows of {columns} numbers, received {rows!r}")
-    total = sum(row[blocks] for row in found)
-    if total > MOST_BLOCKS:
-        raise ValueError(f"{name}: expected at most {MOST_BLOCKS} blocks, received {total}")
-    return found

@@ -37,6 +37,8 @@ class DynamicConvSpec(ConvSpec):
     """The backbones that it makes models of; None for all."""
     sign: ClassVar[str]
     """An array of the layer that every one of this kind has, and none of another."""
+    reads: ClassVar[str] = "weight"
+    """An array of a stem of this kind whose second axis has the channels of the image."""
     linear: ClassVar[tuple[str, ...]] = ()
     """Paths of its fully connected layers, which names alone do not tell from convolutions."""
     inner_roles: ClassVar[Mapping[str, tuple[Role, ...]]] = {}

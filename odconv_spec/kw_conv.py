@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from itertools import accumulate
 from math import prod
 from typing import Any, ClassVar
 
@@ -13,6 +12,8 @@ from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension, owners, possible
 from odconv_spec.geometry import flag, real
 from odconv_spec.kw_configs import DEFAULT, INVERTED, cell_ratio, options_at, warehouse_at
+from odconv_spec.kw_evidence import REDUCTION, hidden_width, mixtures_and_cells, reduction_of
+from odconv_spec.kw_sharing import share_warehouses, warehouse_of
 from odconv_spec.layers import ConvSpec, LinearSpec, NormSpec
 from odconv_spec.parameters import Parameter, Role, under
 from odconv_spec.site import Site
@@ -23,13 +24,9 @@ from odconv_spec.warehouse import (
     Stretch,
     WarehouseManagerSpec,
     WarehouseSpec,
-    cell_of,
     own_cells,
-    stretches,
 )
 
-_LEAST_HIDDEN = 16
-_REDUCTION = 0.0625
 _LEAST_BASIS = 16
 _MOST_RATIO = 1024.0
 
@@ -59,11 +56,13 @@ class KWConvSpec(DynamicConvSpec):
     placed: ClassVar[frozenset[str]] = frozenset({"stretch"})
     families: ClassVar[frozenset[str] | None] = frozenset({"resnet", INVERTED})
     sign: ClassVar[str] = "attention.norm1.weight"
+    reads: ClassVar[str] = "attention.fc1.weight"
     linear: ClassVar[tuple[str, ...]] = ("attention.fc1", "attention.fc2", "attention.fc3")
+    inner_roles: ClassVar[Mapping[str, tuple[Role, ...]]] = {"attention": (Role.BASIS_BIAS,)}
     has_temperature: ClassVar[bool] = True
     shown_by: ClassVar[Mapping[str, str]] = {"config": f"{MANAGER}.{LIST}.0"}
 
-    reduction: float = _REDUCTION
+    reduction: float = REDUCTION
     cell_num_ratio: float = 1.0
     cell_inplane_ratio: float = 1.0
     cell_outplane_ratio: float = 1.0
@@ -85,7 +84,11 @@ class KWConvSpec(DynamicConvSpec):
             number, cells, cell, start = self.stretch
             self._normal("stretch", Stretch(number, cells, tuple(cell), start))
         elif not self.warehouse:
-            _warehouse([self])  # raises where no cells fit
+            warehouse_of([self])  # raises where no cells fit
+
+    def taking(self, stretch: Stretch) -> KWConvSpec:
+        """The layer with that place in a warehouse that it shares."""
+        return replace(self, stretch=stretch)
 
     @property
     def shares(self) -> bool:
@@ -99,7 +102,7 @@ class KWConvSpec(DynamicConvSpec):
 
     @cached_property
     def _own(self) -> WarehouseSpec:
-        return _warehouse([self])
+        return warehouse_of([self])
 
     @property
     def manager(self) -> WarehouseManagerSpec | None:
@@ -123,7 +126,7 @@ class KWConvSpec(DynamicConvSpec):
 
     @property
     def hidden_channels(self) -> int:
-        return _hidden(self.in_channels, self.reduction)
+        return hidden_width(self.in_channels, self.reduction)
 
     @property
     def local_cells(self) -> int:
@@ -251,9 +254,9 @@ class KWConvSpec(DynamicConvSpec):
         """Of a lone layer; of a network the first of `candidates`."""
         if cls.sign not in shapes:
             return next(iter(cls.candidates(shapes)))
-        mixtures, cells = _lone(shapes)
+        mixtures, cells = mixtures_and_cells(shapes)
         hidden, inputs = shapes["attention.fc1.weight"]
-        return {"cell_num_ratio": cells / mixtures, "reduction": _reduction(hidden, inputs)}
+        return {"cell_num_ratio": cells / mixtures, "reduction": reduction_of(hidden, inputs)}
 
     @classmethod
     def candidates(cls, shapes: Shapes) -> Iterator[dict[str, Any]]:
@@ -267,7 +270,7 @@ class KWConvSpec(DynamicConvSpec):
     def infer_geometry(cls, shapes: Shapes) -> dict[str, Any]:
         _, out, inputs, *taps = shapes[f"{MANAGER}.{LIST}.0"]
         channels = dimension(shapes, "attention.fc1.weight", 1)
-        rank, (mixtures, _) = len(taps), _lone(shapes)
+        rank, (mixtures, _) = len(taps), mixtures_and_cells(shapes)
         side = round(mixtures ** (1 / rank))
         if side**rank != mixtures or channels % inputs:
             raise UnexplainedError(
@@ -299,7 +302,7 @@ class KWLinearSpec(LinearSpec):
     sign: ClassVar[str] = "conv.attention.norm1.weight"
     """An array that every such layer has, and no other."""
 
-    reduction: float = _REDUCTION
+    reduction: float = REDUCTION
     cell_num_ratio: float = 1.0
     cell_inplane_ratio: float = 1.0
     cell_outplane_ratio: float = 1.0
@@ -335,7 +338,7 @@ class KWLinearSpec(LinearSpec):
             UnexplainedError: the arrays contradict each other.
         """
         inside = {name.removeprefix("conv."): shape for name, shape in shapes.items()}
-        mixtures, cells = _lone(inside)
+        mixtures, cells = mixtures_and_cells(inside)
         out, inputs = (dimension(inside, f"{MANAGER}.{LIST}.0", axis) for axis in (1, 2))
         hidden, channels = (dimension(inside, "attention.fc1.weight", axis) for axis in (0, 1))
         outputs = out * mixtures * inputs // channels
@@ -344,79 +347,8 @@ class KWLinearSpec(LinearSpec):
                 channels,
                 outputs,
                 "bias" in inside,
-                _reduction(hidden, channels),
+                reduction_of(hidden, channels),
                 cells / mixtures,
                 inputs / channels,
                 out / outputs,
             )
-
-
-def share_warehouses(
-    layers: Sequence[KWConvSpec],
-) -> tuple[tuple[KWConvSpec, ...], WarehouseManagerSpec]:
-    """Gives layers that name the same `warehouse` cells to share.
-
-    Args:
-        layers: in the order in which the network has them, which is that of their stretches.
-
-    Returns:
-        The layers with their stretches, and the warehouses of the network.
-
-    Raises:
-        ValueError: cells do not fit, or layers share a warehouse and differ in its options.
-
-    Example:
-        >>> options = {"in_channels": 8, "kernel_size": 3, "warehouse": "a"}
-        >>> layers = [KWConvSpec(out_channels=8, **options), KWConvSpec(out_channels=16, **options)]
-        >>> layers, manager = share_warehouses(layers)
-        >>> manager.warehouses[0].shape, [layer.place.start for layer in layers]
-        ((27, 8, 8, 1, 1), [0, 9])
-    """
-    names = list(dict.fromkeys(layer.warehouse for layer in layers))
-    groups = ([layer for layer in layers if layer.warehouse == name] for name in names)
-    made = dict(zip(names, map(_warehouse, groups), strict=True))
-    ends = {name: accumulate(w.stretches, initial=0) for name, w in made.items()}
-    shared = tuple(
-        replace(
-            layer,
-            stretch=Stretch(names.index(name), made[name].cells, made[name].cell, next(ends[name])),
-        )
-        for name, layer in ((layer.warehouse, layer) for layer in layers)
-    )
-    return shared, WarehouseManagerSpec(tuple(made.values()))
-
-
-def _warehouse(layers: Sequence[KWConvSpec]) -> WarehouseSpec:
-    """The warehouse that the layers share. Raises ValueError where they cannot."""
-    first = layers[0]
-    for layer in layers:
-        if (layer.ratios, layer.spatial_partition) != (first.ratios, first.spatial_partition):
-            raise ValueError(
-                f"warehouse {first.warehouse!r}: expected layers with the same ratios and "
-                f"partition, received {first.ratios} and {layer.ratios}"
-            )
-    kernels = [layer.kernel_shape for layer in layers]
-    cell = cell_of(kernels, first.ratios, first.spatial_partition)
-    mixtures = [prod(layer.parts_of(cell)) for layer in layers]
-    return WarehouseSpec(cell, stretches(mixtures, first.cell_num_ratio))
-
-
-def _hidden(inputs: int, reduction: float) -> int:
-    return max(int(inputs * reduction), _LEAST_HIDDEN)
-
-
-def _reduction(hidden: int, inputs: int) -> float:
-    """One that gives so many hidden channels: the usual one where it does."""
-    return _REDUCTION if _hidden(inputs, _REDUCTION) == hidden else hidden / inputs
-
-
-def _lone(shapes: Shapes) -> tuple[int, int]:
-    """Mixtures and cells of a layer with a warehouse of its own."""
-    cells = dimension(shapes, f"{MANAGER}.{LIST}.0", 0)
-    logits = dimension(shapes, "attention.fc2.weight", 0)
-    if logits % (cells + 1):
-        raise UnexplainedError(
-            f"attention.fc2.weight {shapes['attention.fc2.weight']} does not weigh the {cells} "
-            "cells of the warehouse and the zero cell"
-        )
-    return logits // (cells + 1), cells

@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, ClassVar, Final
 
-from odconv_spec.backbone import BackboneSpec, FeatureInfo, Mapped, Size, conv_norm, table
+from odconv_spec.backbone import BackboneSpec, FeatureInfo, Mapped, Size, conv_norm
 from odconv_spec.efficient_channel_attention import EfficientChannelAttentionSpec
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension
 from odconv_spec.geometry import real
@@ -24,6 +24,7 @@ from odconv_spec.recalibration import RecalibrationSpec
 from odconv_spec.recalibrations import RECALIBRATIONS, RecalibrationChoice
 from odconv_spec.shared import SharedSpec
 from odconv_spec.site import Site
+from odconv_spec.stage_table import table
 from odconv_spec.warehouse import WarehouseManagerSpec
 
 STAGES = (  # expansion, channels, blocks, stride

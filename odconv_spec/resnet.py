@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import count, groupby, takewhile
 from typing import Any, ClassVar, Final
 
-from odconv_spec.backbone import BackboneSpec, FeatureInfo, Mapped, Size, conv_norm, table
+from odconv_spec.backbone import BackboneSpec, FeatureInfo, Mapped, Size, conv_norm
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension
 from odconv_spec.geometry import one_of, whole
 from odconv_spec.layers import ConvSpec
@@ -23,6 +23,7 @@ from odconv_spec.parameters import Parameter, under
 from odconv_spec.recalibration import RecalibrationSpec
 from odconv_spec.shared import SharedSpec
 from odconv_spec.site import Site
+from odconv_spec.stage_table import table
 from odconv_spec.warehouse import WarehouseManagerSpec
 
 EXPANSION: Final[Mapping[str, int]] = {"basic": 1, "bottleneck": 4}

@@ -60,7 +60,7 @@ class Annealing(NamedTuple):
             return linear_temperature(step, steps, first, last)
         self.check(first)
         self.check(last)
-        return _fallen(step, steps, first, last)
+        return falling(step, steps, first, last)
 
 
 SOFTEN: Final = Annealing(30.0, 1.0, 10, 1.0, blends=False)
@@ -101,7 +101,7 @@ def linear_temperature(step: int, steps: int, start: float = 30.0, end: float = 
     """
     real("start", start, 0, MOST_TEMPERATURE)
     real("end", end, 0, MOST_TEMPERATURE)
-    return _fallen(step, steps, start, end)
+    return falling(step, steps, start, end)
 
 
 def kw_temperature(step: int, steps: int, start: float = 1.0, end: float = 0.0) -> float:
@@ -122,7 +122,8 @@ def kw_temperature(step: int, steps: int, start: float = 1.0, end: float = 0.0) 
     return BLEND.at(step, steps, start, end)
 
 
-def _fallen(step: int, steps: int, start: float, end: float) -> float:
+def falling(step: int, steps: int, start: float, end: float) -> float:
+    """A line from `start` to `end` in so many steps, then constant."""
     whole("step", step, 0)
     whole("steps", steps, 1)
     return end + (start - end) * max(0, steps - step) / steps

@@ -16,13 +16,14 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any, ClassVar, Final, NamedTuple
 
-from odconv_spec.backbone import BackboneSpec, FeatureInfo, Mapped, Size, conv_norm, table
+from odconv_spec.backbone import BackboneSpec, FeatureInfo, Mapped, Size, conv_norm
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension, possible
 from odconv_spec.geometry import flag, whole
 from odconv_spec.layers import ConvSpec, LinearSpec
 from odconv_spec.parameters import Parameter, under
 from odconv_spec.shared import SharedSpec
 from odconv_spec.site import Site
+from odconv_spec.stage_table import table
 
 STEM_CHANNELS: Final = 24
 LAST_CHANNELS: Final = 1024

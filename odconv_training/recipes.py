@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from math import cos, isfinite, pi
 from typing import Final
 
-from odconv_spec import kw_temperature, linear_temperature
+from odconv_spec.schedule import falling
 from odconv_training.errors import TrainingError
 
 SCHEDULES = ("step", "cosine", "constant")
@@ -86,8 +86,7 @@ class Recipe:
         steps = round(self.temperature_epochs * steps_per_epoch)
         if steps == 0:
             return self.temperature_end
-        fall = linear_temperature if self.temperature_end else kw_temperature  # which ends at zero
-        return fall(step, steps, self.temperature_start, self.temperature_end)
+        return falling(step, steps, self.temperature_start, self.temperature_end)
 
     @property
     def head_factor(self) -> float:

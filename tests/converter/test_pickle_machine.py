@@ -45,7 +45,7 @@ PLAIN = st.recursive(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(value=PLAIN, protocol=st.sampled_from([2, 3, 4, 5]))
 def test_agrees_with_python_on_plain_data(tmp_path_factory, value, protocol):
     folder = tmp_path_factory.getbasetemp()

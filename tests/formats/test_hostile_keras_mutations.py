@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("count", "how"),
     [
-        (100, ["--isolated"]),
-        (500, []),
+        (200, ["--isolated"]),
+        (1000, []),
         pytest.param(4000, ["--isolated"], marks=pytest.mark.slow),
         pytest.param(20_000, [], marks=pytest.mark.slow),
     ],

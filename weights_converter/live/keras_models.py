@@ -16,7 +16,7 @@ from weights_converter import formats
 from weights_converter.arrays.casting import cast
 from weights_converter.arrays.dtypes import Array
 from weights_converter.errors import UsageError
-from weights_converter.live.slots import Slot, Variable, collect, refuse_strangers
+from weights_converter.live.slots import Slot, Variable, collect, inside, refuse_strangers
 from weights_converter.names.layouts import KERAS, owner_of
 
 
@@ -37,18 +37,10 @@ def variables(model: keras.layers.Layer) -> Iterator[Variable]:
     """Every array with a role."""
     for path, layer in named_layers(model):
         for leaf, role in _roles(layer).items():
-            weight = _inside(layer, leaf)
+            weight = inside(layer, leaf)
             if weight is not None:
                 owner = f"{path}.{owner_of(leaf)}".strip(".")
                 yield _variable(KERAS.canonical_owner(owner, role), role, weight)
-
-
-def _inside(layer: keras.layers.Layer, path: str) -> Any:
-    """What an attribute, or a path of them, leads to; None where it leads nowhere."""
-    found: Any = layer
-    for name in path.split("."):
-        found = getattr(found, name, None)
-    return found
 
 
 def named_layers(

@@ -13,7 +13,7 @@ from paddle import nn
 from odconv_spec import LinearSpec, Parameter, Role
 from odconv_spec.parameters import CONV, LAYER_NORM, LINEAR, NORM
 from weights_converter.arrays.dtypes import Array
-from weights_converter.live.slots import Slot, Variable, collect, refuse_strangers
+from weights_converter.live.slots import Slot, Variable, collect, inside, refuse_strangers
 from weights_converter.names.counters import LEFT_BEHIND
 from weights_converter.names.layouts import PADDLE, holder_of
 
@@ -31,18 +31,10 @@ def variables(model: nn.Layer) -> Iterator[Variable]:
     """Every array with a role."""
     for path, layer in model.named_sublayers(include_self=True):
         for leaf, role in _roles(layer).items():
-            tensor = _inside(layer, leaf)
+            tensor = inside(layer, leaf)
             if tensor is not None:
                 array = Parameter(f"{path}.{leaf}".lstrip("."), role, tuple(tensor.shape))
                 yield _variable(holder_of(array), role, tensor)
-
-
-def _inside(layer: nn.Layer, path: str) -> Any:
-    """What an attribute, or a path of them, leads to; None where it leads nowhere."""
-    found: Any = layer
-    for name in path.split("."):
-        found = getattr(found, name, None)
-    return found
 
 
 def _roles(layer: nn.Layer) -> Mapping[str, Role]:

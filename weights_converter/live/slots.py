@@ -53,6 +53,14 @@ class Variable:
         )
 
 
+def inside(layer: Any, path: str) -> Any:
+    """What an attribute, or a path of them, leads to; None where it leads nowhere."""
+    found = layer
+    for name in path.split("."):
+        found = getattr(found, name, None)
+    return found
+
+
 def collect(variables: Iterable[Variable], layout: Layout) -> dict[str, Slot]:
     """The slots by canonical name. Raises MismatchError where two arrays share a name."""
     found: dict[str, Slot] = {}

@@ -13,7 +13,7 @@ from torch import nn
 from odconv_spec import LinearSpec, Parameter, Role
 from odconv_spec.parameters import CONV, LAYER_NORM, LINEAR, NORM
 from weights_converter.arrays.dtypes import Array
-from weights_converter.live.slots import Slot, Variable, collect, refuse_strangers
+from weights_converter.live.slots import Slot, Variable, collect, inside, refuse_strangers
 from weights_converter.names.companions import COUNTER
 from weights_converter.names.counters import LEFT_BEHIND
 from weights_converter.names.layouts import TORCH, holder_of
@@ -34,18 +34,10 @@ def variables(model: nn.Module) -> Iterator[Variable]:
     """Every array with a role."""
     for path, module in _network(model).named_modules():
         for leaf, role in _roles(module).items():
-            tensor = _inside(module, leaf)
+            tensor = inside(module, leaf)
             if tensor is not None:
                 array = Parameter(f"{path}.{leaf}".lstrip("."), role, tuple(tensor.shape))
                 yield _variable(holder_of(array), role, tensor)
-
-
-def _inside(module: nn.Module, path: str) -> Any:
-    """What an attribute, or a path of them, leads to; None where it leads nowhere."""
-    found: Any = module
-    for name in path.split("."):
-        found = getattr(found, name, None)
-    return found
 
 
 def _network(model: nn.Module) -> nn.Module:

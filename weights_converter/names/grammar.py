@@ -72,7 +72,7 @@ def _roles(
     if inside in mixers().get(mixer, ()):
         return mixers()[mixer][inside]
     if mixer and not inside:
-        return (Role.BASIS_BIAS,)  # a temperature beside it at most
+        return ()  # it has a temperature at most
     if mixes:
         return DYNAMIC
     is_linear = owner in _heads() or f".{owner}".endswith(linear)
