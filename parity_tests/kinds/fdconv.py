@@ -25,7 +25,7 @@ LAYERS = (
     (_fd((10, 3), 1, bias=True, temperature=2.5, kernel_num=6), (3, 4, 5), 1.0),
     (
         _fd((34, 4), 1, reduction=0.5, stride=2, param_ratio=3, padding=((0, 1), (2, 0))),
-        (2, 3, 4),
+        (4, 3, 4),
         1.0,
     ),
     (_fd((2, 2), 3, padding=1), (1, 1, 1), 1.0),  # one sample: running statistics in training

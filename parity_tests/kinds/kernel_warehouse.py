@@ -40,7 +40,7 @@ LAYERS = (
     (_kw((5, 7), 3, padding=1), (1, 6, 9), 0.25),  # one sample: running statistics in training
     (_kw((4, 6), 3, rank=1, stride=2, padding=2, bias=True), (3, 8), 0.1),
     (_kw((4, 6), (2, 1, 3), rank=3, padding=((1, 0), (0, 0), (1, 1))), (2, 3, 4, 5), 0.6),
-    (_pair({"padding": 1}, {"bias": True}), (2, 5, 6), 0.4),
+    (_pair({"padding": 1}, {"bias": True}), (4, 5, 6), 0.4),
     (_pair({"groups": 2}, {}, cell_num_ratio=2.0, nonlocal_basis_ratio=0.25), (3, 5, 6), 0.0),
     (_pair({}, {"groups": 4}, nonlocal_basis_ratio=0.5), (1, 4, 5), 0.3),
     (KWLinearSpec(12, 6, True, 2.0, 0.5, 0.25, 0.5), (3,), 0.4),
