@@ -18,6 +18,10 @@ FREE = frozenset(sys.stdlib_module_names) | {"_typeshed"}  # of type checkers on
 # longest path that fits counts.
 ALLOWED = {
     "odconv": {*OURS, "numpy", "tqdm", "argcomplete"},  # on top of all others
+    "odconv/runtimes/onnxruntime.py": {"odconv", "numpy", "onnxruntime"},
+    "odconv/runtimes/openvino.py": {"odconv", "numpy", "openvino"},
+    "odconv/runtimes/torchscript.py": {"odconv", "numpy", "torch"},
+    "odconv/runtimes/pt2.py": {"odconv", "numpy", "torch"},
     "odconv_spec": {"odconv_spec"},
     "odconv_torch": {"odconv_torch", "odconv_spec", "torch"},
     "odconv_torch/hub.py": {"odconv_torch", "odconv_spec", "weights_converter", "torch"},
