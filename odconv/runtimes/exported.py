@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+# Among the extra files of the formats of PyTorch: the metadata, as a JSON object.
+METADATA_FILE: Final = "odconv.json"
 
 Images = npt.NDArray[np.float32]
 Array = npt.NDArray[Any]

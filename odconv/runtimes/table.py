@@ -26,5 +26,7 @@ class Runtime:
 RUNTIMES: Final = (
     Runtime("onnxruntime", (".onnx",), "odconv.runtimes.onnxruntime", "export"),
     Runtime("openvino", (".xml", ".onnx"), "odconv.runtimes.openvino", "export"),
+    Runtime("pt2", (".pt2",), "odconv.runtimes.pt2", "export"),
+    Runtime("torchscript", (".torchscript",), "odconv.runtimes.torchscript", "export"),
 )
 NAMES: Final = tuple(runtime.name for runtime in RUNTIMES)
