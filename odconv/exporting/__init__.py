@@ -1,0 +1,1 @@
+"""Networks leave the frameworks: written for another runtime, played there and compared."""

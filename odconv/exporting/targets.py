@@ -1,0 +1,96 @@
+"""What a network can be exported to, a row each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from weights_converter.errors import UsageError, legible
+
+FORMS: Final = ("compact", "portable", "single")
+
+
+@dataclass(frozen=True)
+class Target:
+    """One format of files that a runtime plays.
+
+    Attributes:
+        name: as `--format` has it.
+        suffixes: endings of a path that ask for it. The first is that of the file that is opened;
+            others may stand beside it.
+        framework: "torch", "keras" or "paddle", which builds the network and writes the file. Its
+            part is in `odconv/exporting/F_networks.py`: `build(spec)`, `wrapped(model, job)` with
+            all that the job puts around the network, `prepared(model, job)`, a copy that is ready
+            to be written, and `outputs(model, images)`, which computes one of the two.
+        runtime: of `odconv.runtimes`, which plays the file.
+        forms: which forms of dynamic convolutions it takes; the first is its default.
+        reason: why that is the default, in a few words.
+        extra: of this package, with what writes and plays it.
+        several: whether it has a place for several outputs.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    framework: str
+    runtime: str
+    forms: tuple[str, ...]
+    reason: str
+    extra: str = "export"
+    several: bool = True
+
+    @property
+    def writer(self) -> ModuleType:
+        """The module with `write(model, path, job)`, where `model` is prepared.
+
+        It writes the file at `path`, whatever belongs beside it, and `job.metadata` into it. The
+        folder of `path` is empty before.
+        """
+        return import_module(f"odconv.exporting.{self.name}")
+
+    @property
+    def networks(self) -> ModuleType:
+        """The framework's part of an export."""
+        return import_module(f"odconv.exporting.{self.framework}_networks")
+
+
+TARGETS: Final = (
+    Target("onnx", (".onnx",), "torch", "onnxruntime", FORMS, "least time in ONNX Runtime"),
+    Target("openvino", (".xml",), "torch", "openvino", FORMS, "least time in OpenVINO"),
+    Target("pt2", (".pt2",), "torch", "pt2", FORMS, "least time in PyTorch"),
+    Target("torchscript", (".torchscript",), "torch", "torchscript", FORMS, "as of PyTorch"),
+    Target(
+        "saved_model", (".saved_model",), "keras", "saved_model", FORMS, "any batch", "tensorflow"
+    ),
+    Target("litert", (".tflite",), "keras", "litert", FORMS, "any batch", "litert"),
+    Target("paddle", (".pdiparams",), "paddle", "paddle", FORMS, "any batch", "paddle"),
+)
+
+
+def target_of(path: Path, name: str | None = None) -> Target:
+    """The target that a destination's ending or `--format` asks for.
+
+    Raises:
+        UsageError: there is none, or the two contradict each other.
+    """
+    if name is None:
+        return _by_ending(path)
+    rows = {target.name: target for target in TARGETS}
+    if name not in rows:
+        raise UsageError(f"unknown format {legible(name)}", f"known: {', '.join(rows)}")
+    if not path.name.lower().endswith(rows[name].suffixes):
+        endings = " or ".join(rows[name].suffixes)
+        raise UsageError(
+            f"{legible(path.name)}: the name of a file of format {name} ends in {endings}"
+        )
+    return rows[name]
+
+
+def _by_ending(path: Path) -> Target:
+    for target in TARGETS:
+        if path.name.lower().endswith(target.suffixes):
+            return target
+    known = ", ".join(suffix for target in TARGETS for suffix in target.suffixes)
+    raise UsageError(f"{legible(path.name)}: no format has this extension", f"use {known}")
