@@ -50,8 +50,8 @@ class Replaced(NamedTuple):
         model: the network, as the framework has it; as it was after a dry run.
         changes: the layers that were replaced.
         skipped: path and reason of each convolution that was chosen but is left as it is, because
-            it does not train, computes in its own way, or is shared with a layer that would lose
-            it.
+            it does not train, computes in its own way, is shared with a layer that would lose it,
+            or has widths, groups or a kernel that the kind cannot have.
 
     Example:
         >>> spec = ConvSpec(in_channels=8, out_channels=8, kernel_size=3)

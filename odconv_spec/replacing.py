@@ -13,6 +13,7 @@ from odconv_spec.rules import Candidate, Rule, Where, rule
 from odconv_spec.stages import stages
 
 _MOST_PATHS = 8  # in an error message
+_OF_A_NETWORK = ("router", "stretch")  # options that name what a network shares between its layers
 
 
 class Place(NamedTuple):
@@ -35,7 +36,7 @@ def replacing_spec(kind: str, options: Mapping[str, Any]) -> type[DynamicConvSpe
     """The spec class of the layers that take the place of static ones.
 
     Args:
-        kind: "od", "dy", "cond", or one that an installed package brings.
+        kind: one of this project, such as "od", or of an installed package.
         options: of the layers.
 
     Raises:
@@ -48,8 +49,8 @@ def replacing_spec(kind: str, options: Mapping[str, Any]) -> type[DynamicConvSpe
     if not issubclass(spec, DynamicConvSpec):
         kinds = [dynamic.kind for dynamic in dynamic_kinds()]
         raise ValueError(f"kind: expected one of {kinds}, received {kind!r}")
-    # A network calls its convolutions with their input only, so that no router can be shared.
-    known = [field.name for field in spec.own_options() if field.name != "router"]
+    # A network that exists calls its convolutions with their input only, and shares nothing.
+    known = [field.name for field in spec.own_options() if field.name not in _OF_A_NETWORK]
     if unknown := sorted(set(options) - set(known)):
         raise ValueError(f"a {kind!r} convolution has the options {known}; received {unknown}")
     return spec
@@ -100,6 +101,61 @@ def _by_rule(convs: Sequence[Place], first: Place | None, rule: Rule) -> list[Pl
             f"{min(numbers)} to {max(numbers)}; received {rule}, which chooses none"
         )
     return chosen
+
+
+def divide(
+    chosen: Iterable[tuple[Place, str | None]],
+    spec: type[DynamicConvSpec],
+    options: Mapping[str, Any],
+) -> tuple[list[Place], list[tuple[str, str]]]:
+    """Which of the chosen convolutions are replaced, and which are left.
+
+    A kind may have no layer of some widths, groups or kernels: these are left, too.
+
+    Args:
+        chosen: the places, each with the framework's reason to leave it; None if there is none.
+        spec: of the layers that take their places.
+        options: of these.
+
+    Returns:
+        The places to replace, and the path of each other with the reason.
+
+    Raises:
+        ValueError: the kind can replace none of them, as of an option out of range.
+    """
+    replaced, left, refused = [], [], {}
+    for place, reason in chosen:
+        if reason is None and (reason := _refusal(place, spec, options)):
+            refused[place.path] = reason
+        if reason is None:
+            replaced.append(place)
+        else:
+            left.append((place.path, reason))
+    if refused and not replaced:
+        raise ValueError(_none_of(refused, spec))
+    return replaced, left
+
+
+def _refusal(place: Place, spec: type[DynamicConvSpec], options: Mapping[str, Any]) -> str | None:
+    """Why a kind has no layer of that geometry with these options; None if it has one."""
+    if place.spec is None:
+        return None
+    try:
+        spec.of_rank(spec.ranks, place.spec.rank)
+        spec(**place.spec.options(), rank=place.spec.rank, **options)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _none_of(refused: Mapping[str, str], spec: type[DynamicConvSpec]) -> str:
+    """The message: one reason for all, or the first few with their paths."""
+    reasons = set(refused.values())
+    if len(reasons) == 1:
+        return reasons.pop()
+    lines = [f"{path}: {reason}" for path, reason in refused.items()][:_MOST_PATHS]
+    more = [f"and {len(refused) - _MOST_PATHS} more"] if len(refused) > _MOST_PATHS else []
+    return f"{spec.title()} can replace none of the convolutions: {'; '.join([*lines, *more])}"
 
 
 class Owners:

@@ -49,6 +49,25 @@ def test_the_function_is_kept(kit, kind):
         assert layer.spec.kernel_num == len(kernels) == 3
 
 
+@pytest.mark.parametrize("kind", ["cgc", "weightnet", "we", "dcd", "kw"])
+def test_what_a_kind_cannot_have_is_left(kit, kind):
+    static = kit.network()
+    expected = kit.run(static, X)
+    replaced = kit.package.replace_convs(static, kind)
+    left = ["3.2", "4"] if kind == "cgc" else ["4"]
+    assert paths(replaced) == ([path for path in ("3.0", "3.2") if path not in left], left)
+    assert kind != "cgc" or replaced.skipped[0][1].startswith("groups: expected 1, ")
+    close(kit.run(replaced.model, X), expected)
+
+
+def test_a_kind_that_can_replace_nothing_changes_nothing(kit):
+    static = kit.network()
+    none = "FDConv can replace none of the convolutions: 3.0: kernel_size: .*; 3.2: groups: "
+    with pytest.raises(ValueError, match=none):
+        kit.package.replace_convs(static, "fdconv")
+    assert kit.dynamic(static) == []
+
+
 def test_the_report(kit):
     replaced = kit.package.replace_convs(kit.network(), "dy", kernel_num=2)
     assert replaced.changes[0].before == FIRST

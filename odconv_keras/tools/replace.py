@@ -20,7 +20,7 @@ from odconv_keras.tools.calls import map_sizes
 from odconv_keras.tools.obstacles import Obstacles, freeze_like
 from odconv_keras.tools.sublayers import Exchange, sublayers
 from odconv_spec.replaced import Replaced, Replacement
-from odconv_spec.replacing import Place, choose, replacing_spec
+from odconv_spec.replacing import Place, choose, divide, replacing_spec
 from odconv_spec.rules import Where
 
 _TRANSPOSED = (
@@ -59,7 +59,8 @@ def replace_convs(
 
     Args:
         model: a built model or layer. Of a lone convolution the result has the new layer.
-        kind: "od", "dy" or "cond".
+        kind: "od", "dy", "cond", "cgc", "weightnet", "we", "dcd", "kw", "fdconv", or that of an
+            installed package.
         where: which convolutions: words such as "3x3" or "all but the stem and squeeze-excite", or
             a list of words that must all hold, see `odconv_spec.rules`; or a function of the path
             and the convolution. By default all but the first, frozen or not, which the papers keep
@@ -77,7 +78,7 @@ def replace_convs(
 
     Raises:
         ValueError: unknown kind, option or words, a value out of range, a model that is not built,
-            or nothing is chosen.
+            or nothing is chosen, or the kind can replace nothing of it.
         NotImplementedError: a class of one's own has no `get_config`.
 
     Example:
@@ -92,28 +93,28 @@ def replace_convs(
     spec = replacing_spec(kind, options)
     if not model.built:
         raise ValueError(f"model: expected a built one, received {model.name!r}, which is not")
-    if keep_function:
+    if keep_function and any(field.name == "head_init" for field in spec.own_options()):
         options = {"head_init": "zero", **options}
     obstacles = Obstacles(model, frozen)
     places = [_place(path, conv) for path, conv in _static_convs(model)]
-    changes, skipped = [], []
-    new: dict[int, DynamicConv] = {}  # by `id` of the convolution
-    chosen = [(place.path, place.conv) for place in choose(places, where)]
-    for path, conv in chosen:
-        if reason := obstacles.of(conv):
-            skipped.append((path, reason))
-        else:
-            new[id(conv)] = layer_like(layer_class(spec, conv.rank), conv, options)
-    convs = [conv for _, conv in chosen]
+    chosen = [(place, obstacles.of(place.conv)) for place in choose(places, where)]
+    replaced, skipped = divide(chosen, spec, options)
+    new: dict[int, DynamicConv] = {  # by `id` of the convolution
+        id(place.conv): layer_like(layer_class(spec, place.conv.rank), place.conv, options)
+        for place in replaced
+    }
+    convs = [place.conv for place in replaced]
     sizes = {} if image_size is None else map_sizes(model, convs, places[0].conv, image_size)
     exchange = Exchange(new)
     copy = _built_copy(model, exchange)
-    for path, conv in chosen:
-        if id(conv) in exchange.new:
-            change = _completed(path, conv, new[id(conv)], keep_function)
-            changes.append(change._replace(sizes=sizes.get(id(conv), ())))
-        elif id(conv) in new:
-            skipped.append((path, _MADE_IN_BUILD))
+    changes = []
+    for place in replaced:
+        key = id(place.conv)
+        if key in exchange.new:
+            change = _completed(place.path, place.conv, new[key], keep_function)
+            changes.append(change._replace(sizes=sizes.get(key, ())))
+        else:
+            skipped.append((place.path, _MADE_IN_BUILD))
     return Replaced(model if dry_run else copy, tuple(changes), tuple(skipped))
 
 

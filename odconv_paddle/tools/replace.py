@@ -14,7 +14,7 @@ from odconv_paddle.layers.from_static import layer_like, static_spec
 from odconv_paddle.tools.calls import map_sizes
 from odconv_paddle.tools.obstacles import Obstacles, freeze_like
 from odconv_spec.replaced import Replaced, Replacement
-from odconv_spec.replacing import Place, choose, replacing_spec
+from odconv_spec.replacing import Place, choose, divide, replacing_spec
 from odconv_spec.rules import Where
 
 _TRANSPOSED = (nn.Conv1DTranspose, nn.Conv2DTranspose, nn.Conv3DTranspose)
@@ -40,7 +40,8 @@ def replace_convs(
 
     Args:
         model: the network. Of a lone convolution the result has the new layer.
-        kind: "od", "dy" or "cond".
+        kind: "od", "dy", "cond", "cgc", "weightnet", "we", "dcd", "kw", "fdconv", or that of an
+            installed package.
         where: which convolutions: words such as "3x3" or "all but the stem and squeeze-excite", or
             a list of words that must all hold, see `odconv_spec.rules`; or a function of the path
             and the convolution. By default all but the first, frozen or not, which the papers keep
@@ -57,8 +58,8 @@ def replace_convs(
         The network, the changes, and what was left as it is and why; printed, a table.
 
     Raises:
-        ValueError: unknown kind, option or words, a value out of range, or nothing is chosen. The
-            network is then as it was.
+        ValueError: unknown kind, option or words, a value out of range, or nothing is chosen, or
+            the kind can replace nothing of it. The network is then as it was.
 
     Example:
         >>> model = nn.Sequential(nn.Conv2D(3, 8, 3), nn.Conv2D(8, 8, 3), nn.Conv2D(8, 4, 1))
@@ -71,12 +72,11 @@ def replace_convs(
     spec = replacing_spec(kind, options)
     obstacles = Obstacles(model, frozen)
     places = [_place(path, conv) for path, conv in _static_convs(model)]
-    found, skipped = [], []
+    chosen = [(place, obstacles.of(place.conv)) for place in choose(places, where)]
+    replaced, skipped = divide(chosen, spec, options)
+    found = []
     layers: dict[nn.Layer, DynamicConv] = {}
-    for place in choose(places, where):
-        if reason := obstacles.of(place.conv):
-            skipped.append((place.path, reason))
-            continue
+    for place in replaced:
         before = static_spec(place.conv)
         layers[place.conv] = layer = _dynamic(
             layer_class(spec, before.rank), place.conv, keep_function, options

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from odconv_spec import CondConvSpec, ConvSpec, DyConvSpec, ODConvSpec
+from odconv_spec import CGConvSpec, CondConvSpec, ConvSpec, DyConvSpec, FDConvSpec, ODConvSpec
 from odconv_spec.replaced import Replaced, Replacement
-from odconv_spec.replacing import Owners, Place, choose, replacing_spec
+from odconv_spec.replacing import Owners, Place, choose, divide, replacing_spec
 from odconv_spec.rules import rule
 
 
@@ -93,6 +93,56 @@ def test_kinds_and_their_options(kind, spec, options):
     for unknown in ("stride", "bias", "router"):
         with pytest.raises(ValueError, match=f"a '{kind}' .* received \\['{unknown}'\\]"):
             replacing_spec(kind, {unknown: 1})
+
+
+def test_what_a_network_shares_is_no_option():
+    for kind, option in (("weightnet", "router"), ("kw", "stretch")):
+        with pytest.raises(ValueError, match=rf"received \['{option}'\]"):
+            replacing_spec(kind, {option: None})
+
+
+def conv_places(*shapes):
+    """(in, out, kernel size, groups) -> a place with the path "0", "1", ..."""
+    names = ("in_channels", "out_channels", "kernel_size", "groups")
+    specs = [ConvSpec(**dict(zip(names, shape, strict=True))) for shape in shapes]
+    return [Place(str(index), Conv(), spec) for index, spec in enumerate(specs)]
+
+
+def test_widths_that_a_kind_cannot_have_are_left():
+    places = conv_places((16, 32, 3, 1), (24, 32, 3, 1), (32, 32, 3, 32), (64, 20, 1, 1))
+    reasons = [None, None, "frozen", None]
+    replaced, left = divide(zip(places, reasons, strict=True), CGConvSpec, {})
+    assert [place.path for place in replaced] == ["0", "3"]  # of one tap: without a gate
+    assert [path for path, _ in left] == ["1", "2"]
+    assert left[0][1].endswith("received 24; next to it: 16 and 32")
+    assert left[1][1] == "frozen"
+
+
+def test_numbers_of_axes_that_a_kind_cannot_have_are_left():
+    line = Place("line", Conv(), ConvSpec(in_channels=4, out_channels=4, kernel_size=3, rank=1))
+    places = [line, *conv_places((4, 8, 3, 1))]
+    replaced, left = divide([(place, None) for place in places], FDConvSpec, {"kernel_num": 2})
+    assert replaced == places[1:]
+    assert left == [("line", "rank: expected 2 for FDConv, received 1")]
+
+
+def test_a_transposed_convolution_is_left_to_the_framework():
+    place = Place("up", Transposed(), None, True)
+    assert divide([(place, "transposed")], ODConvSpec, {}) == ([], [("up", "transposed")])
+
+
+def test_nothing_can_be_replaced():
+    places = [(place, None) for place in conv_places(*[(24, 8 + n, 3, 1) for n in range(10)])]
+    with pytest.raises(ValueError, match=r"^in_channels: expected at most 16 .* received 24;"):
+        divide(places[:1], CGConvSpec, {})
+    with pytest.raises(ValueError, match=r"^kernel_num: expected a whole number >= 1"):
+        divide(places, ODConvSpec, {"kernel_num": 0})
+    other = [
+        (place, None) for place in conv_places((8, 8, 5, 1), (8, 8, 7, 1), *[(8, 8, 9, 1)] * 8)
+    ]
+    none = r"^FDConv can replace none of the convolutions: 0: .*\(5, 5\).*; 7: .*; and 2 more$"
+    with pytest.raises(ValueError, match=none):
+        divide(other, FDConvSpec, {})
 
 
 @pytest.mark.parametrize("kind", ["static", "ode", ""])
