@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from odconv_spec import BackboneSpec
 from odconv_training.errors import TrainingError
 from odconv_training.options import Options
 from odconv_training.samples import Source
@@ -46,12 +45,13 @@ def fitted(options: Options, source: Source) -> Options:
     return replace(options, spec=spec, class_names=source.classes)
 
 
-def labelled(source: Source, spec: BackboneSpec, names: Sequence[str]) -> Source:
+def labelled(source: Source, network: str, outputs: int, names: Sequence[str]) -> Source:
     """The data with the labels of a network that was trained before.
 
     Args:
         source: the data, which may have some of the network's classes only.
-        spec: of the network.
+        network: its name.
+        outputs: how many it has.
         names: of its classes in the order of its outputs; none where they are not known, and the
             classes of the data are then its first outputs.
 
@@ -62,15 +62,14 @@ def labelled(source: Source, spec: BackboneSpec, names: Sequence[str]) -> Source
         TrainingError: the data have a class that the network does not have.
 
     Example:
-        >>> from odconv_spec import model_spec
         >>> from odconv_training import Samples
         >>> photos = Source(("bee",), Samples(np.array([0])), Samples(np.array([0, 0])))
-        >>> found = labelled(photos, model_spec("resnet18", num_classes=2), ("ant", "bee"))
+        >>> found = labelled(photos, "resnet18", 2, ("ant", "bee"))
         >>> found.classes, found.validation.labels.tolist()
         (('ant', 'bee'), [1, 1])
     """
     if not names:
-        _check_count(source, spec)
+        _check_count(source, network, outputs)
         return source
     strange = [name for name in source.classes if name not in names]
     if strange:
@@ -78,9 +77,9 @@ def labelled(source: Source, spec: BackboneSpec, names: Sequence[str]) -> Source
             f"expected data with classes of the checkpoint ({listed(names)}), received "
             f"{len(strange)} others: {listed(strange)}"
         )
-    outputs = np.array([names.index(name) for name in source.classes], np.int64)  # (classes,)
+    places = np.array([names.index(name) for name in source.classes], np.int64)  # (classes,)
     train, validation = (
-        replace(split, labels=outputs[split.labels]) for split in (source.train, source.validation)
+        replace(split, labels=places[split.labels]) for split in (source.train, source.validation)
     )
     return Source(tuple(names), train, validation)
 
@@ -91,9 +90,9 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + more
 
 
-def _check_count(source: Source, spec: BackboneSpec) -> None:
-    if len(source.classes) > spec.num_classes:
+def _check_count(source: Source, network: str, outputs: int) -> None:
+    if len(source.classes) > outputs:
         raise TrainingError(
             f"expected a network with at least {len(source.classes)} outputs, one for each class, "
-            f"received {spec.name} with {spec.num_classes}"
+            f"received {network} with {outputs}"
         )

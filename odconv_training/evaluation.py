@@ -43,6 +43,14 @@ class Framework:
     attentions: Callable[..., Iterator[tuple[Any, Any]]]
 
 
+class Told(NamedTuple):
+    """What a result says of the network: the name of its file, what it is, and what computed."""
+
+    checkpoint: str
+    model: str
+    framework: str
+
+
 @dataclass(frozen=True)
 class Confusion:
     """`count` of the `images` of a class were taken for another."""
@@ -131,16 +139,38 @@ def score_checkpoint(
     with kept_open():
         checkpoint, spec = open_classifier(request)
         with data_of_the_user():
-            source = labelled(open_validation(data), spec, class_names_of(checkpoint))
+            names = class_names_of(checkpoint)
+            source = labelled(open_validation(data), spec.name, spec.num_classes, names)
         network = framework.build(spec)
         load_checkpoint(network, checkpoint, cast=True)
-    samples = source.validation
-    calls = in_order(np.arange(len(samples)), batch_size)
+    calls = in_order(np.arange(len(source.validation)), batch_size)
+    answers = framework.logits(network, source.validation, calls, image_size, workers)
+    told = Told(legible(Path(request.path).name), describe(spec), framework.name)
+    return scored(told, data, source.classes, spec.num_classes, answers)
+
+
+def scored(
+    told: Told,
+    data: str,
+    classes: tuple[str, ...],
+    outputs: int,
+    answers: Iterable[tuple[Any, Any]],
+) -> Evaluation:
+    """The score of answers, which are computed while they are counted.
+
+    Args:
+        told: of the network.
+        data: where the images are from.
+        classes: names of the outputs, as many as are known.
+        outputs: how many the network has.
+        answers: logits (batch, outputs) and labels (batch,) of each batch.
+
+    Raises:
+        UsageError: an image is damaged.
+    """
     with data_of_the_user():  # an image may prove to be damaged when its turn comes
-        answers = framework.logits(network, samples, calls, image_size, workers)
-        score, speed = _scored(answers, spec.num_classes)
-    names = (legible(Path(request.path).name), describe(spec), framework.name, legible(data))
-    return Evaluation(*names, source.classes, score, speed)
+        score, speed = _counted(answers, outputs)
+    return Evaluation(*told, legible(data), classes, score, speed)
 
 
 def open_classifier(request: Request) -> tuple[Checkpoint, BackboneSpec]:
@@ -197,9 +227,9 @@ def data_of_the_user() -> Iterator[None]:
         raise UsageError(str(error)) from error
 
 
-def _scored(answers: Iterable[tuple[Any, Any]], classes: int) -> tuple[Score, float]:
+def _counted(answers: Iterable[tuple[Any, Any]], outputs: int) -> tuple[Score, float]:
     """The score, and images per second without the first batch, where all is done a first time."""
-    score = Score(classes)
+    score = Score(outputs)
     start = first = time.perf_counter()
     before = 0
     for logits, labels in answers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ import numpy.typing as npt
 from odconv_training.batches import in_order
 from odconv_training.evaluation import (
     Framework,
+    Told,
     data_of_the_user,
     load_classifier,
     output_name,
 )
 from odconv_training.samples import Samples
+from odconv_training.trainer import Answer
 from weights_converter.errors import UsageError, legible
 from weights_converter.identify.backbones import describe
 from weights_converter.identify.request import Request
@@ -83,18 +85,43 @@ def predict_checkpoint(
     workers: int,
 ) -> Prediction:
     """Reads images as an evaluation does, and the checkpoint once; see `odconv.predict`."""
+    samples = samples_of(images)
+    checkpoint, spec, names, network = load_classifier(request, framework)
+    calls = in_order(np.arange(len(images)), batch_size)
+    answers = framework.logits(network, samples, calls, image_size, workers)
+    told = Told(legible(checkpoint.path.name), describe(spec), framework.name)
+    return predicted(told, images, names, answers, top)
+
+
+def samples_of(images: Sequence[Path]) -> Samples:
+    """Images without labels, each of which can be opened.
+
+    Raises:
+        UsageError: there are none.
+        OSError: a file is not there.
+    """
     if not images:
         raise UsageError("expected at least one image, received none")
     for image in images:
         image.open("rb").close()  # a file that is not there is no damaged image
-    checkpoint, spec, names, network = load_classifier(request, framework)
-    samples = Samples(np.zeros(len(images), np.int64), tuple(images))
-    calls = in_order(np.arange(len(images)), batch_size)
+    return Samples(np.zeros(len(images), np.int64), tuple(images))
+
+
+def predicted(
+    told: Told,
+    images: Sequence[Path],
+    names: Sequence[str],
+    answers: Iterable[Answer],
+    top: int,
+) -> Prediction:
+    """The most probable classes of images, of a network's logits for batches of them.
+
+    Raises:
+        UsageError: an image is damaged.
+    """
     with data_of_the_user():
-        answers = list(framework.logits(network, samples, calls, image_size, workers))
-    logits = np.concatenate([part for part, _ in answers])  # (images, classes)
+        logits = np.concatenate([part for part, _ in answers])  # (images, classes)
     best = [_best(row, names, top) for row in softmax(logits)]
-    told = (legible(checkpoint.path.name), describe(spec), framework.name)
     return Prediction(*told, tuple(zip(map(legible, map(str, images)), best, strict=True)))
 
 

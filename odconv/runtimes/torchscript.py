@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,7 +16,8 @@ class TorchscriptFile:
 
     def __init__(self, path: Path) -> None:
         extra = {METADATA_FILE: ""}
-        self._module = torch.jit.load(str(path), map_location="cpu", _extra_files=extra)
+        load: Any = torch.jit.load  # has no annotations
+        self._module = load(str(path), map_location="cpu", _extra_files=extra)
         self.metadata: dict[str, str] = json.loads(extra[METADATA_FILE] or "{}")
         self.shape: tuple[int | None, ...] = (None, None, None, None)
 

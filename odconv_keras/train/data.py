@@ -9,8 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from odconv_keras.train.images import augmentation, evaluation
+from odconv_keras.train.images import augmentation
 from odconv_training import Samples, sample_seed
+from odconv_training.images import evaluation
 
 Batch = tuple[np.ndarray, np.ndarray]  # (batch, *image) and (batch,)
 Loader = Callable[[int], np.ndarray]  # index of a sample -> (height, width, 3)

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from odconv_keras.train.data import evaluation_batches, training_batches
-from odconv_keras.train.images import _crop, augmentation, evaluation
+from odconv_keras.train.images import _crop, augmentation
 from odconv_training import MEAN, STD, CorruptImageError, Samples, open_source
+from odconv_training.images import evaluation
 
 sys.path.append(str(Path(__file__).parents[1] / "training"))  # what all frameworks share
 

@@ -95,7 +95,7 @@ ALLOWED = {
         "numpy",
         "keras",
     },
-    "odconv_keras/train/images.py": {"odconv_keras", "odconv_training", "numpy", "keras", "PIL"},
+    "odconv_keras/train/images.py": {"odconv_keras", "odconv_training", "numpy", "PIL"},
     "odconv_keras/train/processes_jax.py": {
         "odconv_keras",
         "odconv_training",

@@ -58,18 +58,18 @@ def data(*classes):
 
 
 def test_labels_are_those_of_the_network():
-    found = labelled(data("cat", "ant"), THREE, CLASSES)
+    found = labelled(data("cat", "ant"), "resnet18", 3, CLASSES)
     assert found.classes == CLASSES
     assert found.train.labels.tolist() == [2, 0]
     assert found.validation.labels.tolist() == [0, 2]
 
 
 def test_without_names_the_order_counts():
-    assert labelled(data("cow", "dog"), THREE, ()).validation.labels.tolist() == [1, 0]
+    assert labelled(data("cow", "dog"), "resnet18", 3, ()).validation.labels.tolist() == [1, 0]
     with pytest.raises(TrainingError, match=r"at least 4 outputs.*resnet18 with 3"):
-        labelled(data(*"abcd"), THREE, ())
+        labelled(data(*"abcd"), "resnet18", 3, ())
 
 
 def test_a_class_that_the_network_does_not_know():
     with pytest.raises(TrainingError, match=r"\(ant, bee, cat\), received 1 others: cow"):
-        labelled(data("ant", "cow"), THREE, CLASSES)
+        labelled(data("ant", "cow"), "resnet18", 3, CLASSES)
