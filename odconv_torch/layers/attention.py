@@ -10,6 +10,7 @@ from torch import nn
 from odconv_spec import ODConvSpec
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.build_static import build_norm, draw_as_convs
+from odconv_torch.layers.forms.recording import batch_of
 from odconv_torch.layers.pointwise import Pointwise, side_by_side
 from odconv_torch.layers.pooling import global_mean
 from odconv_torch.layers.temperature import Tempered, softmax
@@ -87,7 +88,7 @@ class ODAttention(Tempered):
         """An attention in the shape of what it scales; those of each kernel get an axis."""
         if name == "kernel_fc":
             return softmax(logits)
-        shape = (logits.shape[0], *self._shapes[name])
+        shape = (batch_of(logits), *self._shapes[name])
         if name == "spatial_fc" and self.spec.spatial_activation == "softmax":
             kernel = self.spec.kernel
             taps = logits.reshape(*shape[: -len(kernel)], prod(kernel))

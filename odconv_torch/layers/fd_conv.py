@@ -12,7 +12,8 @@ from odconv_spec import FDConvSpec
 from odconv_torch.layers.dynamic import Device, DynamicConv, Padding, Size
 from odconv_torch.layers.fd_attention import GlobalModulation, LocalModulation, Modulation
 from odconv_torch.layers.forms.per_sample import conv_per_sample
-from odconv_torch.layers.forms.scaled import records_a_graph, times
+from odconv_torch.layers.forms.recording import records_a_graph
+from odconv_torch.layers.forms.scaled import times
 from odconv_torch.layers.frequency_bands import FrequencyBands
 from odconv_torch.layers.from_static import plain_conv
 from odconv_torch.layers.init import kaiming_normal_

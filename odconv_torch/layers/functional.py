@@ -9,6 +9,8 @@ import torch
 from odconv_spec.geometry import Pairs
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.forms.choice import Strategy, convolve
+from odconv_torch.layers.forms.direct import direct_conv, suits
+from odconv_torch.layers.forms.recording import batch_of
 from odconv_torch.layers.window import Window
 
 
@@ -46,7 +48,7 @@ def od_conv(
         torch.Size([2, 10, 8, 9])
     """
     window = Window(tuple(stride), padding, tuple(dilation), groups)
-    return _plus(convolve(x, weight, attentions, window, strategy), bias)
+    return _convolved(x, weight, attentions, bias, window, strategy)
 
 
 def mixed_conv(
@@ -82,14 +84,28 @@ def mixed_conv(
         torch.Size([2, 10, 6, 7])
     """
     window = Window(tuple(stride), padding, tuple(dilation), groups)
-    y = convolve(x, weight, Attentions(kernel=mixing), window, strategy)
     if bias is not None and bias.dim() == 2:
         bias = mixing.to(bias.dtype) @ bias  # (batch, out)
-    return _plus(y, bias)
+    return _convolved(x, weight, Attentions(kernel=mixing), bias, window, strategy)
+
+
+def _convolved(
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    attentions: Attentions,
+    bias: torch.Tensor | None,
+    window: Window,
+    strategy: Strategy,
+) -> torch.Tensor:
+    """`bias` is (out,) or (batch, out)."""
+    if suits(x, weight, attentions, window, strategy):
+        return direct_conv(x, weight, attentions, bias, window)
+    return _plus(convolve(x, weight, attentions, window, strategy), bias)
 
 
 def _plus(y: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """`y` and a bias (out,) or (batch, out), in the dtype of `y`."""
     if bias is None:
         return y
-    return y + bias.to(y.dtype).reshape(*bias.shape, *[1] * (y.dim() - 2))
+    lead = (batch_of(bias),) if bias.dim() == 2 else ()
+    return y + bias.to(y.dtype).reshape(*lead, bias.shape[-1], *[1] * (y.dim() - 2))

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torch.nn.modules import module as torch_module
 
 from odconv_spec import ConvSpec
+from odconv_torch.layers.forms.recording import batch_of
 from odconv_torch.layers.init import start_
 
 
@@ -66,7 +67,7 @@ class Pointwise(nn.Module):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         y = F.linear(input.flatten(1), self.weight.flatten(1), self.bias)
-        return y.reshape(*y.shape, *(1,) * (input.dim() - 2))
+        return y.reshape(batch_of(y), self.out_channels, *(1,) * (input.dim() - 2))
 
     def extra_repr(self) -> str:
         text = f"{self.in_channels}, {self.out_channels}, rank={self.spec.rank}"

@@ -8,7 +8,7 @@ from math import prod
 import torch
 from torch.nn import functional as F
 
-from odconv_torch.layers.forms.scaled import records_a_graph
+from odconv_torch.layers.forms.recording import exports_a_graph, records_a_graph
 
 _MEANS: tuple[Callable[..., torch.Tensor], ...] = (  # by rank - 1
     F.adaptive_avg_pool1d,
@@ -20,8 +20,9 @@ _MEANS: tuple[Callable[..., torch.Tensor], ...] = (  # by rank - 1
 def global_mean(x: torch.Tensor) -> torch.Tensor:
     """The mean over the map: (batch, channels, *map) to (batch, channels, *ones)."""
     axes = tuple(range(2, x.dim()))
-    # The sum may be too large for half precision.
-    if not torch.is_grad_enabled() or x.dtype in (torch.float16, torch.bfloat16):
+    # The sum may be too large for half precision, which a graph may be cast to.
+    half = x.dtype in (torch.float16, torch.bfloat16)
+    if half or not torch.is_grad_enabled() or exports_a_graph():
         return x.mean(axes, keepdim=True)
     # The gradient of a sum is a view, that of a mean a map: this saves writing and reading it.
     return x.sum(axes, keepdim=True) / prod(x.shape[2:])

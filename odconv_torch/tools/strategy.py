@@ -28,10 +28,15 @@ def set_strategy(
     * "tiled": a few rows of the kernels at a time, on the patches of the map.
     * "patches": one batched matrix product on the patches of the map.
 
-    A recorded graph (`torch.compile`, `torch.export`) must hold for any batch size: it has "shared"
-    or "patches" where one of them is asked for, and chooses by itself otherwise. Layers whose
-    kernels have attentions of their own (`attention_sharing=False`) take "grouped" in place of
-    "shared" and "tiled".
+    * "compact": one constant convolution for the patches, and one matrix product.
+    * "portable": constant convolutions, whose outputs are mixed; `kernel_num` times the arithmetic.
+    * "single": one convolution with the mixed kernel, of a batch that does not change.
+
+    An exported graph (`torch.onnx`, `torch.export`, `torch.jit.trace`) has one of the last three,
+    and "compact" for "auto". What `torch.compile` records must hold for any batch size: it has
+    "shared", "patches", "compact" or "portable" where one is asked for, and chooses by itself
+    otherwise. Layers whose kernels have attentions of their own (`attention_sharing=False`) take
+    "grouped" in place of "shared" and "tiled".
 
     Args:
         module: a layer or a network.
@@ -43,7 +48,8 @@ def set_strategy(
             less memory in training, for the time of a second forward pass of the convolutions.
 
     Raises:
-        ValueError: there is no such strategy.
+        ValueError: there is no such strategy. An export of a layer raises it for a strategy that
+            an exported graph cannot have.
 
     Example:
         >>> layer, x = ODConv2d(3, 8, 3), torch.rand(2, 3, 16, 16)

@@ -12,15 +12,29 @@ from torch.utils.checkpoint import checkpoint
 
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.forms.autocast import autocast
-from odconv_torch.layers.forms.cost_model import AUTO, FORMS, Costs, Work, cheapest
+from odconv_torch.layers.forms.columns import known
+from odconv_torch.layers.forms.compact import compact
+from odconv_torch.layers.forms.cost_model import (
+    AUTO,
+    COMPACT,
+    FORMS,
+    GRAPH_FORMS,
+    PORTABLE,
+    SINGLE,
+    Costs,
+    Work,
+    cheapest,
+)
 from odconv_torch.layers.forms.grouped import grouped
 from odconv_torch.layers.forms.measured_costs import INFERENCE, TRAINING
 from odconv_torch.layers.forms.opaque import opaque
 from odconv_torch.layers.forms.opaque_tiles import opaque_tiles
 from odconv_torch.layers.forms.patches import patches
+from odconv_torch.layers.forms.portable import portable
+from odconv_torch.layers.forms.recording import exports_a_graph, records_a_graph
 from odconv_torch.layers.forms.samples import samples
-from odconv_torch.layers.forms.scaled import records_a_graph
 from odconv_torch.layers.forms.shared import shared
+from odconv_torch.layers.forms.single import single
 from odconv_torch.layers.forms.tiled import tiled
 from odconv_torch.layers.window import Window
 
@@ -33,10 +47,13 @@ FUNCTIONS: Final[Mapping[str, Form]] = {
     "patches": patches,
     "opaque": opaque,
     "opaque_tiles": opaque_tiles,
+    "compact": compact,
+    "portable": portable,
+    "single": single,
 }
-_ANY_BATCH = ("shared", "patches")  # whose graphs hold for any batch size
+_ANY_BATCH = ("shared", "patches", COMPACT, PORTABLE)  # whose graphs hold for any batch size
 _LARGE = 32  # times the map: kernels that are mixed in tiles, whatever the batch
-_OWN_ATTENTIONS = ("grouped", "samples", "patches")  # that take attentions of each kernel
+_SHARED_ATTENTIONS = ("shared", "tiled")  # whose kernels all see the same
 # A map is its own patches there, and a product takes them as they are: convolutions copy them.
 _POINTWISE = ("shared", "tiled", "patches")
 
@@ -82,17 +99,47 @@ def choose_form(
     window: Window,
     strategy: Strategy,
 ) -> str:
-    """The name of the form that `convolve` takes for these arguments, a key of `FUNCTIONS`."""
+    """The name of the form that `convolve` takes for these arguments, a key of `FUNCTIONS`.
+
+    Raises:
+        ValueError: an exported graph cannot have the form that is asked for.
+    """
+    if exports_a_graph():
+        return form_of_graph(x, strategy.name)
     own = attentions.one_set_per_kernel(x.dim() - 2)
-    if records_a_graph() or x.shape[0] == 0:
-        possible = _OWN_ATTENTIONS if own else FORMS
-        if strategy.name in _ANY_BATCH and strategy.name in possible:
+    if torch.compiler.is_compiling() or x.shape[0] == 0:
+        if strategy.name in _ANY_BATCH and not (own and strategy.name in _SHARED_ATTENTIONS):
             return strategy.name
         return _for_any_batch(x.shape, weight.shape, own, window)
     trains = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
     costs = strategy.training if trains else strategy.inference
     spatial, on_cpu = attentions.spatial is not None, x.device.type == "cpu"
     return _form(strategy.name, x.shape, weight.shape, own, spatial, on_cpu, window, costs)
+
+
+def form_of_graph(x: torch.Tensor, name: str) -> str:
+    """The form of an exported graph, one of `GRAPH_FORMS`.
+
+    Args:
+        x: (batch, in, *map), the input while it is recorded.
+        name: of the strategy.
+
+    Raises:
+        ValueError: it is the name of a form for this package, or needs a batch that is known.
+    """
+    if name == AUTO:
+        return COMPACT
+    if name not in GRAPH_FORMS:
+        raise ValueError(
+            f"strategy: expected one of {', '.join((AUTO, *GRAPH_FORMS))} in an exported graph, "
+            f"received {name!r}; ask for one of them with set_strategy(model, {COMPACT!r})"
+        )
+    if name == SINGLE and not isinstance(known(x.shape[:1])[0], int):
+        raise ValueError(
+            f"strategy {SINGLE!r}: expected a fixed number of samples, received a dynamic batch; "
+            f"export with a fixed one, or ask for {COMPACT!r}"
+        )
+    return name
 
 
 @lru_cache(maxsize=1 << 12)  # layers meet the same shapes again and again
@@ -106,9 +153,9 @@ def _form(
     window: Window,
     costs: Costs,
 ) -> str:
-    possible: tuple[str, ...] = _OWN_ATTENTIONS if own else FORMS
+    possible = tuple(form for form in FORMS if not (own and form in _SHARED_ATTENTIONS))
     if name != AUTO:
-        return name if name in possible else "grouped"
+        return name if name in (*possible, *GRAPH_FORMS) else "grouped"
     depthwise = weight[2] == 1 < window.groups
     if depthwise or not on_cpu:  # one call suits accelerators
         return "grouped"
@@ -121,18 +168,12 @@ def _for_any_batch(x: torch.Size, weight: torch.Size, own: bool, window: Window)
     """What suits a graph: the kernels of large maps are few beside their patches."""
     taps = weight[3:]
     small = window.is_pointwise(taps) or prod(window.output_size(x, taps)) < weight[1]
-    if _compiles_for_here() and x[0] > 0:
+    if torch.compiler.is_compiling() and x[0] > 0:
         if not small:
             return "opaque"
         if weight[0] > 1 and not own and prod(weight[1:]) > _LARGE * prod(x[1:]):
             return "opaque_tiles"
     return "shared" if weight[0] == 1 and not own else "patches"  # sharing one kernel is free
-
-
-def _compiles_for_here() -> bool:
-    """Whether what is compiled will run beside this package. Older torch does not tell."""
-    exports = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
-    return torch.compiler.is_compiling() and not exports()
 
 
 def work_of(x: torch.Size, weight: torch.Size, spatial: bool, window: Window) -> Work:

@@ -16,7 +16,8 @@ from odconv_spec.geometry import one_of
 
 AUTO = "auto"
 FORMS = ("grouped", "samples", "shared", "tiled", "patches")
-STRATEGIES = (AUTO, *FORMS)
+COMPACT, PORTABLE, SINGLE = GRAPH_FORMS = ("compact", "portable", "single")
+STRATEGIES = (AUTO, *FORMS, *GRAPH_FORMS)
 
 
 def check_strategy(strategy: object) -> str:

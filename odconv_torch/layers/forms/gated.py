@@ -13,8 +13,8 @@ import torch
 from odconv_torch.layers.forms.autocast import autocast
 from odconv_torch.layers.forms.grouped import CONVS
 from odconv_torch.layers.forms.per_sample import conv_per_sample
+from odconv_torch.layers.forms.recording import records_a_graph
 from odconv_torch.layers.forms.samples import each_with_its_own
-from odconv_torch.layers.forms.scaled import records_a_graph
 from odconv_torch.layers.window import Window
 
 

@@ -12,10 +12,10 @@ import torch
 from torch.nn import functional as F
 
 from odconv_torch.layers.attentions import Attentions
+from odconv_torch.layers.forms.recording import records_a_graph
 from odconv_torch.layers.forms.scaled import (
     aggregate,
     aggregate_scaled,
-    records_a_graph,
     scaled,
     times,
 )

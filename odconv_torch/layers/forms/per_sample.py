@@ -11,8 +11,8 @@ import torch
 from odconv_torch.layers.forms.autocast import autocast
 from odconv_torch.layers.forms.grouped import conv_in_groups
 from odconv_torch.layers.forms.patches import product_of_views
+from odconv_torch.layers.forms.recording import records_a_graph
 from odconv_torch.layers.forms.samples import each_with_its_own
-from odconv_torch.layers.forms.scaled import records_a_graph
 from odconv_torch.layers.window import Window
 
 

@@ -12,6 +12,7 @@ from math import prod
 import torch
 
 from odconv_torch.layers.attentions import Attentions
+from odconv_torch.layers.forms.recording import records_a_graph
 from odconv_torch.layers.window import Window
 
 
@@ -66,11 +67,6 @@ def times(y: torch.Tensor, factor: torch.Tensor | None) -> torch.Tensor:
         return y.mul_(factor)
     except RuntimeError:  # torch.func.vmap may give the factor alone an axis, which is not in sight
         return y * factor
-
-
-def records_a_graph() -> bool:
-    """Whether a graph is being recorded, which may be run with another batch size."""
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
 def _times(

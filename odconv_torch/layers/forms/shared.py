@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 
 from odconv_torch.layers.attentions import Attentions
+from odconv_torch.layers.forms.columns import plain_conv
 from odconv_torch.layers.forms.grouped import CONVS
 from odconv_torch.layers.forms.patches import patches_of
 from odconv_torch.layers.forms.scaled import times
@@ -24,7 +25,7 @@ def shared(
     if attentions.channel is not None:
         x = x * attentions.channel
     if len(weight) == 1 and attentions.spatial is None and attentions.kernel is None:
-        return times(_conv_of_all(x, weight[0].to(x.dtype), window), attentions.filter)
+        return times(plain_conv(x, weight[0].to(x.dtype), window), attentions.filter)
     z = _all_outputs(x, weight.to(x.dtype), attentions.spatial, window)
     y = z[:, :, 0] if attentions.kernel is None else _mixed(z, attentions.kernel)
     y = y.flatten(1, 2)  # (batch, out, *map)
@@ -39,7 +40,7 @@ def _all_outputs(
     size = window.output_size(x.shape, taps)
     bank = weight.unflatten(1, (groups, -1)).transpose(0, 1)  # the groups come first
     if spatial is None:
-        z = _conv_of_all(x, bank.flatten(0, 2), window)
+        z = plain_conv(x, bank.flatten(0, 2), window)
     else:
         columns = patches_of(x, taps, window) * spatial.reshape(x.shape[0], 1, 1, -1, 1)
         ones = (1,) * len(taps)
@@ -47,13 +48,6 @@ def _all_outputs(
         conv = CONVS[x.dim() - 3]
         z = conv(columns.reshape(x.shape[0], -1, *size), bank, groups=groups)
     return z.reshape(x.shape[0], groups, len(weight), -1, *size)
-
-
-def _conv_of_all(x: torch.Tensor, kernel: torch.Tensor, window: Window) -> torch.Tensor:
-    """A convolution with one kernel for all samples."""
-    x, window = window.symmetric(x)
-    conv = CONVS[x.dim() - 3]
-    return conv(x, kernel, None, window.stride, window.sides, window.dilation, window.groups)
 
 
 def _mixed(z: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
