@@ -103,6 +103,22 @@ def ratios(found: Widths) -> list[float]:
     return sorted({hidden / width for width, hidden in found if 0 < hidden <= width})
 
 
+def reduction_of(found: Widths, least: int) -> float | None:
+    """The reduction that gives every hidden width, 1/16 before others; None if there is none.
+
+    Args:
+        found: (width, hidden) of each layer, where hidden = max(int(width * reduction), least).
+        least: hidden width.
+
+    Example:
+        >>> reduction_of({(64, 16), (512, 32)}, 16), reduction_of({(64, 8), (512, 64)}, 8)
+        (0.0625, 0.125)
+    """
+    every = (1 / 16, *ratios(found))
+    rules = (r for r in every if all(h == max(int(w * r), least) for w, h in found))
+    return next(rules, None)
+
+
 def no_reduction(found: Widths, rule: str) -> UnexplainedError:
     """The error of hidden widths that follow no `rule`."""
     return UnexplainedError(

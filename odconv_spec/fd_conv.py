@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from math import log2, prod
 from typing import Any, ClassVar, TypeVar
 
+from odconv_spec import fd_evidence
 from odconv_spec.dynamic import DynamicConvSpec, Made
-from odconv_spec.evidence import (
-    Shapes,
-    UnexplainedError,
-    Widths,
-    dimension,
-    no_reduction,
-    owners,
-    ratios,
-    widths,
-)
+from odconv_spec.evidence import Shapes
 from odconv_spec.frequencies import FrequencyOrderSpec, frequency_order
 from odconv_spec.geometry import one_of, real, whole
 from odconv_spec.kernel_bank import HEAD_INITS
@@ -30,7 +21,6 @@ from odconv_spec.site import Site
 KERNELS = ((1, 1), (3, 3))
 BAND_MASK = (64, 33)  # rows and columns of the published masks, stretched to those of a spectrum
 BAND_LIMITS = (15, 8, 4)  # the highest frequency there that passes: below a quarter, an eighth, ...
-_LEAST_HIDDEN = 16
 _NARROW = 16  # layers of no more channels are static in the published networks
 
 Spec = TypeVar("Spec", bound="FDConvSpec")
@@ -65,7 +55,7 @@ class FDConvSpec(DynamicConvSpec):
     parts: ClassVar[frozenset[str]] = frozenset({"block"})
     families: ClassVar[frozenset[str] | None] = frozenset({"resnet"})
     backbone_defaults: ClassVar[Mapping[str, Any]] = {"kernel_num": 64}  # as in its networks
-    sign: ClassVar[str] = "KSM_Global.fc.weight"
+    sign: ClassVar[str] = fd_evidence.SQUEEZE
     inner_roles: ClassVar[Mapping[str, tuple[Role, ...]]] = {
         "": (Role.SPECTRUM, Role.BIAS),
         "frequency_order": (Role.INDICES,),
@@ -73,9 +63,9 @@ class FDConvSpec(DynamicConvSpec):
         "KSM_Local.norm": LAYER_NORM,
     }
     shown_by: ClassVar[Mapping[str, str]] = {
-        "kernel_num": "KSM_Global.kernel_fc.weight",
-        "param_ratio": "dft_weight",
-        "reduction": "KSM_Global.fc.weight",
+        "kernel_num": fd_evidence.GROUPS,
+        "param_ratio": fd_evidence.SPECTRUM,
+        "reduction": fd_evidence.SQUEEZE,
     }
 
     kernel_num: int = 4
@@ -127,7 +117,7 @@ class FDConvSpec(DynamicConvSpec):
     @property
     def attention_channels(self) -> int:
         """Hidden width of the attention."""
-        return max(int(self.in_channels * self.reduction), _LEAST_HIDDEN)
+        return max(int(self.in_channels * self.reduction), fd_evidence.LEAST_HIDDEN)
 
     def order(self) -> FrequencyOrderSpec:
         """The frequencies of the kernel as one plane, (out * taps, in * taps), and their groups."""
@@ -239,72 +229,20 @@ class FDConvSpec(DynamicConvSpec):
 
     @classmethod
     def infer_options(cls, shapes: Shapes) -> dict[str, Any]:
-        found = [cls._infer_groups(shapes, owner) for owner in owners(shapes, cls.sign)]
-        if len(set(found)) != 1:
-            raise UnexplainedError(
-                "the layers have different numbers of groups: (kernel_num, param_ratio) "
-                f"{sorted(set(found))}"
-            )
-        kernel_num, param_ratio = found[0]
-        return {
-            "kernel_num": kernel_num,
-            "param_ratio": param_ratio,
-            "reduction": _infer_reduction(widths(shapes, cls.sign)),
-        }
+        return fd_evidence.options(shapes)
 
     @classmethod
     def infer_geometry(cls, shapes: Shapes) -> dict[str, Any]:
-        return {
-            "in_channels": dimension(shapes, cls.sign, 1),
-            "out_channels": dimension(shapes, "KSM_Global.filter_fc.weight", 0),
-            "kernel_size": 3 if "KSM_Global.spatial_fc.weight" in shapes else 1,
-            "bias": "bias" in shapes,
-        }
+        return fd_evidence.geometry(shapes)
 
     @classmethod
     def unsaved(cls, shapes: Shapes) -> dict[str, Made]:
-        orders = ((o, cls._order_of(shapes, o)) for o in owners(shapes, cls.sign))
-        names = ((f"{owner}frequency_order.indices", order) for owner, order in orders if order)
-        return {n: (o.shape, partial(frequency_order, spec=o)) for n, o in names if n not in shapes}
-
-    @classmethod
-    def _order_of(cls, shapes: Shapes, owner: str) -> FrequencyOrderSpec | None:
-        """Of a layer in its arrays; None where they contradict each other."""
-        with suppress(ValueError):
-            kernel_num, param_ratio = cls._infer_groups(shapes, owner)
-            rows = dimension(shapes, f"{owner}dft_weight", 1)
-            taps = 3 if f"{owner}KSM_Global.spatial_fc.weight" in shapes else 1
-            columns = dimension(shapes, f"{owner}{cls.sign}", 1) * taps
-            order = FrequencyOrderSpec((rows, columns), kernel_num, param_ratio)
-            stored = (param_ratio, *order.spectrum, 2)
-            fits = shapes[f"{owner}dft_weight"] == stored and kernel_num > 0
-            return order if fits and prod(order.spectrum) % kernel_num == 0 else None
-        return None
-
-    @classmethod
-    def _infer_groups(cls, shapes: Shapes, owner: str) -> tuple[int, int]:
-        """`kernel_num` and `param_ratio` of a layer."""
-        spectrum, head = f"{owner}dft_weight", f"{owner}KSM_Global.kernel_fc.weight"
-        if spectrum not in shapes and f"{owner}weight" in shapes:
-            raise UnexplainedError(
-                f"{owner}weight is a kernel: the layer was made with convert_param=False",
-                help="make it with convert_param=True, whose dft_weight is the kernel's spectrum "
-                "over min(in, out) // 2, and save it again",
-            )
-        ratio, groups = dimension(shapes, spectrum, 0), dimension(shapes, head, 0)
-        if ratio == 0 or groups % ratio:
-            raise UnexplainedError(
-                f"{spectrum} {shapes[spectrum]} has {ratio} spectra, but {head} {shapes[head]} "
-                "weighs no multiple of that many groups"
-            )
-        return groups // ratio, ratio
-
-
-def _infer_reduction(found: Widths) -> float:
-    for reduction in (1 / 16, *ratios(found)):
-        if all(hidden == max(int(width * reduction), _LEAST_HIDDEN) for width, hidden in found):
-            return reduction
-    raise no_reduction(found, f"max(int(width * reduction), {_LEAST_HIDDEN})")
+        found = fd_evidence.orders(shapes)
+        return {
+            name: (order.shape, partial(frequency_order, spec=order))
+            for name, order in found.items()
+            if name not in shapes
+        }
 
 
 def _nearest_divisor(number: int, near: int) -> int:

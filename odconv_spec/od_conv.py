@@ -14,7 +14,7 @@ from odconv_spec.evidence import (
     dimension,
     no_reduction,
     owners,
-    ratios,
+    reduction_of,
     widths,
 )
 from odconv_spec.geometry import flag, one_of, real, whole
@@ -189,9 +189,9 @@ def _infer_norm(shapes: Shapes) -> str:
 def _infer_hidden(found: Widths) -> dict[str, Any]:
     """`reduction` and `min_channels` that explain every hidden width: the published ones first."""
     for floor in sorted({16, min((h for _, h in found), default=16)}, reverse=True):
-        for reduction in (1 / 16, *ratios(found)):
-            if all(hidden == max(int(width * reduction), floor) for width, hidden in found):
-                return {"reduction": reduction, "min_channels": floor}
+        reduction = reduction_of(found, floor)
+        if reduction is not None:
+            return {"reduction": reduction, "min_channels": floor}
     raise no_reduction(found, "max(int(width * reduction), min_channels)")
 
 
