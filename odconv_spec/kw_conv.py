@@ -8,14 +8,14 @@ from functools import cached_property
 from math import prod
 from typing import Any, ClassVar
 
-from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension, owners, possible
 from odconv_spec.geometry import flag, real
+from odconv_spec.kw_attention import MOST_RATIO, KWAttentionSpec
 from odconv_spec.kw_configs import DEFAULT, INVERTED, cell_ratio, options_at, warehouse_at
-from odconv_spec.kw_evidence import REDUCTION, hidden_width, mixtures_and_cells, reduction_of
+from odconv_spec.kw_evidence import REDUCTION, mixtures_and_cells, reduction_of
 from odconv_spec.kw_sharing import share_warehouses, warehouse_of
-from odconv_spec.layers import ConvSpec, LinearSpec, NormSpec
-from odconv_spec.parameters import Parameter, Role, under
+from odconv_spec.layers import ConvSpec, LinearSpec
+from odconv_spec.parameters import Parameter, under
 from odconv_spec.site import Site
 from odconv_spec.warehouse import (
     LIST,
@@ -27,12 +27,9 @@ from odconv_spec.warehouse import (
     own_cells,
 )
 
-_LEAST_BASIS = 16
-_MOST_RATIO = 1024.0
-
 
 @dataclass(frozen=True, kw_only=True)
-class KWConvSpec(DynamicConvSpec):
+class KWConvSpec(KWAttentionSpec):
     """A convolution whose kernel is cut into parts that are linear mixtures of a warehouse's cells.
 
     The channels of a cell are `cell_outplane_ratio` and `cell_inplane_ratio` times the greatest
@@ -55,18 +52,10 @@ class KWConvSpec(DynamicConvSpec):
     parts: ClassVar[frozenset[str]] = frozenset({"block", "shortcut"})
     placed: ClassVar[frozenset[str]] = frozenset({"stretch"})
     families: ClassVar[frozenset[str] | None] = frozenset({"resnet", INVERTED})
-    sign: ClassVar[str] = "attention.norm1.weight"
-    reads: ClassVar[str] = "attention.fc1.weight"
-    linear: ClassVar[tuple[str, ...]] = ("attention.fc1", "attention.fc2", "attention.fc3")
-    inner_roles: ClassVar[Mapping[str, tuple[Role, ...]]] = {"attention": (Role.BASIS_BIAS,)}
-    has_temperature: ClassVar[bool] = True
     shown_by: ClassVar[Mapping[str, str]] = {"config": f"{MANAGER}.{LIST}.0"}
 
-    reduction: float = REDUCTION
-    cell_num_ratio: float = 1.0
     cell_inplane_ratio: float = 1.0
     cell_outplane_ratio: float = 1.0
-    nonlocal_basis_ratio: float = 1.0
     spatial_partition: bool = True
     stretch: Stretch | None = None
     config: str = field(default=DEFAULT, metadata={"backbone": True})
@@ -74,10 +63,8 @@ class KWConvSpec(DynamicConvSpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("cell_num_ratio", "cell_inplane_ratio", "cell_outplane_ratio"):
-            self._normal(name, real(name, getattr(self, name), 0, _MOST_RATIO))
-        for name in ("reduction", "nonlocal_basis_ratio"):
-            self._normal(name, real(name, getattr(self, name), 0, _MOST_RATIO))
+        for name in ("cell_inplane_ratio", "cell_outplane_ratio"):
+            self._normal(name, real(name, getattr(self, name), 0, MOST_RATIO))
         flag("spatial_partition", self.spatial_partition)
         cell_ratio(self.config)  # raises where there is none of that name
         if self.stretch is not None:
@@ -124,67 +111,11 @@ class KWConvSpec(DynamicConvSpec):
         """Cells that make up the kernel, each of them a mixture of all in the warehouse."""
         return prod(self.parts_of(self.place.cell))
 
-    @property
-    def hidden_channels(self) -> int:
-        return hidden_width(self.in_channels, self.reduction)
-
-    @property
-    def local_cells(self) -> int:
-        """Cells that the non-local form weighs one by one."""
-        return int(self.cell_num_ratio * self.mixtures)
-
-    @property
-    def basis(self) -> int:
-        """Width of the basis that stands for the cells of other layers; 0 in the local form.
-
-        Without such cells there is nothing to stand for, and the form is the local one.
-        """
-        others = self.place.cells - self.local_cells
-        if self.nonlocal_basis_ratio >= 1 or others < 1:
-            return 0
-        return max(int(others * self.nonlocal_basis_ratio), _LEAST_BASIS)
-
-    @property
-    def logits(self) -> int:
-        """Weights of all mixtures, that of the zero cell included."""
-        return self.mixtures * (self.place.cells + 1)
-
     def start_cells(self) -> tuple[int, ...]:
         """The cell that each mixture starts as, in an annealing; the zero cell is the last."""
         _, cells, _, start = self.place
         own = own_cells(self.mixtures, self.cell_num_ratio)
         return tuple(cells if cell is None else start + cell for cell in own)
-
-    def fc1(self) -> LinearSpec:
-        return LinearSpec(self.in_channels, self.hidden_channels, bias=False)
-
-    def norm1(self) -> NormSpec:
-        return NormSpec(self.hidden_channels)
-
-    def fc2(self) -> LinearSpec:
-        if not self.basis:
-            return LinearSpec(self.hidden_channels, self.logits)
-        outputs = (self.local_cells + self.basis + 1) * self.mixtures
-        return LinearSpec(self.hidden_channels, outputs, bias=False)
-
-    def fc3(self) -> LinearSpec | None:
-        """From the basis to the cells of other layers, in the non-local form."""
-        others = self.place.cells - self.local_cells
-        return LinearSpec(self.basis, others, bias=False) if self.basis else None
-
-    def own_parameters(self) -> tuple[Parameter, ...]:
-        basis_bias = Parameter("attention.basis_bias", Role.BASIS_BIAS, (self.logits,))
-        return (*self._bias(), *((basis_bias,) if self.basis else ()))
-
-    def attention_parameters(self) -> tuple[Parameter, ...]:
-        fc3 = self.fc3()
-        found = (
-            *under("fc1", self.fc1().parameters()),
-            *under("norm1", self.norm1().parameters()),
-            *under("fc2", self.fc2().parameters()),
-            *(under("fc3", fc3.parameters()) if fc3 else ()),
-        )
-        return under("attention", found)
 
     def parameters(self) -> tuple[Parameter, ...]:
         manager = self.manager

@@ -1,0 +1,108 @@
+"""How a layer of KernelWarehouse weighs the cells that the parts of its kernel are mixtures of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from odconv_spec.dynamic import DynamicConvSpec
+from odconv_spec.geometry import real
+from odconv_spec.kw_evidence import REDUCTION, hidden_width
+from odconv_spec.layers import LinearSpec, NormSpec
+from odconv_spec.parameters import Parameter, Role, under
+from odconv_spec.warehouse import Stretch
+
+MOST_RATIO = 1024.0
+_LEAST_BASIS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class KWAttentionSpec(DynamicConvSpec):
+    """The options and arrays of what weighs cells; the kernel is that of `KWConvSpec`.
+
+    Two linear layers on the mean over the map weigh all cells for each mixture. In the non-local
+    form the second weighs the layer's own cells and a basis, which a third turns into weights of
+    the cells of other layers.
+    """
+
+    sign: ClassVar[str] = "attention.norm1.weight"
+    reads: ClassVar[str] = "attention.fc1.weight"
+    linear: ClassVar[tuple[str, ...]] = ("attention.fc1", "attention.fc2", "attention.fc3")
+    inner_roles: ClassVar[Mapping[str, tuple[Role, ...]]] = {"attention": (Role.BASIS_BIAS,)}
+    has_temperature: ClassVar[bool] = True
+
+    reduction: float = REDUCTION
+    cell_num_ratio: float = 1.0
+    nonlocal_basis_ratio: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("reduction", "cell_num_ratio", "nonlocal_basis_ratio"):
+            self._normal(name, real(name, getattr(self, name), 0, MOST_RATIO))
+
+    @property
+    def mixtures(self) -> int:
+        """Parts that make up the kernel, each of them a mixture of all cells in the warehouse."""
+        raise NotImplementedError
+
+    @property
+    def place(self) -> Stretch:
+        """The layer's stretch, in a warehouse of the network or of its own."""
+        raise NotImplementedError
+
+    @property
+    def hidden_channels(self) -> int:
+        return hidden_width(self.in_channels, self.reduction)
+
+    @property
+    def local_cells(self) -> int:
+        """Cells that the non-local form weighs one by one."""
+        return int(self.cell_num_ratio * self.mixtures)
+
+    @property
+    def basis(self) -> int:
+        """Width of the basis that stands for the cells of other layers; 0 in the local form.
+
+        Without such cells there is nothing to stand for, and the form is the local one.
+        """
+        others = self.place.cells - self.local_cells
+        if self.nonlocal_basis_ratio >= 1 or others < 1:
+            return 0
+        return max(int(others * self.nonlocal_basis_ratio), _LEAST_BASIS)
+
+    @property
+    def logits(self) -> int:
+        """Weights of all mixtures, that of the zero cell included."""
+        return self.mixtures * (self.place.cells + 1)
+
+    def fc1(self) -> LinearSpec:
+        return LinearSpec(self.in_channels, self.hidden_channels, bias=False)
+
+    def norm1(self) -> NormSpec:
+        return NormSpec(self.hidden_channels)
+
+    def fc2(self) -> LinearSpec:
+        if not self.basis:
+            return LinearSpec(self.hidden_channels, self.logits)
+        outputs = (self.local_cells + self.basis + 1) * self.mixtures
+        return LinearSpec(self.hidden_channels, outputs, bias=False)
+
+    def fc3(self) -> LinearSpec | None:
+        """From the basis to the cells of other layers, in the non-local form."""
+        others = self.place.cells - self.local_cells
+        return LinearSpec(self.basis, others, bias=False) if self.basis else None
+
+    def own_parameters(self) -> tuple[Parameter, ...]:
+        basis_bias = Parameter("attention.basis_bias", Role.BASIS_BIAS, (self.logits,))
+        return (*self._bias(), *((basis_bias,) if self.basis else ()))
+
+    def attention_parameters(self) -> tuple[Parameter, ...]:
+        fc3 = self.fc3()
+        found = (
+            *under("fc1", self.fc1().parameters()),
+            *under("norm1", self.norm1().parameters()),
+            *under("fc2", self.fc2().parameters()),
+            *(under("fc3", fc3.parameters()) if fc3 else ()),
+        )
+        return under("attention", found)
