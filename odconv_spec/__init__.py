@@ -22,7 +22,8 @@ from odconv_spec.kernel_bank import KernelBankSpec
 from odconv_spec.kw_conv import KWConvSpec, KWLinearSpec
 from odconv_spec.kw_sharing import share_warehouses
 from odconv_spec.layers import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
-from odconv_spec.mobilenetv2 import ConvNormSpec, InvertedResidualSpec, MobileNetV2Spec
+from odconv_spec.mobilenetv2 import MobileNetV2Spec
+from odconv_spec.mobilenetv2_blocks import ConvNormSpec, InvertedResidualSpec
 from odconv_spec.models import from_dict, from_json, list_models, model_spec, to_json
 from odconv_spec.od_conv import ODConvSpec
 from odconv_spec.parameters import Parameter, Role, under
@@ -31,7 +32,8 @@ from odconv_spec.recalibrations import RecalibrationChoice
 from odconv_spec.resnet import ResidualSpec, ResNetSpec
 from odconv_spec.schedule import kw_temperature, linear_temperature
 from odconv_spec.shared import SharedSpec
-from odconv_spec.shufflenetv2 import ShuffleNetV2Spec, ShuffleSpec, UnitSpec
+from odconv_spec.shufflenetv2 import ShuffleNetV2Spec
+from odconv_spec.shufflenetv2_blocks import ShuffleSpec, UnitSpec
 from odconv_spec.sizes import multiply_adds
 from odconv_spec.squeeze_excitation import SqueezeExcitationSpec
 from odconv_spec.warehouse import WarehouseManagerSpec, WarehouseSpec

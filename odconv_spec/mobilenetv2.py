@@ -7,22 +7,18 @@ CondConv those of the last six blocks, which share a router each, and the classi
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
 from typing import Any, ClassVar, Final
 
-from odconv_spec.backbone import BackboneSpec, FeatureInfo, Mapped, Size, conv_norm
+from odconv_spec.backbone import BackboneSpec, FeatureInfo, Mapped, Size
 from odconv_spec.efficient_channel_attention import EfficientChannelAttentionSpec
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension
 from odconv_spec.geometry import real
-from odconv_spec.layers import ConvSpec
-from odconv_spec.parameters import Parameter, under
-from odconv_spec.recalibration import RecalibrationSpec
-from odconv_spec.recalibrations import RECALIBRATIONS, RecalibrationChoice
-from odconv_spec.shared import SharedSpec
+from odconv_spec.mobilenetv2_blocks import ConvNormSpec, InvertedResidualSpec, geometries
+from odconv_spec.mobilenetv2_evidence import block_widths, infer_recalibration, listed
+from odconv_spec.parameters import Parameter
 from odconv_spec.site import Site
 from odconv_spec.stage_table import table
 from odconv_spec.warehouse import WarehouseManagerSpec
@@ -45,73 +41,12 @@ STEM_CHANNELS = 32
 MOST_WIDTH = 100.0
 LAST_CHANNELS = 1280
 _WIDE = 96  # channels of a stage from which on ECA has three taps
-_MOST_SHOWN = 24  # blocks in a message
 
 
 def make_divisible(value: float, divisor: int = 8) -> int:
     """The nearest multiple of `divisor` that does not lose more than a tenth of `value`."""
     rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
     return rounded if rounded >= 0.9 * value else rounded + divisor
-
-
-@dataclass(frozen=True)
-class ConvNormSpec:
-    """A convolution, a batch normalisation and a ReLU6, in a sequence."""
-
-    name: str
-    conv: ConvSpec
-
-    def in_order(self) -> tuple[ConvSpec, ...]:
-        return (self.conv,)
-
-    def with_convs(self, convs: Iterator[ConvSpec]) -> ConvNormSpec:
-        """The same with the next of `convs` in the place of its own."""
-        return replace(self, conv=next(convs))
-
-    def parameters(self) -> tuple[Parameter, ...]:
-        return under(self.name, conv_norm("0", "1", self.conv))
-
-
-@dataclass(frozen=True)
-class InvertedResidualSpec:
-    """Expansion (none where the ratio is 1), depthwise convolution and linear projection.
-
-    `shared` is what the convolutions of the block share, if they do; `recalibration` is what scales
-    the map behind the projection's norm, before the shortcut is added.
-    """
-
-    name: str
-    expand: ConvSpec | None
-    depthwise: ConvSpec
-    project: ConvSpec
-    residual: bool
-    shared: SharedSpec | None = None
-    recalibration: RecalibrationSpec | None = None
-
-    @property
-    def activated(self) -> tuple[ConvSpec, ...]:
-        """The convolutions that are followed by an activation."""
-        return tuple(conv for conv in (self.expand, self.depthwise) if conv)
-
-    def in_order(self) -> tuple[ConvSpec, ...]:
-        """The convolutions in the order of their arrays."""
-        return (*self.activated, self.project)
-
-    def with_convs(self, convs: Iterator[ConvSpec]) -> InvertedResidualSpec:
-        """The block with the next of `convs` in the place of its own, in the same order."""
-        expand = next(convs) if self.expand else None
-        return replace(self, expand=expand, depthwise=next(convs), project=next(convs))
-
-    def parameters(self) -> tuple[Parameter, ...]:
-        found: tuple[Parameter, ...] = ()
-        for index, conv in enumerate(self.activated):
-            found += conv_norm(f"conv.{index}.0", f"conv.{index}.1", conv)
-        last = len(self.activated)
-        found += conv_norm(f"conv.{last}", f"conv.{last + 1}", self.project)
-        if self.recalibration:
-            found += under(f"conv.{last + 2}", self.recalibration.parameters())
-        shared = under(self.shared.name, self.shared.parameters()) if self.shared else ()
-        return under(self.name, (*shared, *found))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,7 +200,7 @@ class MobileNetV2Spec(BackboneSpec):
         site = site._replace(shared=shared)
         expand, depthwise, project = (
             self.conv.at(site._replace(place=place), **geometry)
-            for place, geometry in enumerate(_geometries(channels, hidden, out, stride))
+            for place, geometry in enumerate(geometries(channels, hidden, out, stride))
         )
         return InvertedResidualSpec(
             name,
@@ -280,33 +215,17 @@ class MobileNetV2Spec(BackboneSpec):
     def from_arrays(cls, shapes: Shapes, **untold: Any) -> MobileNetV2Spec:
         width = _infer_width(shapes)
         rows = table("stages", untold.get("stages", STAGES), 4, blocks=2)
-        scaling = _infer_recalibration(shapes, [row[2] for row in rows])
+        scaling = infer_recalibration(shapes, [row[2] for row in rows])
         spec = cls._of_arrays(shapes, width=width, recalibration=scaling, **untold)
-        found = list(_block_widths(shapes))
+        found = list(block_widths(shapes))
         published = [(b.depthwise.out_channels, b.project.out_channels) for b in spec.blocks()]
         if not untold and found != published:
             raise UnexplainedError(
                 "this MobileNetV2 has a stage table of its own, and a checkpoint stores no "
-                f"strides; its {len(found)} blocks have (hidden, out) channels {_some(found)}",
+                f"strides; its {len(found)} blocks have (hidden, out) channels {listed(found)}",
                 help="give the table: --stages 'expansion,channels,blocks,stride ...'",
             )
         return spec
-
-
-def _geometries(channels: int, hidden: int, out: int, stride: int) -> tuple[dict[str, int], ...]:
-    """Of the expansion, the depthwise convolution and the projection of a block."""
-    return (
-        {"in_channels": channels, "out_channels": hidden, "kernel_size": 1},
-        {
-            "in_channels": hidden,
-            "out_channels": hidden,
-            "kernel_size": 3,
-            "stride": stride,
-            "padding": 1,
-            "groups": hidden,
-        },
-        {"in_channels": hidden, "out_channels": out, "kernel_size": 1},
-    )
 
 
 def _infer_width(shapes: Shapes) -> float:
@@ -319,47 +238,3 @@ def _infer_width(shapes: Shapes) -> float:
             help="a MobileNetV2 of another width needs its spec: --model spec.json",
         )
     return by_stem[stem]
-
-
-def _block_widths(shapes: Shapes) -> Iterator[tuple[int, int]]:
-    """(hidden, out) channels of each block, by its norms: every kind has other kernels."""
-    index = 1
-    while f"features.{index}.conv.0.1.weight" in shapes:
-        prefix = f"features.{index}.conv"
-        last = 3 if f"{prefix}.1.1.weight" in shapes else 2  # behind an expansion, or without
-        hidden = dimension(shapes, f"{prefix}.0.1.weight", 0)
-        yield hidden, dimension(shapes, f"{prefix}.{last}.weight", 0)
-        index += 1
-
-
-def _infer_recalibration(shapes: Shapes, depths: Sequence[int]) -> RecalibrationChoice | None:
-    """What stands behind the projections' norms of stages with so many blocks, None for nothing."""
-    blocks = _behind_norms(shapes)
-    layers = [next(blocks, {}) for _ in range(sum(depths))]
-    kinds = (kind for kind, spec in RECALIBRATIONS.items() if layers and spec.shows(layers[0]))
-    kind = next(kinds, None)
-    if kind is None:
-        return None
-    rest = iter(layers)
-    stages = [list(islice(rest, depth)) for depth in depths]
-    return RecalibrationChoice.of_stages(kind, stages)
-
-
-def _behind_norms(shapes: Shapes) -> Iterator[Shapes]:
-    """The arrays of each block behind the projection's norm, by their names in that layer."""
-    found: dict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)
-    for name, shape in shapes.items():
-        block, _, inside = name.partition(".conv.")
-        place, _, leaf = inside.partition(".")
-        if place == ("4" if f"{block}.conv.1.1.weight" in shapes else "3"):
-            found[block][leaf] = shape
-    index = 1
-    while f"features.{index}.conv.0.1.weight" in shapes:
-        yield found[f"features.{index}"]
-        index += 1
-
-
-def _some(found: list[tuple[int, int]]) -> str:
-    """The text of the list, whose end is left out where it is long."""
-    more = len(found) - _MOST_SHOWN
-    return f"{found[:_MOST_SHOWN]} and {more} more" if more > 0 else f"{found}"

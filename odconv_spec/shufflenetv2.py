@@ -14,14 +14,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final
 
 from odconv_spec.backbone import BackboneSpec, FeatureInfo, Mapped, Size, conv_norm
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension, possible
 from odconv_spec.geometry import flag, whole
 from odconv_spec.layers import ConvSpec, LinearSpec
 from odconv_spec.parameters import Parameter, under
-from odconv_spec.shared import SharedSpec
+from odconv_spec.shufflenetv2_blocks import (
+    NAMES,
+    STATIC_NAMES,
+    Names,
+    ShuffleSpec,
+    UnitSpec,
+    depthwise_geometry,
+    units_of,
+)
 from odconv_spec.site import Site
 from odconv_spec.stage_table import table
 
@@ -47,32 +55,6 @@ WITH_WEIGHTNET: Final[Mapping[str, Mapping[str, Any]]] = {
     "shufflenetv2_150": _published(176, 352, 704, **_BIASED),
     "shufflenetv2_200": _published(248, 496, 992, **_BIASED),
 }
-
-
-class Names(NamedTuple):
-    """Paths in a block of each convolution and its norm."""
-
-    branch: tuple[tuple[str, str], ...]
-    beside: tuple[tuple[str, str], ...]
-
-
-STATIC_NAMES: Final = Names(
-    (
-        ("branch_main.0", "branch_main.1"),
-        ("branch_main.3", "branch_main.4"),
-        ("branch_main.5", "branch_main.6"),
-    ),
-    (("branch_proj.0", "branch_proj.1"), ("branch_proj.2", "branch_proj.3")),
-)
-# WeightNet's code has no sequences, through which no second argument would pass.
-NAMES: Final[Mapping[str, Names]] = {
-    "weightnet": Names(
-        (("wnet1", "bn1"), ("wnet2", "bn2"), ("wnet3", "bn3")),
-        (("wnet_proj_1", "bn_proj_1"), ("wnet_proj_2", "bn_proj_2")),
-    )
-}
-
-
 NORM_SHIFT: Final = 0.0001
 """The start of each norm's shift."""
 
@@ -80,38 +62,6 @@ NORM_SHIFT: Final = 0.0001
 def start_deviation(spec: ConvSpec, first: bool = False) -> float:
     """Of the normal start of a static convolution, as published; the first of all has another."""
     return 0.01 if first else 1 / spec.kernel_shape[1]
-
-
-@dataclass(frozen=True)
-class UnitSpec:
-    """A convolution of a block, the paths of it and of its norm, and whether a ReLU follows."""
-
-    conv: ConvSpec
-    path: str
-    norm_path: str
-    activated: bool = True
-
-    def parameters(self) -> tuple[Parameter, ...]:
-        return conv_norm(self.path, self.norm_path, self.conv)
-
-
-@dataclass(frozen=True)
-class ShuffleSpec:
-    """One block: the convolutions of its branch, and those beside it in a block of stride 2.
-
-    `shared` is what the convolutions of the block share, if they do.
-    """
-
-    name: str
-    branch: tuple[UnitSpec, ...]
-    beside: tuple[UnitSpec, ...] = ()
-    shared: SharedSpec | None = None
-
-    def parameters(self) -> tuple[Parameter, ...]:
-        found = under(self.shared.name, self.shared.parameters()) if self.shared else ()
-        for unit in (*self.branch, *self.beside):
-            found += unit.parameters()
-        return under(self.name, found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,22 +200,22 @@ class ShuffleNetV2Spec(BackboneSpec):
         site = site._replace(shared=shared)
         convs = (
             self.conv.at(site, in_channels=seen, out_channels=middle, kernel_size=1),
-            self.conv.at(site._replace(place=1), **_depthwise(middle, halves)),
+            self.conv.at(site._replace(place=1), **depthwise_geometry(middle, halves)),
             self.conv.at(
                 site._replace(place=2), in_channels=middle, out_channels=width - seen, kernel_size=1
             ),
         )
         beside = self._beside(site._replace(part="shortcut"), seen) if halves else ()
-        return ShuffleSpec(name, _units(convs, self.names.branch, 1), beside, shared)
+        return ShuffleSpec(name, units_of(convs, self.names.branch, 1), beside, shared)
 
     def _beside(self, site: Site, channels: int) -> tuple[UnitSpec, ...]:
         convs = (
-            self.conv.at(site, **_depthwise(channels, halves=True)),
+            self.conv.at(site, **depthwise_geometry(channels, halves=True)),
             self.conv.at(
                 site._replace(place=1), in_channels=channels, out_channels=channels, kernel_size=1
             ),
         )
-        return _units(convs, self.names.beside, 0)
+        return units_of(convs, self.names.beside, 0)
 
     @classmethod
     def from_arrays(cls, shapes: Shapes, **untold: Any) -> ShuffleNetV2Spec:
@@ -285,19 +235,6 @@ class ShuffleNetV2Spec(BackboneSpec):
                 conv_bias="first_conv.0.bias" in shapes,
                 head_bias=isinstance(head, LinearSpec) and bias in shapes,
             )
-
-
-def _units(
-    convs: tuple[ConvSpec, ...], paths: tuple[tuple[str, str], ...], depthwise: int
-) -> tuple[UnitSpec, ...]:
-    """Convolutions with their paths; no ReLU follows the depthwise one."""
-    pairs = enumerate(zip(convs, paths, strict=True))
-    return tuple(UnitSpec(conv, *path, index != depthwise) for index, (conv, path) in pairs)
-
-
-def _depthwise(channels: int, halves: bool) -> dict[str, int]:
-    geometry = {"in_channels": channels, "out_channels": channels, "groups": channels}
-    return {**geometry, "kernel_size": 3, "stride": 2 if halves else 1, "padding": 1}
 
 
 def _infer_stages(shapes: Shapes, names: Names, channels: int) -> Iterator[tuple[int, int]]:

@@ -13,9 +13,9 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import nn
 
-from odconv_spec import ConvSpec, NormSpec, ShuffleNetV2Spec, ShuffleSpec
+from odconv_spec import ConvSpec, NormSpec, ShuffleNetV2Spec, ShuffleSpec, UnitSpec
 from odconv_spec.feature_maps import OutIndices, feature_indices
-from odconv_spec.shufflenetv2 import NORM_SHIFT, UnitSpec, start_deviation
+from odconv_spec.shufflenetv2 import NORM_SHIFT, start_deviation
 from odconv_torch.layers import build_conv, build_norm
 from odconv_torch.models.backbone import Backbone, Device, build_head
 from odconv_torch.models.sharing import add_shared, shared_by
