@@ -13,7 +13,7 @@ HEADER = ("model", "options", "", "published", "ours", "difference", "")
 def published_table(rows: Sequence[Published] = PUBLISHED) -> str:
     """A line for each published number, in millions.
 
-    "ok" is equality but for its rounding; where that fails, the reason follows if one is known.
+    "ok" is equality but for its rounding; where that fails, the reason follows.
     """
     lines = [HEADER, *(cells for row in rows for cells in _cells(row))]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER) - 1)]
@@ -27,7 +27,7 @@ def _cells(row: Published) -> Iterator[tuple[str, ...]]:
     options = ", ".join(f"{name}={value}" for name, value in row.options)
     counts = [("parameters", row.parameters, spec.trainable_count(), row.reason)]
     if row.multiply_adds:
-        counts.append(("multiply-adds", row.multiply_adds, multiply_adds(spec), ""))
+        counts.append(("multiply-adds", row.multiply_adds, multiply_adds(spec), row.work_reason))
     for what, text, count, reason in counts:
         ours = f"{count / MILLION:.4f}"
         yield (row.model, options, what, text or "-", ours, *_verdict(text, count, reason))
