@@ -1,9 +1,9 @@
 """Checkpoints of dynamic convolutions: what the command `odconv` does, as a library.
 
 Each function is the command of its name. They work on files and need no framework, except
-`load_into`, `evaluate`, `predict`, `attend` and `verify_outputs`. A source is a path, or a
-`Request` that says more of it. Everything is imported when it is first used, so `import odconv`
-costs nothing.
+`load_into`, `evaluate`, `predict`, `attend`, `export`, `export_onnx` and `verify_outputs`. A source
+is a path, or a `Request` that says more of it. Everything is imported when it is first used, so
+`import odconv` costs nothing.
 
 Example:
     >>> import odconv
@@ -24,6 +24,9 @@ from weights_converter.lazy_names import lazily
 if TYPE_CHECKING:
     from odconv.attending import attend
     from odconv.evaluation import evaluate
+    from odconv.exporting.asking import ExportOptions
+    from odconv.exporting.export import export
+    from odconv.exporting.in_memory import export_onnx
     from odconv.prediction import predict
     from odconv_spec import list_models
     from parity_tests.outputs.verify import verify_outputs
@@ -41,11 +44,14 @@ if TYPE_CHECKING:
 _HOMES: Final[Mapping[str, str]] = {
     "__version__": "weights_converter.release",
     "ConverterError": "weights_converter",
+    "ExportOptions": "odconv.exporting.asking",
     "Request": "weights_converter",
     "attend": "odconv.attending",
     "convert": "weights_converter",
     "diff": "weights_converter",
     "evaluate": "odconv.evaluation",
+    "export": "odconv.exporting.export",
+    "export_onnx": "odconv.exporting.in_memory",
     "inspect": "weights_converter",
     "list_models": "odconv_spec",
     "load_into": "weights_converter",
@@ -55,12 +61,15 @@ _HOMES: Final[Mapping[str, str]] = {
 }
 __all__ = [
     "ConverterError",
+    "ExportOptions",
     "Request",
     "__version__",
     "attend",
     "convert",
     "diff",
     "evaluate",
+    "export",
+    "export_onnx",
     "inspect",
     "list_models",
     "load_into",

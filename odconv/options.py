@@ -166,6 +166,11 @@ def image_size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def square_or_sides(text: str) -> tuple[int, int]:
+    """Height and width: "224x160", or "224" for both."""
+    return image_size(text if "x" in text else f"{text}x{text}")
+
+
 def size(text: str) -> int:
     """Bytes: "2GB" is two thousand million, "2GiB" twice 2**30, "2" two."""
     match = _SIZE.fullmatch(text.strip())

@@ -15,6 +15,7 @@ SUMMARIES: Final[Mapping[str, str]] = {
     "diff": "show by how much the arrays of two checkpoints differ",
     "evaluate": "score a checkpoint on images, in a framework",
     "predict": "say what a checkpoint takes images for, in a framework",
+    "export": "write a checkpoint as a file that a runtime plays, and prove it",
     "attend": "show what the attentions of a checkpoint see in images, on a page",
     "models": "list the models with their sizes",
 }
@@ -38,6 +39,8 @@ def command_named(name: str) -> Command:
         from odconv.commands.evaluate import COMMAND
     elif name == "predict":
         from odconv.commands.predict import COMMAND
+    elif name == "export":
+        from odconv.commands.export import COMMAND
     elif name == "attend":
         from odconv.commands.attend import COMMAND
     elif name == "models":

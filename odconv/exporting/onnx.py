@@ -3,33 +3,60 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Final
 
+import onnx
 import torch
 from torch import nn
 
 from odconv.exporting.job import Job
+from odconv.exporting.torch_graph import INPUT, output_names, quietly, recorded
+from weights_converter.errors import UsageError
 
-OPSET = 18
+OPSET: Final = 18  # the first with all operators that the exporter uses, so that none is rewritten
 
 
 def write(model: nn.Module, path: Path, job: Job) -> None:
-    """Writes one file with its arrays in it."""
-    with torch.no_grad():
-        program = torch.onnx.export(
-            model,
-            (torch.rand(job.example),),
+    """Writes one file with its arrays in it.
+
+    Raises:
+        UsageError: the opset lacks an operator.
+    """
+    opset = _checked(job.opset or OPSET)
+    program = recorded(model, job)
+    names = output_names(len(program.graph_signature.user_outputs))
+    with quietly(), torch.no_grad():
+        found = torch.onnx.export(
+            program,
             dynamo=True,
-            opset_version=job.opset or OPSET,
-            input_names=["images"],
-            dynamic_shapes=(free_axes(job),),
+            opset_version=opset,
+            input_names=[INPUT],
+            output_names=names,
             verbose=False,
         )
-    program.model.metadata_props.update(job.metadata)
-    program.save(path)
+    if found is None or found.model.opset_imports[""] != opset:
+        raise UsageError(
+            f"opset {opset} of ONNX lacks an operator of this network", f"ask for {OPSET} or more"
+        )
+    _forget_origins(found.model)
+    found.model.metadata_props.update(job.metadata)
+    found.save(path)
 
 
-def free_axes(job: Job) -> dict[int, object]:
-    """Which axes of the images have any size, as torch.export takes it."""
-    any_size = torch.export.Dim.AUTO
-    batch = {0: any_size} if job.batch is None else {}
-    return {**batch, **({2: any_size, 3: any_size} if job.dynamic_size else {})}
+def _checked(opset: int) -> int:
+    newest = onnx.defs.onnx_opset_version()
+    if not 7 <= opset <= newest:
+        raise UsageError(
+            f"opset: expected 7 to {newest}, which the installed onnx knows, received {opset}"
+        )
+    return opset
+
+
+def _forget_origins(model: Any) -> None:
+    """Drops where in which file of this machine each operator was called."""
+    for node in model.graph.all_nodes():
+        node.metadata_props.clear()
+        node.doc_string = None
+    for value in (*model.graph.inputs, *model.graph.outputs, *model.graph.initializers.values()):
+        value.metadata_props.clear()
+    model.graph.metadata_props.clear()

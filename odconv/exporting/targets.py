@@ -29,7 +29,10 @@ class Target:
         forms: which forms of dynamic convolutions it takes; the first is its default.
         reason: why that is the default, in a few words.
         extra: of this package, with what writes and plays it.
+        layout: of the images that the file takes.
         several: whether it has a place for several outputs.
+        half: whether its arrays can be in half precision.
+        int8: whether it can compute in integers.
     """
 
     name: str
@@ -39,7 +42,10 @@ class Target:
     forms: tuple[str, ...]
     reason: str
     extra: str = "export"
+    layout: str = "NCHW"
     several: bool = True
+    half: bool = False
+    int8: bool = False
 
     @property
     def writer(self) -> ModuleType:
@@ -57,15 +63,49 @@ class Target:
 
 
 TARGETS: Final = (
-    Target("onnx", (".onnx",), "torch", "onnxruntime", FORMS, "least time in ONNX Runtime"),
-    Target("openvino", (".xml",), "torch", "openvino", FORMS, "least time in OpenVINO"),
-    Target("pt2", (".pt2",), "torch", "pt2", FORMS, "least time in PyTorch"),
-    Target("torchscript", (".torchscript",), "torch", "torchscript", FORMS, "as of PyTorch"),
     Target(
-        "saved_model", (".saved_model",), "keras", "saved_model", FORMS, "any batch", "tensorflow"
+        "onnx",
+        (".onnx",),
+        "torch",
+        "onnxruntime",
+        FORMS,
+        "takes the least time in ONNX Runtime",
+        half=True,
+        int8=True,
     ),
-    Target("litert", (".tflite",), "keras", "litert", FORMS, "any batch", "litert"),
-    Target("paddle", (".pdiparams",), "paddle", "paddle", FORMS, "any batch", "paddle"),
+    Target(
+        "openvino",
+        (".xml",),
+        "torch",
+        "openvino",
+        FORMS,
+        "takes the least time in OpenVINO at any batch",
+        half=True,
+        int8=True,
+    ),
+    Target("pt2", (".pt2",), "torch", "pt2", FORMS, "takes the least time in PyTorch"),
+    Target("torchscript", (".torchscript",), "torch", "torchscript", FORMS, "as for torch.export"),
+    Target(
+        "saved_model",
+        (".saved_model",),
+        "keras",
+        "saved_model",
+        FORMS,
+        "takes any batch",
+        "tensorflow",
+        layout="NHWC",
+    ),
+    Target(
+        "litert",
+        (".tflite",),
+        "keras",
+        "litert",
+        FORMS,
+        "takes any batch",
+        "litert",
+        layout="NHWC",
+    ),
+    Target("paddle", (".pdiparams",), "paddle", "paddle", FORMS, "takes any batch", "paddle"),
 )
 
 

@@ -13,6 +13,7 @@ from odconv.exporting.job import Job
 from odconv_spec import BackboneSpec
 from odconv_torch.models.factory import build_model
 from odconv_torch.models.features import Features
+from odconv_torch.tools.inference import fold_norms
 from odconv_torch.tools.strategy import set_strategy
 
 
@@ -56,8 +57,10 @@ def wrapped(model: nn.Module, job: Job) -> nn.Module:
 def prepared(model: nn.Module, job: Job) -> nn.Module:
     """A copy of what `wrapped` gives, as it is to be written."""
     model = copy.deepcopy(model)
-    set_strategy(model, "patches")
-    return model
+    if job.fuse:
+        model = fold_norms(model)
+    set_strategy(model, job.form)
+    return model.requires_grad_(False)
 
 
 def outputs(model: nn.Module, images: np.ndarray) -> tuple[np.ndarray, ...]:

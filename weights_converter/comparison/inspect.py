@@ -12,10 +12,13 @@ from weights_converter.arrays.tensor import Checkpoint
 from weights_converter.conversion.survey import Values, values_of
 from weights_converter.errors import MismatchError, RefusedError, legible
 from weights_converter.formats.files.open_files import kept_open
+from weights_converter.formats.table import EXPORTED
 from weights_converter.identify.backbones import describe
+from weights_converter.identify.class_names import KEY as CLASS_NAMES
 from weights_converter.identify.class_names import TRAINED, class_names_of
+from weights_converter.identify.manifest import VERSION_KEY
 from weights_converter.identify.model_arrays import Target, weights_of
-from weights_converter.identify.open_model import open_checkpoint
+from weights_converter.identify.open_model import open_any
 from weights_converter.identify.request import Request
 from weights_converter.identify.target import claim_of, target_of
 from weights_converter.names.mismatch import Form
@@ -23,6 +26,9 @@ from weights_converter.plain import plain
 
 SCHEMA = 1  # of `Inspection.to_dict`
 _MOST_SHOWN = 8
+_OURS = "odconv."  # begins the names of our metadata
+_VERSION = f"{_OURS}version"
+_ELSEWHERE = (f"{_OURS}spec", f"{_OURS}job", VERSION_KEY, CLASS_NAMES)  # or for programs
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,12 @@ class Inspection:
             legible(checkpoint.path.name),
             f"  format  {checkpoint.format}",
             f"  model   {describe(self.spec) if self.spec else 'not found: ' + self.reason}",
-            f"  arrays  {count}, {size_text(checkpoint.nbytes)}",
         ]
+        if checkpoint.format in EXPORTED:
+            told = sorted(checkpoint.metadata.items())
+            lines += [_told(item) for item in told if item[0] not in _ELSEWHERE]
+        else:
+            lines.append(f"  arrays  {count}, {size_text(checkpoint.nbytes)}")
         if self.spec:
             lines.append(f"  trainable parameters  {self.spec.trainable_count():,}")
         if self.class_names:
@@ -116,8 +126,10 @@ def inspect(source: str | Path | Request, *, statistics: bool = False) -> Inspec
         ConverterError: the file cannot be read. A file of an unknown model is not an error.
     """
     request = Request.of(source)
-    checkpoint = open_checkpoint(request)
+    checkpoint = open_any(request)
     names = class_names_of(checkpoint)
+    if checkpoint.format in EXPORTED:
+        return _of_exported(checkpoint, request, names)
     tensors = checkpoint.tensors.values() if statistics else ()
     with kept_open():
         values = {tensor.name: values_of(tensor.load(), tensor.dtype) for tensor in tensors}
@@ -130,6 +142,22 @@ def inspect(source: str | Path | Request, *, statistics: bool = False) -> Inspec
         return Inspection(checkpoint, None, reason, values, names)
     told = replace(checkpoint, notes=weights.source.notes)
     return Inspection(told, weights.spec, "", values, names)
+
+
+def _told(item: tuple[str, str]) -> str:
+    name, text = item
+    return f"  {legible(name.removeprefix(_OURS))}  {legible(text)}"
+
+
+def _of_exported(checkpoint: Checkpoint, request: Request, names: tuple[str, ...]) -> Inspection:
+    """What the metadata say; the arrays are the graph's."""
+    if _VERSION not in checkpoint.metadata:
+        return Inspection(checkpoint, None, "another tool has exported it", class_names=names)
+    try:
+        spec = target_of(checkpoint, request)
+    except MismatchError:  # no array tells either
+        return Inspection(checkpoint, None, "the file does not tell", class_names=names)
+    return Inspection(checkpoint, spec, "", class_names=names)
 
 
 def _listed(names: tuple[str, ...]) -> str:

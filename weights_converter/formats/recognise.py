@@ -24,6 +24,8 @@ _SAFETENSORS_INDEX: Final = re.compile(rb"\s*\{.*\.safetensors\"", re.DOTALL)
 _KERAS_INDEX: Final = re.compile(rb"\s*\{.*\.weights\.h5\"", re.DOTALL)
 # Version 0, no levels of detail, version 0, then a description: its length, its first field.
 _PADDLE_BINARY: Final = re.compile(rb"\0{16}[^\0].\0\0\x08", re.DOTALL)
+# The version of the format, then a text, the version of the model, the graph or the operators.
+_ONNX: Final = re.compile(rb"\x08[\x01-\x40][\x12\x1a\x22\x28\x32\x3a\x42]", re.DOTALL)
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
 _HDF5: Final = b"\x89HDF\r\n\x1a\n"
 _TAR: Final = (257, b"ustar")
@@ -135,3 +137,8 @@ def is_safetensors_index(content: Content) -> bool:
 
 def is_keras_index(content: Content) -> bool:
     return _KERAS_INDEX.match(content.json) is not None
+
+
+def is_onnx(content: Content) -> bool:
+    """Without any sign of its own, it begins as such a message does."""
+    return _ONNX.match(content.head) is not None

@@ -1,7 +1,7 @@
 """The formats of weights files, a row each.
 
 A format is read where a checkpoint of one of our models exists in it; it is written where a
-framework or a runtime loads it.
+framework or a runtime loads it. Of an exported network the metadata are read.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from weights_converter.formats.keras.write import KerasWriter
 from weights_converter.formats.keras.write_shards import SHARDS as KERAS_SHARDS
 from weights_converter.formats.npz.read import read_npz
 from weights_converter.formats.npz.write import NpzWriter
+from weights_converter.formats.onnx.read import read_onnx
 from weights_converter.formats.paddle.read import read_paddle
 from weights_converter.formats.paddle.read_binary import read_binary
 from weights_converter.formats.paddle.write import PaddleWriter
@@ -68,6 +69,7 @@ class Format:
         sharded: how it is written as several files, None where it is not.
         is_index: whether its arrays are in other files.
         has_sidecar: whether its metadata have no place but beside it.
+        is_exported: whether it is for a runtime, and its arrays are no checkpoint.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Format:
     sharded: Sharded | None = None
     is_index: bool = False
     has_sidecar: bool = False
+    is_exported: bool = False
 
 
 TORCH_ENDINGS: Final = (".pth", ".pt", ".pth.tar", ".bin")
@@ -121,7 +124,9 @@ FORMATS: Final = (
     Format("paddle-binary", "paddle", recognise.is_paddle_binary, read_binary),
     Format("safetensors-index", "torch", recognise.is_safetensors_index, read_index, is_index=True),
     Format("keras-index", "keras", recognise.is_keras_index, read_shards, is_index=True),
+    Format("onnx", "torch", recognise.is_onnx, read_onnx, is_exported=True),
 )
+EXPORTED: Final = frozenset(format.name for format in FORMATS if format.is_exported)
 
 
 def format_in(source: Source) -> Format:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from weights_converter import formats
 from weights_converter.arrays.tensor import Checkpoint
+from weights_converter.errors import RefusedError, legible
+from weights_converter.formats.table import EXPORTED
 from weights_converter.identify.model_arrays import Weights, weights_of
 from weights_converter.identify.request import Request
 from weights_converter.identify.selection import demand_used, selected
@@ -17,16 +19,42 @@ def open_checkpoint(source: str | Path | Request) -> Checkpoint:
 
     Raises:
         UsageError: a pattern or the prefix fits no array.
+        RefusedError: it is an exported network, which has none.
         ConverterError: the file cannot be read.
     """
     return open_checkpoints(Request.of(source))[0]
 
 
+def open_any(source: str | Path | Request) -> Checkpoint:
+    """The same, but an exported network is a checkpoint with metadata alone."""
+    request = Request.of(source)
+    file = formats.read(request.path, request.key, isolate=request.isolate)
+    return file if file.format in EXPORTED else _selected((request,), (file,))[0]
+
+
 def open_checkpoints(*requests: Request) -> tuple[Checkpoint, ...]:
     """Several files; a pattern or a prefix has to fit only one of those that it is given for."""
     files = tuple(formats.read(r.path, r.key, isolate=r.isolate) for r in requests)
+    for file in files:
+        _refuse_exported(file)
+    return _selected(requests, files)
+
+
+def _selected(
+    requests: tuple[Request, ...], files: tuple[Checkpoint, ...]
+) -> tuple[Checkpoint, ...]:
     demand_used(requests, files)
     return tuple(map(selected, files, requests))
+
+
+def _refuse_exported(file: Checkpoint) -> None:
+    """Raises RefusedError where the arrays belong to a graph that has made others of them."""
+    if file.format in EXPORTED:
+        raise RefusedError(
+            f"{legible(file.path.name)} is an exported network ({file.format}), not a checkpoint",
+            help="take the checkpoint that it was exported from; `odconv inspect` tells which "
+            "network it is",
+        )
 
 
 def open_model(source: str | Path | Request) -> Weights:

@@ -1,0 +1,147 @@
+"""`odconv export`: a checkpoint becomes one file that a runtime plays without this package."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
+from pathlib import Path
+from typing import Any
+
+from odconv.command import Command
+from odconv.exporting.asking import GRAPH, METADATA, ExportOptions
+from odconv.exporting.targets import FORMS, TARGETS
+from odconv.options import add_isolate, add_json, add_model, positive, request_of, square_or_sides
+from odconv.printing import tell
+from weights_converter.errors import UsageError, legible
+from weights_converter.identify.manifest import read_text
+
+
+def _add_options(command: ArgumentParser) -> None:
+    add = command.add_argument
+    endings = ", ".join(f"{target.suffixes[0]} ({target.name})" for target in TARGETS)
+    add("checkpoint", metavar="CHECKPOINT", help="a checkpoint of any framework and format")
+    add("destination", metavar="DESTINATION", help=f"the file to write: {endings}")
+    add("--format", choices=[t.name for t in TARGETS], help="the format (default: by the ending)")
+    add("--overwrite", action="store_true", help="replace the destination")
+    add(
+        "--form",
+        choices=FORMS,
+        help="of the dynamic convolutions: a product on patches; convolutions of constant kernels "
+        "only, for integers and NPUs; or one convolution, for a batch of one (default: what the "
+        "format takes fastest, which the report says)",
+    )
+    _add_images(command)
+    add("--opset", type=positive, metavar="N", help="of ONNX (default: 18)")
+    add(
+        "--features",
+        nargs="?",
+        const=True,
+        type=_indices,
+        metavar="N,...",
+        help="give maps for a detector: of strides 4 to 32, or those of the numbers",
+    )
+    add("--softmax", action="store_true", help="give probabilities in place of logits")
+    add("--half", action="store_true", help="store the arrays in half precision")
+    add("--int8", action="store_true", help="compute in integers; needs --calibrate")
+    add("--calibrate", metavar="FOLDER", help="images by which the ranges of integers are measured")
+    add(
+        "--fuse",
+        action=BooleanOptionalAction,
+        default=True,
+        help="fold batch norms into the convolutions before them (default: yes)",
+    )
+    add("--labels", metavar="FILE", help="names of the classes, a line each, in the order of them")
+    add(
+        "--tolerance",
+        type=float,
+        metavar="X",
+        help="largest difference from the checkpoint, as a fraction of the largest output "
+        "(default: 1e-05, with --half 0.02)",
+    )
+    add_json(command, quiet=True)
+    add_isolate(command)
+    add_model(command)
+
+
+def _add_images(command: ArgumentParser) -> None:
+    add = command.add_argument_group("images").add_argument
+    add("--batch", type=positive, metavar="N", help="images in a batch (default: any number)")
+    add(
+        "--size",
+        type=square_or_sides,
+        metavar="HxW",
+        help="height and width, or one number for both (default: what the checkpoint tells, or "
+        "224)",
+    )
+    add("--dynamic-size", action="store_true", help="take images of any size")
+    add("--mean", type=_numbers, metavar="X,...", help="of each channel, or one for all")
+    add("--std", type=_numbers, metavar="X,...", help="by which the channels are divided then")
+    add(
+        "--mean-std",
+        choices=(METADATA, GRAPH),
+        default=METADATA,
+        help="where these two go: into the metadata, for who feeds the file, or into the graph "
+        "(default: metadata)",
+    )
+
+
+def _indices(text: str) -> tuple[int, ...]:
+    """Numbers of maps: "1,2,3"."""
+    try:
+        return tuple(int(number) for number in text.split(","))
+    except ValueError as error:
+        raise ArgumentTypeError(f"expected numbers like 1,2,3, received {text!r}") from error
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    """One number, or one for each channel: "0.485,0.456,0.406"."""
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError as error:
+        raise ArgumentTypeError(
+            f"expected numbers like 0.485,0.456,0.406, received {text!r}"
+        ) from error
+
+
+def _run(options: Namespace) -> int:
+    asked = _asked(options)
+    from odconv.exporting.export import export  # the extra is imported there
+
+    try:
+        found = export(
+            request_of(options, options.checkpoint),
+            options.destination,
+            format=options.format,
+            overwrite=options.overwrite,
+            **asked,
+        )
+    except ModuleNotFoundError as error:
+        fact, _, advice = str(error).partition(": ")
+        raise UsageError(fact, help=advice or None) from error
+    tell(options, found)
+    return 0
+
+
+def _asked(options: Namespace) -> dict[str, Any]:
+    """The options by the names that the library has for them."""
+    asked = {name: getattr(options, name) for name in ExportOptions.__dataclass_fields__}
+    return {**asked, "labels": None if options.labels is None else _lines(Path(options.labels))}
+
+
+def _lines(path: Path) -> tuple[str, ...]:
+    """The lines of a file, without those at its end that are empty. Raises as `read_text`."""
+    names = tuple(line.strip() for line in read_text(path).rstrip().splitlines())
+    if not all(names):
+        raise UsageError(f"{legible(path.name)}: expected a class on every line, found empty ones")
+    return names
+
+
+COMMAND = Command(
+    usage="CHECKPOINT DESTINATION [options]",
+    examples=(
+        "odconv export model_best.pth.tar model.onnx",
+        "odconv export model.pdparams model.xml --size 160 --half",
+        "odconv export model_best.pth.tar model.onnx --form portable --int8 --calibrate photos",
+    ),
+    add_options=_add_options,
+    run=_run,
+)

@@ -1,0 +1,1 @@
+"""Networks for a runtime, as ONNX."""
