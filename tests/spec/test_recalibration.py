@@ -10,6 +10,7 @@ from odconv_spec import (
     EfficientChannelAttentionSpec,
     SqueezeExcitationSpec,
     UnexplainedError,
+    model_spec,
 )
 from odconv_spec.efficient_channel_attention import rule_of_the_paper
 from odconv_spec.recalibration import infer_reduction
@@ -42,10 +43,20 @@ def test_the_published_reduction_comes_before_others_that_give_the_same_widths()
     assert infer_reduction({(30, 4)}, usual=16) == {"reduction": 7}
     assert infer_reduction({(8, 1), (64, 4)}, usual=16) == {"reduction": 16}
     assert infer_reduction({(64, 1)}, usual=16) == {"reduction": 33}
-    assert SqueezeExcitationSpec(channels=8).squeeze().out_channels == 1
     assert infer_reduction({(4, 9), (64, 9)}, usual=16) == {"hidden_channels": 9}
     with pytest.raises(UnexplainedError, match="no reduction explains the hidden widths"):
         infer_reduction({(64, 4), (128, 9), (256, 3)}, usual=16)
+
+
+@pytest.mark.parametrize("kind", [SqueezeExcitationSpec, CBAMSpec])
+def test_fewer_channels_than_the_reduction_have_one_hidden_channel(kind):
+    """An error would forbid se_mobilenetv2_050, whose first block has eight channels."""
+    hidden = {channels: kind(channels=channels).squeeze().out_channels for channels in (1, 8, 15)}
+    assert hidden == {1: 1, 8: 1, 15: 1}
+    assert kind(channels=16).excite().in_channels == 1
+    assert kind(channels=32).excite().in_channels == 2
+    first = next(model_spec(f"{kind.kind}_mobilenetv2_050").blocks()).recalibration
+    assert (first.channels, first.squeeze().out_channels) == (8, 1)
 
 
 def test_taps_by_the_rule_of_the_paper():
