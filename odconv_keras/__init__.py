@@ -50,6 +50,7 @@ from odconv_keras.layers import (
     WeightNetConv1D,
     WeightNetConv2D,
     WeightNetConv3D,
+    recording,
     set_temperature,
 )
 from odconv_keras.models import (
@@ -119,6 +120,7 @@ __all__ = [
     "from_pretrained",
     "fuse",
     "list_models",
+    "recording",
     "replace_convs",
     "set_temperature",
     "watch_attentions",

@@ -24,6 +24,7 @@ from odconv_keras.layers.norm import BatchNormalization, LayerNormalization
 from odconv_keras.layers.od_conv import ODConv1D, ODConv2D, ODConv3D
 from odconv_keras.layers.pointwise import Pointwise
 from odconv_keras.layers.recalibration import Recalibration
+from odconv_keras.layers.recording import recording
 from odconv_keras.layers.routing import Routing
 from odconv_keras.layers.squeeze_excitation import SqueezeExcitation
 from odconv_keras.layers.static_conv import StaticConv1D, StaticConv2D, StaticConv3D
@@ -91,5 +92,6 @@ __all__ = [
     "build_shared",
     "mixed_conv",
     "od_conv",
+    "recording",
     "set_temperature",
 ]

@@ -3,9 +3,9 @@
 A kernel of each sample meets the map as a matrix product with the map's patches, or, on TensorFlow
 and a CPU, in a map over the samples. There the gradient of each tap's slice is a whole map of zeros
 around it, which makes training on patches slow, while one convolution after the other takes hardly
-longer than a static one. On JAX it is the gradients in a loop that are slow. Grouped convolutions
-with samples as groups, which other frameworks take for this, are several times slower in XLA, and
-TensorFlow has none on a CPU.
+longer than a static one. A file has patches wherever it is written, see `recording.py`. On JAX it
+is the gradients in a loop that are slow. Grouped convolutions with samples as groups, which other
+frameworks take for this, are several times slower in XLA, and TensorFlow has none on a CPU.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import keras
 from keras import ops
 
 from odconv_keras.layers.padding import Window, pad
+from odconv_keras.layers.recording import recorded_form
 from odconv_keras.layers.subsampling import at_unit_stride
 
 
@@ -87,7 +88,10 @@ def conv_per_sample(x: Any, kernels: Any, window: Window) -> Any:
     """
     window.output_shape(x.shape, kernels.shape[-1])
     x, window = at_unit_stride(x, window)
-    if _is_faster_by_sample(x, kernels, window):
+    form = recorded_form(x)
+    if form == "single" and x.shape[0] == 1 and _is_native(x, kernels[0], window):
+        return conv(x, kernels[0], window)
+    if form is None and _is_faster_by_sample(x, kernels, window):
         return ops.map(lambda one: conv(one[0][None], one[1], window)[0], (x, kernels))
     return _on_taps(x, kernels, window)
 
@@ -139,6 +143,10 @@ def _grouped(taps: Sequence[Any], kernels: Any, groups: int) -> Any:
     shape = ops.shape(taps[0])  # (batch, *map, in), tensors among them if the graph knows no number
     positions = prod(shape[1:-1])
     inputs, outputs = kernels.shape[-2:]
+    if groups == 1:  # in three axes, which runtimes take that have no more than four
+        patches = ops.reshape(ops.concatenate(taps, -1), (shape[0], positions, -1))
+        y = patches @ ops.reshape(kernels, (-1, len(taps) * inputs, outputs))
+        return ops.reshape(y, (*shape[:-1], outputs))
     patches = ops.stack(taps, axis=-2)  # (batch, *map, taps, in)
     patches = ops.reshape(patches, (shape[0], positions, len(taps), groups, inputs))
     patches = ops.transpose(patches, (0, 3, 1, 2, 4))
