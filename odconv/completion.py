@@ -20,11 +20,13 @@ _CHECKPOINTS: Final = (
     *(".pdparams", ".pdiparams", ".h5", ".hdf5", ".keras", ".safetensors", ".npz"),
     *(".safetensors.index.json", ".weights.json", ".index"),
 )
+_EXPORTED: Final = (".onnx", ".xml", ".pt2", ".torchscript", ".tflite")
 # An option's or argument's name -> endings of the files that it takes; folders alone where none.
 _FILES: Final[Mapping[str, tuple[str, ...]]] = {
-    **dict.fromkeys(("file", "source", "left", "right", "checkpoint"), _CHECKPOINTS),
-    "destination": _CHECKPOINTS,
-    "data": (),
+    **dict.fromkeys(("source", "left", "checkpoint"), _CHECKPOINTS),
+    **dict.fromkeys(("file", "right", "destination"), (*_CHECKPOINTS, *_EXPORTED)),
+    **dict.fromkeys(("data", "calibrate"), ()),
+    "labels": (".txt",),
     "images": (".bmp", ".jpeg", ".jpg", ".png", ".webp"),
     "model": (".json",),
     "picture": (".png", ".pdf", ".svg"),

@@ -56,6 +56,16 @@ def needing_packages(command: str, framework: str | None) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def needing_extra() -> Iterator[None]:
+    """Turns a package that an exported format needs into wrong usage; the error says which."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        fact, _, advice = str(error).partition(": ")
+        raise UsageError(fact, help=advice or None) from error
+
+
 def add_images(command: ArgumentParser) -> None:
     """How images are loaded."""
     add = command.add_argument

@@ -37,7 +37,7 @@ SMOKE = {
 }
 LONGEST = (  # in this order; the rest is shorter
     *("converter", "together", "parity-keras-jax", "keras-torch", "paddle", "torch"),
-    *("keras-tensorflow", "formats", "parity-keras-tensorflow", "spec", "reference"),
+    *("keras-tensorflow", "formats", "export", "parity-keras-tensorflow", "spec", "reference"),
 )
 ONE_CORE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -87,7 +87,16 @@ def _all_suites() -> Iterable[Suite]:
         if runtime.startswith("keras"):
             yield Suite(runtime, ("tests/keras",), RUNTIMES[runtime].suite)
     yield Suite("paddle", ("tests/paddle",), RUNTIMES["paddle"].suite)
-    for name in ("converter", "together", "formats", "torch", "training", "reference", "spec"):
+    for name in (
+        "converter",
+        "together",
+        "formats",
+        "torch",
+        "training",
+        "export",
+        "reference",
+        "spec",
+    ):
         yield Suite(name, (f"tests/{name}",))
 
 

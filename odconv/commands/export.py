@@ -8,8 +8,17 @@ from typing import Any
 
 from odconv.command import Command
 from odconv.exporting.asking import GRAPH, METADATA, ExportOptions
+from odconv.exporting.export import export
 from odconv.exporting.targets import FORMS, TARGETS
-from odconv.options import add_isolate, add_json, add_model, positive, request_of, square_or_sides
+from odconv.options import (
+    add_isolate,
+    add_json,
+    add_model,
+    needing_extra,
+    positive,
+    request_of,
+    square_or_sides,
+)
 from odconv.printing import tell
 from weights_converter.errors import UsageError, legible
 from weights_converter.identify.manifest import read_text
@@ -104,9 +113,7 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 def _run(options: Namespace) -> int:
     asked = _asked(options)
-    from odconv.exporting.export import export  # the extra is imported there
-
-    try:
+    with needing_extra():
         found = export(
             request_of(options, options.checkpoint),
             options.destination,
@@ -114,9 +121,6 @@ def _run(options: Namespace) -> int:
             overwrite=options.overwrite,
             **asked,
         )
-    except ModuleNotFoundError as error:
-        fact, _, advice = str(error).partition(": ")
-        raise UsageError(fact, help=advice or None) from error
     tell(options, found)
     return 0
 

@@ -1,11 +1,20 @@
-"""`odconv verify`: whether two checkpoints hold the same, bit for bit or by what they compute."""
+"""`odconv verify`: whether two files hold the same, bit for bit or by what they compute."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
 from odconv.command import Command
-from odconv.options import add_isolate, add_json, add_model, image_size, request_of, second_request
+from odconv.exporting.verify import is_exported, verify_exported
+from odconv.options import (
+    add_isolate,
+    add_json,
+    add_model,
+    image_size,
+    needing_extra,
+    request_of,
+    second_request,
+)
 from odconv.printing import say, say_json, tell
 from parity_tests.outputs.comparison import TOLERANCE
 from parity_tests.outputs.verify import SIZE, verify_outputs
@@ -20,7 +29,8 @@ def _add_options(command: ArgumentParser) -> None:
         "right",
         nargs="?",
         metavar="RIGHT",
-        help="another (default: the digests that `odconv convert` put into the first)",
+        help="another, or what `odconv export` made of the first (default: the digests that "
+        "`odconv convert` put into the first)",
     )
     command.add_argument(
         "--outputs", action="store_true", help="run the models and compare every layer's output"
@@ -55,6 +65,8 @@ def _add_options(command: ArgumentParser) -> None:
 
 
 def _run(options: Namespace) -> int:
+    if options.right is not None and is_exported(options.right):
+        return _run_exported(options)
     if options.outputs:
         return _run_outputs(options)
     if options.runtime or options.tolerance is not None or options.outputs_size is not None:
@@ -69,6 +81,20 @@ def _run(options: Namespace) -> int:
         say(found.text(rows=None))
     else:
         tell(options, found)
+    return 0 if found.equal else 1
+
+
+def _run_exported(options: Namespace) -> int:
+    if options.runtime or options.outputs_size:
+        raise UsageError(
+            "an exported file is played in its own runtime, at its own size",
+            help="leave out --runtime and --outputs-size",
+        )
+    with needing_extra():
+        found = verify_exported(
+            request_of(options, options.left), options.right, tolerance=options.tolerance
+        )
+    tell(options, found)
     return 0 if found.equal else 1
 
 
@@ -93,6 +119,7 @@ COMMAND = Command(
     examples=(
         "odconv verify model_best.pth.tar model.pdparams",
         "odconv verify model.pdparams",
+        "odconv verify model_best.pth.tar model.onnx",
         "odconv verify model.pdparams model.weights.h5 --outputs --runtime torch",
     ),
     add_options=_add_options,

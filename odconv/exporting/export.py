@@ -139,8 +139,7 @@ def export(
     check_free(path, overwrite)
     needed(target)
     with kept_open():
-        weights = open_model(checkpoint)
-        spec = _network(weights)
+        weights, spec = open_network(checkpoint)
         job = job_of(ExportOptions(**options), target, _known(weights, spec))
         told = metadata.digest_of(digests_of(weights.tensors.values()))
         model = target.networks.build(spec)
@@ -206,9 +205,11 @@ def _refusing(target: Target) -> Iterator[None]:
         ) from error
 
 
-def _network(weights: Weights) -> BackboneSpec:
+def open_network(checkpoint: str | Path | Request) -> tuple[Weights, BackboneSpec]:
+    """A checkpoint and its network. Raises UsageError where it is of no whole network."""
+    weights = open_model(checkpoint)
     if isinstance(weights.spec, BackboneSpec):
-        return weights.spec
+        return weights, weights.spec
     raise UsageError(
         f"{legible(weights.source.path.name)} is of {describe(weights.spec)}, which is no whole "
         "network of odconv",

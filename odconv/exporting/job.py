@@ -17,8 +17,7 @@ class Job:
         dynamic_size: whether the file takes images of any size.
         batch: images in a batch; None for any number.
         opset: of an ONNX file; None for the target's default.
-        features: whether the file gives maps in place of logits, and which: their numbers, none for
-            the default ones; None for logits.
+        features: numbers of the maps that the file gives in place of logits; None for logits.
         half: whether the arrays are stored in half precision.
         int8: the folder with images by which ranges are measured; None for no integers.
         fuse: whether batch norms are folded into the convolutions before them.

@@ -9,7 +9,7 @@ from dataclasses import asdict, fields
 from typing import Any, Final
 
 from odconv.exporting.job import Job
-from weights_converter.errors import DamagedError, legible
+from weights_converter.errors import UsageError, legible
 from weights_converter.identify.class_names import KEY as CLASS_NAMES
 from weights_converter.identify.class_names import to_text
 from weights_converter.release import __version__
@@ -59,15 +59,15 @@ def job_in(metadata: Mapping[str, str]) -> Job:
     """The job that a file was made by.
 
     Raises:
-        DamagedError: the file tells of none, or of one that this version does not know.
+        UsageError: the file tells of none, or of one that this version does not know.
     """
     try:
         values = json.loads(metadata[JOB])
         known = {field.name for field in fields(Job)}
         return Job(**{name: _tuples(value) for name, value in values.items() if name in known})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DamagedError(
-            f"the file does not tell how it was exported: {legible(str(error))}",
+        raise UsageError(
+            f"the exported file does not tell how it was made: {legible(str(error))}",
             help="it is of another tool, or of another version of odconv",
         ) from error
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from odconv.exporting.job import Job
 from odconv_spec import BackboneSpec
+from odconv_torch.models.backbone import Backbone
 from odconv_torch.models.factory import build_model
 from odconv_torch.models.features import Features
 from odconv_torch.tools.inference import fold_norms
@@ -36,21 +37,21 @@ class Wrapped(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         if self.normalises:
             x = (x - self.get_buffer("mean")) / self.get_buffer("std")
-        y = self.network(x)
-        if self.softmax:
-            return y.softmax(1)
-        return tuple(y) if isinstance(y, list) else y
+        y: torch.Tensor | tuple[torch.Tensor, ...] | list[torch.Tensor] = self.network(x)
+        if isinstance(y, torch.Tensor):
+            return y.softmax(1) if self.softmax else y
+        return tuple(y)
 
 
-def build(spec: BackboneSpec) -> nn.Module:
+def build(spec: BackboneSpec) -> Backbone:
     """The network of a spec, which gets its arrays afterwards."""
     return build_model(spec)
 
 
 def wrapped(model: nn.Module, job: Job) -> nn.Module:
     """The function that the file will have, in inference mode; the layers are the model's."""
-    if job.features is not None:
-        model = Features(model, job.features or None)
+    if job.features is not None and isinstance(model, Backbone):
+        model = Features(model, job.features)
     return Wrapped(model, job).eval()
 
 

@@ -1,0 +1,179 @@
+"""`odconv export` and its library face: what the file computes, by option and target."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import odconv
+from odconv.runtimes import open_exported
+from odconv_spec import model_spec
+from odconv_torch import ODConv2d, create_model
+from odconv_torch.layers import set_temperature
+from tests.converter.helpers import arrays_of, save
+from tests.quick import quick, quick_rows
+from weights_converter import load_into
+
+SMALL = {"stages": [[8, 1], [12, 1]], "stem_channels": 8, "num_classes": 5, "kernel_num": 2}
+EQUAL = 1e-6
+ENDINGS = ("onnx", "xml", "pt2", "torchscript")
+
+
+@pytest.fixture(scope="module")
+def network(checkpoint):
+    model = create_model("od_resnet18", **SMALL).eval()
+    load_into(model, checkpoint)
+    return model
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(3).standard_normal((3, 3, 32, 48), np.float32)
+
+
+def expected(network, images):
+    with torch.no_grad():
+        return network(torch.from_numpy(images)).numpy()
+
+
+def played(path, images):
+    network = open_exported(path)
+    try:
+        return network.run(images)
+    finally:
+        network.close()
+
+
+def close(found, wanted, bound=EQUAL):
+    return np.abs(found - wanted).max() <= bound * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_file_computes_what_the_checkpoint_does(
+    ending, checkpoint, network, images, tmp_path, told
+):
+    found = told("export", checkpoint, tmp_path / f"a.{ending}", "--size", "32x48")
+    assert found["difference"] <= EQUAL
+    assert [trial["batch"] for trial in found["trials"]] == [1, 2, 5]
+    assert found["form"] == "compact" and found["batch"] is None
+    assert found["bytes"] == sum(file.stat().st_size for file in tmp_path.iterdir())
+    (logits,) = played(tmp_path / f"a.{ending}", images)
+    assert close(logits, expected(network, images))
+    beside = {"a.bin"} if ending == "xml" else set()
+    assert {file.name for file in tmp_path.iterdir()} == {f"a.{ending}"} | beside
+
+
+def test_a_portable_file_computes_the_same(portable, network, images):
+    assert close(played(portable, images)[0], expected(network, images))
+
+
+@pytest.mark.parametrize(
+    ("ending", "form"),
+    quick_rows(
+        [("torchscript", "portable"), ("torchscript", "single")],
+        [(ending, form) for ending in ENDINGS for form in ("portable", "single")],
+    ),
+)
+def test_every_form(ending, form, checkpoint, tmp_path, told):
+    words = ("--size", 32, "--form", form)
+    found = told("export", checkpoint, tmp_path / f"a.{ending}", *words)
+    assert found["form"] == form and found["difference"] <= EQUAL
+    assert [trial["batch"] for trial in found["trials"]] == ([1] if form == "single" else [1, 2, 5])
+
+
+@pytest.mark.parametrize("kind", ["dy", "cond", "cgc", "we", "dcd", "kw", "fdconv", "weightnet"])
+@pytest.mark.parametrize("ending", quick(["torchscript"], ENDINGS))
+def test_every_kind(kind, ending, tmp_path, told):
+    own = {"stages": [[8, 1], [12, 1]], "stem_channels": 8, "num_classes": 5}
+    spec = model_spec(f"{kind}_resnet18", **own)
+    checkpoint = save(tmp_path / "a.pth", spec, arrays_of(spec))
+    words = ("--size", 32, "--model", _spec_file(tmp_path, spec))
+    found = told("export", checkpoint, tmp_path / f"a.{ending}", *words)
+    assert found["difference"] <= EQUAL
+
+
+def _spec_file(folder, spec):
+    from odconv_spec import to_json
+
+    (folder / "spec.json").write_text(to_json(spec), encoding="utf-8")
+    return folder / "spec.json"
+
+
+def test_a_checkpoint_of_paddle_leaves_through_torch(spec, arrays, network, images, tmp_path, run):
+    source = save(tmp_path / "a.pdparams", spec, arrays, ".pdparams")
+    assert run("export", source, tmp_path / "a.torchscript", "--size", "32x48", "--quiet") == 0
+    assert close(played(tmp_path / "a.torchscript", images)[0], expected(network, images))
+
+
+def test_probabilities_of_images_that_the_graph_normalises(checkpoint, network, images, tmp_path):
+    found = odconv.export(
+        checkpoint,
+        tmp_path / "a.torchscript",
+        size=(32, 48),
+        softmax=True,
+        mean=(0.1, 0.2, 0.3),
+        std=0.5,
+        mean_std="graph",
+    )
+    assert found.proof.equal
+    mean = np.array([0.1, 0.2, 0.3], np.float32).reshape(3, 1, 1)
+    logits = expected(network, (images - mean) / np.float32(0.5))
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    (shares,) = played(tmp_path / "a.torchscript", images)
+    assert np.abs(shares - powers / powers.sum(1, keepdims=True)).max() < 1e-5
+
+
+def test_maps_for_a_detector(checkpoint, network, images, tmp_path):
+    odconv.export(checkpoint, tmp_path / "a.torchscript", size=(32, 48), features=(0, 2))
+    with torch.no_grad():
+        wanted = network.forward_stages(torch.from_numpy(images), (0, 2))
+    found = played(tmp_path / "a.torchscript", images)
+    assert [y.shape for y in found] == [tuple(y.shape) for y in wanted]
+    assert all(close(f, w.numpy()) for f, w in zip(found, wanted, strict=True))
+
+
+def test_any_size_and_a_fixed_batch(checkpoint, network, tmp_path, told):
+    words = ("--dynamic-size", "--size", 32, "--batch", 3, "--no-fuse")
+    found = told("export", checkpoint, tmp_path / "a.pt2", *words)
+    assert [(trial["batch"], trial["size"]) for trial in found["trials"]] == [
+        (3, [32, 32]),
+        (3, [64, 96]),
+    ]
+    images = np.random.default_rng(4).standard_normal((3, 3, 40, 72), np.float32)
+    assert close(played(tmp_path / "a.pt2", images)[0], expected(network, images))
+
+
+def test_batch_norms_are_folded_unless_they_are_to_stay(checkpoint, tmp_path, told):
+    odconv.export(checkpoint, tmp_path / "a.torchscript", size=32)
+    odconv.export(checkpoint, tmp_path / "b.torchscript", size=32, fuse=False)
+    counts = []
+    for name in "ab":
+        graph = torch.jit.load(tmp_path / f"{name}.torchscript").inlined_graph
+        counts.append(sum(node.kind() == "aten::batch_norm" for node in graph.nodes()))
+    assert counts[0] < counts[1]
+
+
+def test_a_network_in_memory_with_layers_of_ours(tmp_path):
+    model = nn.Sequential(
+        nn.Conv2d(2, 8, 3), nn.BatchNorm2d(8), ODConv2d(8, 6, 3, kernel_num=2), nn.Hardswish()
+    ).eval()
+    before = {name: array.clone() for name, array in model.state_dict().items()}
+    set_temperature(model, 1.0)
+    found = odconv.export_onnx(model, tmp_path / "a.onnx", (2, 12, 16))
+    assert found.proof.difference <= EQUAL and found.job.batch is None
+    assert [type(layer) for layer in model] == [nn.Conv2d, nn.BatchNorm2d, ODConv2d, nn.Hardswish]
+    assert all(torch.equal(before[name], array) for name, array in model.state_dict().items())
+    x = np.random.default_rng(5).standard_normal((4, 2, 12, 16), np.float32)
+    assert close(played(tmp_path / "a.onnx", x)[0], expected(model, x))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("name", ["od_resnet18", "od_mobilenetv2_050"])
+def test_published_networks(name, ending, tmp_path, told):
+    spec = model_spec(name, kernel_num=4)
+    checkpoint = save(tmp_path / "a.pth", spec, arrays_of(spec))
+    found = told("export", checkpoint, tmp_path / f"a.{ending}", "--size", 64)
+    assert found["difference"] <= 3 * EQUAL
