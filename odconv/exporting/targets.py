@@ -11,6 +11,7 @@ from typing import Final
 from weights_converter.errors import UsageError, legible
 
 FORMS: Final = ("compact", "portable", "single")
+WITHOUT_LOOPS: Final = ("compact", "single")  # of `odconv_keras.recording`
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ TARGETS: Final = (
         (".saved_model",),
         "keras",
         "saved_model",
-        FORMS,
+        WITHOUT_LOOPS,
         "takes any batch",
         "tensorflow",
         layout="NHWC",
@@ -100,12 +101,15 @@ TARGETS: Final = (
         (".tflite",),
         "keras",
         "litert",
-        FORMS,
+        WITHOUT_LOOPS,
         "takes any batch",
         "litert",
         layout="NHWC",
+        half=True,
     ),
-    Target("paddle", (".pdiparams",), "paddle", "paddle", FORMS, "takes any batch", "paddle"),
+    Target(
+        "paddle", (".pdiparams",), "paddle", "paddle", ("compact",), "takes any batch", "paddle"
+    ),
 )
 
 

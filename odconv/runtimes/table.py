@@ -28,5 +28,8 @@ RUNTIMES: Final = (
     Runtime("openvino", (".xml", ".onnx"), "odconv.runtimes.openvino", "export"),
     Runtime("pt2", (".pt2",), "odconv.runtimes.pt2", "export"),
     Runtime("torchscript", (".torchscript",), "odconv.runtimes.torchscript", "export"),
+    Runtime("saved_model", (".saved_model",), "odconv.runtimes.saved_model", "tensorflow"),
+    Runtime("litert", (".tflite",), "odconv.runtimes.litert", "litert"),
+    Runtime("paddle", (".pdiparams",), "odconv.runtimes.paddle", "paddle"),
 )
 NAMES: Final = tuple(runtime.name for runtime in RUNTIMES)
