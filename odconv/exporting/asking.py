@@ -24,7 +24,8 @@ class ExportOptions:
     """The options of an export, those of the command by the same names.
 
     Attributes:
-        form: "compact", "portable" or "single"; the target's default otherwise.
+        form: "compact", "portable" or "single"; by default what the target takes fastest, in
+            integers "portable".
         batch: images in a batch; any number by default.
         size: height and width of the images, or one number for both; by default what the checkpoint
             tells, 224 where it tells nothing.
@@ -90,7 +91,7 @@ def job_of(options: ExportOptions, target: Target, known: Known) -> Job:
     Raises:
         UsageError: the target or the network lacks something, or two options contradict each other.
     """
-    form = options.form or target.forms[0]
+    form = options.form or target.default_form(options.int8)[0]
     mean = _channels("mean", options.mean, known.mean, known.channels)
     std = _channels("std", options.std, known.std, known.channels)
     job = Job(

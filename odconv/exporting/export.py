@@ -16,7 +16,7 @@ from odconv.exporting.asking import ExportOptions, Known, job_of
 from odconv.exporting.job import Job
 from odconv.exporting.proof import Proof, prove
 from odconv.exporting.staging import check_free, staged
-from odconv.exporting.targets import Target, target_of
+from odconv.exporting.targets import PORTABLE, Target, target_of
 from odconv.runtimes.table import RUNTIMES
 from odconv_spec import BackboneSpec
 from odconv_spec.schedule import annealing_of
@@ -40,7 +40,7 @@ from weights_converter.live.loading import load_checkpoint
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportReport:
     """What an export has written.
 
     Attributes:
@@ -85,11 +85,11 @@ class Exported:
         job = self.job
         batch = "any batch" if job.batch is None else f"batches of {job.batch}"
         size = "any size" if job.dynamic_size else "{}x{}".format(*job.size)
-        default = job.form == self.target.forms[0]
+        default, reason = self.target.default_form(job.int8 is not None)
         lines = [
             f"{legible(self.path.name)}: {self.model}, {size_text(self.nbytes)}",
             f"  input   {batch} of images {job.channels}x{size}",
-            f"  form    {job.form}: {self.target.reason if default else 'as asked for'}",
+            f"  form    {job.form}: {reason if job.form == default else 'as asked for'}",
             f"  proof   {self.proof}",
         ]
         if job.half or job.int8:
@@ -105,7 +105,7 @@ def export(
     format: str | None = None,
     overwrite: bool = False,
     **options: Any,
-) -> Exported:
+) -> ExportReport:
     """Writes a checkpoint of any framework as a file that a runtime plays, and proves it.
 
     The file is played in its own runtime at batches 1, 2 and 5 and compared with the network in
@@ -149,7 +149,7 @@ def export(
     job = replace(job, metadata=texts)
     proof, nbytes = deliver(model, path, target, job, overwrite)
     seconds = time.perf_counter() - start
-    return Exported(path, describe(spec), target, job, proof, nbytes, seconds)
+    return ExportReport(path, describe(spec), target, job, proof, nbytes, seconds)
 
 
 def deliver(model: Any, path: Path, target: Target, job: Job, overwrite: bool) -> tuple[Proof, int]:
@@ -163,7 +163,7 @@ def deliver(model: Any, path: Path, target: Target, job: Job, overwrite: bool) -
     with staged(path, overwrite) as draft:
         with _refusing(target):
             target.writer.write(networks.prepared(source, job), draft, job)
-        if job.form == "portable" and target.name == "onnx" and not job.int8:
+        if job.form == PORTABLE and target.name == "onnx" and not job.int8:
             from odconv.exporting.portable import check_portable
 
             check_portable(draft)

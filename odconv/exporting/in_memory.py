@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from odconv.exporting import metadata
 from odconv.exporting.asking import ExportOptions, Known, job_of
-from odconv.exporting.export import Exported, deliver, needed
+from odconv.exporting.export import ExportReport, deliver, needed
 from odconv.exporting.staging import check_free
 from odconv.exporting.targets import target_of
 from odconv_spec import BackboneSpec
@@ -31,7 +31,7 @@ def export_onnx(
     *,
     overwrite: bool = False,
     **options: Any,
-) -> Exported:
+) -> ExportReport:
     """Writes a network in memory as ONNX, and proves it in ONNX Runtime.
 
     Args:
@@ -77,7 +77,7 @@ def export_onnx(
     source = copy.deepcopy(model).cpu().float()
     proof, nbytes = deliver(source, path, target, job, overwrite)
     seconds = time.perf_counter() - start
-    return Exported(path, type(model).__name__, target, job, proof, nbytes, seconds)
+    return ExportReport(path, type(model).__name__, target, job, proof, nbytes, seconds)
 
 
 def _temperature(model: nn.Module) -> float | None:

@@ -10,7 +10,8 @@ from typing import Final
 
 from weights_converter.errors import UsageError, legible
 
-FORMS: Final = ("compact", "portable", "single")
+PORTABLE: Final = "portable"
+FORMS: Final = ("compact", PORTABLE, "single")
 WITHOUT_LOOPS: Final = ("compact", "single")  # of `odconv_keras.recording`
 
 
@@ -47,6 +48,12 @@ class Target:
     several: bool = True
     half: bool = False
     int8: bool = False
+
+    def default_form(self, integers: bool = False) -> tuple[str, str]:
+        """The form that is taken where none is asked for, and why."""
+        if integers:
+            return PORTABLE, "integers need kernels that are constant"
+        return self.forms[0], self.reason
 
     @property
     def writer(self) -> ModuleType:
