@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import inf, nextafter
 from typing import NamedTuple, TypeAlias
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
@@ -96,11 +97,22 @@ def widths(shapes: Shapes, path: str) -> Widths:
     return {(shape[1], shape[0]) for shape in kernels if len(shape) > 2}
 
 
+def least_ratio(width: int, hidden: int) -> float:
+    """The least number by which int(width * it) is `hidden`.
+
+    Example:
+        >>> int(44 * (30 / 44)), int(44 * least_ratio(44, 30))
+        (29, 30)
+    """
+    ratio = hidden / width
+    return ratio if int(width * ratio) == hidden else nextafter(ratio, inf)
+
+
 def ratios(found: Widths) -> list[float]:
     """Every hidden / input of at most one, from the least."""
     if len(found) > _MOST_WIDTHS:
         return []
-    return sorted({hidden / width for width, hidden in found if 0 < hidden <= width})
+    return sorted({least_ratio(w, h) for w, h in found if 0 < h <= w})
 
 
 def reduction_of(found: Widths, least: int) -> float | None:

@@ -12,7 +12,7 @@ from odconv_spec.evidence import Shapes, UnexplainedError, dimension, owners, po
 from odconv_spec.geometry import flag, real
 from odconv_spec.kw_attention import MOST_RATIO, KWAttentionSpec
 from odconv_spec.kw_configs import DEFAULT, INVERTED, cell_ratio, options_at, warehouse_at
-from odconv_spec.kw_evidence import REDUCTION, mixtures_and_cells, reduction_of
+from odconv_spec.kw_evidence import REDUCTION, mixtures_and_cells, reduction_of_layer
 from odconv_spec.kw_sharing import share_warehouses, warehouse_of
 from odconv_spec.layers import ConvSpec, LinearSpec
 from odconv_spec.parameters import Parameter, under
@@ -187,7 +187,7 @@ class KWConvSpec(KWAttentionSpec):
             return next(iter(cls.candidates(shapes)))
         mixtures, cells = mixtures_and_cells(shapes)
         hidden, inputs = shapes["attention.fc1.weight"]
-        return {"cell_num_ratio": cells / mixtures, "reduction": reduction_of(hidden, inputs)}
+        return {"cell_num_ratio": cells / mixtures, "reduction": reduction_of_layer(hidden, inputs)}
 
     @classmethod
     def candidates(cls, shapes: Shapes) -> Iterator[dict[str, Any]]:
@@ -278,7 +278,7 @@ class KWLinearSpec(LinearSpec):
                 channels,
                 outputs,
                 "bias" in inside,
-                reduction_of(hidden, channels),
+                reduction_of_layer(hidden, channels),
                 cells / mixtures,
                 inputs / channels,
                 out / outputs,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from odconv_spec.evidence import Shapes, UnexplainedError, dimension
+from odconv_spec.evidence import Shapes, UnexplainedError, dimension, least_ratio
 from odconv_spec.warehouse import LIST, MANAGER
 
 REDUCTION: Final = 0.0625
@@ -16,9 +16,10 @@ def hidden_width(inputs: int, reduction: float) -> int:
     return max(int(inputs * reduction), _LEAST_HIDDEN)
 
 
-def reduction_of(hidden: int, inputs: int) -> float:
+def reduction_of_layer(hidden: int, inputs: int) -> float:
     """One that gives so many hidden channels: the usual one where it does."""
-    return REDUCTION if hidden_width(inputs, REDUCTION) == hidden else hidden / inputs
+    usual = hidden_width(inputs, REDUCTION) == hidden
+    return REDUCTION if usual else least_ratio(inputs, hidden)
 
 
 def mixtures_and_cells(shapes: Shapes) -> tuple[int, int]:

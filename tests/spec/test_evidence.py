@@ -6,9 +6,17 @@ from random import Random
 
 import pytest
 
-from odconv_spec import CondConvSpec, DyConvSpec, ODConvSpec, list_models, model_spec
+from odconv_spec import (
+    CondConvSpec,
+    DyConvSpec,
+    FDConvSpec,
+    KWConvSpec,
+    ODConvSpec,
+    list_models,
+    model_spec,
+)
 from odconv_spec.choice import shown_kind
-from odconv_spec.evidence import UnexplainedError
+from odconv_spec.evidence import UnexplainedError, least_ratio
 from odconv_spec.od_conv import ATTENTIONS
 
 
@@ -66,6 +74,20 @@ def dy(draw):
 
 def cond(draw):
     return CondConvSpec, {"kernel_num": draw.randint(1, 8), "mix_bias": draw.random() < 0.5}
+
+
+@pytest.mark.parametrize(
+    ("kind", "width", "reduction"), [(FDConvSpec, 44, 0.69), (KWConvSpec, 39, 0.8)]
+)
+def test_a_hidden_width_whose_ratio_is_rounded_down(kind, width, reduction):
+    """width * (hidden / width) is just below a whole number, which int() takes one from."""
+    spec = kind(in_channels=width, out_channels=44, kernel_size=3, reduction=reduction)
+    assert shapes_of(kind.from_arrays(shapes_of(spec))) == shapes_of(spec)
+
+
+def test_the_least_ratio_of_a_width():
+    pairs = [(width, hidden) for width in range(1, 300) for hidden in range(1, width + 1)]
+    assert all(int(width * least_ratio(width, hidden)) == hidden for width, hidden in pairs)
 
 
 @pytest.mark.parametrize("seed", range(60))
