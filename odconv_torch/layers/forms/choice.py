@@ -134,7 +134,7 @@ def form_of_graph(x: torch.Tensor, name: str) -> str:
             f"strategy: expected one of {', '.join((AUTO, *GRAPH_FORMS))} in an exported graph, "
             f"received {name!r}; ask for one of them with set_strategy(model, {COMPACT!r})"
         )
-    if name == SINGLE and not isinstance(known(x.shape[:1])[0], int):
+    if name == SINGLE and not isinstance(known(x.shape[:1])[0], int):  # a tracer sees no difference
         raise ValueError(
             f"strategy {SINGLE!r}: expected a fixed number of samples, received a dynamic batch; "
             f"export with a fixed one, or ask for {COMPACT!r}"

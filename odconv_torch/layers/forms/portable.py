@@ -25,25 +25,25 @@ def portable(
     rank = x.dim() - 2
     own = attentions.one_set_per_kernel(rank)
     count, out, depth, *taps = known(weight.shape)
-    weight, seen = weight.to(x.dtype), _factor_of_input(attentions, own, depth * window.groups)
+    weight, seen = weight.to(x.dtype), factor_of_input(attentions, own, depth * window.groups)
     if attentions.spatial is not None:  # which scales the patches: these see pointwise kernels
         x = columns_of(x, taps, window)
         weight = weight.reshape(count, out, depth * prod(taps), *[1] * rank)
         window = Window((1,) * rank, no_padding(rank), (1,) * rank, window.groups)
     if not own:
-        x = _times(x, seen)
+        x = times_channels(x, seen)
     if count > 1 and (own or window.groups > 1):
         x = torch.cat([x] * count, dim=1)  # (batch, kernel_num * in [* taps], *map)
         window = window._replace(groups=window.groups * count)
     if own:
-        x = _times(x, seen)
+        x = times_channels(x, seen)
     z = plain_conv(x, weight.flatten(0, 1), window)  # (batch, kernel_num * out, *map)
-    z = _times(z, _factor_of_outputs(attentions, own, out))
+    z = times_channels(z, _factor_of_outputs(attentions, own, out))
     first, *others = z.split(out, dim=1)
     return sum(others, first)
 
 
-def _factor_of_input(attentions: Attentions, own: bool, channels: int) -> torch.Tensor | None:
+def factor_of_input(attentions: Attentions, own: bool, channels: int) -> torch.Tensor | None:
     """What scales the channels that the kernels see: (batch, [kernel_num,] in, [taps])."""
     channel, _, spatial, _ = attentions
     lead = 2 if own else 1
@@ -70,7 +70,7 @@ def _factor_of_outputs(attentions: Attentions, own: bool, out: int) -> torch.Ten
     return kernel.to(filters.dtype) * (filters if own else filters.unsqueeze(1))
 
 
-def _times(x: torch.Tensor, factor: torch.Tensor | None) -> torch.Tensor:
+def times_channels(x: torch.Tensor, factor: torch.Tensor | None) -> torch.Tensor:
     """The map times a factor whose axes behind the batch are its channels, one after the other."""
     if factor is None:
         return x
