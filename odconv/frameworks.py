@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
 from odconv_training.evaluation import Framework
+from weights_converter.errors import UsageError, legible
 
 NAMES = ("torch", "paddle", "keras")
+IMAGE_SIZE = 224  # height and width that images of files get unless somebody says otherwise
 
 
 def installed() -> str:
@@ -19,6 +22,22 @@ def installed() -> str:
         if find_spec(name) is not None:
             return name
     raise ModuleNotFoundError("none of torch, paddle and keras is installed", name="torch")
+
+
+def framework_for(checkpoint: str | Path, name: str | None) -> Framework:
+    """The framework that runs a checkpoint, the first that is installed by default.
+
+    Raises:
+        UsageError: there is no such framework, or it is a runtime, which runs no checkpoints.
+        ModuleNotFoundError: it is not installed.
+    """
+    if name is not None and name not in NAMES:
+        raise UsageError(
+            f"{legible(Path(checkpoint).name)}: expected {', '.join(NAMES)} as the framework of a "
+            f"checkpoint, received {legible(name)}",
+            help="what `odconv export` writes runs in onnxruntime, openvino and others",
+        )
+    return framework_named(name or installed())
 
 
 def framework_named(name: str) -> Framework:

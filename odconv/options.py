@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
+from odconv.runtimes import is_exported, runtime_of
+from odconv.runtimes.table import NAMES as RUNTIMES
 from weights_converter.errors import UsageError
 from weights_converter.identify.request import Request
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?", re.IGNORECASE)
+_FRAMEWORKS: Final = ("torch", "paddle", "keras")
 _UNITS: Final[Mapping[str, int]] = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
@@ -33,15 +36,29 @@ def add_isolate(command: ArgumentParser) -> None:
     )
 
 
-def add_framework(command: ArgumentParser, required: bool = False) -> None:
+def add_framework(command: ArgumentParser) -> None:
     """`--framework`, which runs the model."""
-    default = "" if required else " (default: the first that is installed)"
     command.add_argument(
         "--framework",
-        required=required,
-        choices=("torch", "paddle", "keras"),
-        help=f"the framework that runs the model{default}",
+        choices=_FRAMEWORKS,
+        help="the framework that runs the model (default: the first that is installed)",
     )
+
+
+def add_player(command: ArgumentParser) -> None:
+    """`--framework`, which runs a checkpoint or an exported file."""
+    command.add_argument(
+        "--framework",
+        choices=tuple(dict.fromkeys((*_FRAMEWORKS, *RUNTIMES))),
+        help="the framework that runs a checkpoint (default: the first that is installed), or the "
+        "runtime that runs an exported file (default: the first that takes it)",
+    )
+
+
+def extra_for(options: Namespace) -> str | None:
+    """The extra with what runs the options' checkpoint or exported file."""
+    path = options.checkpoint
+    return runtime_of(path).extra if is_exported(path) else options.framework
 
 
 @contextmanager
@@ -66,8 +83,8 @@ def needing_extra() -> Iterator[None]:
         raise UsageError(fact, help=advice or None) from error
 
 
-def add_images(command: ArgumentParser) -> None:
-    """How images are loaded."""
+def add_images(command: ArgumentParser, exported: bool = False) -> None:
+    """How images are loaded; exported files tell which size they take."""
     add = command.add_argument
     add(
         "--batch-size",
@@ -79,9 +96,10 @@ def add_images(command: ArgumentParser) -> None:
     add(
         "--image-size",
         type=positive,
-        default=224,
+        default=None if exported else 224,
         metavar="N",
-        help="height and width that images get from files (default: 224)",
+        help="height and width that images get from files (default: 224"
+        f"{', or what an exported file takes' if exported else ''})",
     )
     add(
         "--workers",

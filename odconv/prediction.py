@@ -1,12 +1,13 @@
-"""What a checkpoint takes images for, in the framework of one's choice."""
+"""What a checkpoint, or an exported file, takes images for, in the framework of one's choice."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from odconv.frameworks import framework_named, installed
-from odconv_training.prediction import Prediction, predict_checkpoint
+from odconv.frameworks import IMAGE_SIZE, framework_for
+from odconv.runtimes import is_exported
+from odconv_training.prediction import Prediction, predict_checkpoint, predicted, samples_of
 from weights_converter.identify.request import Request
 
 
@@ -17,19 +18,21 @@ def predict(
     *,
     top: int = 5,
     batch_size: int = 64,
-    image_size: int = 224,
+    image_size: int | None = None,
     workers: int = 0,
 ) -> Prediction:
     """The most probable classes of images, by a checkpoint of any framework.
 
     Args:
-        checkpoint: a file of any format.
+        checkpoint: a file of any format, or one that `odconv.export` has written.
         images: paths of one image or more, which are read as `evaluate` reads those of a folder.
         framework: "torch", "paddle" or "keras", which computes; the first that is installed by
-            default.
+            default. Of an exported file a runtime, such as "onnxruntime" or "openvino"; the first
+            that takes the file by default.
         top: number of classes to give for each image.
-        batch_size: images in one call of the network.
-        image_size: height and width that images get, in pixels.
+        batch_size: images in one call of the network, unless the file has a fixed batch.
+        image_size: height and width that images get, in pixels; by default 224, or what the
+            exported file takes.
         workers: processes that load images.
 
     Returns:
@@ -40,7 +43,7 @@ def predict(
         ConverterError: the checkpoint cannot be read, or is of another model.
         UsageError: a file is no image.
         OSError: a file cannot be read.
-        ValueError: there is no such framework.
+        ValueError: there is no such framework, or it does not take the file.
         ModuleNotFoundError: the framework, or what loads the images, is not installed.
 
     Example:
@@ -48,13 +51,34 @@ def predict(
         >>> found.images[0][1][0]  # doctest: +SKIP
         Guess(name='cat', probability=0.9731)
     """
-    paths = [images] if isinstance(images, str | Path) else list(images)
+    request = Request.of(checkpoint)
+    paths = [Path(path) for path in ([images] if isinstance(images, str | Path) else images)]
+    if is_exported(request.path):
+        file = Path(request.path)
+        return _predict_exported(file, paths, framework, top, batch_size, image_size, workers)
     return predict_checkpoint(
-        Request.of(checkpoint),
-        [Path(path) for path in paths],
-        framework_named(framework or installed()),
+        request,
+        paths,
+        framework_for(request.path, framework),
         top=top,
         batch_size=batch_size,
-        image_size=image_size,
+        image_size=image_size or IMAGE_SIZE,
         workers=workers,
     )
+
+
+def _predict_exported(
+    file: Path,
+    images: list[Path],
+    runtime: str | None,
+    top: int,
+    batch_size: int,
+    size: int | None,
+    workers: int,
+) -> Prediction:
+    from odconv.exported_classifier import exported_classifier  # needs what exports
+
+    samples = samples_of(images)
+    with exported_classifier(file, runtime, size) as network:
+        answers = network.answers(samples, batch_size, workers)
+        return predicted(network.told, images, network.class_names, answers, top)

@@ -1,4 +1,4 @@
-"""`odconv evaluate`: a checkpoint's score on images, in a framework."""
+"""`odconv evaluate`: the score of a checkpoint or an exported file on images."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from odconv.command import Command
 from odconv.options import (
-    add_framework,
     add_images,
     add_json,
     add_model,
+    add_player,
+    extra_for,
     needing_packages,
     request_of,
 )
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
 
 def _add_options(command: ArgumentParser) -> None:
     add = command.add_argument
-    add("checkpoint", metavar="CHECKPOINT", help="a checkpoint of any format")
+    add("checkpoint", metavar="CHECKPOINT", help="a checkpoint of any format, or an exported file")
     add(
         "--data",
         required=True,
         metavar="FOLDER",
         help="a folder with val/CLASS/IMAGE, or `digits` for those of scikit-learn",
     )
-    add_framework(command, required=True)
-    add_images(command)
+    add_player(command)
+    add_images(command, exported=True)
     add("--picture", metavar="FILE.png", help="draw which of the worst classes are taken for which")
     add("--overwrite", action="store_true", help="replace the picture")
     add_json(command, quiet=True)
@@ -39,7 +40,7 @@ def _add_options(command: ArgumentParser) -> None:
 
 
 def _run(options: Namespace) -> int:
-    with needing_packages("evaluate", options.framework):
+    with needing_packages("evaluate", extra_for(options)):
         tell(options, _evaluation(options))
     return 0
 
@@ -67,10 +68,11 @@ def _evaluation(options: Namespace) -> Evaluation:
 
 
 COMMAND = Command(
-    usage="CHECKPOINT --data FOLDER --framework NAME [options]",
+    usage="CHECKPOINT --data FOLDER [options]",
     examples=(
         "odconv evaluate model_best.pth.tar --data photos --framework torch",
         "odconv evaluate model.pdparams --data photos --framework keras --picture confusion.png",
+        "odconv evaluate model.onnx --data photos --framework onnxruntime",
     ),
     add_options=_add_options,
     run=_run,

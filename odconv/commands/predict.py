@@ -1,4 +1,4 @@
-"""`odconv predict`: what a checkpoint takes images for, in a framework."""
+"""`odconv predict`: what a checkpoint or an exported file takes images for."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from odconv.command import Command
 from odconv.options import (
-    add_framework,
     add_images,
     add_json,
     add_model,
+    add_player,
+    extra_for,
     needing_packages,
     positive,
     request_of,
@@ -23,17 +24,17 @@ if TYPE_CHECKING:
 
 def _add_options(command: ArgumentParser) -> None:
     add = command.add_argument
-    add("checkpoint", metavar="CHECKPOINT", help="a checkpoint of any format")
+    add("checkpoint", metavar="CHECKPOINT", help="a checkpoint of any format, or an exported file")
     add("images", metavar="IMAGE", nargs="+", help="a file with an image")
     add("--top", type=positive, default=5, metavar="N", help="classes for each image (default: 5)")
-    add_framework(command)
-    add_images(command)
+    add_player(command)
+    add_images(command, exported=True)
     add_json(command, quiet=True)
     add_model(command)
 
 
 def _run(options: Namespace) -> int:
-    with needing_packages("predict", options.framework):
+    with needing_packages("predict", extra_for(options)):
         tell(options, _prediction(options))
     return 0
 
@@ -57,6 +58,7 @@ COMMAND = Command(
     examples=(
         "odconv predict model_best.pth.tar cat.jpg",
         "odconv predict model.pdparams photos/*.jpg --framework keras --top 3 --json",
+        "odconv predict model.onnx cat.jpg",
     ),
     add_options=_add_options,
     run=_run,

@@ -4,6 +4,6 @@ Every runtime has the same face here, `Exported`, and a row in `table.py`.
 """
 
 from odconv.runtimes.exported import Exported
-from odconv.runtimes.opening import open_exported, runtime_of
+from odconv.runtimes.opening import is_exported, open_exported, runtime_of
 
-__all__ = ["Exported", "open_exported", "runtime_of"]
+__all__ = ["Exported", "is_exported", "open_exported", "runtime_of"]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from odconv.runtimes.exported import Exported
+from odconv.runtimes.sidecar import path_beside
 from odconv.runtimes.table import NAMES, RUNTIMES, Runtime
 from weights_converter.errors import ConverterError, DamagedError, FileError, UsageError, legible
+
+_CHECKPOINTS: Final = ("paddle", "saved_model")  # without metadata beside them, checkpoints
 
 
 def open_exported(path: str | Path, runtime: str | None = None) -> Exported:
@@ -51,6 +54,14 @@ def open_exported(path: str | Path, runtime: str | None = None) -> Exported:
         raise DamagedError(f"{legible(path.name)}: {chosen.name} cannot open it: {reason}") from (
             error
         )
+
+
+def is_exported(path: str | Path) -> bool:
+    """Whether a path is that of an exported file, by its name and by what stands beside it."""
+    path = Path(path)
+    rows = [row for row in RUNTIMES if path.suffix.lower() in row.suffixes]
+    checkpoint_too = any(row.name in _CHECKPOINTS for row in rows)
+    return path_beside(path).is_file() if checkpoint_too else bool(rows)
 
 
 def runtime_of(path: str | Path, name: str | None = None) -> Runtime:

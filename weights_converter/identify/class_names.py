@@ -39,11 +39,17 @@ def class_names_of(checkpoint: Checkpoint) -> tuple[str, ...]:
     if text is None and "odconv" in checkpoint.scalars:  # not another script's "class_names"
         found = checkpoint.scalars.get(TRAINED)
         text = None if found is None else str(found)
-    return () if text is None else _names(checkpoint, text)
+    return names_in(text, legible(checkpoint.path.name))
 
 
-def _names(checkpoint: Checkpoint, text: str) -> tuple[str, ...]:
-    file = legible(checkpoint.path.name)
+def names_in(text: str | None, file: str) -> tuple[str, ...]:
+    """The names of a text as `to_text` makes it, none of no text; `file` is where it is from.
+
+    Raises:
+        DamagedError: they are no names.
+    """
+    if text is None:
+        return ()
 
     def refused(fact: str) -> RefusedError:
         return RefusedError(f"{file} refused: {fact}")
