@@ -129,7 +129,7 @@ class _CGConv(DynamicConv):
             x, window = window.symmetric(x)
             shape = (window.stride, window.sides, window.dilation, window.groups)
             return CONVS[self.rank - 1](x, self.weight, self.bias, *shape)
-        y = gated_conv(x, self.weight, *sides, window)
+        y = gated_conv(x, self.weight, *sides, window, self.strategy)
         if self.bias is None:
             return y
         return y + self.bias.to(y.dtype).reshape(-1, *[1] * self.rank)

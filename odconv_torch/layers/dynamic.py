@@ -10,6 +10,7 @@ from torch import nn
 
 from odconv_spec import DynamicConvSpec
 from odconv_torch.layers.attributes import ConvAttributes
+from odconv_torch.layers.forms.choice import Strategy
 from odconv_torch.layers.from_static import layer_like
 from odconv_torch.layers.padding import check_padding_mode, no_padding, pad
 from odconv_torch.layers.temperature import set_temperature
@@ -30,6 +31,7 @@ class DynamicConv(ConvAttributes, nn.Module):
 
     Attributes:
         spec: all options in their normal form.
+        strategy: which form computes the convolution; see `set_strategy`.
 
     `in_channels`, `kernel_size` and so on are those of `torch.nn.Conv2d`, to be read.
 
@@ -39,6 +41,7 @@ class DynamicConv(ConvAttributes, nn.Module):
         16
     """
 
+    strategy = Strategy()  # the default
     rank: ClassVar[int]
     spec_class: ClassVar[type[DynamicConvSpec]]
     spec: DynamicConvSpec

@@ -171,7 +171,7 @@ class FDConv2d(DynamicConv):
             x = self.FBM(x)
         x, window = self._padded(x)
         x, kernels, factor = _scaled(x, kernels, attentions)
-        y = conv_per_sample(x, kernels, window)
+        y = conv_per_sample(x, kernels, window, self.strategy)
         y = times(y, None if factor is None else factor.to(y.dtype))
         return y if self.bias is None else y + self.bias.to(y.dtype)[:, None, None]
 

@@ -10,7 +10,6 @@ from torch import nn
 
 from odconv_spec import KernelBankSpec
 from odconv_torch.layers.dynamic import Device, DynamicConv
-from odconv_torch.layers.forms.choice import Strategy
 from odconv_torch.layers.from_static import copy_function, layer_like
 from odconv_torch.layers.init import kaiming_normal_experts_
 
@@ -23,14 +22,12 @@ class KernelBank(DynamicConv):
     Attributes:
         weight: the bank.
         bias: (kernel_num, out) where each kernel has a bias, (out,) where not, or None.
-        strategy: which form computes the convolution; see `set_strategy`.
 
     Example:
         >>> isinstance(ODConv2d(16, 32, 3), KernelBank)
         True
     """
 
-    strategy = Strategy()  # the default
     spec: KernelBankSpec
     bias: nn.Parameter | None
 

@@ -109,7 +109,7 @@ class KWConv(DynamicConv):
         self._check_input(x)
         kernels = self.kernels(x, cells)
         x, window = self._padded(x)
-        y = conv_per_sample(x, kernels, window)
+        y = conv_per_sample(x, kernels, window, self.strategy)
         return y if self.bias is None else y + self.bias.to(y.dtype).reshape(-1, *[1] * self.rank)
 
     def kernels(self, x: torch.Tensor, cells: torch.Tensor | None = None) -> torch.Tensor:

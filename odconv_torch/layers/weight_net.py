@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from odconv_spec import ConvSpec, ReduceSpec
 from odconv_torch.layers.forms.autocast import autocast
 from odconv_torch.layers.forms.grouped import CONVS
+from odconv_torch.layers.forms.recording import batch_of
 from odconv_torch.layers.forms.scaled import times
 from odconv_torch.layers.leaf import leaf
 from odconv_torch.layers.pooling import global_mean
@@ -138,7 +139,7 @@ def conv_in_segments(
     out, inner = kernel.shape[:2]
     parts = numbers.shape[1] // out
     kernel, ones = kernel.to(x.dtype), (1,) * (x.dim() - 2)
-    factors = numbers.to(x.dtype).reshape(-1, out, parts, *ones)
+    factors = numbers.to(x.dtype).unflatten(1, (out, parts)).split(1, dim=2)
     found = []
     for part in range(parts):
         if parts == 1 or inner % parts:
@@ -150,7 +151,7 @@ def conv_in_segments(
         z = CONVS[x.dim() - 3](
             seen, taps, None, window.stride, window.sides, window.dilation, window.groups
         )
-        found.append(times(z, factors[:, :, part]))
+        found.append(times(z, factors[part].reshape(batch_of(x), out, *ones)))
     return reduce(torch.add, found)
 
 

@@ -109,7 +109,7 @@ class _WeightNetConv(DynamicConv):
         x, window = self._padded(x)
         if spec.copies > 1:
             kernels = self.wn_fc2(numbers).unflatten(1, spec.kernel_shape)
-            y = conv_per_sample(x, kernels, window)
+            y = conv_per_sample(x, kernels, window, self.strategy)
         else:
             kernel = self.wn_fc2.weight.reshape(spec.kernel_shape)
             y = conv_in_segments(x, kernel, numbers, window)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
+from odconv_torch.layers.dynamic import DynamicConv
 from odconv_torch.layers.forms.choice import Strategy
 from odconv_torch.layers.forms.cost_model import AUTO, Costs, check_strategy
-from odconv_torch.layers.kernel_bank import KernelBank
 
 
 def set_strategy(
@@ -38,6 +38,10 @@ def set_strategy(
     otherwise. Layers whose kernels have attentions of their own (`attention_sharing=False`) take
     "grouped" in place of "shared" and "tiled".
 
+    Layers that mix no bank of kernels have a form of their own, and in an exported graph "compact"
+    or "single". Those whose kernel no sample changes have constant kernels under each name; others
+    refuse "portable".
+
     Args:
         module: a layer or a network.
         strategy: one of the names above.
@@ -66,5 +70,5 @@ def set_strategy(
         recompute,
     )
     for child in module.modules():
-        if isinstance(child, KernelBank):
+        if isinstance(child, DynamicConv):
             child.strategy = chosen

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 
 from odconv_torch.layers.forms.autocast import autocast
+from odconv_torch.layers.forms.choice import Strategy
+from odconv_torch.layers.forms.cost_model import GRAPH_FORMS
 from odconv_torch.layers.forms.grouped import CONVS
 from odconv_torch.layers.forms.per_sample import conv_per_sample
 from odconv_torch.layers.forms.recording import records_a_graph
@@ -24,6 +26,7 @@ def gated_conv(
     of_input: torch.Tensor,
     of_output: torch.Tensor,
     window: Window,
+    strategy: Strategy,
 ) -> torch.Tensor:
     """Each sample convolved with weight * sigmoid(of_input + of_output).
 
@@ -33,6 +36,7 @@ def gated_conv(
         of_input: (batch, in, taps).
         of_output: (batch, out, taps).
         window: how the kernels move, without groups.
+        strategy: for which form of a graph it asks.
 
     Returns:
         (batch, out, *map after convolution).
@@ -40,13 +44,15 @@ def gated_conv(
     Example:
         >>> window = Window((1, 1), ((1, 1), (1, 1)), (1, 1), groups=1)
         >>> x, weight = torch.rand(2, 6, 8, 9), torch.rand(10, 6, 3, 3)
-        >>> gated_conv(x, weight, torch.rand(2, 6, 9), torch.rand(2, 10, 9), window).shape
+        >>> sides = torch.rand(2, 6, 9), torch.rand(2, 10, 9)
+        >>> gated_conv(x, weight, *sides, window, Strategy()).shape
         torch.Size([2, 10, 8, 9])
     """
     x = autocast(x)
-    if records_a_graph() or x.device.type != "cpu" or x.dtype != weight.dtype or len(x) == 0:
+    own = strategy.name in GRAPH_FORMS or records_a_graph()
+    if own or x.device.type != "cpu" or x.dtype != weight.dtype or len(x) == 0:
         kernels = gates(of_input, of_output) * weight.flatten(2)
-        return conv_per_sample(x, kernels.unflatten(3, weight.shape[2:]), window)
+        return conv_per_sample(x, kernels.unflatten(3, weight.shape[2:]), window, strategy)
     x, window = window.symmetric(x)
     y: torch.Tensor = _GatedConv.apply(x, weight, of_input, of_output, window)
     return y
