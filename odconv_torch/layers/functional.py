@@ -9,7 +9,7 @@ import torch
 from odconv_spec.geometry import Pairs
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.forms.choice import Strategy, convolve
-from odconv_torch.layers.forms.direct import direct_conv, suits
+from odconv_torch.layers.forms.direct import direct_conv
 from odconv_torch.layers.forms.recording import batch_of
 from odconv_torch.layers.window import Window
 
@@ -98,9 +98,8 @@ def _convolved(
     strategy: Strategy,
 ) -> torch.Tensor:
     """`bias` is (out,) or (batch, out)."""
-    if suits(x, weight, attentions, window, strategy):
-        return direct_conv(x, weight, attentions, bias, window)
-    return _plus(convolve(x, weight, attentions, window, strategy), bias)
+    y = direct_conv(x, weight, attentions, bias, window, strategy)
+    return _plus(convolve(x, weight, attentions, window, strategy), bias) if y is None else y
 
 
 def _plus(y: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:

@@ -39,12 +39,12 @@ def fuse(conv: DynamicConv, norm: nn.Module) -> nn.Module:
         raise ValueError(
             f"conv: expected a dynamic convolution such as ODConv2d, received {type(conv).__name__}"
         )
-    scale, shift = _scale_and_shift(norm)
+    scale, shift = scale_and_shift(norm)
     with torch.no_grad():
         return conv.folded(scale, shift)
 
 
-def _scale_and_shift(norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+def scale_and_shift(norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
     """norm(y) = y * scale + shift in inference, both (channels,)."""
     if not isinstance(norm, _BatchNorm):
         raise ValueError(f"norm: expected a torch.nn.BatchNorm, received {type(norm).__name__}")
