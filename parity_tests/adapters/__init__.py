@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from parity_tests.adapters.base import Adapter
+from parity_tests.keras_alone import import_keras
 
 __all__ = ["Adapter", "adapter_of"]
 
@@ -22,6 +23,8 @@ def adapter_of(runtime: str) -> Adapter:
         from parity_tests.adapters import paddle
 
         return paddle.ADAPTER
+    if runtime.startswith("keras"):
+        import_keras()
     if runtime == "keras-tensorflow":
         from parity_tests.adapters import keras_tensorflow
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import wraps
 from importlib.metadata import version
 from typing import Any, Protocol
@@ -33,6 +34,11 @@ class Backend(Protocol):
 
     distribution: str
 
+    def building(self) -> AbstractContextManager[Any]:
+        """Where a model is built, every array of which is assigned afterwards."""
+
+    def attentions(self, shown: Callable[[Any], Any], x: Any) -> Any: ...
+
     def forward(self, model: Any, x: Any) -> Any: ...
 
     def step(self, model: Any, loss: Callable[[Any, Any], Any], training: bool) -> Step: ...
@@ -48,9 +54,9 @@ class KerasAdapter:
         return {name: version(name) for name in ("keras", self.backend.distribution)}
 
     def run(self, problem: Problem) -> Run:
-        model = _model(problem)
+        model = self._model(problem)
         x = channels_last(problem.x)
-        shown = _attentions(model, problem, x)
+        shown = self._attentions(model, problem, x)
         if problem.grad_output is None:
             y, grad_input, grads = self.backend.forward(model, x), None, {}
         else:
@@ -67,7 +73,7 @@ class KerasAdapter:
         )
 
     def train(self, problem: Problem) -> Training:
-        model = _model(problem)
+        model = self._model(problem)
         optimiser = keras.optimizers.SGD(OPTIMISER["lr"], OPTIMISER["momentum"])
         step = self.backend.step(model, _cross_entropy, training=True)
         losses = []
@@ -82,12 +88,28 @@ class KerasAdapter:
         return Training(tuple(losses), extract(model))
 
     def layer_outputs(self, problem: Problem) -> dict[str, npt.NDArray[Any]]:
-        model = _model(problem)
+        model = self._model(problem)
         outputs: dict[str, npt.NDArray[Any]] = {}
         for path, layer in named_layers(model):
             layer.call = _recorded(layer.call, outputs, path)
         model(channels_last(problem.x), training=False)
         return outputs
+
+    def _model(self, problem: Problem) -> Any:
+        keras.config.set_floatx(problem.dtype)
+        keras.config.set_dtype_policy(problem.dtype)
+        keras.config.set_image_data_format("channels_last")
+        with self.backend.building():
+            model = _built(problem)
+        assign(model, problem.arrays)
+        set_temperature(model, problem.temperature)
+        return model
+
+    def _attentions(self, model: Any, problem: Problem, x: npt.NDArray[Any]) -> dict[str, Any]:
+        if problem.training:
+            return {}
+        # In inference, as Keras' default.
+        return attentions(model, lambda part: self.backend.attentions(part, x), _numpy)
 
 
 def _recorded(
@@ -115,19 +137,14 @@ def _cross_entropy(y: Any, labels: Any) -> Any:
     return keras.ops.sum(losses) / len(labels)
 
 
-def _model(problem: Problem) -> Any:
+def _built(problem: Problem) -> Any:
     spec = problem.spec
-    keras.config.set_floatx(problem.dtype)
-    keras.config.set_dtype_policy(problem.dtype)
-    keras.config.set_image_data_format("channels_last")
     if isinstance(spec, BackboneSpec):
         model: Any = build_model(spec)
     else:
         model = _Chain(spec) if isinstance(spec, KWChainSpec) else build_layer(spec)
     if not model.built:
         model.build((None, *[None] * (problem.x.ndim - 2), problem.x.shape[1]))
-    assign(model, problem.arrays)
-    set_temperature(model, problem.temperature)
     return model
 
 
@@ -161,12 +178,6 @@ class _Chain(keras.layers.Layer):
             found[f"layers.{number}"] = layer.attentions(x)["mixture"]
             x = layer(x, self._cells_of(layer)(x))
         return found
-
-
-def _attentions(model: Any, problem: Problem, x: npt.NDArray[Any]) -> dict[str, Any]:
-    if problem.training:
-        return {}
-    return attentions(model, lambda part: part(x), _numpy)  # in inference, as Keras' default
 
 
 def _by_name(model: Any, grads: Sequence[Any]) -> dict[str, npt.NDArray[Any]]:

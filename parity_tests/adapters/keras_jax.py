@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
+import keras
 
 from parity_tests.adapters.keras import KerasAdapter, Step
 
 
 class Jax:
     distribution = "jax"
+
+    @contextmanager
+    def building(self) -> Iterator[None]:
+        """Variables get no values: to draw these, JAX compiles a function for each shape."""
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+        keras.utils.clear_session(free_memory=False)  # which variables wait for a value
+
+    def attentions(self, shown: Callable[[Any], Any], x: Any) -> Any:
+        return jax.jit(shown)(x)
 
     def forward(self, model: Any, x: Any) -> Any:
         run = jax.jit(lambda *state_and_x: model.stateless_call(*state_and_x, training=False))

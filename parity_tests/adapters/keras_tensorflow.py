@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import tensorflow as tf
@@ -12,6 +13,12 @@ from parity_tests.adapters.keras import KerasAdapter, Step
 
 class TensorFlow:
     distribution = "tensorflow-cpu"
+
+    def building(self) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+    def attentions(self, shown: Callable[[Any], Any], x: Any) -> Any:
+        return shown(x)
 
     def forward(self, model: Any, x: Any) -> Any:
         return model(x, training=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -12,6 +13,12 @@ from parity_tests.adapters.keras import KerasAdapter, Step
 
 class Torch:
     distribution = "torch"
+
+    def building(self) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+    def attentions(self, shown: Callable[[Any], Any], x: Any) -> Any:
+        return shown(x)
 
     @torch.no_grad()
     def forward(self, model: Any, x: Any) -> Any:

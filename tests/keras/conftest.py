@@ -6,14 +6,14 @@ import os
 
 import pytest
 
+from parity_tests.keras_alone import import_keras
 from parity_tests.runtimes import RUNTIMES
+from tests.training.folders import folder  # noqa: F401  # a fixture
 
 # What a backend needs is read when it is imported, so this comes before Keras.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.update({**RUNTIMES[f"keras-{os.environ['KERAS_BACKEND']}"].suite, **os.environ})
-
-import keras
-import kit as this_kit
+keras = import_keras()
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,9 @@ def _seed():
 @pytest.fixture
 def kit():
     """What the tests that all frameworks share ask of this one."""
-    return this_kit
+    import kit
+
+    return kit
 
 
 @pytest.fixture
@@ -44,7 +46,6 @@ def float64():
 # backends most on each. tests/parity compares numbers and gradients on every backend each time.
 ON_EACH = frozenset(
     (
-        "test_golden.py",
         "test_norm.py",
         "test_routing.py",
         "test_train_optimizer.py",
@@ -53,15 +54,20 @@ ON_EACH = frozenset(
 ON_TORCH = frozenset(
     (
         "test_attentions.py",
+        "test_channel_fusion.py",
         "test_dynamic.py",
         "test_examples.py",
+        "test_excitation.py",
         "test_features.py",
         "test_from_spec.py",
         "test_from_static.py",
         "test_fuse.py",
+        "test_gating.py",
+        "test_golden.py",
         "test_graph.py",
         "test_habits.py",
         "test_hub.py",
+        "test_kw_linear.py",
         "test_loading.py",
         "test_loading_heads.py",
         "test_models.py",

@@ -148,6 +148,7 @@ ALLOWED = {
     },
     "weights_converter/hub/remote.py": {"weights_converter", "huggingface_hub"},
     "parity_tests": {"parity_tests", "odconv_spec", "numpy"},
+    "parity_tests/keras_alone.py": {"parity_tests", "keras"},
     "parity_tests/adapters": {"parity_tests", "odconv_spec", "numpy", "weights_converter"},
     "parity_tests/outputs": {"parity_tests", "odconv_spec", "numpy", "weights_converter"},
     "parity_tests/adapters/torch.py": {
@@ -175,7 +176,7 @@ ALLOWED = {
         "numpy",
     },
     "parity_tests/adapters/keras_tensorflow.py": {"parity_tests", "tensorflow"},
-    "parity_tests/adapters/keras_jax.py": {"parity_tests", "jax"},
+    "parity_tests/adapters/keras_jax.py": {"parity_tests", "jax", "keras"},
     "parity_tests/adapters/keras_torch.py": {"parity_tests", "torch"},
 }
 # From the bottom to the top: a part imports those below it. The longest path that fits counts.

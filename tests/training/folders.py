@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from PIL import Image
 
 CLASSES = ("ant", "bee", "cat")
@@ -20,3 +21,9 @@ def write_folder(root, counts=None, seed=0):
                 pixels = rng.integers(0, 256, (36, 40, 3), np.uint8)
                 Image.fromarray(pixels).save(folder / f"{index}.png")
     return root
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three classes of three images to train with, two to validate."""
+    return write_folder(tmp_path / "images")
