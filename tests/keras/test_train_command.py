@@ -24,43 +24,24 @@ from train_helpers import (
     options,
     run,
     save_fresh,
-    source,
     spec_file,
+    train,
 )
 
-from odconv_keras.models import build_model
-from odconv_keras.train import train
-from odconv_keras.train.evaluation import logits
-from odconv_training import BEST, LAST, Samples, in_order, main, open_source
+from odconv_training import BEST, LAST, Samples, main, open_source
+from tests import training_command
+from tests.training_command import (  # noqa: F401  # pytest finds them here
+    test_logits_for_the_evaluate_command,
+    test_wrong_data_is_one_line,
+)
 from tests.trainings import rows
-from weights_converter import extract, load_into
+from weights_converter import extract
 
-sys.path.append(str(Path(__file__).parents[1] / "training"))  # what all frameworks share
-
-from folders import write_folder
-
+# It compiles five times.
+test_a_run_is_not_replaced_unasked = pytest.mark.slow(
+    training_command.test_a_run_is_not_replaced_unasked
+)
 SLOW = ("--batch-size", 64, "--epochs", 8, "--checkpoint-steps", 3)  # 184 steps
-
-
-def test_wrong_data_is_one_line(tmp_path, capsys):
-    folder = write_folder(tmp_path / "images")
-
-    def said(*arguments):
-        plain = ["--output", tmp_path / "run", *arguments]
-        assert main("keras", train, list(map(str, plain))) == 2
-        message = capsys.readouterr().err
-        assert message.startswith("error: ")
-        assert message.count("\n") <= 2
-        return message
-
-    three, two = spec_file(tmp_path, num_classes=3), tmp_path / "two"
-    assert "val" in said("--data", folder / "train", "--spec", three)
-    assert "nowhere" in said("--data", tmp_path / "nowhere", "--spec", three)
-    two.mkdir()
-    few = spec_file(two, num_classes=2)
-    assert "told to have 2" in said("--data", folder, "--spec", few)
-    assert "frob:7" in said("--device", "frob:7")
-    assert "received neither" in said("--evaluate", "--spec", spec_file(tmp_path))
 
 
 def test_a_folder_with_a_run_is_refused(tmp_path, capsys):
@@ -71,33 +52,6 @@ def test_a_folder_with_a_run_is_refused(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == [BEST["keras"]]
 
 
-@pytest.mark.slow
-def test_a_run_is_not_replaced_unasked(tmp_path, capsys, monkeypatch):
-    output = tmp_path / "run"
-    common = [*map(str, ("--spec", spec_file(tmp_path), "--output", output, "--quiet"))]
-    common += ["--steps", "5", "--batch-size", "8"]  # an epoch
-    monkeypatch.setattr("odconv_training.course.open_source", lambda *arguments: source())
-    assert main("keras", train, common) == 0
-    best = output / BEST["keras"]
-    assert best.exists()
-    left = {path: path.read_bytes() for path in output.iterdir() if path.is_file()}
-    capsys.readouterr()
-    with monkeypatch.context() as patched:
-        patched.setattr("odconv_training.course.open_source", None)  # nothing is loaded before
-        assert main("keras", train, common) == 2
-    message = capsys.readouterr().err
-    assert message.startswith(f"error: {output} holds a run already: give --resume ")
-    assert "--overwrite" in message
-    assert message.count("\n") == 1
-    assert {path: path.read_bytes() for path in left} == left
-    assert main("keras", train, [*common, "--evaluate"]) == 0
-    assert main("keras", train, [*common, "--resume"]) == 0
-    assert rows(output / "train.csv")["step"] == [0, 1, 2, 3, 4]
-    assert main("keras", train, [*common, "--overwrite", "--steps", "1"]) == 0
-    assert rows(output / "train.csv")["step"] == [0]
-    assert not best.exists()  # it was the other run's
-
-
 def test_a_training_starts_from_another_one_and_evaluates(tmp_path, capsys):
     first = save_fresh(options(tmp_path))
     start = tmp_path / LAST["keras"]
@@ -106,18 +60,6 @@ def test_a_training_starts_from_another_one_and_evaluates(tmp_path, capsys):
         np.testing.assert_array_equal(extract(second.trainer.model)[name], array)
     second.evaluate()
     assert "11 images" in capsys.readouterr().out
-
-
-def test_logits_of_every_sample_in_order(tmp_path):
-    training = save_fresh(options(tmp_path))
-    model = build_model(training.options.spec)
-    load_into(model, tmp_path / LAST["keras"])
-    samples = source().validation
-    found = list(logits(model, samples, in_order(np.arange(11), 4)))
-    assert [len(labels) for _, labels in found] == [4, 4, 3]
-    np.testing.assert_array_equal(np.concatenate([y for _, y in found]), samples.labels)
-    whole = model.predict_on_batch(samples.images.transpose(0, 2, 3, 1))
-    np.testing.assert_allclose(np.concatenate([x for x, _ in found]), whole, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -209,8 +151,7 @@ def resident():
     return pages * 4096 / 2**20
 
 
-def test_a_corrupt_image_can_be_left_out(tmp_path, capsys):
-    folder = write_folder(tmp_path)
+def test_a_corrupt_image_can_be_left_out(folder, capsys):
     (folder / "val" / "cat" / "0.png").write_bytes(b"no image")
     found: Samples = open_source(str(folder), skip_corrupt=True).validation
     assert len(found) == 5

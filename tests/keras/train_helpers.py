@@ -11,7 +11,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from odconv_keras.train import Trainer
+from odconv_keras.models import build_model  # noqa: F401  # a test imports it from here
+from odconv_keras.train import Trainer, train  # noqa: F401
+from odconv_keras.train.evaluation import logits  # noqa: F401
 from odconv_keras.train.precision import computing_in
 from odconv_keras.train.processes import Processes
 from odconv_training import LAST, Course
@@ -28,6 +30,7 @@ SPEC = {
     "conv_options": {"kernel_num": 2},
     "num_classes": 10,
 }
+FRAMEWORK, NO_DEVICE = "keras", "frob:7"
 ONE_CORE = {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
@@ -52,6 +55,13 @@ def save_fresh(chosen):
     fresh = course(chosen)
     save(fresh.trainer, chosen.output, content_of(chosen, fresh.progress, 0.0), best=False)
     return fresh
+
+
+saved = save_fresh  # compiling a step would take most of the time
+
+
+def outputs(model, images):
+    return model.predict_on_batch(images.transpose(0, 2, 3, 1))
 
 
 def arrays(path):

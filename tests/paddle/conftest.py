@@ -6,6 +6,8 @@ import kit as this_kit
 import paddle
 import pytest
 
+from tests.training.folders import folder  # noqa: F401  # a fixture
+
 
 @pytest.fixture(autouse=True)
 def _seed():

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import paddle
 
-from odconv_paddle.train import Trainer
+from odconv_paddle.models.factory import build_model  # noqa: F401  # a test imports it from here
+from odconv_paddle.train import Trainer, train  # noqa: F401
+from odconv_paddle.train.evaluation import logits  # noqa: F401
 from odconv_paddle.train.processes import Processes
 from odconv_training import LAST, Course
 from tests.trainings import options_of, source, spec_file_of
@@ -26,6 +28,7 @@ SPEC = {
     "num_classes": 10,
 }
 ROOT = Path(__file__).parents[2]
+FRAMEWORK, NO_DEVICE = "paddle", "gpu:7"
 ALONE = Processes(0, 1)
 ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 
@@ -43,6 +46,13 @@ def run(chosen, data=None):
     training = course(chosen, data)
     training.run()
     return training
+
+
+saved = run  # a checkpoint, after the steps that are asked for
+
+
+def outputs(model, images):
+    return model(paddle.to_tensor(images)).numpy()
 
 
 def last(folder):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import kit as this_kit
 import pytest
 
+from tests.training.folders import folder  # noqa: F401  # a fixture
+
 
 @pytest.fixture
 def kit():

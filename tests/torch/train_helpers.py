@@ -10,7 +10,9 @@ from pathlib import Path
 
 import torch
 
-from odconv_torch.train import Trainer
+from odconv_torch.models import build_model  # noqa: F401  # a test imports it from here
+from odconv_torch.train import Trainer, train  # noqa: F401
+from odconv_torch.train.evaluation import logits  # noqa: F401
 from odconv_torch.train.processes import Processes
 from odconv_training import LAST, Course
 from tests.trainings import options_of, source, spec_file_of
@@ -22,6 +24,7 @@ SPEC = {
     "conv_options": {"kernel_num": 2},
     "num_classes": 10,
 }
+FRAMEWORK, NO_DEVICE = "torch", "cuda:7"
 ALONE = Processes(0, 1, torch.device("cpu"))
 ONE_CORE = {"OMP_NUM_THREADS": "1"}
 
@@ -39,6 +42,14 @@ def run(chosen, data=None):
     training = course(chosen, data)
     training.run()
     return training
+
+
+saved = run  # a checkpoint, after the steps that are asked for
+
+
+@torch.no_grad()
+def outputs(model, images):
+    return model(torch.from_numpy(images)).numpy()
 
 
 def last(folder):
