@@ -7,6 +7,8 @@ nothing is left of one that was killed.
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from tests.converter.crashes import (
@@ -22,6 +24,7 @@ from tests.converter.crashes import (
 )
 from tests.converter.standing import NAMES, NEW, SETS, after_fault, copied, prepared, source
 from tests.converter.standing_content import digests
+from tests.quick import quick_rows
 
 SITUATIONS = ("new", "same", "more", "fewer", "leftovers", "beside")
 EVERY = [
@@ -59,8 +62,13 @@ def test_killed_at_every_rename_and_sync(tmp_path, kind, situation):
     assert not wrong_after(tmp_path, kind, situation, [faults(KILL, names=MOVES)])
 
 
-@pytest.mark.parametrize("kind", ["safetensors-set", "pdparams"])
-@pytest.mark.parametrize("fault", [FULL, INTERRUPT])
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    quick_rows(
+        [("safetensors-set", FULL), ("pdparams", INTERRUPT)],
+        product(["safetensors-set", "pdparams"], [FULL, INTERRUPT]),
+    ),
+)
 def test_failed_at_every_rename_and_sync(tmp_path, kind, fault):
     assert not wrong_after(tmp_path, kind, "same", [faults(fault, names=MOVES)])
 

@@ -89,7 +89,7 @@ def test_of_tensors(tmp_path, family, measured):
     )
 
 
-@pytest.mark.parametrize("axes", [12, 20])
+@pytest.mark.parametrize("axes", quick([12, 16], [12, 16, 20]))
 def test_a_view_that_goes_over_its_storage_again_and_again(tmp_path, axes, measured):
     """2**n elements, each far from the next, and all in a few places."""
     step = 5 << 18

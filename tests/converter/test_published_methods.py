@@ -23,7 +23,7 @@ NETWORKS = {
     if not file.name.startswith("official")  # which tests/converter/test_conversion.py has
     for entry, shapes in json.loads(gzip.decompress(file.read_bytes())).items()
 }
-SMALLEST = ("dcd_mobilenetv2_050/8", "weightnet_shufflenetv2_1.0")
+SMALLEST = ("weightnet_shufflenetv2_1.0",)
 ENDINGS = (".safetensors", ".pdparams", ".weights.h5", ".npz", ".safetensors")
 
 

@@ -4,8 +4,8 @@ Of the layers chosen by hand, all train in double precision each time on one bac
 every third is evaluated in single precision, too; the rest is for the slow run. So are the deeper
 networks, whose blocks the small ones have, too, but for one of each kind on PyTorch: building them
 takes Keras minutes. TensorFlow and JAX, which run the same Keras code as PyTorch and compile it,
-have a choice of all this each time, and JAX, which compiles for seconds, every third golden file in
-inference.
+have a choice of all this each time, and JAX, which compiles for seconds, one golden file of each
+kind in training and a few in inference.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from parity_tests.sweep import USUAL
 CASES = tuple(case.id for case in all_cases() if case.group != "sweep")
 SMALL = (
     "backbone/resnet18/*",
-    "backbone/od_resnet18/*",
+    "backbone/od_resnet18/float64",
     "backbone/od_mobilenetv2_050/*",
     "backbone/cond_mobilenetv2_050/*",
     "backbone/dy_mobilenetv2_050/*",
@@ -39,11 +39,16 @@ STEPS = (  # of each kind, and of each family
 )
 USUAL_CASES = ("golden/*", "layer/*-train/float64", THIRD[1], *STEPS, *SMALL)
 OFTEN = {  # what a runtime has each time
-    "torch": (*USUAL_CASES, "steps/*", *DEEP),
+    "torch": (*USUAL_CASES, "steps/*", "backbone/od_resnet18/float32", *DEEP),
     "paddle": USUAL_CASES,
     "keras-torch": USUAL_CASES,
     "keras-tensorflow": ("golden/*", *THIRD, *COMPILED, "steps/cond-mobilenetv2/*"),
-    "keras-jax": ("golden/*-train/*", "golden/*[0258]-eval/*", *COMPILED),
+    "keras-jax": (
+        "golden/*0-train/*",
+        "golden/dyconv_07-train/*",
+        "golden/*[28]-eval/*",
+        *COMPILED,
+    ),
 }
 
 
