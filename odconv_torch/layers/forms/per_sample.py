@@ -18,6 +18,8 @@ from odconv_torch.layers.forms.recording import exports_a_graph, records_a_graph
 from odconv_torch.layers.forms.samples import each_with_its_own
 from odconv_torch.layers.window import Window
 
+_SMALL = 1 << 20  # elements of a kernel; a loop over the samples wins with larger ones alone
+
 
 def conv_per_sample(
     x: torch.Tensor, kernels: torch.Tensor, window: Window, strategy: Strategy
@@ -57,6 +59,7 @@ def conv_per_sample(
     if records_a_graph() or x.shape[0] == 0:
         return product_of_views(x, kernels, window)  # whose graph holds for any batch size
     depthwise = kernels.shape[2] == 1 < window.groups
-    if depthwise or x.device.type != "cpu":  # one call suits accelerators
+    small = x.shape[0] == 1 or kernels[0].numel() <= _SMALL
+    if depthwise or small or x.device.type != "cpu":  # one call suits accelerators
         return conv_in_groups(x, kernels, window)
     return each_with_its_own(x, kernels, window)
