@@ -10,9 +10,10 @@ from odconv.command import Command
 from odconv.commands import SUMMARIES, command_named
 from odconv.printing import complain, say
 
-_DESCRIPTION = """Inspects, converts, compares and evaluates checkpoints of dynamic convolutions.
+_DESCRIPTION = """Inspects, converts, compares, evaluates and exports checkpoints of dynamic
+convolutions.
 
-Nothing in a file is run. A framework is needed by `evaluate`, `predict`, `attend` and
+Nothing in a file is run. A framework is needed by `evaluate`, `predict`, `attend`, `export` and
 `verify --outputs` only."""
 _EXIT_CODES = """exit codes:
   0    done, or equal

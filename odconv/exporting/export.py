@@ -5,97 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from odconv.exporting import metadata
-from odconv.exporting.asking import ExportOptions, Known, job_of
+from odconv.exporting.asking import ExportOptions, job_of
 from odconv.exporting.job import Job
 from odconv.exporting.proof import Proof, prove
+from odconv.exporting.report import ExportReport
+from odconv.exporting.source import known_of, open_network, rested
 from odconv.exporting.staging import check_free, staged
 from odconv.exporting.targets import PORTABLE, Target, target_of
 from odconv.runtimes.table import RUNTIMES
-from odconv_spec import BackboneSpec
-from odconv_spec.schedule import annealing_of
 from weights_converter.arrays.digests import digests_of
-from weights_converter.arrays.sizes import size_text
-from weights_converter.errors import ConverterError, RefusedError, UsageError, legible
-from weights_converter.formats.entry_point import HUB_WEIGHTS, entry_point
+from weights_converter.errors import ConverterError, RefusedError, legible
 from weights_converter.formats.files.open_files import kept_open
-from weights_converter.hub.config import CONFIG, HubConfig
 from weights_converter.identify.backbones import describe
-from weights_converter.identify.class_names import class_names_of
-from weights_converter.identify.model_arrays import (
-    Weights,
-    recorded_temperature,
-    target_metadata,
-    temperature_of,
-)
-from weights_converter.identify.open_model import open_model
+from weights_converter.identify.model_arrays import target_metadata
 from weights_converter.identify.request import Request
 from weights_converter.live.loading import load_checkpoint
-
-
-@dataclass(frozen=True)
-class ExportReport:
-    """What an export has written.
-
-    Attributes:
-        path: of the file; what belongs beside it has the same name and another ending.
-        model: what the network is.
-        target: the format, and why it has its form.
-        job: what was asked for.
-        proof: that the file computes the same.
-        nbytes: of all that was written.
-        seconds: that it took.
-    """
-
-    path: Path
-    model: str
-    target: Target
-    job: Job
-    proof: Proof
-    nbytes: int
-    seconds: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "file": self.path.name,
-            "model": self.model,
-            "format": self.target.name,
-            "form": self.job.form,
-            "batch": self.job.batch,
-            "size": list(self.job.size),
-            "dynamic_size": self.job.dynamic_size,
-            "runtime": self.proof.runtime,
-            "tolerance": self.proof.tolerance,
-            "difference": self.proof.difference,
-            "agreement": self.proof.agreement,
-            "trials": [vars(trial) for trial in self.proof.trials],
-            "bytes": self.nbytes,
-            "seconds": self.seconds,
-            "metadata": dict(self.job.metadata),
-        }
-
-    def __str__(self) -> str:
-        job = self.job
-        batch = "any batch" if job.batch is None else f"batches of {job.batch}"
-        size = "any size" if job.dynamic_size else "{}x{}".format(*job.size)
-        default, reason = self.target.default_form(job.int8 is not None)
-        lines = [
-            f"{legible(self.path.name)}: {self.model}, {size_text(self.nbytes)}",
-            f"  input   {batch} of images {job.channels}x{size}",
-            f"  form    {job.form}: {reason if job.form == default else 'as asked for'}",
-            f"  proof   {self.proof}",
-        ]
-        if job.half or job.int8:
-            agreeing = f"{100 * self.proof.agreement:.1f} %"
-            lines.append(f"  classes {agreeing} of the random images as in float32")
-        return "\n".join(lines)
 
 
 def export(
@@ -140,11 +71,11 @@ def export(
     needed(target)
     with kept_open():
         weights, spec = open_network(checkpoint)
-        job = job_of(ExportOptions(**options), target, _known(weights, spec))
+        job = job_of(ExportOptions(**options), target, known_of(weights, spec))
+        temperature = rested(weights)
         told = metadata.digest_of(digests_of(weights.tensors.values()))
         model = target.networks.build(spec)
         load_checkpoint(model, weights.source, cast=True)
-    temperature = _rested(weights)
     texts = metadata.metadata_of(job, target.layout, target_metadata(spec), told, temperature)
     job = replace(job, metadata=texts)
     proof, nbytes = deliver(model, path, target, job, overwrite)
@@ -203,50 +134,3 @@ def _refusing(target: Target) -> Iterator[None]:
         raise RefusedError(
             f"the network cannot be written as {target.name}: {type(error).__name__}: {reason}"
         ) from error
-
-
-def open_network(checkpoint: str | Path | Request) -> tuple[Weights, BackboneSpec]:
-    """A checkpoint and its network. Raises UsageError where it is of no whole network."""
-    weights = open_model(checkpoint)
-    if isinstance(weights.spec, BackboneSpec):
-        return weights, weights.spec
-    raise UsageError(
-        f"{legible(weights.source.path.name)} is of {describe(weights.spec)}, which is no whole "
-        "network of odconv",
-        help="build it, load_into() the file, and odconv.export_onnx(model, path)",
-    )
-
-
-def _rested(weights: Weights) -> float | None:
-    """The temperature that the file has, if any. Raises UsageError where it is still annealed."""
-    recorded = recorded_temperature(weights)
-    if not weights.dynamic:
-        return None
-    rest = annealing_of(weights.parameters).rest
-    if recorded is not None and recorded > rest:
-        raise UsageError(
-            f"{legible(weights.source.path.name)} has temperature {recorded:g}: its attentions are "
-            "not what they will be",
-            help=f"train on until the temperature is {rest:g}, or set it and save again",
-        )
-    return temperature_of(weights)
-
-
-def _known(weights: Weights, spec: BackboneSpec) -> Known:
-    """What the checkpoint, and the folder that it is the hub's of, tell of the network."""
-    known = Known(
-        spec.in_channels,
-        spec.num_classes,
-        tuple(spec.feature_info()),
-        labels=class_names_of(weights.source),
-    )
-    path = entry_point(weights.source.path)
-    if path.name not in HUB_WEIGHTS or not path.with_name(CONFIG).is_file():
-        return known
-    config = HubConfig.read(path.parent)
-    return known._replace(
-        size=config.image_size,
-        mean=config.mean or (),
-        std=config.std or (),
-        labels=known.labels or config.class_names,
-    )

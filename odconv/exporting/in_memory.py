@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from odconv.exporting import metadata
 from odconv.exporting.asking import ExportOptions, Known, job_of
-from odconv.exporting.export import ExportReport, deliver, needed
+from odconv.exporting.export import deliver, needed
+from odconv.exporting.report import ExportReport
 from odconv.exporting.staging import check_free
 from odconv.exporting.targets import target_of
 from odconv_spec import BackboneSpec

@@ -14,6 +14,7 @@ from odconv.exporting.torch_graph import INPUT, output_names, quietly, recorded
 from weights_converter.errors import UsageError
 
 OPSET: Final = 18  # the first with all operators that the exporter uses, so that none is rewritten
+AXES: Final = ("batch", "channels", "height", "width")
 
 
 def write(model: nn.Module, path: Path, job: Job) -> None:
@@ -38,6 +39,7 @@ def write(model: nn.Module, path: Path, job: Job) -> None:
         raise UsageError(
             f"opset {opset} of ONNX lacks an operator of this network", f"ask for {OPSET} or more"
         )
+    _name_axes(found.model.graph)
     _forget_origins(found.model)
     found.model.metadata_props.update(job.metadata)
     found.save(path)
@@ -50,6 +52,17 @@ def _checked(opset: int) -> int:
             f"opset: expected 7 to {newest}, which the installed onnx knows, received {opset}"
         )
     return opset
+
+
+def _name_axes(graph: Any) -> None:
+    """Calls the free lengths what they are, in place of "s77"."""
+    (images,) = graph.inputs
+    names = dict(zip(map(str, images.shape), AXES, strict=True))
+    for value in (*graph.inputs, *graph.outputs):
+        lengths = () if value.shape is None else enumerate(value.shape)
+        for axis, length in lengths:
+            if not isinstance(length, int) and str(length) in names:
+                value.shape[axis] = names[str(length)]
 
 
 def _forget_origins(model: Any) -> None:

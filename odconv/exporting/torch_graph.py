@@ -42,14 +42,29 @@ def output_names(count: int) -> list[str]:
 
 
 @contextmanager
+def _without_traces() -> Iterator[None]:
+    """Without noting for each operator the lines of code that called it, which takes long."""
+    config: Any = getattr(torch.fx, "config", None)
+    name = "do_not_emit_stack_traces"  # not in older torch
+    before = getattr(config, name, None)
+    if before is not None:
+        setattr(config, name, True)
+    try:
+        yield
+    finally:
+        if before is not None:
+            setattr(config, name, before)
+
+
+@contextmanager
 def quietly() -> Iterator[None]:
-    """Without the exporters' remarks on packages that they miss, and on what they will drop."""
+    """Without exporters' remarks on what they miss and will drop, and without traces of calls."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with _without_traces(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from odconv.exporting import metadata
-from odconv.exporting.export import needed, open_network
+from odconv.exporting.export import needed
 from odconv.exporting.job import Job
 from odconv.exporting.proof import Proof, prove
+from odconv.exporting.source import open_network
 from odconv.exporting.targets import TARGETS, target_of
 from odconv.runtimes import open_exported
 from weights_converter.arrays.digests import digests_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 
 import pytest
 
@@ -11,7 +12,6 @@ from odconv_spec import model_spec
 from tests.converter.helpers import arrays_of, save
 
 SMALL = {"stages": [[8, 1], [12, 1]], "stem_channels": 8, "num_classes": 5, "kernel_num": 2}
-SIZE = (32, 48)  # not equal, so that swapped axes show
 
 
 @pytest.fixture(scope="session")
@@ -30,14 +30,27 @@ def checkpoint(tmp_path_factory, spec, arrays):
 
 
 @pytest.fixture(scope="session")
-def portable(tmp_path_factory, checkpoint):
-    """The path of an ONNX file in the form portable, with class names and normalisation."""
-    folder = tmp_path_factory.mktemp("portable")
+def exported(tmp_path_factory, checkpoint):
+    """The path of a file with class names and normalisation, given its ending; made once."""
+    folder = tmp_path_factory.mktemp("exported")
     labels = folder / "names.txt"
     labels.write_text("ant\nbee\ncat\ndog\nelk\n", encoding="utf-8")
-    words = ("--form", "portable", "--labels", labels, "--mean", "0.1,0.2,0.3", "--std", "0.5")
-    assert run("export", checkpoint, folder / "model.onnx", "--size", "32x48", *words) == 0
-    return folder / "model.onnx"
+    words = ("--size", "32x48", "--labels", labels, "--mean", "0.1,0.2,0.3", "--std", "0.5")
+
+    @cache
+    def exported(ending, form="compact"):
+        path = folder / form / f"model.{ending}"
+        path.parent.mkdir(exist_ok=True)
+        assert run("export", checkpoint, path, "--form", form, *words) == 0
+        return path
+
+    return exported
+
+
+@pytest.fixture(scope="session")
+def portable(exported):
+    """The path of an ONNX file in the form portable."""
+    return exported("onnx", "portable")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from odconv.exporting.targets import TARGETS
 from odconv_spec import model_spec
 from odconv_torch import ODConv2d, set_temperature
 from tests.converter.helpers import SMALL_MOBILENET, arrays_of, save
+from tests.quick import quick
 from weights_converter.errors import UsageError
 
 
@@ -140,7 +141,7 @@ def _like(target, **changes):
     return replace(target, **changes)
 
 
-@pytest.mark.parametrize("package", ["onnx", "onnxruntime", "torch"])
+@pytest.mark.parametrize("package", quick(["onnx"], ["onnx", "onnxruntime", "torch"]))
 def test_a_missing_extra(package, tmp_path):
     spec = model_spec("mobilenetv2_050", **SMALL_MOBILENET)
     source = save(tmp_path / "a.pth", spec, arrays_of(spec))

@@ -9,7 +9,9 @@ import sys
 import onnx
 import pytest
 
+import odconv
 from odconv.exporting.metadata import digest_of
+from odconv.runtimes import open_exported
 from odconv_spec import from_json
 from tests.converter.helpers import arrays_of, save
 from weights_converter import inspect
@@ -50,15 +52,10 @@ def test_axes_and_outputs_have_names(portable):
 
 
 @pytest.mark.parametrize("ending", ["xml", "pt2", "torchscript"])
-def test_every_format_tells_the_same(ending, checkpoint, portable, tmp_path, run):
-    from odconv.runtimes import open_exported
-
-    words = ("--form", "portable", "--mean", "0.1,0.2,0.3", "--std", "0.5", "--quiet")
-    path = tmp_path / f"a.{ending}"
-    assert run("export", checkpoint, path, "--size", "32x48", *words) == 0
-    network = open_exported(path)
-    wanted = {entry.key: entry.value for entry in onnx.load(portable).metadata_props}
-    wanted.pop("odconv.class_names")
+def test_every_format_tells_the_same(ending, exported):
+    network = open_exported(exported(ending))
+    wanted = {entry.key: entry.value for entry in onnx.load(exported("onnx")).metadata_props}
+    assert wanted.keys() >= {"odconv.spec", "odconv.digest", "odconv.job", "odconv.class_names"}
     assert {name: network.metadata[name] for name in wanted} == wanted
     network.close()
 
@@ -159,3 +156,18 @@ def test_verify_needs_a_file_of_ours(checkpoint, tmp_path, run, capsys):
     onnx.save(model, tmp_path / "a.onnx")
     assert run("verify", checkpoint, tmp_path / "a.onnx") == 2
     assert "does not tell how it was made" in capsys.readouterr().err
+
+
+def test_what_a_folder_of_the_hub_tells(tmp_path):
+    from odconv_torch import create_model
+
+    model = create_model("od_resnet18", stages=[[8, 1]], stem_channels=8, num_classes=2)
+    told = {"image_size": (32, 48), "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4)}
+    model.save_pretrained(tmp_path / "hub", class_names=("ant", "bee"), **told)
+    found = odconv.export(tmp_path / "hub", tmp_path / "a.torchscript").job
+    assert (found.size, found.mean, found.std, found.labels) == (
+        *(told[name] for name in ("image_size", "mean", "std")),
+        ("ant", "bee"),
+    )
+    other = odconv.export(tmp_path / "hub", tmp_path / "b.torchscript", size=32, mean=0.1, std=1)
+    assert (other.job.size, other.job.mean, other.job.std) == ((32, 32), (0.1,) * 3, (1.0,) * 3)

@@ -12,6 +12,7 @@ from odconv.exporting.portable import check_portable
 from odconv.exporting.proof import Proof, Trial, probes, prove, relative
 from odconv.exporting.staging import staged
 from odconv_torch import create_model
+from tests.quick import quick
 from weights_converter.errors import FileError, MismatchError
 
 
@@ -66,7 +67,7 @@ def test_agreement_counts_images():
     assert (proof.difference, proof.agreement, proof.equal) == (0.3, 0.5, False)
 
 
-@pytest.mark.parametrize("ending", ["torchscript", "xml"])
+@pytest.mark.parametrize("ending", quick(["torchscript"], ["torchscript", "xml"]))
 def test_nothing_is_left_above_the_tolerance(ending, checkpoint, tmp_path, run, capsys):
     path = tmp_path / f"a.{ending}"
     path.write_text("old", encoding="utf-8")

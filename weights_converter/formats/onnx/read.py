@@ -65,6 +65,8 @@ def _fields(source: Source) -> Iterator[tuple[int, memoryview]]:
         head = source.read(place, min(_HEAD, source.size - place))
         key, start = varint(head, 0)
         number, kind = key >> 3, key & 7
+        if number in _READ and kind != _BYTES:
+            raise ValueError("a number where text should be")
         if kind == _NUMBER:
             _, end = varint(head, start)
             place += end
@@ -77,8 +79,6 @@ def _fields(source: Source) -> Iterator[tuple[int, memoryview]]:
         if length > source.size - place - start:
             raise source.truncated(f"byte {place + start + length} is needed")
         if number in _READ:
-            if kind != _BYTES:
-                raise ValueError("a number where text should be")
             if length > _LONGEST_FIELD:
                 raise source.refused(f"metadata of {length} bytes")
             source.budget.charge_bytes(length)
