@@ -48,6 +48,12 @@ def prepared(model: keras.Model, job: Job) -> keras.Model:
     return model
 
 
+def signature(model: keras.Model) -> list[keras.InputSpec]:
+    """What `model.export` is to record: images of the model's batch, which Keras leaves free."""
+    (images,) = model.inputs
+    return [keras.InputSpec(images.dtype, images.shape, name=images.name)]
+
+
 def outputs(model: keras.Model, images: np.ndarray) -> tuple[np.ndarray, ...]:
     """What the network gives for images (batch, channels, height, width), in float32."""
     found = keras.tree.flatten(model(to_last(images), training=False))

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from odconv.exporting.job import Job
+from odconv.exporting.keras_networks import signature
 from odconv.runtimes.sidecar import write_beside
 from odconv_keras.layers.recording import recording
 
@@ -20,7 +21,13 @@ def write(model: keras.Model, path: Path, job: Job) -> None:
     not the file on a phone.
     """
     with recording(job.form):
-        model.export(str(path), format="litert", verbose=False, **_options(job))
+        model.export(
+            str(path),
+            format="litert",
+            input_signature=signature(model),
+            verbose=False,
+            **_options(job),
+        )
     write_beside(path, job.metadata)
 
 

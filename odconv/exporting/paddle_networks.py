@@ -7,6 +7,7 @@ import paddle
 from paddle import nn
 
 from odconv.exporting.job import Job
+from odconv_paddle.models.backbone import Backbone
 from odconv_paddle.models.factory import build_model
 from odconv_paddle.models.features import Features
 from odconv_spec import BackboneSpec
@@ -37,16 +38,15 @@ class Wrapped(nn.Layer):
         return tuple(y) if isinstance(y, list) else y
 
 
-def build(spec: BackboneSpec) -> nn.Layer:
+def build(spec: BackboneSpec) -> Backbone:
     """The network of a spec, which gets its arrays afterwards."""
     return build_model(spec)
 
 
-def wrapped(model: nn.Layer, job: Job) -> nn.Layer:
+def wrapped(model: Backbone, job: Job) -> nn.Layer:
     """The function that the file will have, in inference mode; the layers are the model's."""
-    if job.features is not None:
-        model = Features(model, job.features or None)
-    network = Wrapped(model, job)
+    body = model if job.features is None else Features(model, job.features or None)
+    network = Wrapped(body, job)
     network.eval()
     return network
 

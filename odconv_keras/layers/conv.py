@@ -20,6 +20,7 @@ from keras import ops
 
 from odconv_keras.layers.padding import Window, pad
 from odconv_keras.layers.recording import recorded_form
+from odconv_keras.layers.sizes import map_sizes
 from odconv_keras.layers.subsampling import at_unit_stride
 
 
@@ -116,7 +117,7 @@ def _on_taps(x: Any, kernels: Any, window: Window) -> Any:
 
 def _taps(x: Any, window: Window) -> list[Any]:
     """What each tap of the kernel sees, in row-major order: (batch, *map after convolution, in)."""
-    sizes = ops.shape(x)[1:-1]  # may be tensors
+    sizes = map_sizes(x)  # may be tensors
     lengths = [
         # In this form the sizes of JAX's symbolic shapes equal those of its own convolutions.
         (size - reach - 1) // step * step + 1

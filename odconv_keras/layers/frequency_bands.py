@@ -16,6 +16,7 @@ from odconv_keras.layers.chain import Chain
 from odconv_keras.layers.conv import conv
 from odconv_keras.layers.padding import Window
 from odconv_keras.layers.precision import at_least_single
+from odconv_keras.layers.sizes import map_sizes
 from odconv_keras.layers.spec_config import spec_from_config, spec_to_config
 from odconv_spec import FDConvSpec
 from odconv_spec.fd_conv import BAND_LIMITS, BAND_MASK
@@ -114,7 +115,7 @@ class FrequencyBands(keras.layers.Layer):
 
 def _lows(x: Any) -> list[Any]:
     """The map without the frequencies above each limit."""
-    _, height, width, _ = ops.shape(x)  # may be tensors
+    height, width = map_sizes(x)  # may be tensors
     rows, columns = _counted(height), _counted(width // 2 + 1)
     # How many columns each stands for, of the half of the spectrum that a real map has.
     shares = ops.cast(columns > 0, x.dtype) + ops.cast(2 * columns < width, x.dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 from keras import ops
@@ -142,28 +143,32 @@ def _aggregate_scaled(bank: Any, attentions: Attentions, groups: int) -> Any:
     count, *taps, inputs, outputs = bank.shape
     # (kernel_num, *kernel, in // groups, groups, out // groups)
     bank = ops.reshape(bank, (count, *taps, inputs, groups, outputs // groups))
-    factors = _factors(attentions, bank.shape)
     total = 0.0
     for index in range(count):  # one after the other: their sum fits where all of them would not
         scaled = bank[index]
-        for factor in factors:
-            scaled = scaled * factor[:, index]
+        for factor in _factors(attentions, index, bank.shape):
+            scaled = scaled * factor
         total = total + scaled
     return ops.reshape(total, (-1, *taps, inputs, outputs))
 
 
-def _factors(attentions: Attentions, shape: Sequence[int]) -> list[Any]:
-    """Each attention as (batch, kernel_num, ...) that scales a bank of `shape`."""
+def _factors(attentions: Attentions, index: int, shape: Sequence[int]) -> list[Any]:
+    """The attentions of one kernel as (batch, ...) that scale it in a bank of `shape`."""
     count, *taps, inputs, groups, outputs = shape
     ones = (1,) * len(taps)
+
+    def own(attention: Any, *shape: int) -> Any:
+        # In three axes: runtimes take no part of more than five.
+        return ops.reshape(ops.reshape(attention, (-1, count, prod(shape)))[:, index], (-1, *shape))
+
     found = []
     if attentions.channel is not None:
-        channel = ops.reshape(attentions.channel, (-1, count, *ones, groups, inputs))
+        channel = own(attentions.channel, *ones, groups, inputs)
         found.append(ops.expand_dims(ops.swapaxes(channel, -1, -2), -1))
     if attentions.filter is not None:
-        found.append(ops.reshape(attentions.filter, (-1, count, *ones, 1, groups, outputs)))
+        found.append(own(attentions.filter, *ones, 1, groups, outputs))
     if attentions.spatial is not None:
-        found.append(ops.expand_dims(attentions.spatial, -1))
+        found.append(own(attentions.spatial, *taps, 1, 1, 1))
     if attentions.kernel is not None:
-        found.append(ops.reshape(attentions.kernel, (-1, count, *ones, 1, 1, 1)))
+        found.append(own(attentions.kernel, *ones, 1, 1, 1))
     return found

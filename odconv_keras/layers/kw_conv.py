@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import keras
@@ -155,9 +156,10 @@ class KWConv(DynamicConv):
         weights = ops.cast(found, cells.dtype)
         # The operator, because `ops.matmul` takes float64 for float32 on PyTorch.
         mixed = weights @ ops.reshape(cells, (count, -1))
-        parts = ops.reshape(mixed, (-1, *spec.parts_of(cell), *cell))
-        # (batch, taps of the parts, *taps of a cell, in blocks, in, out blocks, out)
-        ordered = ops.transpose(parts, (0, 1, *range(6, 6 + self.rank), 3, 5, 2, 4))
+        # The taps of a cell are one axis: no runtime transposes more than eight.
+        parts = ops.reshape(mixed, (-1, *spec.parts_of(cell), *cell[:2], prod(cell[2:])))
+        # (batch, taps of the parts, taps of a cell, in blocks, in, out blocks, out)
+        ordered = ops.transpose(parts, (0, 1, 6, 3, 5, 2, 4))
         out, inputs, *taps = spec.kernel_shape
         return ops.reshape(ordered, (-1, *taps, inputs, out))
 

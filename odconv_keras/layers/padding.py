@@ -10,6 +10,7 @@ from typing import Any
 
 from keras import ops
 
+from odconv_keras.layers.sizes import map_sizes
 from odconv_spec import ConvSpec
 from odconv_spec.geometry import Padding, padding_pairs, same_pairs
 
@@ -99,7 +100,7 @@ def pad(x: Any, window: Window) -> Any:
     if window.padding == ((0, 0),) * len(window.kernel):
         return x
     # On TensorFlow `ops.shape` gives scalar tensors for the sizes that the graph does not know.
-    pairs = window.pairs(ops.shape(x)[1:-1])
+    pairs = window.pairs(map_sizes(x))
     return ops.pad(x, ((0, 0), *pairs, (0, 0)))
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from keras import ops
 
 from odconv_keras.layers.precision import at_least_single, mean
+from odconv_keras.layers.recording import recorded_form
+from odconv_keras.layers.sizes import sizes_of
 
 
 def global_mean(x: Any, keepdims: bool = False) -> Any:
@@ -31,7 +33,7 @@ def adaptive_mean(x: Any, sizes: Sequence[int]) -> Any:
     overlap where the map does not divide, and are alike where it is smaller.
     """
     for axis, count in enumerate(sizes, start=1):
-        size = ops.shape(x)[axis]  # a tensor if the graph knows no number
+        (size,) = sizes_of(x, (axis,))  # a tensor if the graph knows no number
         means = []
         for i in range(count):
             place = slice(i * size // count, -(-(i + 1) * size // count))
@@ -45,8 +47,11 @@ def largest(x: Any, axis: int) -> Any:
     """Maximum over one axis, which stays with one element.
 
     It is taken from its place. The gradient of `ops.max` looks for the value again on JAX: compiled
-    code may compute it a bit otherwise then, find it nowhere and divide by zero.
+    code may compute it a bit otherwise then, find it nowhere and divide by zero. A file has no
+    gradient, and LiteRT has not all of what Keras makes of `ops.argmax`.
     """
+    if recorded_form(x) is not None:
+        return ops.max(x, axis, keepdims=True)
     return ops.take_along_axis(x, ops.argmax(x, axis, keepdims=True), axis)
 
 

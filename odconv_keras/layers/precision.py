@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from odconv_keras.layers.sizes import sizes_of
+
 
 def at_least_single(x: Any) -> Any:
     """x in float32, or in float64 if it is that already.
@@ -20,10 +22,9 @@ def at_least_single(x: Any) -> Any:
 
 def count(x: Any, axes: Sequence[int]) -> Any:
     """The number of values along the axes, a scalar of x's dtype; the graph may not know it."""
-    shape = ops.shape(x)
     total = ops.ones((), x.dtype)
-    for axis in axes:
-        total = total * ops.cast(shape[axis], x.dtype)
+    for size in sizes_of(x, axes):
+        total = total * ops.cast(size, x.dtype)
     return total
 
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import ops
 
 from odconv_keras.layers.padding import Window, pad
+from odconv_keras.layers.sizes import map_sizes
 
 
 def at_unit_stride(x: Any, window: Window) -> tuple[Any, Window]:
@@ -40,9 +40,6 @@ def _positions(x: Any, strides: Sequence[int]) -> Any:
 
         return gathered(x, strides)
     # In this form the sizes of JAX's symbolic shapes equal those of its own convolutions.
-    ends = [
-        (size - 1) // step * step + 1
-        for size, step in zip(ops.shape(x)[1:-1], strides, strict=True)
-    ]
+    ends = [(size - 1) // step * step + 1 for size, step in zip(map_sizes(x), strides, strict=True)]
     starts = (0,) * len(ends)
     return x[(slice(None), *map(slice, starts, ends, strides))]

@@ -14,6 +14,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from odconv_keras.layers.recording import recorded_form
+
 
 def gathered(x: Any, strides: Sequence[int]) -> Any:
     """Every `strides`-th position of x, (batch, *map, channels), from the first along each axis."""
@@ -29,7 +31,11 @@ def gathered(x: Any, strides: Sequence[int]) -> Any:
 
         return tf.gather(positions, there, axis=1), gradient
 
-    positions = taken(tf.reshape(x, (batch, prod(sizes), channels)))
+    positions = tf.reshape(x, (batch, prod(sizes), channels))
+    if recorded_form(x) is None:
+        positions = taken(positions)
+    else:  # a file has no gradient, and nothing that is not used
+        positions = tf.gather(positions, there, axis=1)
     return tf.reshape(positions, (batch, *seen, channels))
 
 

@@ -140,13 +140,13 @@ class _CGConv(DynamicConv):
 
     def _gate(self, x: paddle.Tensor) -> paddle.Tensor:
         """(batch, in, *map) to (batch, out, in, *kernel)."""
-        # In the new shapes 0 keeps a size and -1 infers it.
+        # In the new shapes 0 keeps a size and -1 infers it, which a static graph does not.
         encoded = self.ce(adaptive_mean(x, self._taps).reshape([0, 0, -1]))  # (batch, in, latent)
         of_input = self.gd(_active(self.ce_bn, encoded))  # (batch, in, taps)
-        groups = _active(self.ci_bn2, encoded).reshape([0, *self._inputs, -1])
+        groups = _active(self.ci_bn2, encoded).reshape([0, *self._inputs, self.spec.latent])
         # Of (batch, sixteens, mixed, latent) the third axis is mixed.
         mixed = self.ci(groups.transpose([0, 1, 3, 2])).transpose([0, 1, 3, 2])
-        mixed = mixed.reshape([0, self._outputs, -1])  # (batch, out, latent)
+        mixed = mixed.reshape([0, self._outputs, self.spec.latent])  # (batch, out, latent)
         of_output = self.gd2(_active(self.ci_bn, mixed))  # (batch, out, taps)
         sums = of_input.unsqueeze(1) + of_output.unsqueeze(2)  # (batch, out, in, taps)
         return gate(sums).reshape([0, 0, 0, *self._taps])

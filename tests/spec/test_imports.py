@@ -32,6 +32,7 @@ ALLOWED = {
     "odconv/exporting/paddle_networks.py": {*OURS, "numpy", "paddle"},
     "odconv/exporting/paddle.py": {*OURS, "paddle"},
     "odconv/exporting/onnx.py": {*OURS, "onnx", "torch"},
+    "odconv/exporting/folding.py": {*OURS, "onnxscript"},
     "odconv/exporting/portable.py": {*OURS, "onnx"},
     "odconv/exporting/openvino.py": {*OURS, "openvino", "torch"},
     "odconv_spec": {"odconv_spec"},
@@ -98,7 +99,12 @@ ALLOWED = {
     "odconv_torch/layers/spectrum.py": {"odconv_torch", "odconv_spec", "numpy", "torch"},
     "odconv_paddle/layers/spectrum.py": {"odconv_paddle", "odconv_spec", "numpy", "paddle"},
     "odconv_keras/layers/spectrum.py": {"odconv_keras", "odconv_spec", "numpy", "keras"},
-    "odconv_keras/layers/subsampling_tensorflow.py": {"numpy", "keras", "tensorflow"},
+    "odconv_keras/layers/subsampling_tensorflow.py": {
+        "odconv_keras",
+        "numpy",
+        "keras",
+        "tensorflow",
+    },
     "odconv_keras/layers/recording_tensorflow.py": {"tensorflow"},
     "odconv_keras/train": {
         "odconv_keras",
