@@ -144,7 +144,7 @@ COMMAND = Command(
     examples=(
         "odconv export model_best.pth.tar model.onnx",
         "odconv export model.pdparams model.xml --size 160 --half",
-        "odconv export model_best.pth.tar model.onnx --form portable --int8 --calibrate photos",
+        "odconv export model_best.pth.tar model.onnx --form portable --batch 1",
     ),
     add_options=_add_options,
     run=_run,

@@ -112,8 +112,8 @@ def job_of(options: ExportOptions, target: Target, known: Known) -> Job:
         in_graph=options.mean_std == GRAPH,
         tolerance=_tolerance(options),
     )
-    _check_target(options, job, target)
     _check_integers(options)
+    _check_target(options, job, target)
     _check_head(job, known)
     _check_images(options, job)
     return job

@@ -27,6 +27,9 @@ class Target:
             part is in `odconv/exporting/F_networks.py`: `build(spec)`, `wrapped(model, job)` with
             all that the job puts around the network, `prepared(model, job)`, a copy that is ready
             to be written, and `outputs(model, images)`, which computes one of the two.
+        module: has `write(model, path, job)`, where `model` is prepared. It writes the file at
+            `path`, whatever belongs beside it, and `job.metadata` into it. The folder of `path` is
+            empty before.
         runtime: of `odconv.runtimes`, which plays the file.
         forms: which forms of dynamic convolutions it takes; the first is its default.
         reason: why that is the default, in a few words.
@@ -40,6 +43,7 @@ class Target:
     name: str
     suffixes: tuple[str, ...]
     framework: str
+    module: str
     runtime: str
     forms: tuple[str, ...]
     reason: str
@@ -57,12 +61,8 @@ class Target:
 
     @property
     def writer(self) -> ModuleType:
-        """The module with `write(model, path, job)`, where `model` is prepared.
-
-        It writes the file at `path`, whatever belongs beside it, and `job.metadata` into it. The
-        folder of `path` is empty before.
-        """
-        return import_module(f"odconv.exporting.{self.name}")
+        """What writes it, imported with what it needs."""
+        return import_module(self.module)
 
     @property
     def networks(self) -> ModuleType:
@@ -75,28 +75,44 @@ TARGETS: Final = (
         "onnx",
         (".onnx",),
         "torch",
+        "odconv.exporting.onnx",
         "onnxruntime",
         FORMS,
         "takes the least time in ONNX Runtime",
-        half=True,
-        int8=True,
     ),
     Target(
         "openvino",
         (".xml",),
         "torch",
+        "odconv.exporting.openvino",
         "openvino",
         FORMS,
         "takes the least time in OpenVINO at any batch",
         half=True,
-        int8=True,
     ),
-    Target("pt2", (".pt2",), "torch", "pt2", FORMS, "takes the least time in PyTorch"),
-    Target("torchscript", (".torchscript",), "torch", "torchscript", FORMS, "as for torch.export"),
+    Target(
+        "pt2",
+        (".pt2",),
+        "torch",
+        "odconv.exporting.pt2",
+        "pt2",
+        FORMS,
+        "takes the least time in PyTorch",
+    ),
+    Target(
+        "torchscript",
+        (".torchscript",),
+        "torch",
+        "odconv.exporting.torchscript",
+        "torchscript",
+        FORMS,
+        "takes the least time in PyTorch",
+    ),
     Target(
         "saved_model",
         (".saved_model",),
         "keras",
+        "odconv.exporting.saved_model",
         "saved_model",
         WITHOUT_LOOPS,
         "takes any batch",
@@ -107,6 +123,7 @@ TARGETS: Final = (
         "litert",
         (".tflite",),
         "keras",
+        "odconv.exporting.litert",
         "litert",
         WITHOUT_LOOPS,
         "takes any batch",
@@ -115,7 +132,14 @@ TARGETS: Final = (
         half=True,
     ),
     Target(
-        "paddle", (".pdiparams",), "paddle", "paddle", ("compact",), "takes any batch", "paddle"
+        "paddle",
+        (".pdiparams",),
+        "paddle",
+        "odconv.exporting.paddle",
+        "paddle",
+        ("compact",),
+        "takes any batch",
+        "paddle",
     ),
 )
 

@@ -31,6 +31,7 @@ from weights_converter.errors import UsageError
         ("a.onnx", ("--int8", "--calibrate", "x", "--half"), 2, "expected int8 or half"),
         ("a.pt2", ("--half",), 2, "half: odconv writes pt2 in float32 only"),
         ("a.torchscript", ("--int8", "--calibrate", "x"), 2, "writes torchscript in float32 only"),
+        ("a.onnx", ("--int8", "--calibrate", "x"), 2, "writes onnx in float32 only"),
         ("a.onnx", ("--form", "single", "--batch", 4), 2, "for a batch of 1, received --batch 4"),
         ("a.pt2", ("--opset", 17), 2, "opset: pt2 has none"),
         ("a.onnx", ("--opset", 999), 2, "opset: expected 7 to"),
