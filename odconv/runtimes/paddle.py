@@ -23,6 +23,7 @@ class PaddleModel:
         config = inference.Config(str(program), str(path))
         config.disable_glog_info()
         config.disable_gpu()
+        config.disable_mkldnn()  # slower on these graphs, and writes to standard output
         self._predictor = inference.create_predictor(config)
         (self._name,) = self._predictor.get_input_names()
         self.shape = _shape(program, self._name)

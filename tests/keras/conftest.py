@@ -47,7 +47,6 @@ def float64():
 ON_EACH = frozenset(
     (
         "test_norm.py",
-        "test_routing.py",
         "test_train_optimizer.py",
     )
 )
@@ -73,7 +72,10 @@ ON_TORCH = frozenset(
         "test_models.py",
         "test_options.py",
         "test_padding.py",
+        "test_preprocessing.py",
         "test_recalibration.py",
+        "test_routing.py",
+        "test_schedule.py",
         "test_sharing.py",
         "test_replace.py",
         "test_replace_left.py",

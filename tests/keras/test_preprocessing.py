@@ -42,19 +42,6 @@ def test_files(tmp_path):
     np.testing.assert_allclose(run(model, IMAGES), run(plain, PREPARED), rtol=1e-4, atol=1e-5)
 
 
-# A SavedModel is TensorFlow's: the other backends have none to load.
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a SavedModel is TensorFlow's")
-def test_an_exported_model_takes_whole_numbers(tmp_path):
-    import tensorflow as tf
-
-    model = small("od_resnet18", preprocessing=ImageNormalization(size=32))
-    signature = [keras.InputSpec(shape=(None, None, None, 3), dtype="uint8")]
-    model.export(tmp_path / "m", input_signature=signature, verbose=False)
-    loaded = tf.saved_model.load(str(tmp_path / "m"))  # its variables live as long as it does
-    served = loaded.serve(tf.constant(IMAGES))
-    np.testing.assert_allclose(served.numpy(), run(model, IMAGES), rtol=1e-4, atol=1e-5)
-
-
 def test_arithmetic_in_half_precision_begins_behind_the_images():
     layer = ImageNormalization(dtype="mixed_bfloat16")
     expected = keras.ops.cast(PREPARED, "bfloat16")

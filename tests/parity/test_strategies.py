@@ -7,7 +7,7 @@ import pytest
 from odconv_spec import BackboneSpec, KernelBankSpec
 from odconv_torch.layers import KernelBank
 from odconv_torch.layers.forms.choice import Strategy
-from odconv_torch.layers.forms.cost_model import FORMS
+from odconv_torch.layers.forms.cost_model import FORMS, GRAPH_FORMS
 from parity_tests.adapters.torch import ADAPTER
 from parity_tests.cases import all_cases
 from parity_tests.comparison import compare
@@ -29,7 +29,7 @@ CASES = tuple(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", (*FORMS, *GRAPH_FORMS))
 def test_torch_agrees_with_the_reference_in_every_form(form, monkeypatch):
     monkeypatch.setattr(KernelBank, "strategy", Strategy(form))
     records = [r for case in CASES for r in compare(case, solve(ADAPTER, case), case.expected())]

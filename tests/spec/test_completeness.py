@@ -21,6 +21,7 @@ from parity_tests.sweep import USUAL, sweep_cases
 
 ROOT = Path(__file__).parents[2]
 FORMS = ROOT / "odconv_torch" / "layers" / "forms"
+INFERENCE = ROOT / "odconv_torch" / "tools" / "inference"  # the others compile what they infer
 PACKAGES = {"odconv_torch": "d", "odconv_paddle": "D", "odconv_keras": "D"}
 DYNAMIC = [kind for kind in KINDS if kind != "static"]
 
@@ -57,6 +58,9 @@ def test_packages_have_parallel_files():
             "layers/linear.py",
             "layers/pooling_layers.py",  # a step of a functional model is a layer
             "layers/precision.py",
+            "layers/recording.py",  # PyTorch and Paddle tell when they record a graph
+            "layers/recording_tensorflow.py",
+            "layers/sizes.py",
             "layers/spec_config.py",
             "layers/static_conv.py",
             "layers/subsampling.py",  # a convolution of oneDNN that may end the process
@@ -90,6 +94,7 @@ def test_packages_have_parallel_files():
             "lightning.py",
             "timm.py",
             "tools/strategy.py",
+            *(f"tools/inference/{path.name}" for path in INFERENCE.glob("*.py")),
             "train/sync_norm.py",
             *(f"layers/forms/{path.name}" for path in FORMS.glob("*.py")),
         },

@@ -11,9 +11,11 @@ from helpers import ABLATIONS, KINDS, LAYERS, close, loop, random_map, randomise
 
 from odconv_torch import ODConv2d, create_model, set_strategy
 from odconv_torch.layers.forms.choice import FUNCTIONS, choose_form
-from odconv_torch.layers.forms.cost_model import FORMS, STRATEGIES
+from odconv_torch.layers.forms.cost_model import FORMS as EAGER_FORMS
+from odconv_torch.layers.forms.cost_model import GRAPH_FORMS, STRATEGIES
 from odconv_torch.layers.window import Window
 
+FORMS = (*EAGER_FORMS, *GRAPH_FORMS)
 GEOMETRIES = (
     {"kernel_size": 3, "padding": 1},
     {"kernel_size": 1},
