@@ -13,8 +13,9 @@ from typing import Any
 
 from odconv.exporting import metadata
 from odconv.exporting.asking import ExportOptions, job_of
+from odconv.exporting.calibration import calibration_batches
 from odconv.exporting.job import Job
-from odconv.exporting.proof import Proof, prove
+from odconv.exporting.proof import Proof, probes, prove
 from odconv.exporting.report import ExportReport
 from odconv.exporting.source import known_of, open_network, rested
 from odconv.exporting.staging import check_free, staged
@@ -98,7 +99,8 @@ def deliver(model: Any, path: Path, target: Target, job: Job, overwrite: bool) -
             from odconv.exporting.portable import check_portable
 
             check_portable(draft)
-        proof = prove(draft, partial(networks.outputs, source), job, target.runtime)
+        images = probes(job) if job.int8 is None else calibration_batches(job.int8, job)
+        proof = prove(draft, partial(networks.outputs, source), job, target.runtime, images)
         if not job.int8:  # integers compute something else, by how much is what is told
             proof.demand_equal(path.name)
         nbytes = sum(file.stat().st_size for file in draft.parent.rglob("*") if file.is_file())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any, Final
 
 from odconv.exporting.job import Job
@@ -20,7 +20,8 @@ TEMPERATURE: Final = "odconv.temperature"
 FORM: Final = "odconv.form"
 INPUT: Final = "odconv.input"
 JOB: Final = "odconv.job"
-_ELSEWHERE: Final = ("metadata", "labels", "int8")  # has a key of its own, or names a folder
+_ELSEWHERE: Final = ("metadata", "labels")  # have keys of their own
+_CALIBRATED: Final = "calibrated"  # in place of a folder of this machine
 
 
 def metadata_of(
@@ -40,7 +41,8 @@ def metadata_of(
         known the spec or manifest, `odconv.digest`, `odconv.temperature` and `odconv.class_names`.
     """
     found = {VERSION: __version__, **target, FORM: job.form, INPUT: _input(job, layout)}
-    found[JOB] = json.dumps({k: v for k, v in asdict(job).items() if k not in _ELSEWHERE})
+    told = replace(job, int8=job.int8 and _CALIBRATED)
+    found[JOB] = json.dumps({k: v for k, v in asdict(told).items() if k not in _ELSEWHERE})
     if digest is not None:
         found[DIGEST] = digest
     if temperature is not None:

@@ -44,7 +44,25 @@ def write(model: nn.Module, path: Path, job: Job) -> None:
     _name_axes(found.model.graph)
     _forget_origins(found.model)
     found.model.metadata_props.update(job.metadata)
-    found.save(path)
+    if not (job.half or job.int8):
+        found.save(path)
+        return
+    single = path.with_name(f"single-{path.name}")  # which is rounded by ONNX Runtime's own tools
+    found.save(single)
+    _round(single, path, job)
+    single.unlink()
+
+
+def _round(single: Path, path: Path, job: Job) -> None:
+    """Makes a file in half precision or in integers of one in float32."""
+    if job.half:
+        from odconv.exporting.half import halve
+
+        halve(single, path)
+    else:
+        from odconv.exporting.int8 import quantize
+
+        quantize(single, path, job, INPUT)
 
 
 def _checked(opset: int) -> int:

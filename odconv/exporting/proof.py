@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,18 +79,25 @@ class Proof:
         )
 
 
-def prove(path: Path, outputs: Outputs, job: Job, runtime: str) -> Proof:
-    """Runs the file on a fixed random probe and compares.
+def prove(
+    path: Path,
+    outputs: Outputs,
+    job: Job,
+    runtime: str,
+    batches: Iterable[npt.NDArray[np.float32]],
+) -> Proof:
+    """Runs the file and compares.
 
     Args:
         path: of the file.
         outputs: what the source gives for images.
         job: what was asked for.
         runtime: which plays the file.
+        batches: images (batch, channels, height, width) of each, such as `probes` draws.
     """
     network = open_exported(path, runtime)
     try:
-        trials = [_trial(network.run, outputs, images) for images in probes(job)]
+        trials = [_trial(network.run, outputs, images) for images in batches]
     finally:
         network.close()
     return Proof(runtime, job.tolerance, tuple(trials))

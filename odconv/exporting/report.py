@@ -68,5 +68,6 @@ class ExportReport:
         ]
         if job.half or job.int8:
             agreeing = f"{100 * self.proof.agreement:.1f} %"
-            lines.append(f"  classes {agreeing} of the random images as in float32")
+            images = "random images" if job.int8 is None else "images of the calibration"
+            lines.append(f"  classes {agreeing} of the {images} as in float32")
         return "\n".join(lines)

@@ -79,6 +79,8 @@ TARGETS: Final = (
         "onnxruntime",
         FORMS,
         "takes the least time in ONNX Runtime",
+        half=True,
+        int8=True,
     ),
     Target(
         "openvino",

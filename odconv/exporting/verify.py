@@ -10,12 +10,12 @@ from typing import Any, Final
 from odconv.exporting import metadata
 from odconv.exporting.export import needed
 from odconv.exporting.job import Job
-from odconv.exporting.proof import Proof, prove
+from odconv.exporting.proof import Proof, probes, prove
 from odconv.exporting.source import open_network
 from odconv.exporting.targets import TARGETS, target_of
 from odconv.runtimes import open_exported
 from weights_converter.arrays.digests import digests_of
-from weights_converter.errors import legible
+from weights_converter.errors import UsageError, legible
 from weights_converter.formats.files.open_files import kept_open
 from weights_converter.identify.backbones import describe
 from weights_converter.identify.request import Request
@@ -107,6 +107,7 @@ def verify_exported(
         told, job = _told(path, target.runtime)
         job = job if tolerance is None else replace(job, tolerance=tolerance)
         found = metadata.digest_of(digests_of(weights.tensors.values()))
+        _check_floats(path, job, told == found)
         networks = target.networks
         model = networks.build(spec)
         load_checkpoint(model, weights.source, cast=True)
@@ -116,8 +117,19 @@ def verify_exported(
         legible(path.name),
         describe(spec),
         told == found if told else None,
-        prove(path, outputs, job, target.runtime),
+        prove(path, outputs, job, target.runtime, probes(job)),
     )
+
+
+def _check_floats(path: Path, job: Job, same: bool) -> None:
+    """Raises UsageError for a file in integers, whose outputs equal no others."""
+    if job.int8 is not None:
+        made = "was" if same else "was not"
+        raise UsageError(
+            f"{legible(path.name)} computes in integers, which differ from any checkpoint; by its "
+            f"digest it {made} made of this one",
+            help="`odconv evaluate` says how well each recognises images",
+        )
 
 
 def _told(path: Path, runtime: str) -> tuple[str | None, Job]:

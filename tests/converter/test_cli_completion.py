@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from odconv.runtimes.table import NAMES as PLAYERS
 from odconv_spec import list_models
 from parity_tests.runtimes import RUNTIMES
 from tests.quick import quick_rows
@@ -55,7 +56,7 @@ LINES = [  # each takes a process: every second one is for the slow run
     ("odconv convert a.pth.tar b.pth --dty", {"--dtype"}),
     ("odconv convert a.pth.tar b.pth --dtype ", {"keep", *DTYPES}),
     ("odconv convert a.pth.tar b.pth --report ", {"g.html", "runs/"}),
-    ("odconv evaluate a.pth.tar --framework ", {"torch", "paddle", "keras"}),
+    ("odconv evaluate a.pth.tar --framework ", {"torch", "paddle", "keras", *PLAYERS}),
     ("odconv evaluate a.pth.tar --data ", {"digits", "runs/"}),
     ("odconv attend a.pth.tar --images ", {"digits", "runs/"}),
     ("odconv attend a.pth.tar --output ", {"g.html", "runs/"}),

@@ -33,6 +33,8 @@ ALLOWED = {
     "odconv/exporting/paddle.py": {*OURS, "paddle"},
     "odconv/exporting/onnx.py": {*OURS, "onnx", "torch"},
     "odconv/exporting/folding.py": {*OURS, "onnxscript"},
+    "odconv/exporting/half.py": {"onnx", "onnxruntime"},
+    "odconv/exporting/int8.py": {*OURS, "onnx", "onnxruntime"},
     "odconv/exporting/portable.py": {*OURS, "onnx"},
     "odconv/exporting/openvino.py": {*OURS, "openvino", "torch"},
     "odconv_spec": {"odconv_spec"},
