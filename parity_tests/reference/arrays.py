@@ -46,7 +46,8 @@ def _whole(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 def _cells(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
     # Weights of many cells add up to one, and cells of one tap make kernels of nine.
-    return sqrt(shape[0] / prod(shape[2:])) / 4 * generator.standard_normal(shape)
+    gain = 1.0 if shape[2] == 1 else 0.25
+    return gain * sqrt(shape[0] / prod(shape[2:])) * generator.standard_normal(shape)
 
 
 # The gains are found by trial, so that with random statistics the published networks neither
@@ -76,6 +77,15 @@ _FUSION_GAINS: Mapping[str, float] = MappingProxyType(
     {"fc_phi": 0.03, "fc_scale": 0.1, "p": 0.3, "conv_p": 0.3, "conv": 0.8}
 )
 
+# Blocks of a ResNet add to their input, those of ShuffleNetV2 stand beside it.
+_BLOCK_GAINS: Mapping[tuple[str, str], float] = MappingProxyType(
+    {
+        ("wn_fc2.weight", "layer"): 0.5,
+        ("wn_fc2.weight", "features"): 0.8,
+        ("dft_weight", "layer"): 0.3,
+    }
+)
+
 
 def random_arrays(
     parameters: Iterable[Parameter], seed: int, dtype: npt.DTypeLike = np.float64
@@ -88,7 +98,7 @@ def random_arrays(
         array = _DRAWS[parameter.role](generator, parameter.shape)
         if parameter.role is Role.EXPERT_KERNELS:
             array *= _mixing_gain(parameter, every)
-        array *= _fusion_gain(name, every) * _taps_gain(name, every)
+        array *= _fusion_gain(name, every) * _taps_gain(name, every) * _block_gain(name)
         if parameter.role is Role.INDICES:
             found[name] = _permutation(generator, parameter, every)
         else:
@@ -125,6 +135,14 @@ def _taps_gain(name: str, every: Mapping[str, Parameter]) -> float:
         return 1.0
     taps, numbers = (every[name.replace("fc2", fc)].shape[0] for fc in ("fc2", "fc1"))
     return sqrt(numbers / taps)
+
+
+def _block_gain(name: str) -> float:
+    """What kernels take that are not of one size for all samples, in a network of many blocks."""
+    for (leaf, start), gain in _BLOCK_GAINS.items():
+        if name.endswith(leaf) and name.startswith(start):
+            return gain
+    return 1.0
 
 
 def _mixing_gain(bank: Parameter, every: Mapping[str, Parameter]) -> float:
