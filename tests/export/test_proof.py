@@ -51,7 +51,8 @@ def test_another_network_is_not_equal(portable, spec):
         with torch.no_grad():
             return (other(torch.from_numpy(images)).numpy(),)
 
-    proof = prove(portable, outputs, Job("portable", size=(32, 48)), "onnxruntime")
+    job = Job("portable", size=(32, 48))
+    proof = prove(portable, outputs, job, "onnxruntime", probes(job))
     assert proof.difference > 0.1 and not proof.equal
     with pytest.raises(MismatchError, match=r"model.onnx in onnxruntime differs .* at batch"):
         proof.demand_equal("model.onnx")
