@@ -21,6 +21,7 @@ from parity_tests.sweep import USUAL, sweep_cases
 
 ROOT = Path(__file__).parents[2]
 FORMS = ROOT / "odconv_torch" / "layers" / "forms"
+DETECTION = ROOT / "odconv_torch" / "detection"
 INFERENCE = ROOT / "odconv_torch" / "tools" / "inference"  # the others compile what they infer
 PACKAGES = {"odconv_torch": "d", "odconv_paddle": "D", "odconv_keras": "D"}
 DYNAMIC = [kind for kind in KINDS if kind != "static"]
@@ -86,6 +87,7 @@ def test_packages_have_parallel_files():
         },
         "odconv_torch": {
             "calibrate.py",  # the other packages choose a form by a fixed rule
+            *(f"detection/{path.name}" for path in DETECTION.glob("*.py")),  # torchvision's
             "flops.py",  # counters that hook modules
             "layers/attentions.py",
             "layers/attributes.py",

@@ -51,6 +51,7 @@ ALLOWED = {
     },
     "odconv_torch/lightning.py": {"odconv_torch", "odconv_spec", "torch", "lightning"},
     "odconv_torch/timm.py": {"odconv_torch", "odconv_spec", "torch", "timm"},
+    "odconv_torch/detection": {"odconv_torch", "odconv_spec", "torch", "torchvision"},
     "odconv_paddle": {"odconv_paddle", "odconv_spec", "paddle"},
     "odconv_paddle/hub.py": {"odconv_paddle", "odconv_spec", "weights_converter", "paddle"},
     "odconv_paddle/models/backbone.py": {

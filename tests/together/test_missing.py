@@ -36,6 +36,7 @@ PACKAGES = [
     ("odconv_keras", "jax", "jax", BACKENDS),
     ("odconv_keras", "torch", "torch", BACKENDS),
     ("odconv_training", "PIL", "", "'odconv[train]'"),
+    ("odconv_torch.detection", "torchvision", "", "'odconv[detection]'"),
 ]
 
 
