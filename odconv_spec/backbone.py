@@ -140,6 +140,10 @@ class BackboneSpec:
         """The last map of each stride, 2 to 32, as detectors take them."""
         raise NotImplementedError
 
+    def further_maps(self) -> tuple[FeatureInfo, ...]:
+        """Maps behind those of `feature_info`, whose places follow; a body gives them if asked."""
+        return ()
+
     def blocks(self) -> Iterator[BlockSpec]:
         raise NotImplementedError
 

@@ -12,7 +12,10 @@ OutIndices: TypeAlias = "int | Sequence[int] | None"
 
 
 def feature_indices(
-    infos: Sequence[FeatureInfo], out_indices: OutIndices = None, first: int = 0
+    infos: Sequence[FeatureInfo],
+    out_indices: OutIndices = None,
+    first: int = 0,
+    further: Sequence[FeatureInfo] = (),
 ) -> tuple[int, ...]:
     """Places in `infos`, from `out_indices` as timm reads them.
 
@@ -21,6 +24,8 @@ def feature_indices(
         out_indices: a number n for the last n maps, or places, of which negative ones count from
             the end. None is all maps from place `first` on.
         first: see `out_indices`.
+        further: maps behind `infos`, which only their own places ask for: neither a number of last
+            maps, nor a place from the end, nor None means one of them.
 
     Returns:
         The places from 0, in the order of the network and each once, in whatever order and however
@@ -33,16 +38,18 @@ def feature_indices(
         >>> maps = [FeatureInfo("stem", 8, 2), FeatureInfo("a", 16, 4), FeatureInfo("b", 32, 8)]
         >>> feature_indices(maps, 2), feature_indices(maps, (-1, 0)), feature_indices(maps)
         ((1, 2), (0, 2), (0, 1, 2))
+        >>> feature_indices(maps[:2], (1, 2), further=maps[2:])
+        (1, 2)
     """
-    count = len(infos)
+    count, end = len(infos), len(infos) + len(further)
     places = _places(count, out_indices, first)
-    if not places or not all(_is_whole(place) and -count <= place < count for place in places):
-        names = ", ".join(f"{index} ({info.name})" for index, info in enumerate(infos))
+    if not places or not all(_is_whole(place) and -count <= place < end for place in places):
+        names = ", ".join(f"{i} ({info.name})" for i, info in enumerate((*infos, *further)))
         raise ValueError(
             f"out_indices: expected a number of last maps from 1 to {count}, or some of {names}, "
             f"or from -{count} to -1; received {out_indices!r}"
         )
-    return tuple(sorted({int(place) % count for place in places}))
+    return tuple(sorted({int(place) + count * (place < 0) for place in places}))
 
 
 def check_features(features_only: bool, out_indices: OutIndices) -> None:

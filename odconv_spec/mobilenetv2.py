@@ -143,6 +143,10 @@ class MobileNetV2Spec(BackboneSpec):
             found[stride] = FeatureInfo(block.name, block.project.out_channels, stride)
         return tuple(found.values())
 
+    def further_maps(self) -> tuple[FeatureInfo, ...]:
+        """The map that the classifier pools, which the detectors of the ODConv paper take."""
+        return (FeatureInfo(self.last.name, self.num_features, self.feature_info()[-1].stride),)
+
     def _separate_blocks(self, channels: int) -> Iterator[InvertedResidualSpec]:
         index = 1
         count = sum(row[2] for row in self.stages)

@@ -60,20 +60,25 @@ def problem(name, seed=0):
 
 
 def reference_maps(spec, arrays, x, temperature=1.0):
-    """The last map of each stride."""
+    """The last map of each stride, and those behind them."""
     values = values_of(spec.parameters(), arrays, gradients=False)
     at, x, maps = Scope(values, temperature=temperature), Value(x), {}
     if isinstance(spec, MobileNetV2Spec):
         x = conv_norm_relu6(spec.stem, x, at)
         for block in spec.blocks():
             x = maps[block.name] = inverted_residual(block, x, at.under(block.name))
+        maps[spec.last.name] = conv_norm_relu6(spec.last, x, at)
     else:
         maps["bn1"] = relu(conv_norm(spec.stem, x, at, ("conv1", "bn1")))
         x = max_pool(maps["bn1"], size=3, stride=2, padding=1)
         for block in spec.blocks():
             stage = block.name.partition(".")[0]
             x = maps[stage] = residual_block(block, x, at.under(block.name))
-    return [maps[info.name].data for info in spec.feature_info()]
+    return [maps[info.name].data for info in infos_of(spec)]
+
+
+def infos_of(spec):
+    return (*spec.feature_info(), *spec.further_maps())
 
 
 def agree(maps, expected):
@@ -86,18 +91,22 @@ def test_the_maps_are_those_of_the_reference(kit, name):
     spec, arrays, x = problem(name)
     model = kit.build(spec, arrays)
     maps = kit.run(model.forward_stages, x)
-    agree(maps, reference_maps(spec, arrays, x))
+    agree(maps, reference_maps(spec, arrays, x)[: len(spec.feature_info())])
     for y, info in zip(maps, model.feature_info, strict=True):
         assert y.shape == (2, info.channels, -(-33 // info.stride), -(-40 // info.stride))
 
 
-@pytest.mark.parametrize(("out_indices", "places"), CHOICES)
+@pytest.mark.parametrize(
+    ("out_indices", "places"),
+    [*CHOICES, ((3,), (3,)), ((1, 3), (1, 3)), ((3, -1), (2, 3)), (range(4), (0, 1, 2, 3))],
+)
 def test_a_body_gives_the_chosen_maps(kit, out_indices, places):
+    """The fourth of this network is the one behind its stages, which only its place asks for."""
     spec, arrays, x = problem("cond_mobilenetv2_050")
     model = kit.build(spec, arrays)
     body = kit.package.Features(model, out_indices)
     assert body.out_indices == places
-    assert body.feature_info == tuple(spec.feature_info()[place] for place in places)
+    assert body.feature_info == tuple(infos_of(spec)[place] for place in places)
     expected = reference_maps(spec, arrays, x)
     agree(kit.run(body, x), [expected[place] for place in places])
 
@@ -109,6 +118,36 @@ def test_a_backbone_gives_the_chosen_maps(kit, out_indices, places):
     model = kit.build(spec, arrays)
     maps = kit.run(lambda images: model.forward_stages(images, out_indices), x)
     agree(maps, [expected[place] for place in places])
+
+
+def test_a_backbone_gives_the_map_behind_its_stages(kit):
+    spec, arrays, x = problem("cond_mobilenetv2_050")
+    model = kit.build(spec, arrays)
+    maps = kit.run(lambda images: model.forward_stages(images, (0, 3)), x)
+    expected = reference_maps(spec, arrays, x)
+    agree(maps, [expected[0], expected[3]])
+    agree(kit.run(model.forward_features, x)[None], expected[3:])
+
+
+def test_every_parameter_of_a_body_with_the_map_behind_learns(kit):
+    spec, arrays, x = problem("cond_mobilenetv2_050")
+    body = kit.package.Features(kit.build(spec, arrays), (1, 3))
+    assert kit.idle(body, np.concatenate([x, -x[:1]])) == []
+    head = {parameter.name for parameter in spec.head_parameters()}
+    assert set(extract(body)) == arrays.keys() - head
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_a_body_with_the_map_behind_freezes_its_stages(kit, stage):
+    spec, arrays, x = problem("cond_mobilenetv2_050")
+    body = kit.package.Features(kit.build(spec, arrays), range(4))
+    body.freeze_stages(stage)
+    kit.run(body, x, training=True)
+    found = extract(body)
+    moved = {name for name, array in found.items() if not np.array_equal(array, arrays[name])}
+    behind = {p.name for p in spec.parameters() if not p.role.trainable and p.name in found}
+    end = int(spec.feature_info()[stage].name.rpartition(".")[2])
+    assert moved == {name for name in behind if int(name.split(".")[1]) > end}
 
 
 def test_create_model_gives_a_body(kit):
@@ -149,6 +188,8 @@ def test_the_temperature_of_a_body(kit):
 def test_maps_that_do_not_exist(kit):
     spec, arrays, x = problem("od_resnet18")
     model = kit.build(spec, arrays)
+    with pytest.raises(ValueError, match=r"3 \(features.5\), or from -3 to -1; received \(4,\)"):
+        kit.package.Features(kit.build(problem("cond_mobilenetv2_050")[0]), (4,))
     for wrong in (0, 4, -1, (3,), (0, -4), (), (True,), (0.0,), "0"):
         expected = r"out_indices: expected .* from 1 to 3.*2 \(layer2\)"
         with pytest.raises(ValueError, match=expected):

@@ -49,6 +49,7 @@ class Backbone(HubModel, Graph):
         spec: what the network is made of.
         data_format: "channels_last" or "channels_first".
         preprocessing: the layer that images pass first, or None.
+        further_outputs: maps behind those of `pyramid_outputs`, symbolic, by such names.
 
     Raises:
         ValueError: `input_shape` has other channels than the spec, `layers` has an unknown path, or
@@ -89,6 +90,7 @@ class Backbone(HubModel, Graph):
             dtype=policy,
             trainable=trainable,
         )
+        self.further_outputs = _pyramid(spec.further_maps(), maps, data_format)
         self.spec: Any = spec  # of the family
         self.data_format = data_format
         self.preprocessing = preprocessing
@@ -123,8 +125,9 @@ class Backbone(HubModel, Graph):
         Raises:
             ValueError: no map is asked for, or one that does not exist.
         """
-        infos = self.feature_info
-        names = [infos[index].name for index in feature_indices(infos, out_indices)]
+        infos, further = self.feature_info, self.spec.further_maps()
+        chosen = feature_indices(infos, out_indices, further=further)
+        names = [(*infos, *further)[index].name for index in chosen]
         maps = maps_by_name(self._maps(x, training), names)
         return [from_channels_last(y, self.data_format) for y in maps]
 

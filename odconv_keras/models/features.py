@@ -25,7 +25,8 @@ class Features(Graph):
         backbone: a network of `create_model`.
         out_indices: as in timm, a number n for the last n maps of `backbone.feature_info`, or which
             of them, where negative numbers count from the end. By default all but the first, those
-            of strides 4 to 32. The order does not matter.
+            of strides 4 to 32. The order does not matter. MobileNetV2 has one more map behind them,
+            number 5 in the published networks, which only this number asks for.
         **kwargs: `name` and `trainable`.
 
     Attributes:
@@ -51,21 +52,22 @@ class Features(Graph):
         name: str | None = None,
         trainable: bool = True,
     ) -> None:
-        chosen = feature_indices(backbone.feature_info, out_indices, first=1)
-        maps = list(backbone.pyramid_outputs.items())
-        outputs = dict(maps[index] for index in chosen)
-        layers = backbone.layers_to(list(outputs.values()))
+        infos, further = backbone.feature_info, backbone.spec.further_maps()
+        chosen = feature_indices(infos, out_indices, first=1, further=further)
+        maps = [*backbone.pyramid_outputs.items(), *backbone.further_outputs.items()]
+        outputs = [maps[index][1] for index in chosen]
+        layers = backbone.layers_to(outputs)
         super().__init__(
             backbone.inputs[0],
-            list(outputs.values()),
-            {path: x for path, x in layers.items() if x is not backbone.preprocessing},
             outputs,
+            {path: x for path, x in layers.items() if x is not backbone.preprocessing},
+            dict(maps[index] for index in chosen),  # of two with one stride the last
             name=name or f"{backbone.name}_features",
             dtype=backbone.dtype_policy,
             trainable=trainable,
         )
         self.out_indices = chosen
-        self.feature_info = tuple(backbone.feature_info[index] for index in chosen)
+        self.feature_info = tuple((*infos, *further)[index] for index in chosen)
         self.spec = backbone.spec
         self.data_format = backbone.data_format
         self.preprocessing = backbone.preprocessing
@@ -74,6 +76,9 @@ class Features(Graph):
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> list[Any]:
         maps = super().call(inputs, training, mask)
         return maps if isinstance(maps, list) else [maps]  # Keras hands a single one on as such
+
+    def outputs_of_stages(self) -> list[Any]:
+        return list(self.outputs)
 
     def get_config(self) -> dict[str, Any]:
         return {

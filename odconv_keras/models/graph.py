@@ -100,8 +100,12 @@ class Graph(keras.Model):
         """
         place = stage_to_freeze(self.feature_info, stage)
         if place >= 0:
-            for layer in self.layers_to(list(self.pyramid_outputs.values())[place]).values():
+            for layer in self.layers_to(self.outputs_of_stages()[place]).values():
                 layer.trainable = False
+
+    def outputs_of_stages(self) -> list[Any]:
+        """The maps of `feature_info`, symbolic."""
+        return list(self.pyramid_outputs.values())
 
     def get_build_config(self) -> dict[str, Any]:
         # Nothing is built by it here; earlier versions of this package, which open the file, do so.

@@ -19,7 +19,8 @@ from odconv_spec.feature_maps import OutIndices, feature_indices, stage_to_freez
 from weights_converter.hub.mixin import HubModel
 
 # One layer on the way from the image to the last map: the attributes that lead to it, and whether
-# its output is one of the `feature_info`. Plain, because to_static cannot read a named tuple.
+# its output is a map of `feature_info` or one behind them. Plain, because to_static cannot read a
+# named tuple.
 Step: TypeAlias = tuple[tuple[str, ...], bool]
 
 
@@ -66,7 +67,8 @@ class Backbone(HubModel, nn.Layer):
         Raises:
             ValueError: no map is asked for, or one that does not exist.
         """
-        indices = feature_indices(self.feature_info, out_indices)
+        further = self.spec.further_maps()
+        indices = feature_indices(self.feature_info, out_indices, further=further)
         return stage_maps(self, self.steps, x, indices)
 
     def forward_head(self, features: paddle.Tensor) -> paddle.Tensor:

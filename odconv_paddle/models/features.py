@@ -27,7 +27,8 @@ class Features(nn.Layer):
         backbone: a network of `create_model`.
         out_indices: as in timm, a number n for the last n maps of `backbone.feature_info`, or which
             of them, where negative numbers count from the end. By default all but the first, those
-            of strides 4 to 32. The order does not matter.
+            of strides 4 to 32. The order does not matter. MobileNetV2 has one more map behind them,
+            number 5 in the published networks, which only this number asks for.
 
     Attributes:
         spec: of the backbone.
@@ -48,10 +49,10 @@ class Features(nn.Layer):
     def __init__(self, backbone: Backbone, out_indices: OutIndices = None) -> None:
         super().__init__()
         self.spec = backbone.spec
-        self.spec = backbone.spec
         self._frozen: Frozen | None = None
-        self.out_indices = feature_indices(backbone.feature_info, out_indices, first=1)
-        self.feature_info = tuple(backbone.feature_info[index] for index in self.out_indices)
+        infos, further = self.spec.feature_info(), self.spec.further_maps()
+        self.out_indices = feature_indices(infos, out_indices, first=1, further=further)
+        self.feature_info = tuple((*infos, *further)[index] for index in self.out_indices)
         self.steps = steps_to(backbone.steps, max(self.out_indices))
         for name, manager in manager_of(backbone).items():
             self.add_sublayer(name, manager)

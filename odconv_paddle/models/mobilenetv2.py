@@ -85,6 +85,6 @@ class MobileNetV2(Backbone):
 
 
 def _steps(spec: MobileNetV2Spec) -> list[Step]:
-    stages = {info.name for info in spec.feature_info()}
+    stages = {info.name for info in (*spec.feature_info(), *spec.further_maps())}
     names = [spec.stem.name, *(block.name for block in spec.blocks()), spec.last.name]
     return [(tuple(name.split(".")), name in stages) for name in names]

@@ -27,7 +27,8 @@ class Features(nn.Module):
         backbone: a network of `create_model`.
         out_indices: as in timm, a number n for the last n maps of `backbone.feature_info`, or which
             of them, where negative numbers count from the end. By default all but the first, those
-            of strides 4 to 32. The order does not matter.
+            of strides 4 to 32. The order does not matter. MobileNetV2 has one more map behind them,
+            number 5 in the published networks, which only this number asks for.
 
     Attributes:
         spec: of the backbone.
@@ -47,9 +48,9 @@ class Features(nn.Module):
 
     def __init__(self, backbone: Backbone, out_indices: OutIndices = None) -> None:
         super().__init__()
-        infos = backbone.spec.feature_info()
-        self.out_indices = feature_indices(infos, out_indices, first=1)
-        self.feature_info = tuple(infos[index] for index in self.out_indices)
+        infos, further = backbone.spec.feature_info(), backbone.spec.further_maps()
+        self.out_indices = feature_indices(infos, out_indices, first=1, further=further)
+        self.feature_info = tuple((*infos, *further)[index] for index in self.out_indices)
         self.spec = backbone.spec
         self.backbone = copy.copy(backbone)  # its children are the same, its dict of them is not
         layers = backbone.modules_up_to(max(self.out_indices))

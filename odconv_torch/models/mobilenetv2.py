@@ -95,18 +95,20 @@ class MobileNetV2(Backbone):
         head = build_head(spec.head, device, dtype)
         self.classifier = nn.Sequential(nn.Dropout(spec.dropout), head)
         serve_cells(self)
-        # Where in `features` each map of `feature_info` leaves.
+        self._further = spec.further_maps()
+        # Where in `features` each map of `feature_info` leaves, and that behind them.
         self._places = tuple(int(info.name.rpartition(".")[2]) for info in self._maps)
+        self._exits = (*self._places, len(self.features) - 1)
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         return self._run(self.features, x)
 
     def forward_stages(self, x: torch.Tensor, out_indices: OutIndices = None) -> list[torch.Tensor]:
-        chosen = feature_indices(self._maps, out_indices)
+        chosen = feature_indices(self._maps, out_indices, further=self._further)
         maps: list[torch.Tensor] = []
-        for place in range(self._places[max(chosen)] + 1):
+        for place in range(self._exits[max(chosen)] + 1):
             x = self._run(self.features[place], x)
-            if place in self._places:
+            if place in self._exits:
                 maps.append(x)
         return [maps[index] for index in chosen]
 
@@ -129,4 +131,4 @@ class MobileNetV2(Backbone):
         return {"stem": r"^features\.0\.", "blocks": [last, *stages]}
 
     def modules_up_to(self, index: int) -> Mapping[str, nn.Module]:
-        return {"features": self.features[: self._places[index] + 1]}
+        return {"features": self.features[: self._exits[index] + 1]}

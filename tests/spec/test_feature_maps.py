@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from odconv_spec import FeatureInfo
+from odconv_spec import FeatureInfo, model_spec
 from odconv_spec.feature_maps import feature_indices
 
 
@@ -33,6 +33,23 @@ def test_a_number_means_the_last_maps(number):
 def test_none_means_all_from_the_first():
     assert feature_indices(maps(3)) == (0, 1, 2)
     assert feature_indices(maps(3), first=1) == (1, 2)
+
+
+def test_further_maps_are_asked_for_by_their_places_alone():
+    infos, further = maps(3), maps(5)[3:]
+    for asked, places in ((None, (1, 2)), (2, (1, 2)), ((-1,), (2,)), ((3, -3, 4), (0, 3, 4))):
+        assert feature_indices(infos, asked, first=1, further=further) == places
+    with pytest.raises(ValueError, match=r"1 to 3, .*4 \(stage5\), or from -3 to -1; received 4"):
+        feature_indices(infos, 4, further=further)
+    with pytest.raises(ValueError, match=r"received \(5,\)"):
+        feature_indices(infos, (5,), further=further)
+
+
+def test_the_map_behind_the_stages_of_mobilenetv2():
+    spec = model_spec("od_mobilenetv2_100")
+    assert spec.further_maps() == (FeatureInfo("features.18", 1280, 32),)
+    assert [info.channels for info in spec.feature_info()] == [16, 24, 32, 96, 320]
+    assert model_spec("od_resnet50").further_maps() == ()
 
 
 @pytest.mark.parametrize("wrong", [0, 3, -1, True, 1.0, None, "1", (), (2,), (-3,), (0, "1")])
