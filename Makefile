@@ -9,7 +9,7 @@ LOWEST := .venv-lowest/.installed
 # Which tenth of the slow tests: a number that rises by one with each run, or the count of commits.
 PART ?= commit
 
-.PHONY: help install demo test slow slow-part vision lowest lint format bench clean
+.PHONY: help install demo test slow slow-part vision vision-slow lowest lint format bench clean
 
 help:
 	@echo "make install  set up .venv"
@@ -18,6 +18,7 @@ help:
 	@echo "make slow     run the slow sweeps"
 	@echo "make slow-part  run a tenth of them, drawn by the commit or by PART=N"
 	@echo "make vision   run the tests with torchvision, timm, Lightning, ..., in .venv-vision"
+	@echo "make vision-slow  run the slow ones of these"
 	@echo "make lowest   run a smoke test with the lowest versions, in .venv-lowest"
 	@echo "make lint     ruff, mypy, and zizmor on the workflow"
 	@echo "make format   let ruff change the files"
@@ -50,7 +51,10 @@ $(VISION): pyproject.toml constraints-vision.txt
 	@touch $@
 
 vision: $(VISION)
-	.venv-vision/bin/python -m pytest tests/vision
+	.venv-vision/bin/python -m pytest tests/vision -m 'not slow'
+
+vision-slow: $(VISION)
+	.venv-vision/bin/python -m pytest tests/vision -m slow
 
 $(LOWEST): pyproject.toml constraints-lowest.txt
 	$(PYTHON) -m venv .venv-lowest

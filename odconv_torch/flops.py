@@ -54,8 +54,12 @@ def _counted() -> tuple[type[nn.Module], ...]:
     return (*SHARED.values(), *(layer for layers in DYNAMIC.values() for layer in layers))
 
 
-def _for_thop(layer: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-    layer.get_buffer("total_ops").add_(_of_call(layer, inputs[0]))  # thop makes it
+def _for_thop(layer: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+    """`total_ops`, which thop makes, is a tensor in thop and a number in ultralytics-thop."""
+    for inner in layer.modules():  # ultralytics-thop counts these, too
+        if inner is not layer and hasattr(inner, "total_ops"):
+            inner.total_ops = inner.total_ops * 0
+    layer.total_ops = layer.total_ops + _of_call(layer, inputs[0])
 
 
 def _nothing(layer: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> None:

@@ -16,6 +16,7 @@ from odconv_torch.layers.build import layer_class
 from odconv_torch.layers.from_static import layer_like, plain_conv, static_spec
 from odconv_torch.tools.calls import map_sizes
 from odconv_torch.tools.obstacles import Obstacles, freeze_like
+from odconv_torch.tools.rebuilt import check_replaced, keep_in
 
 
 def replace_convs(
@@ -34,7 +35,8 @@ def replace_convs(
     same function until it is trained, see `from_static` of the layers. A convolution that is used
     in several places stays one layer, and those inside dynamic convolutions are left alone. Make
     the optimiser and wrappers such as DistributedDataParallel afterwards, because the parameters
-    are new; code of yours that reads `conv.weight` sees a bank of kernels, one axis more.
+    are new; code of yours that reads `conv.weight` sees a bank of kernels, one axis more. A network
+    of ultralytics keeps its new layers when it is trained, see `odconv_torch.ultralytics.keep`.
 
     Args:
         model: the network. Of a lone convolution the result has the new layer.
@@ -72,6 +74,7 @@ def replace_convs(
     places = [_place(path, conv) for path, conv in _static_convs(model)]
     chosen = [(place, obstacles.of(place.conv)) for place in choose(places, where)]
     replaced, skipped = divide(chosen, spec, options)
+    check_replaced(model, len(replaced), skipped)
     found = []
     layers: dict[nn.Module, DynamicConv] = {}
     for place in replaced:
@@ -123,4 +126,5 @@ def _exchange(model: nn.Module, layers: Mapping[nn.Module, DynamicConv]) -> nn.M
         if module in layers:
             parent, _, name = path.rpartition(".")
             setattr(model.get_submodule(parent), name, layers[module])
+    keep_in(model)
     return model

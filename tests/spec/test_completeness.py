@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 FORMS = ROOT / "odconv_torch" / "layers" / "forms"
 DETECTION = ROOT / "odconv_torch" / "detection"
 INFERENCE = ROOT / "odconv_torch" / "tools" / "inference"  # the others compile what they infer
+ULTRALYTICS = ROOT / "odconv_torch" / "ultralytics"
 PACKAGES = {"odconv_torch": "d", "odconv_paddle": "D", "odconv_keras": "D"}
 DYNAMIC = [kind for kind in KINDS if kind != "static"]
 
@@ -95,8 +96,10 @@ def test_packages_have_parallel_files():
             "layers/window.py",
             "lightning.py",
             "timm.py",
+            "tools/rebuilt.py",  # trainers that build a network anew
             "tools/strategy.py",
             *(f"tools/inference/{path.name}" for path in INFERENCE.glob("*.py")),
+            *(f"ultralytics/{path.relative_to(ULTRALYTICS)}" for path in ULTRALYTICS.rglob("*.py")),
             "train/sync_norm.py",
             *(f"layers/forms/{path.name}" for path in FORMS.glob("*.py")),
         },

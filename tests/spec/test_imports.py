@@ -52,6 +52,7 @@ ALLOWED = {
     "odconv_torch/lightning.py": {"odconv_torch", "odconv_spec", "torch", "lightning"},
     "odconv_torch/timm.py": {"odconv_torch", "odconv_spec", "torch", "timm"},
     "odconv_torch/detection": {"odconv_torch", "odconv_spec", "torch", "torchvision"},
+    "odconv_torch/ultralytics": {"odconv_torch", "odconv_spec", "torch", "thop", "ultralytics"},
     "odconv_paddle": {"odconv_paddle", "odconv_spec", "paddle"},
     "odconv_paddle/hub.py": {"odconv_paddle", "odconv_spec", "weights_converter", "paddle"},
     "odconv_paddle/models/backbone.py": {

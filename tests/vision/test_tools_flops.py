@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from odconv_spec import DyConvSpec, LinearSpec, ODConvSpec, model_spec, multiply_adds
 from odconv_spec.shared import SharedSpec
-from odconv_torch import create_model, set_strategy
+from odconv_torch import ODConv2d, create_model, set_strategy
 from odconv_torch.flops import ptflops_hooks, thop_ops
 
 SIZE = (40, 72)
@@ -52,6 +52,17 @@ def test_thop(name, batch=2):
     found, parameters = thop.profile(model, inputs=(x,), custom_ops=thop_ops(), verbose=False)
     assert found == batch * (multiply_adds(model.spec, SIZE) - head_mean(name))
     assert parameters == model.spec.trainable_count()
+
+
+def test_thop_counts_in_buffers():
+    """thop does, where ultralytics-thop, which installs under the same name, has plain numbers."""
+    layer, x = ODConv2d(8, 6, 3), torch.rand(2, 8, 12, 10)
+    for module in layer.modules():
+        module.register_buffer("total_ops", torch.ones(1, dtype=torch.float64))
+    thop_ops()[ODConv2d](layer, (x,), layer(x))
+    assert isinstance(layer.total_ops, torch.Tensor) and "total_ops" in dict(layer.named_buffers())
+    assert layer.total_ops == 1 + 2 * multiply_adds(layer.spec, (12, 10))
+    assert all(inner.total_ops == 0 for inner in layer.modules() if inner is not layer)
 
 
 @pytest.mark.parametrize(("name", "static"), STATIC.items())
