@@ -32,8 +32,18 @@ def main(
     shows where a bug is.
     """
     given = sys.argv[1:] if arguments is None else arguments
+    return exit_code(lambda: train(parse(given, framework)), given)
+
+
+def exit_code(act: Callable[[], None], given: Sequence[str]) -> int:
+    """Does what a command is for, and says what went wrong; see `main`.
+
+    Args:
+        act: parses the arguments and does what they ask for.
+        given: the arguments.
+    """
     try:
-        train(parse(given, framework))
+        act()
     except (TrainingError, ConverterError, OSError) as error:
         return _report(error)
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-from odconv_training.batches import batch_indices, in_order, shards, steps_per_epoch
+from odconv_training.batches import batch_indices, steps_per_epoch
 from odconv_training.checkpoints import LAST, read, save
 from odconv_training.classes import fitted
 from odconv_training.earlier import check_output, remove_earlier
@@ -17,7 +17,6 @@ from odconv_training.options import Options
 from odconv_training.processes import Processes
 from odconv_training.progress import Progress, check_class_names, content_of
 from odconv_training.samples import Source, open_source
-from odconv_training.scores import Score
 from odconv_training.summary import footer, header
 from odconv_training.trainer import Trainer
 
@@ -56,7 +55,7 @@ class Course:
         source: the samples.
         trainer: the network in its framework.
         progress: how far the training is.
-        top1: of the last epoch, in percent.
+        top1: of the last epoch, in percent; the AP of a detector.
 
     Raises:
         TrainingError: the last checkpoint is damaged, or of another training; or there is nothing
@@ -78,15 +77,17 @@ class Course:
 
     def evaluate(self) -> None:
         """Prints how good the network is."""
-        score = self._score()
+        samples = self.source.validation
+        score = self.trainer.score(samples)
         if self.trainer.processes.writes:  # of several processes only one does
-            sys.stdout.write(f"{score}, {score.images} images\n")
+            sys.stdout.write(f"{score}, {len(samples)} images\n")
 
     def run(self) -> None:
         """Trains to the end, or to `options.steps`."""
         first, writes = self.progress.step, self.trainer.processes.writes
-        self._say(header(self.options, self.source, self.trainer, first, self._end))
-        log = Log(self.options, first, self._end) if writes else nullcontext()
+        self._say(self.header())
+        measures = self.trainer.measures
+        log = Log(self.options, first, self._end, measures) if writes else nullcontext()
         with log as self._log:
             if first == 0:
                 # Nothing to lose yet, but an older run in this folder must not be resumed.
@@ -95,7 +96,15 @@ class Course:
                     remove_earlier(self.options.output, self.trainer.framework)
             while self.progress.step < self._end:
                 self._epoch(self.progress.epoch)
-        self._say(footer(self.options, self.progress, self.trainer.framework))
+        self._say(self.footer())
+
+    def header(self) -> str:
+        """What is printed before the first step."""
+        return header(self.options, self.source, self.trainer, self.progress.step, self._end)
+
+    def footer(self) -> str:
+        """What is printed after the last one."""
+        return footer(self.options, self.progress, self.trainer.framework)
 
     def _say(self, text: str) -> None:
         if self.trainer.processes.writes and not self.options.quiet:
@@ -147,24 +156,15 @@ class Course:
 
     def _validate(self, epoch: int) -> None:
         self.trainer.average_statistics()
-        score = self._score()
-        self.top1 = score.top1
-        best = score.top1 >= self.progress.best_top1
+        score = self.trainer.score(self.source.validation)
+        self.top1 = score.quality
+        best = score.quality >= self.progress.best_top1
         self.progress = replace(self.progress, epoch=epoch + 1)
         if best:
-            self.progress = replace(self.progress, best_top1=score.top1, best_epoch=epoch)
+            self.progress = replace(self.progress, best_top1=score.quality, best_epoch=epoch)
         if self._log is not None:
             self._log.validation(epoch, self.progress.step, score)
         self._save(best)
-
-    def _score(self) -> Score:
-        """That of the validation samples, of which each process looks at its part."""
-        samples, processes = self.source.validation, self.trainer.processes
-        own = shards(len(samples), processes.rank, processes.world)
-        score = Score(self.options.spec.num_classes)
-        for logits, labels in self.trainer.answers(samples, in_order(own)):
-            score.add(logits, labels)
-        return Score.from_array(processes.total(score.as_array()))
 
     def _save(self, best: bool = False) -> None:
         """Replaces the last checkpoint, and the best one if this is it."""

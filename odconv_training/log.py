@@ -12,11 +12,10 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from odconv_training.options import Options
-from odconv_training.scores import Score
+from odconv_training.scores import MEASURES, Measured
 from weights_converter.formats.files.atomic import replacing
 
 TRAIN = ("step", "epoch", "learning_rate", "temperature", "loss", "images_per_second")
-VALIDATION = ("epoch", "step", "loss", "top1", "top5")
 TABLES = ("train.csv", "validation.csv")
 
 
@@ -28,13 +27,27 @@ class Log:
     is resumed from is dropped.
     """
 
-    def __init__(self, options: Options, start_step: int, total: int | None = None) -> None:
-        """Args: start_step: the first step to come. total: steps in all, for the bar."""
+    def __init__(
+        self,
+        options: Options,
+        start_step: int,
+        total: int | None = None,
+        measures: tuple[str, ...] = MEASURES,
+    ) -> None:
+        """Begins or continues the files.
+
+        Args:
+            options: of the command.
+            start_step: the first step to come.
+            total: steps in all, for the bar.
+            measures: what the scores are called.
+        """
+        self._measures = measures
         folder = options.output
         folder.mkdir(parents=True, exist_ok=True)
         self._train = _Table(folder / TABLES[0], TRAIN, lambda step: step < start_step)
         self._validation = _Table(
-            folder / TABLES[1], VALIDATION, lambda step: 0 < step <= start_step
+            folder / TABLES[1], ("epoch", "step", *measures), lambda step: 0 < step <= start_step
         )
         self._events = _event_writer(folder / "tensorboard", start_step)
         self._quiet = options.quiet
@@ -60,11 +73,11 @@ class Log:
         self._bar.set_postfix(epoch=epoch, loss=f"{loss:.4f}", refresh=False)
         self._clock = time.perf_counter()
 
-    def validation(self, epoch: int, step: int, score: Score) -> None:
+    def validation(self, epoch: int, step: int, score: Measured) -> None:
         """The score after an epoch and `step` steps."""
-        values = (epoch, step, score.loss, score.top1, score.top5)
-        self._validation.add(values)
-        self._event("validation", dict(zip(VALIDATION[2:], values[2:], strict=True)), step)
+        values = score.row()
+        self._validation.add((epoch, step, *values))
+        self._event("validation", dict(zip(self._measures, values, strict=True)), step)
         if not self._quiet:
             self._bar.write(f"epoch {epoch}: {score}")
         self._clock = time.perf_counter()

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from odconv_spec import to_json
 from odconv_training.errors import TrainingError
 from odconv_training.options import Options
 from weights_converter.identify.class_names import to_text
@@ -20,7 +19,7 @@ class Progress:
     Attributes:
         step: number of steps that are done.
         epoch: number of epochs that are done.
-        best_top1: of the best epoch, in percent.
+        best_top1: of the best epoch, in percent; the AP of a detector.
         best_epoch: which one that is, counted from 0.
         seed: of the training.
         recipe: of the training, as JSON.
@@ -44,8 +43,8 @@ class Progress:
     @classmethod
     def of(cls, options: Options, step: int, epoch: int, best_top1: float) -> Progress:
         """That of a training with these options."""
-        recipe, spec = options.recipe.to_json(), to_json(options.spec)
-        return cls(step, epoch, best_top1, options.seed, recipe, spec)
+        recipe, network = options.recipe.to_json(), options.network_json()
+        return cls(step, epoch, best_top1, options.seed, recipe, network)
 
     def to_json(self) -> str:
         """The text that `from_json` reads."""

@@ -16,15 +16,17 @@ from odconv_spec.schedule import falling
 from odconv_training.errors import TrainingError
 
 SCHEDULES = ("step", "cosine", "constant")
+_WARMUP_START = 0.001
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Stochastic gradient descent with momentum, and what changes from step to step.
 
-    `schedule` is "step" (the rate is divided by 10 every `step_epochs`), "cosine" (to zero, anew
-    every step) or "constant". The temperature falls linearly over `temperature_epochs`; with none
-    it is at its end from the start.
+    `schedule` is "step" (the rate is divided by 10 every `step_epochs`, or at the beginning of each
+    of the epochs `milestones`, counted from 0), "cosine" (to zero, anew every step) or "constant".
+    Over the first `warmup_steps` the rate rises linearly from a thousandth. The temperature falls
+    linearly over `temperature_epochs`; with none it is at its end from the start.
 
     For a network that starts from a checkpoint, `head_lr` is the rate of the classifier where it
     has one of its own, `freeze_stages` the index in `feature_info` up to which nothing is trained,
@@ -54,6 +56,8 @@ class Recipe:
     head_lr: float | None = None
     freeze_stages: int | None = None
     freeze_norms: bool = False
+    milestones: tuple[int, ...] | None = None
+    warmup_steps: int | None = None
 
     def __post_init__(self) -> None:
         if self.schedule not in SCHEDULES:
@@ -66,6 +70,8 @@ class Recipe:
         for name in ("momentum", "weight_decay", "temperature_end", "temperature_epochs"):
             value = getattr(self, name)
             self._check(name, isfinite(value) and value >= 0, "no negative number")
+        epochs = self.milestones or ()
+        self._check("milestones", list(epochs) == sorted(set(epochs)), "epochs in their order")
         head = self.head_lr
         self._check("head_lr", head is None or (isfinite(head) and head > 0), "a positive number")
 
@@ -75,11 +81,25 @@ class Recipe:
 
     def learning_rate(self, step: int, steps_per_epoch: int) -> float:
         """The rate of a step, counted from 0 over the whole training."""
+        return self._warm(step) * self._scheduled(step, steps_per_epoch)
+
+    def _warm(self, step: int) -> float:
+        """What the rate is multiplied by, as mmcv has it."""
+        left = 1 - step / self.warmup_steps if self.warmup_steps else 0.0
+        return 1 - max(0.0, left) * (1 - _WARMUP_START)
+
+    def _scheduled(self, step: int, steps_per_epoch: int) -> float:
         if self.schedule == "step":
-            return self.lr / 10.0 ** (step // steps_per_epoch // self.step_epochs)
+            return self.lr / 10.0 ** self._falls(step // steps_per_epoch)
         if self.schedule == "cosine":
             return self.lr * (1 + cos(pi * step / (self.epochs * steps_per_epoch))) / 2
         return self.lr
+
+    def _falls(self, epoch: int) -> int:
+        """How often the rate has fallen before the end of an epoch."""
+        if self.milestones is None:
+            return epoch // self.step_epochs
+        return sum(begin <= epoch for begin in self.milestones)
 
     def temperature(self, step: int, steps_per_epoch: int) -> float:
         """The temperature of a step, counted from 0 over the whole training."""

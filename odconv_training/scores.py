@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
 
 _COUNTS = 4  # images, top-1, top-5 and the sum of losses stand before the confusion
 _TOP = 5
+
+
+MEASURES = ("loss", "top1", "top5")
+
+
+class Measured(Protocol):
+    """What a course needs to know of a score; its `str` is for people."""
+
+    @property
+    def quality(self) -> float:
+        """In percent; the epoch where it is highest is the best."""
+
+    def row(self) -> tuple[float, ...]:
+        """What the log of a training says, in the order of `Trainer.measures`."""
 
 
 class Score:
@@ -56,6 +72,15 @@ class Score:
     def loss(self) -> float:
         """Mean cross-entropy in nats."""
         return self.loss_sum / self.images
+
+    @property
+    def quality(self) -> float:
+        """What the best epoch is chosen by: `top1`."""
+        return self.top1
+
+    def row(self) -> tuple[float, ...]:
+        """As `MEASURES` names them."""
+        return self.loss, self.top1, self.top5
 
     def __str__(self) -> str:
         return f"top-1 {self.top1:.2f} %, top-5 {self.top5:.2f} %, loss {self.loss:.4f}"

@@ -34,7 +34,7 @@ def header(options: Options, source: Source, trainer: Trainer, first: int, end: 
     head_rate = "" if recipe.head_lr is None else f", of the head {recipe.head_lr:g}"
     files = (LAST[trainer.framework], BEST[trainer.framework], *TABLES)
     lines = [
-        ("network", f"{describe(options.spec)}, {_parameters(options, facts)}"),
+        ("network", f"{facts.network or describe(options.spec)}, {_parameters(options, facts)}"),
         ("device", f"{facts.device}, {trainer.framework}, {options.precision}{machines}"),
         (
             "data",
@@ -71,7 +71,7 @@ def footer(options: Options, progress: Progress, framework: str) -> str:
 
 
 def _parameters(options: Options, facts: Facts) -> str:
-    every = options.spec.trainable_count()
+    every = facts.parameters or options.spec.trainable_count()
     told = f"{every:,} parameters"
     return told if facts.trained == every else f"{told}, {facts.trained:,} of them trained"
 

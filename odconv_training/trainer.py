@@ -11,10 +11,11 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from odconv_training.batches import IntArray
+from odconv_training.batches import IntArray, in_order, shards
 from odconv_training.options import Options
 from odconv_training.processes import Processes
 from odconv_training.samples import Samples
+from odconv_training.scores import MEASURES, Measured, Score
 from weights_converter import Loaded
 
 Answer = tuple[npt.NDArray[np.floating[Any]], IntArray]  # (batch, classes) and (batch,)
@@ -49,6 +50,8 @@ class Facts:
         device: where it is trained, such as "cuda:0".
         trained: number of parameters that the optimizer changes.
         started: what `checkpoints.start` has done, None without a start.
+        network: what it is, where the spec of the options does not say all of it.
+        parameters: how many that has.
 
     Example:
         >>> Facts("cuda:0", trained=548_345).started is None
@@ -58,6 +61,8 @@ class Facts:
     device: str
     trained: int
     started: Loaded | None = None
+    network: str = ""
+    parameters: int | None = None
 
 
 class Trainer(ABC):
@@ -69,8 +74,10 @@ class Trainer(ABC):
         processes: this process among those of the training.
         step: trains on one batch.
         facts: of the network.
+        measures: names of what `score` gives.
     """
 
+    measures: tuple[str, ...] = MEASURES
     framework: ClassVar[str]
     step: Step
     facts: Facts
@@ -110,6 +117,14 @@ class Trainer(ABC):
         Returns:
             Pairs of arrays: (batch, classes) and (batch,).
         """
+
+    def score(self, samples: Samples) -> Measured:
+        """How good the network is on samples, of which each process looks at its part."""
+        own = shards(len(samples), self.processes.rank, self.processes.world)
+        score = Score(self.options.spec.num_classes)
+        for logits, labels in self.answers(samples, in_order(own)):
+            score.add(logits, labels)
+        return Score.from_array(self.processes.total(score.as_array()))
 
     @abstractmethod
     def average_statistics(self) -> None:

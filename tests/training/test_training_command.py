@@ -62,7 +62,7 @@ def test_a_bug_in_reading_the_options(monkeypatch, capsys):
     def model_spec(name):
         raise KeyError(name)
 
-    monkeypatch.setattr("odconv_training.options.model_spec", model_spec)
+    monkeypatch.setattr("odconv_training.arguments.model_spec", model_spec)
     assert main("torch", failing(AssertionError), ["--model", "od_resnet18"]) == 70
     assert "a bug in odconv, KeyError: 'od_resnet18'" in capsys.readouterr().err
 

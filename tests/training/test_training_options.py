@@ -79,6 +79,11 @@ def test_fine_tuning():
     assert recipe.head_factor == 10
 
 
+def test_milestones_and_a_warm_up():
+    recipe = options("--milestones", "8", "11", "--warmup-steps", "500").recipe
+    assert (recipe.milestones, recipe.warmup_steps) == ((8, 11), 500)
+
+
 def test_a_network_of_ones_own(tmp_path):
     spec = model_spec("cond_resnet18", stages=[[16, 1], [24, 1]], num_classes=3)
     (tmp_path / "net.json").write_text(to_json(spec))

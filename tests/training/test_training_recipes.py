@@ -28,6 +28,15 @@ def test_a_constant_rate():
     assert recipe.learning_rate(0, 3) == recipe.learning_rate(1000, 3) == 0.05
 
 
+def test_the_rate_falls_at_milestones_and_rises_before():
+    """The numbers of mmcv's linear warm-up, by hand."""
+    chosen = {"lr": 0.02, "milestones": (2, 3), "warmup_steps": 4, "step_epochs": 1}
+    recipe = replace(RECIPES["resnet"], **chosen)
+    rates = [recipe.learning_rate(step, 5) for step in (0, 1, 3, 4, 9, 10, 14, 15, 40)]
+    rising = [0.00002, 0.005015, 0.015005]
+    assert rates == pytest.approx([*rising, 0.02, 0.02, 0.002, 0.002, 2e-4, 2e-4], rel=1e-12)
+
+
 def test_the_temperature_falls_over_its_epochs():
     recipe = RECIPES["resnet"]
     found = [recipe.temperature(step, 4) for step in (0, 20, 40, 400)]
@@ -54,6 +63,7 @@ def test_no_annealing(step):
         ("temperature_epochs", float("inf")),
         ("weight_decay", -1e-4),
         ("step_epochs", 0),
+        ("milestones", (11, 8)),
     ],
 )
 def test_a_value_out_of_range(name, value):
