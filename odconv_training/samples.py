@@ -21,7 +21,7 @@ FloatArray = npt.NDArray[np.float32]
 DIGITS = "digits"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, in [0, 1]
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-_UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def decoded(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
             return image.convert("RGB")
-    except _UNDECODABLE as error:
+    except UNDECODABLE as error:
         raise CorruptImageError(f"expected an image, received {path}: {error}") from error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from odconv_training import MEAN, STD, CorruptImageError, Samples, TrainingError
 Transform = Callable[[Any], torch.Tensor]  # from an image of PIL
 Batches = Sequence[npt.NDArray[np.int64]]
 Batch = tuple[torch.Tensor, torch.Tensor]  # (batch, 3, height, width) and (batch,)
+B = TypeVar("B")
 
 
 def training_batches(
@@ -28,8 +29,8 @@ def training_batches(
 ) -> Iterator[Batch]:
     """Images and labels of each batch; see `odconv_training.Trainer.batches`."""
     if samples.images is not None:
-        return _loaded(Prepared(samples.images, samples.labels), batches, workers)
-    return _loaded(Files(samples, augmentation(image_size), (seed, epoch)), batches, workers)
+        return loaded(Prepared(samples.images, samples.labels), batches, workers)
+    return loaded(Files(samples, augmentation(image_size), (seed, epoch)), batches, workers)
 
 
 def evaluation_batches(
@@ -37,8 +38,8 @@ def evaluation_batches(
 ) -> Iterator[Batch]:
     """Images and labels of each batch; see `odconv_training.Trainer.answers`."""
     if samples.images is not None:
-        return _loaded(Prepared(samples.images, samples.labels), batches, workers)
-    return _loaded(Files(samples, evaluation(image_size)), batches, workers)
+        return loaded(Prepared(samples.images, samples.labels), batches, workers)
+    return loaded(Files(samples, evaluation(image_size)), batches, workers)
 
 
 class Prepared(Dataset[Batch]):
@@ -128,12 +129,13 @@ def transforms_v2() -> ModuleType:
     return v2
 
 
-def _loaded(images: Dataset[Batch], batches: Batches, workers: int) -> Iterator[Batch]:
+def loaded(images: Dataset[B], batches: Batches, workers: int) -> Iterator[B]:
+    """What `images.__getitems__` gives for each batch of indices; an error is raised here."""
     loader = DataLoader(
         images,
         batch_sampler=batches,  # type: ignore[arg-type]  # arrays of indices do as well
         num_workers=workers,
-        collate_fn=_as_it_is,  # type: ignore[arg-type]  # `__getitems__` gives no list
+        collate_fn=_as_it_is,
         pin_memory=torch.cuda.is_available(),
     )
     for batch in loader:
@@ -142,5 +144,5 @@ def _loaded(images: Dataset[Batch], batches: Batches, workers: int) -> Iterator[
         yield batch
 
 
-def _as_it_is(batch: Batch | CorruptImageError) -> Batch | CorruptImageError:
+def _as_it_is(batch: B | CorruptImageError) -> B | CorruptImageError:
     return batch

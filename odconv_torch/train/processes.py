@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,14 @@ class Processes(odconv_training.Processes):
     def mean(self, tensor: torch.Tensor) -> torch.Tensor:
         """The mean over all processes, of the tensor's dtype."""
         return self.summed(tensor.clone()) / self.world
+
+    def gathered(self, value: T) -> list[T]:
+        """What each process calls this with, in the order of their ranks."""
+        if self.world == 1:
+            return [value]
+        every: list[Any] = [None] * self.world
+        dist.all_gather_object(every, value)
+        return every
 
     def from_first(self, value: T) -> T:
         box = [value]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
+from torch import nn
 
 import odconv_training
 from odconv_torch.layers import set_temperature
-from odconv_torch.models import build_model
+from odconv_torch.models import Features, build_model
 from odconv_torch.models.backbone import Backbone
 from odconv_torch.tools.norms import freeze_norms
 from odconv_torch.train.data import Batch, training_batches
@@ -26,6 +27,7 @@ from odconv_torch.train.step import Step
 from odconv_torch.train.sync_norm import average_statistics, synchronised
 from odconv_training import Answer, Facts, Options, Samples, replacing, run, start
 from odconv_training.batches import IntArray
+from weights_converter import Loaded
 
 _PREFIX = "module."
 # The official script opens this log when it resumes, and fails where there is none.
@@ -50,15 +52,30 @@ class Trainer(odconv_training.Trainer):
     framework = "torch"
     step: Step
     processes: Processes
+    steps: type[Step] = Step
 
     def __init__(self, options: Options, processes: Processes) -> None:
         super().__init__(options, processes)
-        self.model = _network(options)
-        started = start(self.model, options)
-        _prepare(self.model, options, processes)
-        self.step = Step(self.model, options, processes)
+        torch.manual_seed(options.seed)
+        self.model = self.build()
+        started = start(self.body, options)
+        self._prepare()
+        self.step = self.steps(self.model, options, processes)
+        self.facts = self.describe(started)
+
+    def build(self) -> nn.Module:
+        """The network with random weights."""
+        return build_model(self.options.spec)
+
+    @property
+    def body(self) -> Backbone | Features:
+        """What starts from a checkpoint and may be frozen: all of a classifier."""
+        return cast(Backbone, self.model)
+
+    def describe(self, started: Loaded | None) -> Facts:
+        """What the head of a log says."""
         trained = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
-        self.facts = Facts(str(processes.device), trained, started)
+        return Facts(str(self.processes.device), trained, started)
 
     def batches(self, samples: Samples, indices: Sequence[IntArray], epoch: int) -> Iterable[Batch]:
         self.model.train()
@@ -73,6 +90,13 @@ class Trainer(odconv_training.Trainer):
         average_statistics(self.model, self.processes)
 
     def write(self, path: Path, content: Mapping[str, Any]) -> None:
+        self.write_arrays(path, content)
+        log = path.with_name(_OFFICIAL_LOG)
+        if not log.exists():
+            with replacing(log) as part:
+                part.write_text("\t".join(_OFFICIAL_COLUMNS) + "\t\n", encoding="utf-8")
+
+    def write_arrays(self, path: Path, content: Mapping[str, Any]) -> None:
         """Types that `torch.load` reads with `weights_only`."""
         arrays = self.model.state_dict()
         own: dict[str, Any] = {
@@ -82,10 +106,6 @@ class Trainer(odconv_training.Trainer):
             "temperature": _temperature(self.model),
         }
         _write(path, {**content, **own})
-        log = path.with_name(_OFFICIAL_LOG)
-        if not log.exists():
-            with replacing(log) as part:
-                part.write_text("\t".join(_OFFICIAL_COLUMNS) + "\t\n", encoding="utf-8")
 
     def read(self, path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
@@ -97,23 +117,18 @@ class Trainer(odconv_training.Trainer):
         self.step.scaler.load_state_dict(content["scaler"])
         set_temperature(self.model, content["temperature"])
 
-
-def _network(options: Options) -> Backbone:
-    torch.manual_seed(options.seed)
-    return build_model(options.spec)
-
-
-def _prepare(model: Backbone, options: Options, processes: Processes) -> None:
-    """Puts the network where it is trained, and freezes what the recipe wants frozen."""
-    model.to(processes.device, parameter_dtype(options.precision))
-    if options.sync_norm and processes.world > 1:
-        synchronised(model, processes.device)
-    model.freeze_stages(options.recipe.freeze_stages)
-    if options.recipe.freeze_norms:
-        freeze_norms(model)
+    def _prepare(self) -> None:
+        """Puts the network where it is trained, and freezes what the recipe wants frozen."""
+        options, processes = self.options, self.processes
+        self.model.to(processes.device, parameter_dtype(options.precision))
+        if options.sync_norm and processes.world > 1:
+            synchronised(self.model, processes.device)
+        self.body.freeze_stages(options.recipe.freeze_stages)
+        if options.recipe.freeze_norms:
+            freeze_norms(self.body)
 
 
-def _temperature(model: Backbone) -> float:
+def _temperature(model: nn.Module) -> float:
     """That of the last step; 1 in a network without attentions."""
     buffers = (b for name, b in model.named_buffers() if name.endswith("temperature"))
     return next((buffer.item() for buffer in buffers), 1.0)

@@ -21,7 +21,11 @@ from parity_tests.sweep import USUAL, sweep_cases
 
 ROOT = Path(__file__).parents[2]
 FORMS = ROOT / "odconv_torch" / "layers" / "forms"
-DETECTION = ROOT / "odconv_torch" / "detection"
+DETECTION = [
+    path.relative_to(ROOT / "odconv_torch")
+    for name in ("detect", "detection")
+    for path in (ROOT / "odconv_torch" / name).glob("*.py")
+]
 INFERENCE = ROOT / "odconv_torch" / "tools" / "inference"  # the others compile what they infer
 ULTRALYTICS = ROOT / "odconv_torch" / "ultralytics"
 PACKAGES = {"odconv_torch": "d", "odconv_paddle": "D", "odconv_keras": "D"}
@@ -88,7 +92,7 @@ def test_packages_have_parallel_files():
         },
         "odconv_torch": {
             "calibrate.py",  # the other packages choose a form by a fixed rule
-            *(f"detection/{path.name}" for path in DETECTION.glob("*.py")),  # torchvision's
+            *map(str, DETECTION),  # torchvision's
             "flops.py",  # counters that hook modules
             "layers/attentions.py",
             "layers/attributes.py",

@@ -94,6 +94,23 @@ ALLOWED = {
         "torch",
         "torchvision",
     },
+    "odconv_torch/detect": {
+        "odconv_torch",
+        "odconv_spec",
+        "odconv_training",
+        "weights_converter",
+        "numpy",
+        "torch",
+        "torchvision",
+    },
+    "odconv_training/detection": {
+        "odconv_training",
+        "odconv_spec",
+        "weights_converter",
+        "numpy",
+        "PIL",
+        "faster_coco_eval",
+    },
     "odconv_paddle/train": {
         "odconv_paddle",
         "odconv_spec",
@@ -200,6 +217,7 @@ ORDER = (
     ("odconv_torch", "odconv_paddle", "odconv_keras"),  # their models save themselves
     ("odconv_training",),
     ("odconv_torch/train", "odconv_paddle/train", "odconv_keras/train"),
+    ("odconv_torch/detect",),
     ("parity_tests",),
     ("benchmarks",),
     ("odconv",),

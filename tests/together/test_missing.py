@@ -37,6 +37,7 @@ PACKAGES = [
     ("odconv_keras", "torch", "torch", BACKENDS),
     ("odconv_training", "PIL", "", "'odconv[train]'"),
     ("odconv_torch.detection", "torchvision", "", "'odconv[detection]'"),
+    ("odconv_torch.detect", "torchvision", "", "'odconv[detection]'"),
 ]
 
 

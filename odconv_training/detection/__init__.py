@@ -1,0 +1,1 @@
+"""What detection trainings of all frameworks share: data, recipes, options, scores, pictures."""

@@ -1,0 +1,180 @@
+"""Scores of detections, and what is written of them."""
+
+from __future__ import annotations
+
+import json
+from math import isnan
+
+import detect_helpers as small
+import numpy as np
+import pytest
+import torch
+from faster_coco_eval import mask as tools
+from PIL import Image
+
+from odconv_torch.detect.command import main
+from odconv_torch.detect.evaluation import detections
+from odconv_torch.detect.opened import open_detector
+from odconv_training import BEST
+from odconv_training.detection.coco import Category
+from odconv_training.detection.picture import drawn
+from odconv_training.detection.results import Detections, results_of
+from odconv_training.detection.samples import open_annotated
+from odconv_training.detection.scores import AVERAGES, detection_score
+
+NAMES = (Category(1, "disc"), Category(7, "box"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return small.shapes(tmp_path_factory.mktemp("shapes"), images=9, size=128)
+
+
+@pytest.fixture(scope="module")
+def trained(folder, tmp_path_factory):
+    """A checkpoint of Mask R-CNN after an epoch."""
+    output = tmp_path_factory.mktemp("run")
+    small.run(small.options(output, folder, kind="mask", recipe={"epochs": 1}))
+    return output / BEST["torch"]
+
+
+@pytest.fixture
+def samples(folder):
+    return open_annotated(str(folder), "val", True)
+
+
+def perfect(samples, shift=0.0):
+    rows = []
+    for picture in samples.pictures:
+        for one in picture.annotations:
+            left, top, width, height = one.box
+            mask = tools.frPyObjects(one.region, picture.height, picture.width)
+            row = {"image_id": picture.id, "category_id": samples.categories[one.label].id}
+            row |= {"bbox": [left + shift * width, top, width, height], "score": 0.9}
+            rows.append({**row, "segmentation": tools.merge(mask)})
+    return rows
+
+
+def test_what_is_found_as_it_is_scores_100(samples):
+    score = detection_score(samples, perfect(samples), masks=True)
+    assert score.boxes[:3] == score.masks[:3] == pytest.approx((100.0,) * 3)
+    assert isnan(score.boxes[5])  # no object of 96 pixels
+    assert score.quality == pytest.approx(100)
+
+
+def test_boxes_that_are_beside_count_by_their_overlap(samples):
+    """A fifth beside: two thirds in common, which 4 of the 10 thresholds accept."""
+    score = detection_score(samples, perfect(samples, 0.2), masks=True)
+    assert score.boxes[:3] == pytest.approx((40.0, 100.0, 0.0))
+    assert score.masks[0] == pytest.approx(100)
+
+
+def test_nothing_found_scores_0(samples):
+    score = detection_score(samples, [], masks=True)
+    assert score.boxes[:3] == score.masks[:3] == (0, 0, 0)
+    assert list(score.to_dict()["boxes"]) == list(AVERAGES)
+    assert score.to_dict()["masks"]["AP_large"] is None
+
+
+def test_a_wrong_class_counts_as_nothing(samples):
+    rows = [{**row, "category_id": 3} for row in perfect(samples)]
+    assert 0 < detection_score(samples, rows, masks=False).boxes[1] <= 50
+
+
+def test_an_annotation_of_id_0_is_found_as_others(folder, samples):
+    """The evaluation takes a match with id 0 for none."""
+    annotation = samples.pictures[0].annotations[0]
+    object.__setattr__(annotation, "id", 0)
+    assert detection_score(samples, perfect(samples), masks=False).boxes[0] == pytest.approx(100)
+
+
+def test_results_have_the_ids_of_the_annotations():
+    mask = np.zeros((1, 6, 9), np.uint8)
+    mask[0, 1:4, 2:7] = 1
+    found = Detections(np.array([[2.0, 1.0, 7.0, 4.0]]), np.array([1]), np.array([0.75]), mask)
+    (row,) = json.loads(json.dumps(results_of(12, found, NAMES)))
+    runs = row.pop("segmentation")
+    assert row == {"image_id": 12, "category_id": 7, "bbox": [2, 1, 5, 3], "score": 0.75}
+    np.testing.assert_array_equal(tools.decode(runs), mask[0])
+    assert len(found.above(0.8).scores) == 0
+
+
+def test_a_picture_shows_what_is_found():
+    image = Image.new("RGB", (90, 60), (10, 10, 10))
+    mask = np.zeros((1, 60, 90), np.uint8)
+    mask[0, 30:40, 30:50] = 1
+    found = Detections(np.array([[20.0, 20.0, 80.0, 50.0]]), np.array([0]), np.array([0.9]), mask)
+    pixels = np.asarray(drawn(image, found, NAMES)).astype(int)
+    before = np.asarray(image)
+    assert (pixels[35, 40] != before[35, 40]).any()  # the mask
+    assert (pixels[50, 50] != before[50, 50]).any()  # the box
+    assert (pixels[55, 5] == before[55, 5]).all()
+    assert (pixels[45, 70] == before[45, 70]).all()  # within the box, outside the mask
+
+
+def test_a_checkpoint_is_evaluated_as_its_training_has(folder, trained, tmp_path, capsys):
+    assert main(["evaluate", str(trained), "--data", str(folder), "--json"]) == 0
+    score = json.loads(capsys.readouterr().out)
+    last = (trained.parent / "validation.csv").read_text().splitlines()
+    logged = dict(zip(last[0].split(","), map(float, last[1].split(",")), strict=True))
+    assert score["boxes"]["AP"] == pytest.approx(logged["AP"], abs=1e-9)
+    assert score["masks"]["AP50"] == pytest.approx(logged["mask_AP50"], abs=1e-9)
+    file = tmp_path / "results.json"
+    assert main(["evaluate", str(trained), "--data", str(folder), "--results", str(file)]) == 0
+    samples = open_annotated(str(folder), "val", True)
+    again = detection_score(samples, json.loads(file.read_text()), masks=True)
+    assert f"{again}, 1 images" == capsys.readouterr().out.strip()
+
+
+def test_predictions_are_pictures_and_results(folder, trained, tmp_path):
+    images = sorted((folder / "val").glob("*.png"))
+    output = tmp_path / "found"
+    command = ["predict", str(trained), *map(str, images), "--output", str(output)]
+    assert main([*command, "--threshold", "0.0"]) == 0
+    assert sorted(p.name for p in output.iterdir()) == [
+        *(i.name for i in images),
+        "predictions.json",
+    ]
+    rows = json.loads((output / "predictions.json").read_text())
+    assert {row["image_id"] for row in rows} == {1}
+    model, _ = open_detector(trained, torch.device("cpu"))
+    samples = open_annotated(str(folder), "val", True)
+    found = list(detections(model, samples, np.arange(1)))
+    assert len(rows) == sum(len(one.scores) for one in found)
+    expected = [round(score, 6) for one in found for score in one.scores.tolist()]
+    assert [round(row["score"], 6) for row in rows] == expected
+
+
+def said(capsys, *arguments):
+    assert main(list(map(str, arguments))) in (2, 5)
+    message = capsys.readouterr().err
+    assert message.startswith("error: ") and message.count("\n") <= 2
+    return message
+
+
+def test_what_is_no_detector_is_said_in_one_line(folder, trained, tmp_path, capsys):
+    data = ("--data", folder)
+    (tmp_path / "a.pth.tar").write_bytes(trained.read_bytes()[:999])
+    assert "a.pth.tar" in said(capsys, "evaluate", tmp_path / "a.pth.tar", *data)
+    torch.save({"state_dict": {}}, tmp_path / "b.pth.tar")
+    assert "without its description" in said(capsys, "evaluate", tmp_path / "b.pth.tar", *data)
+    assert "nowhere" in said(capsys, "evaluate", tmp_path / "nowhere", *data)
+    assert "nowhere" in said(capsys, "evaluate", trained, "--data", tmp_path / "nowhere")
+    content = torch.load(trained, weights_only=True)
+    text = json.loads(content["odconv"])
+    spec = json.loads(text["spec"])
+    classifier = {**content, "odconv": json.dumps({**text, "spec": json.dumps(spec["body"])})}
+    torch.save(classifier, tmp_path / "c.pth.tar")
+    assert "of another network" in said(capsys, "evaluate", tmp_path / "c.pth.tar", *data)
+    spec["categories"] = spec["categories"][:2]
+    fewer = {**content, "odconv": json.dumps({**text, "spec": json.dumps(spec)})}
+    torch.save(fewer, tmp_path / "d.pth.tar")
+    assert "size mismatch" in said(capsys, "predict", tmp_path / "d.pth.tar", trained)
+    assert "expected an image" in said(capsys, "predict", trained, trained)
+
+
+def test_other_categories_than_the_checkpoints_are_refused(trained, tmp_path, capsys):
+    other = small.shapes(tmp_path / "other")
+    small.change(other, lambda content: content["categories"][0].update(name="disc"), "val")
+    message = said(capsys, "evaluate", trained, "--data", other)
+    assert "1 circle, 3 triangle, 7 square" in message and "1 disc" in message
