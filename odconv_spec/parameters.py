@@ -11,6 +11,7 @@ class Role(str, Enum):
     """What a stored array is for. The converter looks layouts up by role, never by shape."""
 
     CONV_KERNEL = "conv_kernel"  # (out, in // groups, *kernel)
+    TRANSPOSED_KERNEL = "transposed_kernel"  # (in, out // groups, *kernel)
     EXPERT_KERNELS = "expert_kernels"  # (kernel_num, out, in // groups, *kernel)
     EXPERT_BIASES = "expert_biases"  # (kernel_num, out)
     LINEAR_KERNEL = "linear_kernel"  # (out, in)
@@ -36,6 +37,7 @@ LAYER_NORM = (Role.NORM_SCALE, Role.NORM_SHIFT)
 LINEAR = (Role.LINEAR_KERNEL, Role.BIAS)
 DYNAMIC = (Role.EXPERT_KERNELS, Role.BIAS)
 CONV = (Role.CONV_KERNEL, Role.BIAS)
+TRANSPOSED_CONV = (Role.TRANSPOSED_KERNEL, Role.BIAS)
 
 
 @dataclass(frozen=True)

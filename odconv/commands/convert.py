@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from odconv.command import Command
 from odconv.options import add_isolate, add_json, add_model, request_of, size
 from odconv.printing import complain, tell
+from odconv_spec.detectors import CODES
 from weights_converter.arrays.casting import DTYPES, KEEP
 from weights_converter.conversion.convert import convert
 from weights_converter.conversion.progress import Progress
@@ -32,6 +33,12 @@ def _add_options(command: ArgumentParser) -> None:
         choices=(KEEP, *DTYPES),
         default=KEEP,
         help="cast all floats, but no integers (default: keep)",
+    )
+    add(
+        "--names",
+        choices=tuple(CODES),
+        help="whose names and class order a detector gets (default: paddledetection in .pdparams, "
+        "else torchvision)",
     )
     add(
         "--allow-overflow",
@@ -62,6 +69,7 @@ def _run(options: Namespace) -> int:
             request_of(options, options.source),
             options.destination,
             dtype=options.dtype,
+            names=options.names,
             max_shard_bytes=options.max_shard_size,
             overwrite=options.overwrite,
             proof=not options.no_proof,

@@ -9,6 +9,7 @@ from torchvision.models.detection import FasterRCNN, MaskRCNN
 from torchvision.ops import MultiScaleRoIAlign
 
 from odconv_spec import BackboneSpec, model_spec
+from odconv_spec.detectors import detector_maps
 from odconv_spec.feature_maps import OutIndices
 from odconv_spec.geometry import one_of, whole
 from odconv_torch.detection.align import AdaptiveAlign
@@ -167,7 +168,7 @@ def _features(body: Body, maps: OutIndices) -> Features:
             "body: expected a model's name, its spec, a network of odconv_torch.create_model or "
             f"its Features, received {type(body).__name__}"
         )
-    return Features(body, maps)
+    return Features(body, detector_maps(body.spec) if maps is None else maps)
 
 
 def _detector(

@@ -57,6 +57,7 @@ def _cells(generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
 _DRAWS: Mapping[Role, Draw] = MappingProxyType(
     {
         Role.CONV_KERNEL: _static_kernel,
+        Role.TRANSPOSED_KERNEL: _static_kernel,
         Role.EXPERT_KERNELS: _expert_kernels,
         Role.EXPERT_BIASES: _normal(0.5),
         Role.LINEAR_KERNEL: _static_kernel,

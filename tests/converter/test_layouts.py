@@ -21,6 +21,7 @@ from weights_converter.names.layouts import (
 # Square on purpose: no wrong order of axes can be told by the shape.
 SQUARE = {
     Role.CONV_KERNEL: (3, 3, 3, 3),
+    Role.TRANSPOSED_KERNEL: (3, 3, 3, 3),
     Role.EXPERT_KERNELS: (3, 3, 3, 3, 3),
     Role.EXPERT_BIASES: (3, 3),
     Role.LINEAR_KERNEL: (3, 3),
@@ -65,6 +66,7 @@ def test_every_element_of_a_keras_expert_kernel():
 def test_keras_convolutions_of_every_rank_end_in_channels(rank):
     shape = (2, 3, *range(4, 4 + rank))
     assert KERAS.stored_shape(Role.CONV_KERNEL, shape) == (*shape[2:], 3, 2)
+    assert KERAS.stored_shape(Role.TRANSPOSED_KERNEL, shape) == (*shape[2:], 3, 2)
     assert KERAS.stored_shape(Role.EXPERT_KERNELS, (9, *shape)) == (9, *shape[2:], 3, 2)
 
 
@@ -78,6 +80,7 @@ def test_linear_kernels_are_transposed_and_1x1_kernels_of_paddle_are_not(layout)
 
 RANKS = {
     Role.CONV_KERNEL: (3, 4, 5),
+    Role.TRANSPOSED_KERNEL: (3, 4, 5),
     Role.EXPERT_KERNELS: (4, 5, 6),
     Role.EXPERT_BIASES: (2,),
     Role.LINEAR_KERNEL: (2,),

@@ -53,7 +53,7 @@ def test_what_thop_leaves_in_a_live_model():
 
 
 def test_layers_without_a_canonical_form_are_named():
-    net = nn.Sequential(ODConv2d(3, 4, 3), nn.ConvTranspose2d(4, 4, 2), nn.PReLU())
+    net = nn.Sequential(ODConv2d(3, 4, 3), nn.Bilinear(4, 4, 2), nn.PReLU())
     with pytest.raises(MismatchError, match=r"3 arrays belong to layers without a canonical form"):
         extract(net)
 

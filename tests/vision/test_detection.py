@@ -87,11 +87,16 @@ def test_what_is_frozen_stays_so_in_training_mode_and_in_a_copy():
 def test_a_body_may_be_a_name_a_spec_a_network_or_its_features():
     backbone = create_model("od_resnet18", stages=STAGES, stem_channels=6)
     names = list(faster_rcnn(spec(), 3, **SMALL).state_dict())
-    for body in (backbone, Features(backbone)):
+    for body in (backbone, Features(backbone, range(1, 5))):
         detector = faster_rcnn(body, 3, **SMALL)
         assert list(detector.state_dict()) == names
         assert detector.backbone.body.backbone.layer1 is backbone.layer1
-    assert isinstance(faster_rcnn("od_mobilenetv2_050", 3, **SMALL), published.FasterRCNN)
+    mobile = faster_rcnn("od_mobilenetv2_050", 3, **SMALL)
+    assert isinstance(mobile, published.FasterRCNN)
+    assert [info.channels for info in mobile.backbone.body.feature_info] == [16, 16, 48, 1280]
+    last = faster_rcnn("od_mobilenetv2_050", 3, **SMALL, maps=2).backbone
+    assert [info.stride for info in last.body.feature_info] == [16, 32]
+    assert last.strides == (16, 32, 64)
 
 
 def test_the_published_settings():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from odconv_spec import Parameter
+from odconv_spec.detectors import CODES, DetectorSpec
 from weights_converter.arrays.casting import KEEP, cast, check_dtype, check_statistics
 from weights_converter.arrays.digests import DRAFT, Digests, FileDigest
 from weights_converter.arrays.dtypes import Array
@@ -27,7 +28,9 @@ from weights_converter.formats.files.atomic import replacing
 from weights_converter.formats.files.open_files import kept_open
 from weights_converter.formats.files.part import check_destination
 from weights_converter.hub.describe import Description, hub_folder
-from weights_converter.identify.model_arrays import Weights
+from weights_converter.identify.backbones import describe
+from weights_converter.identify.detectors import CANONICAL
+from weights_converter.identify.model_arrays import Weights, in_code
 from weights_converter.identify.open_model import open_model
 from weights_converter.identify.request import Request
 from weights_converter.names.layouts import LAYOUTS
@@ -38,6 +41,7 @@ def convert(
     destination: str | Path,
     *,
     dtype: str = KEEP,
+    names: str | None = None,
     max_shard_bytes: int | None = None,
     overwrite: bool = False,
     proof: bool = True,
@@ -59,6 +63,9 @@ def convert(
         destination: the file to write; or a folder that is there, or whose name ends in "/", for
             `model.safetensors` with `config.json` and a model card, see docs/hub.md.
         dtype: "keep", or "float32", "float16", "bfloat16" or "float64" for all floats.
+        names: whose names and class order a detector gets, "torchvision", "mmdetection" or
+            "paddledetection"; None is PaddleDetection's in a .pdparams file, torchvision's in
+            others.
         max_shard_bytes: writes .safetensors or .weights.h5 as several files, of which each holds
             arrays of so many bytes at most, and an index.
         overwrite: replaces `destination` where it exists.
@@ -88,7 +95,7 @@ def convert(
     file = destination if folder is None else folder / HUB_WEIGHTS[0]
     target = Destination.of(file, max_shard_bytes, overwrite)
     with FileDigest(Path(request.path)) as file_digest, Digests() as digests, kept_open():
-        weights = open_model(request)
+        weights = _named(open_model(request), names, target.layout)
         transfer = Transfer.of(weights, target.layout, dtype)
         if not allow_half_statistics:
             check_statistics(weights.tensors, weights.parameters, dtype)
@@ -121,6 +128,18 @@ def convert(
         with replacing(Path(report), overwrite, mode) as page:
             page.write_text(html_report(result), encoding="utf-8")
     return result
+
+
+def _named(weights: Weights, names: str | None, layout: str) -> Weights:
+    """The arrays as a code calls them that was asked for, which only those of a detector can be."""
+    if names is not None and names not in CODES:
+        raise UsageError(f"names: expected {', '.join(CODES)}, received {legible(names)}")
+    if names is not None and not isinstance(weights.spec, DetectorSpec):
+        raise UsageError(
+            f"names: expected the file of a detector beside {names!r}, received one of "
+            f"{describe(weights.spec)}"
+        )
+    return in_code(weights, names or ("paddledetection" if layout == "paddle" else CANONICAL))
 
 
 def _check_files(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from odconv_spec import BackboneSpec, model_spec
+from odconv_spec.detectors import DetectorSpec
 from odconv_spec.evidence import Shapes
 from odconv_spec.models import families
 from weights_converter.errors import MismatchError
@@ -51,7 +52,9 @@ def with_stages() -> tuple[type[BackboneSpec], ...]:
     return tuple(spec for spec in families().values() if "stages" in spec.untold)
 
 
-def same_model(asked: str, inferred: BackboneSpec | Manifest, own_table: bool) -> None:
+def same_model(
+    asked: str, inferred: BackboneSpec | DetectorSpec | Manifest, own_table: bool
+) -> None:
     """Raises MismatchError where the name that was asked for is not that of the file's model.
 
     `own_table` says that a stage table was given, so that stages are not compared.
@@ -79,8 +82,13 @@ def _some(shapes: Shapes) -> str:
     return (", ".join(map(repr, names[:3])) or "no arrays") + rest
 
 
-def describe(spec: BackboneSpec | Manifest) -> str:
-    """A model in a few words: "od_resnet18 (kernel_num=4, 1000 classes)", "Net (42 arrays)"."""
+def describe(spec: BackboneSpec | DetectorSpec | Manifest) -> str:
+    """A model in a few words: "od_resnet18 (kernel_num=4, 1000 classes)", "Net (42 arrays)".
+
+    A detector is "Mask R-CNN, FPN, od_resnet50 4 kernels, 80 classes".
+    """
+    if isinstance(spec, DetectorSpec):
+        return spec.title
     if isinstance(spec, Manifest):
         return f"{spec.name} ({len(spec.arrays)} arrays)"
     options = [f"{k}={v}" for k, v in spec.conv.options if k in ("kernel_num", "config")]

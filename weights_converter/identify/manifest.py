@@ -36,6 +36,7 @@ _TAGS: Final = {
 _RANKS: Final[Mapping[Role, tuple[int, ...]]] = {
     **dict.fromkeys(Role, (1,)),
     Role.CONV_KERNEL: (3, 4, 5),
+    Role.TRANSPOSED_KERNEL: (3, 4, 5),
     Role.EXPERT_KERNELS: (4, 5, 6),
     Role.EXPERT_BIASES: (2,),
     Role.CELLS: (4, 5, 6),

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from odconv_spec import BackboneSpec, Parameter, Role, to_json
+from odconv_spec import BackboneSpec, Parameter, Role
+from odconv_spec.detectors import DetectorSpec, Heads, heads_of, network_to_json
 from odconv_spec.schedule import Annealing, annealing_of
 from weights_converter.arrays.dtypes import Array
 from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.errors import DamagedError, MismatchError, legible
 from weights_converter.identify.backbones import describe
 from weights_converter.identify.contradictions import ASKED, Claim, contradiction
+from weights_converter.identify.detectors import (
+    CANONICAL,
+    LIVE,
+    demand_same,
+    expressed,
+    heads_in,
+    infer_detector,
+    renamed_companions,
+    without_unseen,
+)
 from weights_converter.identify.manifest import VERSION_KEY, Manifest
 from weights_converter.names.companions import companions
 from weights_converter.names.dialects import translated
@@ -20,7 +31,7 @@ from weights_converter.names.grammar import canonical_parameters
 from weights_converter.names.layouts import LAYOUTS, Layout
 from weights_converter.names.mismatch import Form, check
 
-Target = BackboneSpec | Manifest
+Target = BackboneSpec | DetectorSpec | Manifest
 _LEAVE_OUT = "leave out what is no part of the model, such as by --ignore 'criterion.*'"
 
 
@@ -28,9 +39,9 @@ _LEAVE_OUT = "leave out what is no part of the model, such as by --ignore 'crite
 class Weights:
     """Every array of `spec`, in its order, under canonical names and in canonical axes.
 
-    `spec` is that of a backbone, or the manifest of another network, and `parameters` what it
-    stores. `companions` are arrays that the source's framework keeps beside them, under the file's
-    names.
+    `spec` is that of a backbone or a detector, or the manifest of another network, and `parameters`
+    what it stores. `companions` are arrays that the source's framework keeps beside them, under the
+    file's names.
     """
 
     spec: Target
@@ -48,16 +59,31 @@ class Weights:
 def weights_of(checkpoint: Checkpoint, target: Target, claim: Claim = ASKED) -> Weights:
     """The arrays of a known model. Loads none.
 
+    Those of a detector have torchvision's names and class order, whatever code the file is of.
+
     Args:
         checkpoint: with the names in the file.
-        target: the spec of a backbone, or the manifest of another network.
+        target: the spec of a backbone or a detector, or the manifest of another network.
         claim: who says that it is this model.
 
     Raises:
         MismatchError: the arrays are not those of the model.
     """
+    if isinstance(target, DetectorSpec):
+        return _of_detector(checkpoint, target, claim)
     parameters = target.parameters()
+    own = heads_of({p.name: p.shape for p in parameters}) if isinstance(target, Manifest) else None
+    if isinstance(target, Manifest) and own is not None:
+        return _of_live_detector(checkpoint, target, own)
+    return _weights(checkpoint, target, parameters, claim)
+
+
+def _weights(
+    checkpoint: Checkpoint, target: Target, parameters: tuple[Parameter, ...], claim: Claim
+) -> Weights:
     checkpoint = translated(checkpoint, [p.name for p in parameters])
+    if isinstance(target, DetectorSpec):
+        checkpoint = without_unseen(checkpoint, target)
     return Weights(
         target,
         parameters,
@@ -68,6 +94,50 @@ def weights_of(checkpoint: Checkpoint, target: Target, claim: Claim = ASKED) -> 
             if companion.name in checkpoint.tensors
         },
         checkpoint,
+    )
+
+
+def _of_detector(checkpoint: Checkpoint, target: DetectorSpec, claim: Claim) -> Weights:
+    """The arrays of a detector from a file of any code."""
+    heads = heads_in(checkpoint)
+    if heads is not None:
+        wanted = (target.task, target.num_classes)
+        demand_same(heads, wanted, checkpoint.path.name, claim)
+        target = replace(target, code=heads.code.name)
+    return in_code(_weights(checkpoint, target, target.parameters(), claim), CANONICAL)
+
+
+def _of_live_detector(checkpoint: Checkpoint, target: Manifest, own: Heads) -> Weights:
+    """The arrays for a detector that somebody has built, from a file of any code."""
+    heads = heads_in(checkpoint)
+    if heads is not None:
+        demand_same(heads, (own.task, own.num_classes), checkpoint.path.name, LIVE)
+    found = None
+    if heads is not None and heads.code.name != CANONICAL:
+        found = infer_detector(checkpoint)
+    if found is None:
+        return _weights(checkpoint, target, target.parameters(), LIVE)
+    weights = _of_detector(checkpoint, found, LIVE)
+    what = f"{legible(checkpoint.path.name)} for {describe(target)}"
+    expected = {p.name: Form(p.shape, target.dtypes.get(p.name, "")) for p in target.parameters()}
+    check(expected, {n: Form(t.shape, t.dtype) for n, t in weights.tensors.items()}, what)
+    return replace(weights, spec=target, parameters=target.parameters())
+
+
+def in_code(weights: Weights, code: str) -> Weights:
+    """The arrays of a detector under the names and in the class order of a code.
+
+    Args:
+        weights: of a `DetectorSpec`; those of anything else stay as they are.
+        code: a name in `odconv_spec.detectors.CODES`.
+    """
+    spec = weights.spec
+    if not isinstance(spec, DetectorSpec) or spec.code == code:
+        return weights
+    other, tensors = expressed(weights.tensors, spec, code)
+    beside = renamed_companions(weights.companions, spec, code)
+    return replace(
+        weights, spec=other, parameters=other.parameters(), tensors=tensors, companions=beside
     )
 
 
@@ -95,7 +165,7 @@ def target_metadata(target: Target) -> dict[str, str]:
     """What tells a later reader of a file which model it is of."""
     if isinstance(target, Manifest):
         return {VERSION_KEY: json.dumps(target.to_dict(), sort_keys=True)}
-    return {"odconv.spec": to_json(target)}
+    return {"odconv.spec": network_to_json(target)}
 
 
 def canonical_shapes(checkpoint: Checkpoint) -> dict[str, tuple[int, ...]]:

@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from odconv_spec import BackboneSpec, from_dict
+from odconv_spec.detectors import DetectorSpec
 from weights_converter.identify.backbones import Stages
 from weights_converter.identify.manifest import Manifest
 
-Model = str | Path | BackboneSpec | Manifest | None
+Model = str | Path | BackboneSpec | DetectorSpec | Manifest | None
 Patterns = str | Sequence[str]
 
 

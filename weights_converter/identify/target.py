@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from odconv_spec import BackboneSpec, from_json, list_models
+from odconv_spec import BackboneSpec, list_models
+from odconv_spec.detectors import DetectorSpec, network_from_json
 from weights_converter.arrays.tensor import Checkpoint
 from weights_converter.errors import DamagedError, RefusedError, UsageError, legible
 from weights_converter.formats.files.budget import Budget
@@ -15,6 +16,7 @@ from weights_converter.formats.paddle.sidecar import sidecar
 from weights_converter.identify.backbones import Stages, infer_spec, same_model, with_stages
 from weights_converter.identify.bodies import headless, infer_body
 from weights_converter.identify.contradictions import ASKED, Claim
+from weights_converter.identify.detectors import infer_detector
 from weights_converter.identify.lone_layers import infer_layer
 from weights_converter.identify.manifest import (
     VERSION_KEY,
@@ -39,10 +41,10 @@ def target_of(checkpoint: Checkpoint, request: Request) -> Target:
         DamagedError: the file names one that this version does not know.
     """
     model, stages = request.model, request.stages
-    given = isinstance(model, (BackboneSpec, Manifest))
+    given = isinstance(model, (BackboneSpec, DetectorSpec, Manifest))
     if (given or Path(str(model)).suffix == ".json") and stages is not None:
         raise UsageError("a spec has a stage table of its own", help="drop the stages option")
-    if isinstance(model, (BackboneSpec, Manifest)):
+    if isinstance(model, (BackboneSpec, DetectorSpec, Manifest)):
         return model
     if model is not None and Path(model).suffix == ".json":
         return read_target(Path(model))
@@ -53,6 +55,8 @@ def target_of(checkpoint: Checkpoint, request: Request) -> Target:
             help="`odconv models` lists the names",
         )
     spec = _named_in(checkpoint) if stages is None else None
+    if spec is None and model is None:  # one that names a backbone asks for the body
+        spec = infer_detector(checkpoint, stages)
     if spec is None:
         spec = _inferred(canonical_shapes(translated(checkpoint)), stages)
     if model is not None and spec.name != headless(str(model)):
@@ -76,7 +80,7 @@ def read_target(path: Path) -> Target:
     if f'"{VERSION_KEY}"' in text:
         return read_manifest(path)
     try:
-        return from_json(text)
+        return network_from_json(text)
     except ValueError as error:
         raise UsageError(f"{legible(str(path))} holds no model spec: {error}") from error
 
@@ -123,7 +127,7 @@ def _named_in(checkpoint: Checkpoint) -> Target | None:
         if spec is not None and len(spec) > _LONGEST_SPEC:
             raise ValueError(f"its spec has {len(spec)} letters")
         if spec is not None:
-            return from_json(spec)
+            return network_from_json(spec)
         return None if manifest is None else manifest_from_json(manifest)
     except ValueError as error:
         name = legible(checkpoint.path.name)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from odconv_spec import LinearSpec, Parameter, Role
-from odconv_spec.parameters import CONV, LAYER_NORM, LINEAR, NORM
+from odconv_spec.parameters import CONV, LAYER_NORM, LINEAR, NORM, TRANSPOSED_CONV
 from weights_converter.arrays.dtypes import Array
 from weights_converter.live.slots import Slot, Variable, collect, inside, refuse_strangers
 from weights_converter.names.companions import COUNTER
@@ -57,6 +57,8 @@ def _roles(module: nn.Module) -> Mapping[str, Role]:
         return {parameter.name: parameter.role for parameter in spec.parameters()}
     if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
         roles: tuple[Role, ...] = CONV
+    elif isinstance(module, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)):
+        roles = TRANSPOSED_CONV
     elif isinstance(module, nn.modules.batchnorm._BatchNorm):
         roles = NORM
     elif isinstance(module, (nn.LayerNorm, nn.GroupNorm)):

@@ -198,6 +198,7 @@ TORCH = Layout(
     "torch",
     {
         Role.CONV_KERNEL: Row("weight"),
+        Role.TRANSPOSED_KERNEL: Row("weight"),
         Role.EXPERT_KERNELS: Row("weight"),
         Role.EXPERT_BIASES: Row("bias"),
         Role.LINEAR_KERNEL: Row("weight"),
@@ -229,6 +230,7 @@ KERAS = Layout(
     "keras",
     {
         Role.CONV_KERNEL: Row("kernel", "out in * -> * in out", slot=0),
+        Role.TRANSPOSED_KERNEL: Row("kernel", "in out * -> * out in", slot=0),
         Role.EXPERT_KERNELS: Row("kernel", "expert out in * -> expert * in out", slot=0),
         Role.EXPERT_BIASES: Row("bias", slot=1),
         Role.LINEAR_KERNEL: Row("kernel", "out in -> in out", slot=0),
