@@ -50,7 +50,8 @@ def build(
         _check_place(layers, path)
         _exchange(layers, path, kind, options)
     if verbose and rows:
-        tasks.LOGGER.info(f"of these are dynamic: {', '.join(_titles(rows))}")
+        tasks.LOGGER.info(f"{len(told)} dynamic convolutions, the table has the static ones:")
+        tasks.LOGGER.info("; ".join(_titles(rows)))
     return layers, kept, told
 
 
@@ -118,6 +119,10 @@ def _exchange(layers: nn.Module, path: str, kind: str, options: Mapping[str, Any
 
 
 def _titles(rows: Sequence[Row]) -> Iterator[str]:
+    """Modules with their options, and the rows that have them."""
+    numbers: dict[str, list[str]] = {}
     for row in rows:
         options = ", ".join(f"{name}={value}" for name, value in row.options.items())
-        yield f"{row.number} {row.module}({options})"
+        numbers.setdefault(f"{row.module}({options})", []).append(str(row.number))
+    for title, found in numbers.items():
+        yield f"{title} in {', '.join(found)}"

@@ -15,8 +15,9 @@ from odconv_torch import DyConv2d, ODConv2d, replace_convs
 from odconv_torch.ultralytics import config_path, keep, register
 from odconv_torch.ultralytics.building import dynamic_paths
 from odconv_torch.ultralytics.rows import modules
+from tests.examples import check_examples
 from tests.quick import quick
-from tests.vision.yolo import convolutions, predictions, stir
+from tests.vision.yolo import close, convolutions, predictions, stir
 
 NAMES = ("yolov8n-od1", "yolov8n-od4", "yolo11n-od1", "yolo11n-od4")
 QUICK = ("ODConv2d", "CondConv2d", "DCDConv2d", "C2f_DyConv", "C3k2_ODConv")
@@ -107,7 +108,7 @@ def test_ready_models_fuse(name):
     x = torch.rand(2, 3, 64, 96)
     before = predictions(found, x)
     after = predictions(copy.deepcopy(found).fuse(verbose=False), x)
-    assert (after - before).abs().max() <= 1e-4 and before.std() > 1
+    assert close(after, before) and before.std() > 1
 
 
 def flops(found, size):
@@ -231,3 +232,15 @@ def test_what_was_changed_by_hand_wins_over_a_row():
 def test_ready_models_are_kept_by_their_rows_alone():
     found = network(str(config_path("yolov8n-od4")))
     assert not keep(found) and "odconv" not in found.yaml
+
+
+def test_a_second_registration_does_nothing():
+    before = tasks.parse_model, tasks.fuse_conv_and_bn, tasks.BaseModel.load, YOLO.train
+    register()
+    assert before == (tasks.parse_model, tasks.fuse_conv_and_bn, tasks.BaseModel.load, YOLO.train)
+
+
+def test_examples_of_the_docstrings_run():
+    known = {"tasks": tasks, "ODConv2d": ODConv2d}
+    public = {f.__name__: f for f in (config_path, keep, modules, register)}
+    check_examples({name: (value, known | public) for name, value in public.items()})

@@ -14,7 +14,7 @@ from ultralytics.utils import dist
 from odconv_torch import DyConv2d, ODConv2d, replace_convs
 from odconv_torch.ultralytics import config_path, keep, register
 from odconv_torch.ultralytics.building import dynamic_paths
-from tests.vision.yolo import predictions, python, stir, train, write_images
+from tests.vision.yolo import close, predictions, python, stir, train, write_images
 
 TINY = """
 nc: 3
@@ -94,6 +94,26 @@ def test_a_training_from_a_checkpoint(trained, data, tmp_path):
     assert all(torch.equal(after[path].weight.half(), before[path].half()) for path in before)
 
 
+def test_a_training_that_was_broken_off(data, tiny, tmp_path):
+    class BrokenOff(Exception):
+        pass
+
+    def break_off(trainer):
+        if trainer.epoch == 1:
+            raise BrokenOff
+
+    model = YOLO(str(tiny))
+    model.add_callback("on_train_epoch_end", break_off)
+    with pytest.raises(BrokenOff):
+        train(model, tmp_path, data, epochs=3)
+    kept = {path: layer.spec for path, layer in dynamic_paths(model.model).items()}
+    again = YOLO(str(tmp_path / "run" / "weights" / "last.pt"))
+    again.train(resume=True)
+    assert again.trainer.epoch == 2
+    found = dynamic_paths(again.model)
+    assert {path: layer.spec for path, layer in found.items()} == kept
+
+
 def test_onnx(trained, tmp_path):
     """Of batches and maps that were not recorded."""
     file = shutil.copy(trained, tmp_path / "tiny.pt")
@@ -104,7 +124,7 @@ def test_onnx(trained, tmp_path):
     for shape in ((1, 3, 64, 64), (3, 3, 64, 96)):
         x = torch.rand(shape)
         (found,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
-        assert abs(found - predictions(model.model, x).numpy()).max() <= 1e-4
+        assert close(torch.from_numpy(found), predictions(model.model, x))
 
 
 def static_yaml(folder):
@@ -202,7 +222,7 @@ def test_three_epochs_of_the_ready_models(name, data, tmp_path):
     for shape in ((1, 3, 64, 64), (2, 3, 64, 96)):
         image = torch.rand(shape)
         (found,) = session.run(None, {session.get_inputs()[0].name: image.numpy()})
-        assert abs(found - predictions(network, image).numpy()).max() <= 1e-4
-    assert (predictions(network.fuse(verbose=False), x) - before).abs().max() <= 1e-4
+        assert close(torch.from_numpy(found), predictions(network, image))
+    assert close(predictions(network.fuse(verbose=False), x), before)
     run = python(VAL, tmp_path / f"{name}.pt", data, tmp_path, data.parent / "images/val/0.png")
     assert run.returncode == 0, run.stderr[-3000:]
