@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from odconv_spec.backbone import BackboneSpec
 from odconv_spec.detectors.codes import CODES, Code
-from odconv_spec.detectors.spec import TITLES, DetectorSpec, detector_maps
+from odconv_spec.detectors.spec import MASK_CHANNELS, TITLES, DetectorSpec, detector_maps
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension, possible
 
 _SIGNS = ("rpn", "objectness", "first", "second", "scores", "boxes")  # of two stages
@@ -88,8 +88,15 @@ def detector_from_arrays(shapes: Shapes, heads: Heads, body: BackboneSpec) -> De
             num_classes=heads.num_classes,
             maps=_maps(body, channels),
             out_channels=dimension(shapes, laterals[0], 0),
+            mask_channels=_mask_channels(shapes, heads),
             code=code.name,
         )
+
+
+def _mask_channels(shapes: Shapes, heads: Heads) -> int:
+    if heads.task != "mask_rcnn":
+        return MASK_CHANNELS
+    return dimension(shapes, f"{heads.code.path('masks')}.weight", 1)
 
 
 def _laterals(shapes: Shapes, code: Code) -> int:

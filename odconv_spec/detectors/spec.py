@@ -20,7 +20,7 @@ TITLES: Final = {"faster_rcnn": "Faster R-CNN", "mask_rcnn": "Mask R-CNN"}
 ANCHORS = 3  # at each position of a map, one of each ratio
 CELLS = 7  # of a pooled box, over a side
 HIDDEN = 1024  # of the two layers that see a box
-MASK_CHANNELS = 256
+MASK_CHANNELS = 256  # as published
 MASK_CONVS = 4
 
 
@@ -41,6 +41,7 @@ class DetectorSpec:
         num_classes: without the background.
         maps: places of the body's maps that the pyramid takes, see `feature_indices`.
         out_channels: of the pyramid.
+        mask_channels: of the layers that see a mask.
         code: whose names and class order the arrays have, "torchvision", "mmdetection" or
             "paddledetection".
 
@@ -61,6 +62,7 @@ class DetectorSpec:
     num_classes: int = 80
     maps: tuple[int, ...] = ()
     out_channels: int = 256
+    mask_channels: int = MASK_CHANNELS
     code: str = "torchvision"
 
     def __post_init__(self) -> None:
@@ -68,6 +70,7 @@ class DetectorSpec:
         one_of("code", self.code, tuple(CODES))
         whole("num_classes", self.num_classes, 1)
         whole("out_channels", self.out_channels, 1)
+        whole("mask_channels", self.mask_channels, 1)
         further = self.body.further_maps()
         chosen = self.maps or detector_maps(self.body)
         places = feature_indices(self.body.feature_info(), chosen, further=further)
@@ -131,6 +134,7 @@ class DetectorSpec:
             "num_classes": self.num_classes,
             "maps": list(self.maps),
             "out_channels": self.out_channels,
+            "mask_channels": self.mask_channels,
             "code": self.code,
         }
 
@@ -139,26 +143,26 @@ class DetectorSpec:
         """The spec that `to_dict` described. Raises ValueError for anything else."""
         options = dict(values)
         task, body, maps = (options.pop(name, None) for name in ("detector", "body", "maps"))
-        unknown = sorted(set(options) - {"num_classes", "out_channels", "code"})
+        unknown = sorted(set(options) - {"num_classes", "out_channels", "mask_channels", "code"})
         if unknown or not isinstance(body, dict) or not isinstance(maps, list):
             raise ValueError(
-                "a detector has the fields detector, body, maps, num_classes, out_channels and "
-                f"code; received {sorted(values)}"
+                "a detector has the fields detector, body, maps, num_classes, out_channels, "
+                f"mask_channels and code; received {sorted(values)}"
             )
         return cls(task, from_dict(body), maps=tuple(maps), **options)
 
     def _mask_pieces(self) -> Iterator[Piece]:
-        code, width = CODES[self.code], self.out_channels
+        code, width = CODES[self.code], self.mask_channels
         for place in range(MASK_CONVS):
-            channels = width if place == 0 else MASK_CHANNELS
-            yield from self._layer("mask", _conv(channels, MASK_CHANNELS, 3), place, MASK_CONVS)
-        shape = (MASK_CHANNELS, MASK_CHANNELS, 2, 2)  # (in, out, *kernel)
+            channels = self.out_channels if place == 0 else width
+            yield from self._layer("mask", _conv(channels, width, 3), place, MASK_CONVS)
+        shape = (width, width, 2, 2)  # (in, out, *kernel)
         upsample = (
             Parameter("weight", Role.TRANSPOSED_KERNEL, shape),
-            Parameter("bias", Role.BIAS, (MASK_CHANNELS,)),
+            Parameter("bias", Role.BIAS, (width,)),
         )
         yield from (Piece("upsample", p) for p in under(code.path("upsample"), upsample))
-        yield from self._layer("masks", _conv(MASK_CHANNELS, self._rows("masks")))
+        yield from self._layer("masks", _conv(width, self._rows("masks")))
 
     def _layer(
         self, part: str, spec: ConvSpec | LinearSpec, number: int = 0, of: int = 1

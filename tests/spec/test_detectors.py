@@ -59,13 +59,16 @@ def test_examples_run(name):
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("task", ["faster_rcnn", "mask_rcnn"])
 def test_every_array_has_one_name_and_shows_its_detector(task, code):
-    spec = detector(task, "od_mobilenetv2_050", num_classes=7, out_channels=6, code=code)
+    spec = detector(
+        task, "od_mobilenetv2_050", num_classes=7, out_channels=6, mask_channels=10, code=code
+    )
     shapes = {p.name: p.shape for p in spec.parameters()}
     assert len(shapes) == len(spec.parameters())
     heads = heads_of(shapes)
     assert (heads.code.name, heads.task, heads.num_classes) == (code, task, 7)
     found = detector_from_arrays(shapes, heads, spec.body)
     assert found.parameters() == spec.parameters()
+    assert (found.mask_channels == 10) == (task == "mask_rcnn")
     assert network_from_json(network_to_json(found)) == found
 
 

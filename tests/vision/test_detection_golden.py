@@ -8,10 +8,15 @@ import torch
 
 from odconv_spec import model_spec
 from odconv_spec.detectors import DetectorSpec
+from odconv_torch.detect.build import build_detector
 from odconv_torch.detection import faster_rcnn, mask_rcnn
+from odconv_training.detection.coco import Category
+from odconv_training.detection.options import Network
+from odconv_training.detection.recipes import Detector
+from odconv_training.progress import Progress
 from parity_tests.reference import random_arrays
 from tests.detectors import golden, golden_arrays, golden_image
-from weights_converter import convert, extract, load_into
+from weights_converter import convert, extract, inspect, load_into
 from weights_converter.errors import MismatchError
 
 BODY = model_spec("od_resnet18", kernel_num=2)
@@ -148,6 +153,26 @@ def test_a_checkpoint_of_another_task_or_number_of_classes(checkpoint, converted
             assert torch.equal(detector.rpn.head.cls_logits.weight, before)
         with pytest.raises(MismatchError, match=r"conv1\.weight"):
             load_into(mask_rcnn(model_spec("od_resnet18", kernel_num=4), 3), file)
+
+
+def test_a_checkpoint_of_our_own_training_is_one_of_torchvision(tmp_path):
+    network = Network(
+        model_spec("od_mobilenetv2_050", kernel_num=2),
+        Detector("mask", channels=32),
+        (Category(3, "cat"), Category(7, "dog")),
+    )
+    model = build_detector(network)
+    progress = Progress(5, 1, 0.0, 0, "{}", network.to_json())
+    content = {"odconv": progress.to_json(), "state_dict": model.state_dict()}
+    torch.save(content, tmp_path / "last.pth")
+    title = "Mask R-CNN, FPN, od_mobilenetv2_050 2 kernels, 2 classes"
+    assert f"model   {title}\n" in str(inspect(tmp_path / "last.pth"))
+    convert(tmp_path / "last.pth", tmp_path / "mm.pth", names="mmdetection")
+    back = build_detector(network)
+    load_into(back, tmp_path / "mm.pth")
+    for name, array in extract(model).items():
+        rows = {"bbox_pred": 4, "mask_fcn_logits": 1}.get(name.split(".")[-2], 0)
+        np.testing.assert_array_equal(extract(back)[name][rows:], array[rows:])
 
 
 @pytest.mark.parametrize("build", [faster_rcnn, mask_rcnn])

@@ -117,7 +117,9 @@ def _trained(checkpoint: Checkpoint) -> str | None:
     except ValueError:
         return None
     spec = progress.get("spec") if isinstance(progress, dict) else None
-    return spec if isinstance(spec, str) else None
+    if not isinstance(spec, str) or '"categories"' in spec:
+        return None  # a training of detectors has words of its own for what their arrays show
+    return spec
 
 
 def _named_in(checkpoint: Checkpoint) -> Target | None:
