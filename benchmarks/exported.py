@@ -122,15 +122,17 @@ def _eager(folder: Path) -> Run:
 
 
 def _times(runs: Mapping[str, Run], batch: int, rounds: int) -> dict[str, float]:
-    """The median seconds of each, in turn."""
+    """The median seconds of each, in turn.
+
+    Each runs once untimed before: the threads of a runtime wait busily for some time after a run.
+    """
     images = np.random.default_rng(_SEED).standard_normal((batch, 3, _SIZE, _SIZE), np.float32)
     taken: dict[str, list[float]] = {name: [] for name in runs}
-    for number in range(rounds + 1):  # the first warms up
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run(images)
-            if number:
-                taken[name].append(time.perf_counter() - start)
+    for name, run in (turn for _ in range(rounds) for turn in runs.items()):
+        run(images)
+        start = time.perf_counter()
+        run(images)
+        taken[name].append(time.perf_counter() - start)
     return {name: median(seconds) for name, seconds in taken.items()}
 
 

@@ -9,6 +9,7 @@ import onnx
 import torch
 from torch import nn
 
+from odconv.exporting.biases import fold_biases
 from odconv.exporting.folding import fold_constants
 from odconv.exporting.job import Job
 from odconv.exporting.torch_graph import INPUT, output_names, quietly, recorded
@@ -41,6 +42,7 @@ def write(model: nn.Module, path: Path, job: Job) -> None:
             f"opset {opset} of ONNX lacks an operator of this network", f"ask for {OPSET} or more"
         )
     fold_constants(found.model)
+    fold_biases(found.model)
     _name_axes(found.model.graph)
     _forget_origins(found.model)
     found.model.metadata_props.update(job.metadata)

@@ -14,7 +14,7 @@ from odconv_spec import BackboneSpec
 from odconv_torch.models.backbone import Backbone
 from odconv_torch.models.factory import build_model
 from odconv_torch.models.features import Features
-from odconv_torch.tools.inference import fold_norms
+from odconv_torch.tools.inference import fix_attentions, fold_norms
 from odconv_torch.tools.strategy import set_strategy
 
 
@@ -59,7 +59,7 @@ def prepared(model: nn.Module, job: Job) -> nn.Module:
     """A copy of what `wrapped` gives, as it is to be written."""
     model = copy.deepcopy(model)
     if job.fuse:
-        model = fold_norms(model)
+        model = fix_attentions(fold_norms(model))
     set_strategy(model, job.form)
     return model.requires_grad_(False)
 

@@ -33,6 +33,7 @@ ALLOWED = {
     "odconv/exporting/paddle.py": {*OURS, "paddle"},
     "odconv/exporting/onnx.py": {*OURS, "onnx", "torch"},
     "odconv/exporting/folding.py": {*OURS, "onnxscript"},
+    "odconv/exporting/biases.py": {"numpy", "onnxscript"},
     "odconv/exporting/half.py": {"onnx", "onnxruntime"},
     "odconv/exporting/int8.py": {*OURS, "onnx", "onnxruntime"},
     "odconv/exporting/portable.py": {*OURS, "onnx"},

@@ -109,6 +109,26 @@ def test_depthwise_layers_of_a_fixed_batch_are_one_convolution(form, batch, opti
     assert len(calls) == 1
 
 
+@pytest.mark.parametrize("free", [False, True], ids=["fixed", "free"])
+@pytest.mark.parametrize(("kind", "rank", "options"), quick_rows(QUICK, GEOMETRIES))
+def test_a_single_graph_is_one_convolution_of_any_size(kind, rank, options, free):
+    """Of a known size it scales the smaller of map and kernel, of another the map."""
+    layer = built(kind, rank, options)
+    set_strategy(layer, "single")
+    x = random_map(rank, 4, 1)
+    axes = dict.fromkeys(range(2, x.dim()), Dim.AUTO) if free else None
+    with torch.no_grad():
+        program = export(layer, (x,), dynamic_shapes=(axes,), strict=False)
+        torch.testing.assert_close(program.module()(x), layer(x), rtol=1e-11, atol=1e-11)
+        if free:
+            wider = torch.cat([x, x[..., 1:-1]], -1)
+            torch.testing.assert_close(
+                program.module()(wider), layer(wider), rtol=1e-11, atol=1e-11
+            )
+    calls = [node for node in program.graph.nodes if f"conv{rank}d" in str(node.target)]
+    assert len(calls) == 1
+
+
 def test_the_mean_of_a_map_is_a_mean():
     """Whether gradients are on or not: the sum of a large map is too much for half precision."""
     program = export(ODConv2d(4, 8, 3).eval(), (torch.rand(2, 4, 8, 9),))

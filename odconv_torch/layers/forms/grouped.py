@@ -29,6 +29,9 @@ def grouped(
 def conv_in_groups(x: torch.Tensor, kernels: torch.Tensor, window: Window) -> torch.Tensor:
     """x (batch, in, *map) with kernels (batch, out, in // groups, *kernel)."""
     x, window = window.symmetric(x)
+    if x.shape[0] == 1:  # an ordinary convolution, without views that a graph would keep
+        options = (window.stride, window.sides, window.dilation, window.groups)
+        return CONVS[x.dim() - 3](x, kernels.flatten(0, 1), None, *options)
     y = CONVS[x.dim() - 3](
         x.reshape(1, -1, *x.shape[2:]),  # `reshape`, because x may be channels_last
         kernels.flatten(0, 1),

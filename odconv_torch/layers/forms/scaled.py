@@ -2,7 +2,8 @@
 
 A channel attention may scale the input or the kernel that sees it, and a filter attention the
 output or the kernel that makes it. The smaller of both is scaled: of a layer on large maps the
-kernels, which saves a pass over each map and its memory, of one on small maps the maps.
+kernels, which saves a pass over each map and its memory, of one on small maps the maps. Where taps
+have an attention the kernels are scaled anyway, and a channel attention costs nothing in it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def scaled(
         return x, aggregate_scaled(weight, attentions, window.groups).to(x.dtype), None
     channel, filters, spatial, kernel = attentions
     kernels, after, kernel_size = aggregate(weight, kernel), None, prod(weight.shape[1:])
-    if channel is not None and prod(x.shape[1:]) <= kernel_size:
+    if channel is not None and spatial is None and prod(x.shape[1:]) <= kernel_size:
         x, channel = x * channel, None
     if filters is not None:
         positions = prod(window.output_size(x.shape, weight.shape[3:]))

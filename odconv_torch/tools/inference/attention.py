@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from odconv_spec import ODConvSpec
+from odconv_torch.layers import KernelBank
 from odconv_torch.layers.attention import HEADS, ODAttention
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.dy_attention import DyAttention
@@ -20,6 +21,7 @@ from odconv_torch.layers.forms.recording import records_a_graph
 from odconv_torch.layers.pointwise import Pointwise
 from odconv_torch.layers.temperature import Tempered, softmax
 from odconv_torch.tools.fuse import scale_and_shift
+from odconv_torch.tools.inference.chains import is_hooked
 
 _CHANNEL, _FILTER, _SPATIAL, _KERNEL = range(len(HEADS))
 _WIDE = (torch.float32, torch.float64)  # in which no sum of a map is too large
@@ -105,6 +107,31 @@ def excited(hidden: torch.Tensor, arrays: Arrays) -> torch.Tensor:
 
 
 FIXED = {ODAttention: FixedODAttention, DyAttention: FixedDyAttention}
+
+
+def fix_attentions(model: nn.Module) -> nn.Module:
+    """Exchanges the attentions in `model` for those of fixed arrays, in place.
+
+    Those with hooks, of parts of the user's own, or of another kind stay as they are.
+
+    Args:
+        model: a network in evaluation mode, or a layer.
+
+    Returns:
+        `model`.
+
+    Example:
+        >>> layer = fix_attentions(ODConv2d(16, 8, 3).eval())
+        >>> type(layer.attention).__name__
+        'FixedODAttention'
+    """
+    for layer in model.modules():
+        if isinstance(layer, KernelBank):
+            name = layer.spec.mixer
+            mixer = getattr(layer, name)
+            if mixer is not None and not is_hooked(mixer):
+                setattr(layer, name, fixed(mixer))
+    return model
 
 
 def fixed(attention: nn.Module) -> nn.Module:

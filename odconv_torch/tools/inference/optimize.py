@@ -10,9 +10,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
-from odconv_torch.layers import DynamicConv, KernelBank, WEConv1d, WEConv2d, WEConv3d
+from odconv_torch.layers import DynamicConv, WEConv1d, WEConv2d, WEConv3d
 from odconv_torch.models.backbone import Backbone
-from odconv_torch.tools.inference.attention import fixed
+from odconv_torch.tools.inference.attention import fix_attentions
 from odconv_torch.tools.inference.chains import Pair, is_hooked, pairs
 from odconv_torch.tools.inference.norms import exchange, fold
 
@@ -58,9 +58,7 @@ def optimize_for_inference(model: nn.Module, channels_last: bool | None = None) 
     _work_in_place(found)
     network = fold(network, found)
     network = exchange(network, dict(_static(network)))
-    for layer in network.modules():
-        if isinstance(layer, KernelBank):
-            _fix_attention(layer)
+    network = fix_attentions(network)
     if _suits_channels_last(network) if channels_last is None else channels_last:
         _lay_channels_last(network)
     return network.requires_grad_(False)
@@ -98,13 +96,6 @@ def _static(network: nn.Module) -> Iterable[tuple[nn.Module, nn.Module]]:
                 yield layer, layer.to_static()
             except ValueError:  # a padding that static convolutions lack
                 continue
-
-
-def _fix_attention(layer: KernelBank) -> None:
-    name = layer.spec.mixer
-    mixer = getattr(layer, name)
-    if mixer is not None and not is_hooked(mixer):
-        setattr(layer, name, fixed(mixer))
 
 
 def _suits_channels_last(network: nn.Module) -> bool:
