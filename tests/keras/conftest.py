@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -14,6 +15,8 @@ from tests.training.folders import folder  # noqa: F401  # a fixture
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.update({**RUNTIMES[f"keras-{os.environ['KERAS_BACKEND']}"].suite, **os.environ})
 keras = import_keras()
+if keras.backend.backend() != "tensorflow":
+    sys.modules["tensorflow"] = None  # Keras would import it, to seed it
 
 
 @pytest.fixture(autouse=True)

@@ -36,7 +36,9 @@ def collected(folder: Path, number: int, *options: str) -> list[str]:
     """Names of the tests that a run with this number has."""
     names = Names()
     sys.modules.pop("test_it", None)  # of another folder
+    # Without the plugin that collects garbage five times at the end: this process has much of it.
     own = ["--rootdir", str(folder), "--import-mode", "importlib", "-qW", "ignore", str(folder)]
+    own += ["-p", "no:unraisableexception"]
     part = ["-p", "tests.parts", "--part", str(number)]
     assert pytest.main([*own, *part, *options], plugins=[names]) == 0
     return names.noted
