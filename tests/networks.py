@@ -97,10 +97,11 @@ def test_options_reach_the_layers(kit):
     assert kit.run(model, X[:, :1]).shape == (4, 5)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "cond_resnet18", "cond_mobilenetv2_050"])
+@pytest.mark.parametrize("name", ["resnet18", "cond_resnet50", "cond_mobilenetv2_050"])
 def test_classifiers_start_small(kit, name):
-    """Ten logits of Kaiming normal kernels over the fan-out would be about 20."""
-    found = extract(kit.build(model_spec(name, num_classes=10), dtype="float32"))
+    """Kaiming normal kernels over the fan-out would be seven times as large."""
+    spec = model_spec(name, num_classes=400, **OPTIONS[name])
+    found = extract(kit.build(spec, dtype="float32"))
     head = "fc" if "resnet" in name else "classifier.1"
     assert found[f"{head}.weight"].std() == pytest.approx(0.01, rel=0.05)
     assert not found[f"{head}.bias"].any()

@@ -83,7 +83,8 @@ def suites() -> Iterable[Suite]:
 def _all_suites() -> Iterable[Suite]:
     for runtime in RUNTIMES:
         chosen = runtime if "-" in runtime else f"{runtime} and not keras"
-        yield Suite(f"parity-{runtime}", ("tests/parity", "-k", chosen))
+        asked = {"PARITY_RUNTIME": runtime}
+        yield Suite(f"parity-{runtime}", ("tests/parity", "-k", chosen), asked)
         if runtime.startswith("keras"):
             yield Suite(runtime, ("tests/keras",), RUNTIMES[runtime].suite)
     yield Suite("paddle", ("tests/paddle",), RUNTIMES["paddle"].suite)

@@ -19,28 +19,19 @@ def data(batch=4):
 
 
 @pytest.mark.parametrize("name", quick(["od_resnet18"], KINDS))
-def test_one_step_of_fit_moves_every_weight(name):
+def test_fit_moves_every_weight_and_takes_a_last_batch_of_one(name):
     keras.utils.set_random_seed(1)
     model = small(name, **published(name))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(1.0), loss)
+    model.compile(keras.optimizers.SGD(0.1), loss)
     before = {weight.path: numpy(weight) for weight in model.weights}
-    x, labels = data()
-    history = model.fit(x, labels, batch_size=4, verbose=0)
+    x, labels = data(5)
+    history = model.fit(x, labels, batch_size=4, shuffle=False, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
     for weight in model.weights:
         same = np.array_equal(numpy(weight), before[weight.path])
         assert same == weight.path.endswith("/temperature"), weight.path
         assert np.isfinite(numpy(weight)).all()
-
-
-def test_an_incomplete_last_batch_of_one_trains():
-    model = small("od_resnet18", **published("od_resnet18"))
-    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    x, labels = data(5)
-    history = model.fit(x, labels, batch_size=4, verbose=0)
-    assert np.isfinite(history.history["loss"]).all()
-    assert all(np.isfinite(numpy(weight)).all() for weight in model.weights)
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import paddle
 import pytest
@@ -19,7 +21,7 @@ from odconv_paddle import (
     ODConv3D,
     create_model,
 )
-from tests.quick import quick
+from tests.quick import quick_rows
 
 LAYERS = {
     "1d": (ODConv1D, {"kernel_size": 3, "padding": [0, 2], "stride": 2}, (11,)),
@@ -125,8 +127,10 @@ def test_layers(name, full_graph):
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("full_graph", [True, False])
-@pytest.mark.parametrize("name", quick(["cond_resnet50"], MODELS))
+@pytest.mark.parametrize(
+    ("name", "full_graph"),
+    quick_rows([("cond_resnet50", True)], product(MODELS, (True, False))),
+)
 def test_models(name, full_graph):
     net, static = (create_model(name, num_classes=3, **MODELS[name]) for _ in range(2))
     static.set_state_dict(randomised(net).state_dict())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import product
 
 import numpy as np
 import paddle
@@ -11,7 +12,7 @@ from paddle import nn
 from paddle.static import InputSpec
 
 from odconv_paddle import Features, create_model, freeze_norms
-from tests.quick import quick
+from tests.quick import quick_rows
 from tests.tuning import (  # noqa: F401  # pytest finds them here
     test_a_head_for_a_network_without_one,
     test_a_new_head,
@@ -65,14 +66,18 @@ def test_the_head_that_is_asked_for(name):
     assert model.spec == small(name, num_classes=0).spec
 
 
-@pytest.mark.parametrize("name", quick(["od_resnet18"], SMALL))
-def test_a_static_graph_of_a_new_head(name):
+@pytest.mark.parametrize(  # test_to_static has graphs in pieces of layers each time
+    ("name", "full_graph"),
+    quick_rows([("od_resnet18", True)], product(SMALL, (True, False))),
+)
+def test_a_static_graph_of_a_new_head(name, full_graph):
     model, x = small(name), images()
     model.reset_classifier(3, "max")
     model.freeze_stages(0)
     model.eval()
     expected = model(x)
-    static = paddle.jit.to_static(model, input_spec=[InputSpec([None, 3, None, None])])
+    unknown = [InputSpec([None, 3, None, None])] if full_graph else None
+    static = paddle.jit.to_static(model, input_spec=unknown, full_graph=full_graph)
     np.testing.assert_allclose(static(x), expected, rtol=1e-5, atol=1e-6)
 
 

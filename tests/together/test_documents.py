@@ -15,8 +15,8 @@ def test_every_block_of_python_is_run(page):
 
 
 def test_every_example_has_an_environment():
-    """Those of "vision" are run by tests/vision."""
-    assert {block[0] for block in BLOCKS} == {"torch", "paddle", "keras", "vision"}
+    """Those of "vision" are run by tests/vision, those of "export" by tests/export."""
+    assert {block[0] for block in BLOCKS} == {"torch", "paddle", "keras", "vision", "export"}
 
 
 def test_the_readme_shows_every_framework():

@@ -163,6 +163,8 @@ NETS = {  # code, runtime, ending of its own files
     "subclass": (KERAS_SUBCLASS, "keras-torch", ".weights.h5"),
     "functional": (KERAS_FUNCTIONAL, "keras-jax", ".weights.h5"),
 }
+# Without the functional model, because JAX takes long to start.
+THREE = ("torch", "paddle", "subclass")
 
 
 def started(folder, name):
@@ -186,22 +188,18 @@ def hear(process, words, log):
     assert process.stdout.readline() == f"{words}\n", log.read_text()[-3000:]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("nets")
-
-
-@pytest.fixture(scope="module")
-def processes(folder):
-    """Of every network; its files lie in the folder, and those of each converted for each other."""
+@pytest.fixture(scope="module", params=quick([THREE], [THREE, tuple(NETS)]), ids=len)
+def nets(request, tmp_path_factory):
+    """The folder of the networks' files, with those of each converted for each other; processes."""
+    folder = tmp_path_factory.mktemp("nets")
     with ExitStack() as stack:
-        found = {name: stack.enter_context(started(folder, name)) for name in NETS}
-        convert_all(folder)
-        yield found
+        found = {name: stack.enter_context(started(folder, name)) for name in request.param}
+        convert_all(folder, found)
+        yield folder, found
 
 
-def convert_all(folder):
-    for source, target in permutations(NETS, 2):
+def convert_all(folder, names):
+    for source, target in permutations(names, 2):
         ending, own = NETS[target][2], NETS[source][2]
         # What a file's own names cannot tell: which of a Keras model's is which.
         neutral = folder / f"{source}.pth"
@@ -210,26 +208,26 @@ def convert_all(folder):
         convert(Request(neutral, folder / f"{target}.json"), folder / f"{source}-{target}{ending}")
 
 
-@pytest.mark.usefixtures("processes")
-def test_manifests_agree_in_names_roles_shapes_and_dtypes(folder):
+def test_manifests_agree_in_names_roles_shapes_and_dtypes(nets):
+    folder, names = nets
     first = read_manifest(folder / "torch.json")
     expected = {p.name: (p.role, p.shape, first.dtypes[p.name]) for p in first.parameters()}
     assert len(expected) == 33
-    for name in NETS:
+    for name in names:
         manifest = read_manifest(folder / f"{name}.json")
         found = {p.name: (p.role, p.shape, manifest.dtypes[p.name]) for p in manifest.parameters()}
         assert found == expected
 
 
-@pytest.mark.parametrize("target", quick(NETS.keys() - {"functional"}, NETS))
-def test_each_framework_loads_what_came_from_the_others(folder, processes, target):
-    process = processes[target]
-    for file in [f"{source}-{target}{NETS[target][2]}" for source in NETS if source != target]:
-        print(file, file=process.stdin, flush=True)
-        hear(process, f"loaded {file}", folder / f"{target}.log")
+def test_each_framework_loads_what_came_from_the_others(nets):
+    folder, processes = nets
+    for source, target in permutations(processes, 2):
+        file = f"{source}-{target}{NETS[target][2]}"
+        print(file, file=processes[target].stdin, flush=True)
+        hear(processes[target], f"loaded {file}", folder / f"{target}.log")
 
 
-@pytest.mark.usefixtures("processes")
-def test_the_networks_have_different_values(folder):
-    stems = {np.load(folder / f"{name}.npz")["stem.weight"].tobytes() for name in NETS}
-    assert len(stems) == len(NETS)
+def test_the_networks_have_different_values(nets):
+    folder, names = nets
+    stems = {np.load(folder / f"{name}.npz")["stem.weight"].tobytes() for name in names}
+    assert len(stems) == len(names)

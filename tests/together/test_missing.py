@@ -89,7 +89,10 @@ def test_a_training_is_one_line(python, package, missing, backend, pip, tmp_path
 @pytest.mark.parametrize(
     ("module", "line"),
     [
-        ("PIL", sentence("odconv_training", "PIL", "'odconv[train]'")),
+        # Its import alone is above each time.
+        pytest.param(
+            "PIL", sentence("odconv_training", "PIL", "'odconv[train]'"), marks=pytest.mark.slow
+        ),
         (
             "sklearn",
             "the digits need scikit-learn, which is not installed: pip install 'odconv[train]', "

@@ -50,8 +50,8 @@ assert first.tobytes() == second.tobytes(), abs(first - second).max()
 """
 
 
-# Starting Keras takes longer than all else here; tests/formats loads files with it each time.
-@pytest.mark.parametrize("runtime", quick(["torch", "paddle"], RUNTIMES))
+# A start takes longer than all else here; tests/formats loads files with each framework each time.
+@pytest.mark.parametrize("runtime", quick(["torch"], RUNTIMES))
 def test_own_loader_and_live_loading_give_the_same_logits(tmp_path, runtime):
     framework = runtime.partition("-")[0]
     weights = tmp_path / f"digits{ENDING[framework]}"

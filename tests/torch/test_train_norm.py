@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from multiprocessing import set_forkserver_preload
+
 import pytest
 import torch
 import torch.distributed as dist
@@ -75,7 +77,9 @@ def averaged(rank):
 @pytest.fixture(scope="module")
 def of_two(tmp_path_factory):
     folder = tmp_path_factory.mktemp("processes")
-    mp.spawn(in_a_process, (str(folder),), nprocs=2)
+    # A server imports torch for both.
+    set_forkserver_preload(["torch", "odconv_torch.train.sync_norm"])
+    mp.start_processes(in_a_process, (str(folder),), nprocs=2, start_method="forkserver")
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(2)]
 
 
