@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from odconv_spec import Parameter, Role
 from parity_tests.reference import random_arrays
@@ -32,8 +31,6 @@ NAMES = {
     "keras-set": "b.weights.json",
 }
 SETS = ("safetensors-set", "keras-set")
-# Parameters of tests with many runs: a run of a set takes longest.
-SETS_SLOW = [pytest.param(kind, marks=[pytest.mark.slow] if kind in SETS else []) for kind in NAMES]
 # Files of others, with names that come close.
 BYSTANDERS = [
     *("notes.txt", "b", "b.json", "b.pt", ".b.pth.0123.part", ".c.pth.0123456789abcdef.part"),

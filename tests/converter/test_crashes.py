@@ -65,7 +65,7 @@ def test_killed_at_every_rename_and_sync(tmp_path, kind, situation):
 @pytest.mark.parametrize(
     ("kind", "fault"),
     quick_rows(
-        [("safetensors-set", FULL), ("pdparams", INTERRUPT)],
+        [("pdparams", FULL), ("pdparams", INTERRUPT)],
         product(["safetensors-set", "pdparams"], [FULL, INTERRUPT]),
     ),
 )

@@ -8,7 +8,7 @@ import pytest
 
 from odconv.main import main
 from tests.converter.crashes import ACT, attempt, faults
-from tests.converter.standing import FOUR, NAMES, NEW, OLD, SETS, SETS_SLOW, Target, source
+from tests.converter.standing import FOUR, NAMES, NEW, OLD, SETS, Target, source
 from tests.quick import quick
 from weights_converter import convert
 
@@ -119,7 +119,8 @@ def test_the_report(tmp_path, kind, usual, capsys):
     assert set(modes(target.folder).values()) == {0o600}
 
 
-@pytest.mark.parametrize("kind", SETS_SLOW)
+# A file, one that a library of C writes, and one with a sidecar: a fork for each of their calls.
+@pytest.mark.parametrize("kind", quick(["npz", "keras", "pdparams"], NAMES))
 def test_at_no_moment(tmp_path, kind, usual):
     """The names before the last ones are no more readable."""
     src = source(tmp_path, NEW)

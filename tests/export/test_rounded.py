@@ -7,9 +7,12 @@ import re
 import onnx
 import pytest
 
+from odconv.exporting.calibration import calibration_batches
+from odconv.exporting.job import Job
 from odconv.main import main
 from odconv_training import digits
 from tests.documents import ROOT
+from weights_converter.errors import UsageError
 
 DIGITS = (
     ROOT / "examples" / "odconv4x_mobilenetv2_digits.pth.tar",
@@ -90,5 +93,8 @@ def test_calibration_takes_what_images_a_folder_has(capsys, tmp_path, checkpoint
     words = ("export", checkpoint, path, "--size", 32, "--int8", "--calibrate", tmp_path)
     assert run(*words) == 0
     assert "of the images of the calibration" in capsys.readouterr().out
-    assert run(*words, "--overwrite", "--batch", 7) == 2
-    assert "expected at least 7 images, one batch, received 6" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="at least 7 images, one batch, received 6"):
+        next(calibration_batches(str(tmp_path), Job("compact", batch=7)))
+    (empty := tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match=r"with images, found none in .*empty"):
+        next(calibration_batches(str(empty), Job("compact")))
