@@ -28,7 +28,7 @@ BLOCKS = [
     for page in WITH_EXAMPLES
     for number, (framework, code) in enumerate(BLOCK.findall(text_of(page)), start=1)
 ]
-# One process for each framework, as importing it takes longer than its examples.
+# One process for all, as importing a framework takes longer than its examples.
 RUN_ALL = """
 import json, sys
 for title, code in json.load(sys.stdin):
@@ -36,10 +36,16 @@ for title, code in json.load(sys.stdin):
 """
 
 
-def run_examples(environment, **variables):
-    """Runs the examples of a framework, or those of "vision", the environment of tests/vision."""
+def examples_of(environment):
+    """Title and code of the examples of a framework, of "export" or of "vision"."""
     examples = [block[1:] for block in BLOCKS if block[0] == environment]
     assert examples
+    return examples
+
+
+def run_examples(environment, **variables):
+    """Runs the examples of an environment in a process of their own."""
+    examples = examples_of(environment)
     run = subprocess.run(
         [sys.executable, "-c", RUN_ALL],
         input=json.dumps(examples),

@@ -1,6 +1,7 @@
 """Every public layer, network and tool has an example in its docstring, which gives what it says.
 
-A suite imports the test and gives the fixture `kit`, the file of that name beside it.
+The examples of the documents run, too. A suite imports the tests and gives the fixture `kit`, the
+file of that name beside it.
 """
 
 from __future__ import annotations
@@ -9,10 +10,17 @@ import doctest
 from importlib import import_module
 
 import odconv_spec
+from tests.documents import ROOT, examples_of
 
 PARTS = ("hub", "layers", "models", "tools")
 # A table, and what odconv_spec documents.
 ELSEWHERE = {"DYNAMIC", "Replaced", "Replacement", "list_models"}
+
+
+def test_examples_of_the_documents_run(kit, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for title, code in examples_of(kit.package.__name__.removeprefix("odconv_")):
+        exec(compile(code, title, "exec"), {})
 
 
 def test_public_names_have_examples_that_run(kit):

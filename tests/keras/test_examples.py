@@ -1,3 +1,6 @@
-"""Every public layer and network has an example that runs."""
+"""Every public layer and network has an example that runs, and those of the documents run."""
 
-from tests.examples import test_public_names_have_examples_that_run  # noqa: F401
+from tests.examples import (  # noqa: F401  # pytest finds them here
+    test_examples_of_the_documents_run,
+    test_public_names_have_examples_that_run,
+)

@@ -27,16 +27,12 @@ def test_the_readme_shows_every_framework():
     }
 
 
+@pytest.mark.slow  # each framework's suite runs them in its own process each time
 @pytest.mark.parametrize(
     ("framework", "backend"),
-    [
-        ("torch", ""),
-        ("paddle", ""),
-        ("keras", "torch"),  # the quickest: it compiles nothing
-        pytest.param("keras", "tensorflow", marks=pytest.mark.slow),
-    ],
+    [("torch", ""), ("paddle", ""), ("keras", "torch"), ("keras", "tensorflow")],
 )
-def test_examples_run(framework, backend):
+def test_examples_run_in_a_fresh_process(framework, backend):
     run_examples(framework, KERAS_BACKEND=backend)
 
 
