@@ -10,16 +10,19 @@ import thop
 import torch
 import torchinfo
 from fvcore.nn import FlopCountAnalysis
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from odconv_spec import DyConvSpec, LinearSpec, ODConvSpec, model_spec, multiply_adds
 from odconv_spec.shared import SharedSpec
 from odconv_torch import ODConv2d, create_model, set_strategy
 from odconv_torch.flops import ptflops_hooks, thop_ops
+from odconv_torch.layers.build import DYNAMIC
 
 SIZE = (40, 72)
 STATIC = {"od_resnet18": "resnet18", "od_mobilenetv2_050": "mobilenetv2_050"}
 NAMES = (*STATIC, "dy_mobilenetv2_050", "cond_resnet18")
+LAYERS = [spec.of_rank(layers, 2) for spec, layers in DYNAMIC.items()]
 PLAIN = {"count_functional": False}
 
 
@@ -52,6 +55,14 @@ def test_thop(name, batch=2):
     found, parameters = thop.profile(model, inputs=(x,), custom_ops=thop_ops(), verbose=False)
     assert found == batch * (multiply_adds(model.spec, SIZE) - head_mean(name))
     assert parameters == model.spec.trainable_count()
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_thop_counts_no_layer_inside_another(layer):
+    """ultralytics-thop adds what is counted inside a layer with a rule of its own."""
+    made, x = nn.Sequential(layer(16, 32, 3, 2, 1)), torch.rand(2, 16, 20, 14)
+    found, _ = thop.profile(made, inputs=(x,), custom_ops=thop_ops(), verbose=False)
+    assert found == 2 * multiply_adds(made[0].spec, (20, 14))
 
 
 def test_thop_counts_in_buffers():
