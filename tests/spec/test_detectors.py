@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import json
 from importlib import import_module
 from math import prod
 from pathlib import Path
@@ -22,6 +23,7 @@ from odconv_spec.detectors import (
     network_from_json,
     network_to_json,
 )
+from tests.detectors import golden
 
 MODULES = sorted(path.stem for path in Path(odconv_spec.detectors.__file__).parent.glob("*.py"))
 RELEASE = {  # https://github.com/OSVAI/ODConv/tree/main/object_detection, in millions
@@ -78,6 +80,34 @@ def test_a_backbone_is_no_detector():
     assert network_from_json(network_to_json(spec)) == spec
     with pytest.raises(ValueError, match="family"):
         from_json(network_to_json(detector("mask_rcnn", "od_resnet18")))
+
+
+def test_names_and_shapes_of_mmdetection():
+    """As its own code gave them, see parity_tests/golden/README.md."""
+    shapes = {name: tuple(shape) for name, shape in json.loads(str(golden()["names"])).items()}
+    spec = detector("mask_rcnn", "od_resnet18", 2, num_classes=3, code="mmdetection")
+    assert {p.name: p.shape for p in spec.parameters()} == shapes
+
+
+def test_names_of_paddledetection():
+    """As https://github.com/PaddlePaddle/PaddleDetection has them in ppdet/modeling."""
+    spec = detector("mask_rcnn", "od_resnet18", 2, num_classes=3, code="paddledetection")
+    heads = [p.parameter.name for p in spec.pieces() if p.part != "body"]
+    assert [name.removesuffix(".weight") for name in heads if name.endswith("weight")] == [
+        *(f"neck.fpn_inner_res{stage}_sum_lateral" for stage in (2, 3, 4)),
+        "neck.fpn_inner_res5_sum",
+        *(f"neck.fpn_res{stage}_sum" for stage in (2, 3, 4, 5)),
+        "rpn_head.rpn_feat.rpn_conv",
+        "rpn_head.rpn_rois_score",
+        "rpn_head.rpn_rois_delta",
+        "bbox_head.head.fc6",
+        "bbox_head.head.fc7",
+        "bbox_head.bbox_score",
+        "bbox_head.bbox_delta",
+        *(f"mask_head.head.upsample.mask_inter_feat_{number}" for number in (1, 2, 3, 4)),
+        "mask_head.head.upsample.conv5_mask",
+        "mask_head.mask_fcn_logits",
+    ]
 
 
 def test_forty_two_arrays_of_heads():
