@@ -18,6 +18,7 @@ from odconv_torch.detect.opened import open_detector
 from odconv_training import BEST
 from odconv_training.detection.coco import Category
 from odconv_training.detection.picture import drawn
+from odconv_training.detection.regions import runs_of_mask
 from odconv_training.detection.results import Detections, results_of
 from odconv_training.detection.samples import open_annotated
 from odconv_training.detection.scores import AVERAGES, detection_score
@@ -67,6 +68,18 @@ def test_boxes_that_are_beside_count_by_their_overlap(samples):
     score = detection_score(samples, perfect(samples, 0.2), masks=True)
     assert score.boxes[:3] == pytest.approx((40.0, 100.0, 0.0))
     assert score.masks[0] == pytest.approx(100)
+
+
+def test_a_mask_is_as_large_as_its_pixels(samples):
+    """A wrong mask of a pixel in a large box is no mistake among those of medium size."""
+    rows = perfect(samples)
+    large = max(rows, key=lambda row: row["bbox"][2] * row["bbox"][3])
+    mask = np.zeros((128, 128), np.uint8)
+    mask[0, 0] = 1
+    wrong = {**large, "segmentation": runs_of_mask(mask), "score": 0.99}
+    score = detection_score(samples, [*rows, wrong], masks=True)
+    assert score.masks[4] == pytest.approx(100)
+    assert score.masks[0] < 100
 
 
 def test_nothing_found_scores_0(samples):
