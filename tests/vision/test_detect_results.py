@@ -72,12 +72,13 @@ def test_boxes_that_are_beside_count_by_their_overlap(samples):
 
 def test_a_mask_is_as_large_as_its_pixels(samples):
     """A wrong mask of a pixel in a large box is no mistake among those of medium size."""
-    rows = perfect(samples)
-    large = max(rows, key=lambda row: row["bbox"][2] * row["bbox"][3])
+    first = samples.pictures[0].annotations[0]
+    object.__setattr__(first, "area", 40.0**2)  # one of medium size is there
     mask = np.zeros((128, 128), np.uint8)
     mask[0, 0] = 1
-    wrong = {**large, "segmentation": runs_of_mask(mask), "score": 0.99}
-    score = detection_score(samples, [*rows, wrong], masks=True)
+    rows = perfect(samples)
+    box = {"bbox": [0, 0, 60, 60], "segmentation": runs_of_mask(mask), "score": 0.99}
+    score = detection_score(samples, [*rows, {**rows[0], **box}], masks=True)
     assert score.masks[4] == pytest.approx(100)
     assert score.masks[0] < 100
 

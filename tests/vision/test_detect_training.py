@@ -19,7 +19,7 @@ from odconv_training.detection.options import parse_training
 from odconv_training.detection.recipes import RECIPES
 from tests.torch.train_helpers import last, same_arrays
 from tests.trainings import rows
-from weights_converter import convert, extract
+from weights_converter import convert, extract, inspect, load_into
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,18 @@ def test_a_start_from_another_framework(tmp_path, folder):
     for name, array in body.items():
         np.testing.assert_array_equal(array, expected[name])
     assert "start   " in training.header()
+
+
+def test_the_converter_takes_a_checkpoint_whole(tmp_path, folder):
+    training = small.run(small.options(tmp_path, folder, steps=1))
+    model = training.trainer.model
+    assert inspect(tmp_path / LAST["torch"]).spec.task == "faster_rcnn"
+    convert(tmp_path / LAST["torch"], tmp_path / "a.safetensors")
+    fresh = small.course(small.options(tmp_path / "b", folder, seed=5)).trainer.model
+    load_into(fresh, tmp_path / "a.safetensors")
+    arrays = fresh.state_dict()
+    for name, array in model.state_dict().items():
+        assert torch.equal(array, arrays[name]) or name.endswith("num_batches_tracked"), name
 
 
 def test_another_network_or_other_data_are_not_resumed(tmp_path, folder):
