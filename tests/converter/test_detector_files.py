@@ -67,6 +67,7 @@ def test_a_file_tells_its_detector(tmp_path, name, code):
     stored(tmp_path / f"a{ending}", spec)
     found = inspect(tmp_path / f"a{ending}")
     assert found.spec.code == "torchvision"
+    assert (f"are those of {CODES[code].title}" in str(found)) == (code != "torchvision")
     assert found.spec.parameters() == SPECS[name].parameters()
     if name != "early":  # of the body's later stages the file shows nothing
         assert found.spec == SPECS[name]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from odconv_spec import BackboneSpec, Parameter, Role
-from odconv_spec.detectors import DetectorSpec, Heads, heads_of, network_to_json
+from odconv_spec.detectors import CODES, DetectorSpec, Heads, heads_of, network_to_json
 from odconv_spec.schedule import Annealing, annealing_of
 from weights_converter.arrays.dtypes import Array
 from weights_converter.arrays.tensor import Checkpoint, Tensor
@@ -104,6 +104,9 @@ def _of_detector(checkpoint: Checkpoint, target: DetectorSpec, claim: Claim) -> 
         wanted = (target.task, target.num_classes)
         demand_same(heads, wanted, checkpoint.path.name, claim)
         target = replace(target, code=heads.code.name)
+    if target.code != CANONICAL:
+        note = f"its names and the order of its classes are those of {CODES[target.code].title}"
+        checkpoint = replace(checkpoint, notes=(*checkpoint.notes, note))
     return in_code(_weights(checkpoint, target, target.parameters(), claim), CANONICAL)
 
 
