@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from odconv_torch.detect.evaluation import detections, results
-from odconv_torch.detect.opened import open_detector
+from odconv_torch.detect.opened import Opened, open_detector
 from odconv_torch.detect.trainer import train
 from odconv_torch.train.joining import joined
 from odconv_training import TrainingError, replacing, shards
@@ -46,17 +46,19 @@ def _train(arguments: Sequence[str]) -> None:
 
 def _evaluate(arguments: Sequence[str]) -> None:
     """Prints the average precisions of the val images, and writes what is found."""
-    parser = _parser("evaluate", "Scores a checkpoint of `train` by COCO's average precisions.")
+    parser = _parser("evaluate", "Scores a checkpoint of a detector by COCO's average precisions.")
     parser.add_argument("--data", required=True, help="with annotations/instances_val*.json, val*/")
     parser.add_argument("--json", action="store_true", help="prints the score as JSON")
     parser.add_argument("--results", type=Path, metavar="FILE.json", help="gets COCO's results")
     found = parser.parse_args(arguments)
     with joined(found.device) as processes:
-        model, network = open_detector(found.checkpoint, processes.device)
-        masks = network.detector.masks
-        samples = open_annotated(found.data, "val", masks, network.categories)
+        opened = open_detector(
+            found.checkpoint, processes.device, min_size=found.min_size, max_size=found.max_size
+        )
+        masks = opened.network.detector.masks
+        samples = _validation(found.data, opened)
         own = shards(len(samples), processes.rank, processes.world)
-        parts = processes.gathered(results(model, samples, own, found.workers))
+        parts = processes.gathered(results(opened.model, samples, own, found.workers))
         if processes.writes:
             rows = [row for part in parts for row in part]
             score = detection_score(samples, rows, masks)
@@ -68,17 +70,20 @@ def _evaluate(arguments: Sequence[str]) -> None:
 
 def _predict(arguments: Sequence[str]) -> None:
     """Writes a picture of each image, and all that is found as COCO's results."""
-    parser = _parser("predict", "Draws what a checkpoint of `train` finds in images.")
+    parser = _parser("predict", "Draws what a checkpoint of a detector finds in images.")
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
     parser.add_argument("--output", type=Path, default=Path("predictions"), metavar="FOLDER")
     parser.add_argument("--threshold", type=float, default=0.5, help="of scores (default: 0.5)")
     found = parser.parse_args(arguments)
     with joined(found.device) as processes:
-        model, network = open_detector(found.checkpoint, processes.device)
+        opened = open_detector(
+            found.checkpoint, processes.device, min_size=found.min_size, max_size=found.max_size
+        )
+        network = opened.network
         samples = _samples_of(found.images, network)
         found.output.mkdir(parents=True, exist_ok=True)
         rows: list[Result] = []
-        every = detections(model, samples, np.arange(len(samples)), found.workers)
+        every = detections(opened.model, samples, np.arange(len(samples)), found.workers)
         for index, one in enumerate(every):
             sure = one.above(found.threshold)
             picture = drawn(samples.open(index), sure, network.categories)
@@ -119,8 +124,27 @@ def _parser(command: str, description: str) -> ArgumentParser:
     parser.add_argument("checkpoint", type=Path, metavar="CKPT", help="such as model_best.pth.tar")
     parser.add_argument("--device", help="default: a GPU if there is one")
     parser.add_argument("--workers", type=natural, default=0, metavar="N", help="that load images")
+    for name in ("--min-size", "--max-size"):
+        parser.add_argument(name, type=positive, metavar="N", help="of images, as in `train`")
     parser.add_argument("--traceback", action="store_true", help="show where a bug has struck")
     return parser
+
+
+def _validation(data: str, opened: Opened) -> Annotated:
+    """The val images; a file that does not name its categories has those of the data, all of them.
+
+    Raises:
+        TrainingError: the categories are others, or more or fewer than the detector's.
+    """
+    network = opened.network
+    known = network.categories if opened.named else None
+    samples = open_annotated(data, "val", network.detector.masks, known)
+    if len(samples.categories) != len(network.categories):
+        raise TrainingError(
+            f"expected data with {len(network.categories)} categories, as the detector has, "
+            f"received {len(samples.categories)} in {data}"
+        )
+    return samples
 
 
 def _samples_of(images: Sequence[Path], network: Network) -> Annotated:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from math import isnan
 
 import detect_helpers as small
@@ -12,6 +13,7 @@ import torch
 from faster_coco_eval import mask as tools
 from PIL import Image
 
+from odconv.main import main as odconv_main
 from odconv_torch.detect.command import main
 from odconv_torch.detect.evaluation import detections
 from odconv_torch.detect.opened import open_detector
@@ -151,12 +153,35 @@ def test_predictions_are_pictures_and_results(folder, trained, tmp_path):
     ]
     rows = json.loads((output / "predictions.json").read_text())
     assert {row["image_id"] for row in rows} == {1}
-    model, _ = open_detector(trained, torch.device("cpu"))
+    model = open_detector(trained, torch.device("cpu")).model
     samples = open_annotated(str(folder), "val", True)
     found = list(detections(model, samples, np.arange(1)))
     assert len(rows) == sum(len(one.scores) for one in found)
     expected = [round(score, 6) for one in found for score in one.scores.tolist()]
     assert [round(row["score"], 6) for row in rows] == expected
+
+
+def test_a_file_of_other_code_is_evaluated_by_the_categories_of_the_data(folder, tmp_path, capsys):
+    """The same detector, once as its training wrote it and once under mmdetection's names."""
+    small.run(small.options(tmp_path / "run", folder, recipe={"epochs": 1}))
+    own = tmp_path / "run" / BEST["torch"]
+    there = tmp_path / "a.pth"
+    command = ["convert", str(own), str(there), "--names", "mmdetection"]
+    assert odconv_main(command) == 0
+    capsys.readouterr()
+    found = []
+    for file in (own, there):
+        sizes = ["--min-size", "96", "--max-size", "96"]
+        assert main(["evaluate", str(file), "--data", str(folder), *sizes]) == 0
+        found.append(capsys.readouterr().out)
+    assert found[0] == found[1]
+    small.change(fewer := shutil.copytree(folder, tmp_path / "few"), without_squares, "val")
+    assert "expected data with 3 categories" in said(capsys, "evaluate", there, "--data", fewer)
+
+
+def without_squares(content):
+    content["categories"].pop()
+    content["annotations"] = [one for one in content["annotations"] if one["category_id"] != 7]
 
 
 def said(capsys, *arguments):
@@ -171,7 +196,9 @@ def test_what_is_no_detector_is_said_in_one_line(folder, trained, tmp_path, caps
     (tmp_path / "a.pth.tar").write_bytes(trained.read_bytes()[:999])
     assert "a.pth.tar" in said(capsys, "evaluate", tmp_path / "a.pth.tar", *data)
     torch.save({"state_dict": {}}, tmp_path / "b.pth.tar")
-    assert "without its description" in said(capsys, "evaluate", tmp_path / "b.pth.tar", *data)
+    said(capsys, "evaluate", tmp_path / "b.pth.tar", *data)
+    torch.save(torch.nn.Conv2d(3, 4, 1).state_dict(), tmp_path / "e.pth.tar")
+    said(capsys, "evaluate", tmp_path / "e.pth.tar", *data)
     assert "nowhere" in said(capsys, "evaluate", tmp_path / "nowhere", *data)
     assert "nowhere" in said(capsys, "evaluate", trained, "--data", tmp_path / "nowhere")
     content = torch.load(trained, weights_only=True)
@@ -183,7 +210,9 @@ def test_what_is_no_detector_is_said_in_one_line(folder, trained, tmp_path, caps
     spec["categories"] = spec["categories"][:2]
     fewer = {**content, "odconv": json.dumps({**text, "spec": json.dumps(spec)})}
     torch.save(fewer, tmp_path / "d.pth.tar")
-    assert "size mismatch" in said(capsys, "predict", tmp_path / "d.pth.tar", trained)
+    assert "the model is Mask R-CNN, 2 classes" in said(
+        capsys, "predict", tmp_path / "d.pth.tar", trained
+    )
     assert "expected an image" in said(capsys, "predict", trained, trained)
 
 
