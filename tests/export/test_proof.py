@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
 from odconv.exporting.job import Job
-from odconv.exporting.portable import check_portable
 from odconv.exporting.proof import Proof, Trial, probes, prove, relative
 from odconv.exporting.staging import staged
 from odconv_torch import create_model
@@ -113,27 +110,3 @@ def _write(folder, overwrite):
     with staged(folder / "a.xml", overwrite) as draft:
         draft.write_text("new", encoding="utf-8")
         draft.with_suffix(".bin").write_text("new", encoding="utf-8")
-
-
-@pytest.mark.parametrize("computed", [False, True])
-def test_a_portable_graph_has_no_computed_kernel(computed, tmp_path):
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 4, 4])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1, 4, 4])
-    kernel = helper.make_tensor("k", TensorProto.FLOAT, [1, 1, 1, 1], [2.0])
-    nodes = [helper.make_node("Neg", ["k"], ["w"])] if computed else []
-    nodes.append(helper.make_node("Conv", ["x", "w" if computed else "k"], ["y"], "the conv"))
-    graph = helper.make_graph(nodes, "g", [x], [y], [kernel])
-    onnx.save(helper.make_model(graph), tmp_path / "a.onnx")
-    if not computed:
-        check_portable(tmp_path / "a.onnx")
-        return
-    with pytest.raises(MismatchError, match=r"1 convolutions have a computed kernel.*the conv"):
-        check_portable(tmp_path / "a.onnx")
-
-
-def test_the_exported_portable_graph(portable):
-    graph = onnx.load(portable).graph
-    fixed = {array.name for array in graph.initializer}
-    convs = [node for node in graph.node if node.op_type == "Conv"]
-    assert len(convs) >= 5 and {node.input[1] for node in convs} <= fixed
-    assert not {"Gather", "Range", "Shape", "Loop"} & {node.op_type for node in graph.node}

@@ -111,8 +111,10 @@ def test_operations_of_torch(name, form):
 
 @pytest.mark.parametrize("name", ["od_resnet18"])
 def test_fvcore(name):
-    """It counts norms, too."""
-    analysis = FlopCountAnalysis(create_model(name).eval(), torch.rand(1, 3, *SIZE))
+    """It counts norms, too, and what a recorded graph does: in one form what the layer needs."""
+    model = create_model(name).eval()
+    set_strategy(model, "single")
+    analysis = FlopCountAnalysis(model, torch.rand(1, 3, *SIZE))
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     operators = analysis.by_operator()
     assert sum(operators[kind] for kind in ("conv", "linear", "matmul")) == arithmetic(name)
