@@ -15,6 +15,8 @@ from tests.converter.helpers import arrays_of
 from weights_converter import Request, convert, formats, inspect, verify
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.errors import MismatchError, UsageError
+from weights_converter.identify import detectors
+from weights_converter.identify.manifest import Manifest
 from weights_converter.identify.open_model import open_model
 from weights_converter.names.layouts import LAYOUTS
 
@@ -213,6 +215,36 @@ def test_a_checkpoint_of_another_task_or_number_of_classes(tmp_path, other, want
     holds = f"mm.pth holds Mask R-CNN, 3 classes; you asked for {wanted}"
     with pytest.raises(MismatchError, match=holds):
         open_model(Request(tmp_path / "mm.pth", other))
+
+
+@pytest.mark.parametrize("file", CODES)
+@pytest.mark.parametrize("live", CODES)
+def test_a_detector_that_somebody_has_built_keeps_its_own_names(tmp_path, file, live):
+    """Its own code's file, too: the parameters are what `load_into` makes of a live model."""
+    path = tmp_path / f"a{'.pdparams' if file == 'paddledetection' else '.pth'}"
+    stored(path, in_code(SPECS["mask"], file))
+    manifest = Manifest("Net", in_code(SPECS["mask"], live).parameters(), {})
+    found = open_model(Request(path, manifest))
+    expected = detectors.expressed(open_model(path).tensors, SPECS["mask"], live)[1]
+    assert list(found.tensors) == [p.name for p in manifest.arrays]
+    for name, array in loaded(found).items():
+        np.testing.assert_array_equal(array, expected[name].load())
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_live_detector_on_another_body_takes_files_of_its_own_code(tmp_path, code):
+    """Such as one of mmdetection on a body that odconv does not know."""
+    body = f"{CODES[code].path('body')}."
+    parameters = tuple(
+        replace(p, name=p.name.replace("layer1", "stage_one")) if p.name.startswith(body) else p
+        for p in in_code(SPECS["mask"], code).parameters()
+    )
+    arrays = random_arrays(parameters, 0, "float32")
+    tensors = [Tensor.of(name, array) for name, array in arrays.items()]
+    formats.write(tmp_path / "a.pth", "torch", tensors, {})
+    found = open_model(Request(tmp_path / "a.pth", Manifest("Net", parameters, {})))
+    for name, array in loaded(found).items():
+        np.testing.assert_array_equal(array, arrays[name])
 
 
 def test_arrays_that_contradict_each_other(tmp_path):

@@ -115,12 +115,11 @@ def _of_live_detector(checkpoint: Checkpoint, target: Manifest, own: Heads) -> W
     heads = heads_in(checkpoint)
     if heads is not None:
         demand_same(heads, (own.task, own.num_classes), checkpoint.path.name, LIVE)
-    found = None
-    if heads is not None and heads.code.name != CANONICAL:
-        found = infer_detector(checkpoint)
+    same_names = heads is None or heads.code == own.code
+    found = None if same_names else infer_detector(checkpoint)
     if found is None:
         return _weights(checkpoint, target, target.parameters(), LIVE)
-    weights = _of_detector(checkpoint, found, LIVE)
+    weights = in_code(_of_detector(checkpoint, found, LIVE), own.code.name)
     what = f"{legible(checkpoint.path.name)} for {describe(target)}"
     expected = {p.name: Form(p.shape, target.dtypes.get(p.name, "")) for p in target.parameters()}
     check(expected, {n: Form(t.shape, t.dtype) for n, t in weights.tensors.items()}, what)
