@@ -12,7 +12,9 @@ from odconv_training.batches import IntArray, in_order
 from odconv_training.detection.results import Detections, Result, results_of
 from odconv_training.detection.samples import Annotated
 
-_TOGETHER = 4  # images in a call of the detector
+# Images in a call of the detector. Several would be padded to one size, which attentions see: what
+# is found in one would depend on the others.
+_TOGETHER = 1
 _INSIDE = 0.5  # of a mask, where the object is
 
 

@@ -161,6 +161,23 @@ def test_predictions_are_pictures_and_results(folder, trained, tmp_path):
     assert [round(row["score"], 6) for row in rows] == expected
 
 
+def test_what_is_found_in_an_image_depends_on_no_other(trained, tmp_path):
+    draw = np.random.default_rng(3)
+    for number, size in enumerate(((60, 90), (120, 64))):
+        pixels = draw.integers(0, 256, (*size, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    images = [str(tmp_path / f"{number}.png") for number in range(2)]
+    boxes = []
+    for name, files in (("both", images), ("one", images[:1])):
+        output = tmp_path / name
+        command = ["predict", str(trained), *files, "--output", str(output), "--threshold", "0.0"]
+        assert main(command) == 0
+        rows = json.loads((output / "predictions.json").read_text())
+        boxes.append([(row["bbox"], row["score"]) for row in rows if row["image_id"] == 1])
+    assert boxes[0] == boxes[1]
+    assert boxes[0]
+
+
 def test_a_file_of_other_code_is_evaluated_by_the_categories_of_the_data(folder, tmp_path, capsys):
     """The same detector, once as its training wrote it and once under mmdetection's names."""
     small.run(small.options(tmp_path / "run", folder, recipe={"epochs": 1}))
