@@ -74,11 +74,11 @@ def add_recipe(parser: ArgumentParser) -> Adder:
     return add
 
 
-def add_run(parser: ArgumentParser) -> Adder:
-    """Where a run is written, and how far it goes."""
+def add_run(parser: ArgumentParser, output: str = "runs/MODEL") -> Adder:
+    """Where a run is written, by default in `output`, and how far it goes."""
     run = parser.add_argument_group("run")
     add = run.add_argument
-    add("--output", type=Path, metavar="FOLDER", help="default: runs/MODEL")
+    add("--output", type=Path, metavar="FOLDER", help=f"default: {output}")
     either = run.add_mutually_exclusive_group().add_argument
     either("--resume", action="store_true", help="go on from the last checkpoint, if there is one")
     either("--overwrite", action="store_true", help="replace the run that the folder holds")
@@ -89,11 +89,11 @@ def add_run(parser: ArgumentParser) -> Adder:
     return add
 
 
-def add_machine(parser: ArgumentParser) -> None:
-    """What computes."""
+def add_machine(parser: ArgumentParser, workers: str = "2, digits 0") -> None:
+    """What computes, by default with so many `workers`."""
     add = parser.add_argument_group("machine").add_argument
     add("--device", help="default: a GPU if there is one")
-    add("--workers", type=natural, metavar="N", help="that load images (default: 2, digits 0)")
+    add("--workers", type=natural, metavar="N", help=f"that load images (default: {workers})")
     add("--sync-norm", action="store_true", help="batch statistics over all processes")
 
 
@@ -151,12 +151,29 @@ def read_spec(path: Path) -> BackboneSpec:
 
 
 def laid_over(recipe: R, found: Namespace) -> R:
-    """The recipe with the values of a command line, where it has some, in place of its own."""
+    """The recipe with the values of a command line, where it has some, in place of its own.
+
+    Raises:
+        TrainingError: a value is out of range, or `--milestones` would not count beside others.
+    """
     values = {f.name: getattr(found, f.name, None) for f in fields(Recipe)}
     given = {name: value for name, value in values.items() if value is not None}
     if "milestones" in given:
         given["milestones"] = tuple(given["milestones"])
+        _check_milestones(given.get("schedule", recipe.schedule), "step_epochs" in given)
+    elif "step_epochs" in given:
+        given["milestones"] = None  # the recipe's would hide it
     return replace(recipe, **given)
+
+
+def _check_milestones(schedule: str, step_epochs: bool) -> None:
+    if step_epochs:
+        raise TrainingError("expected --milestones or --step-epochs, received both")
+    if schedule != "step":
+        raise TrainingError(
+            f"--milestones: expected the schedule 'step', received {schedule!r}; add "
+            "--schedule step"
+        )
 
 
 def as_published(recipe: R, spec: BackboneSpec) -> R:

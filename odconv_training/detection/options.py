@@ -122,11 +122,13 @@ def spec_of(found: Namespace) -> BackboneSpec:
     """The body, which has no head.
 
     Raises:
-        TrainingError: the command line has none, two, or an unknown one.
+        TrainingError: the command line has none, two, or an unknown one, or options beside a spec.
     """
     if (found.spec is None) == (found.model is None):
         raise TrainingError("expected either --model NAME or --spec FILE.json")
     if found.spec is not None:
+        if found.option:
+            raise TrainingError("expected --spec alone, received --option beside it")
         return replace(read_spec(found.spec), num_classes=0)
     return network(found.model, **{**dict(found.option), "num_classes": 0})
 
@@ -165,6 +167,6 @@ def _parser(prog: str) -> ArgumentParser:
     add_detector(parser)
     add = add_recipe(parser)
     add("--recipe", choices=tuple(RECIPES), default="coco", help="default: coco, the published one")
-    add_run(parser)
-    add_machine(parser)
+    add_run(parser, "runs/DETECTOR_MODEL")
+    add_machine(parser, f"{_WORKERS}")
     return parser

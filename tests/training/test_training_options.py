@@ -80,7 +80,8 @@ def test_fine_tuning():
 
 
 def test_milestones_and_a_warm_up():
-    recipe = options("--milestones", "8", "11", "--warmup-steps", "500").recipe
+    steps = "--schedule", "step", "--milestones", "8", "11"
+    recipe = options(*steps, "--warmup-steps", "500").recipe
     assert (recipe.milestones, recipe.warmup_steps) == ((8, 11), 500)
 
 
@@ -103,6 +104,8 @@ def test_a_network_of_ones_own(tmp_path):
         (["--lr", "0"], "lr: expected a positive number"),
         (["--head-lr", "0"], "head_lr: expected a positive number"),
         (["--freeze-stages", "9"], r"freeze_stages: expected .* received 9"),
+        (["--milestones", "2", "--step-epochs", "3"], "--milestones or --step-epochs, .* both"),
+        (["--milestones", "2"], "--milestones: expected the schedule 'step', received 'cosine'"),
     ],
 )
 def test_what_is_refused(arguments, match):

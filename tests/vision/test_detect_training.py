@@ -136,6 +136,10 @@ def test_the_published_schedule():
     assert (options.detector.min_size, options.detector.max_size) == (800, 1333)
     assert (options.detector.rois, options.detector.channels) == (512, 256)
     assert options.recipe == recipe
+    chosen = ["--model", "od_resnet18", "--data", "x", "--recipe", "small", "--step-epochs", "5"]
+    recipe = parse_training(chosen, "detect").recipe
+    rates = [recipe.learning_rate(100 * epoch, 100) for epoch in (4, 5, 9, 10)]
+    assert rates == pytest.approx([0.02, 0.002, 0.002, 0.0002])
 
 
 @pytest.mark.parametrize(
@@ -145,6 +149,7 @@ def test_the_published_schedule():
         (["--model", "od_resnet50", "--recipe", "small", "--freeze-norms"], "--start CKPT"),
         ([], "--model NAME or --spec"),
         (["--model", "od_resnet55"], "did you mean"),
+        (["--spec", "a.json", "--option", "kernel_num=4"], "--spec alone, received --option"),
         (["--model", "od_resnet50", "--recipe", "small", "--max-size", "64"], "max_size"),
         (["--model", "od_resnet50", "--recipe", "small", "--freeze-stages", "9"], "freeze_stages"),
     ],
