@@ -148,10 +148,12 @@ def _counting(original: Callable[..., float]) -> Callable[..., float]:
 
     def get_flops(model: nn.Module, imgsz: int | Sequence[int] = 640) -> float:
         network = torch_utils.unwrap_model(model)
+        try:
+            import thop
+        except ImportError:  # ultralytics does without, as in conda, and gives 0
+            return original(model, imgsz)
         if not dynamic_paths(network):
             return original(model, imgsz)
-        import thop  # ultralytics does without where it is missing, as in conda
-
         size = tuple(imgsz) if isinstance(imgsz, Sequence) else (imgsz, imgsz)
         parameter, channels = next(network.parameters()), network.yaml["channels"]
         image = torch.zeros(1, channels, *size, device=parameter.device, dtype=parameter.dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import yaml
 from torch import nn
 from ultralytics import YOLO
 from ultralytics.nn import tasks
+from ultralytics.utils import torch_utils
 
 from odconv_torch import DyConv2d, ODConv2d, replace_convs
 from odconv_torch.ultralytics import config_path, keep, register
@@ -125,6 +127,12 @@ def test_flops(name, size):
     assert found == pytest.approx(wanted, rel=1e-6) and wanted > 0
     fused = dynamic.fuse(verbose=False)
     assert flops(fused, size) == pytest.approx(convolutions(dynamic, size), rel=0.02)
+
+
+def test_without_thop_nothing_is_counted_as_in_ultralytics(monkeypatch):
+    monkeypatch.setitem(sys.modules, "thop", None)
+    found = network(small([-1, 1, "ODConv2d", [32, 3, 2]]))
+    assert torch_utils.get_flops(found, 64) == 0
 
 
 WRONG = {
