@@ -45,7 +45,8 @@ class Annotated(Samples):
     def objects(self, index: int) -> list[Annotation]:
         """What is learnt of an image: no crowds, and boxes cut off at its borders.
 
-        As in mmdetection, what is left of less than a pixel there is not learnt.
+        What is left of less than a pixel there is not learnt; mmdetection measures a box before it
+        is cut.
         """
         picture = self.pictures[index]
         cut = (_cut(one, picture) for one in picture.annotations if not one.crowd)
