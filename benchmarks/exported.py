@@ -1,6 +1,7 @@
 """Exported networks in their runtimes, beside the static network that was exported the same way.
 
-    python -m benchmarks.exported [--networks NAME:KERNELS ...] [--targets NAME ...] [--rounds N]
+    python -m benchmarks.exported [--networks NAME:KERNELS ...] [--targets NAME ...]
+        [--batches N ...] [--rounds N]
 
 Prints a table: milliseconds of the static network, and what ours takes as a multiple of that, for
 each form at batch 1 and 8. All files of a row run in one process, in turn; times are medians. The
@@ -12,7 +13,7 @@ from __future__ import annotations
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -23,7 +24,7 @@ import torch
 
 from benchmarks.machine import machine
 from odconv.exporting.export import export
-from odconv.exporting.targets import FORMS, PORTABLE
+from odconv.exporting.targets import FORMS, OF_ONE_IMAGE, PORTABLE
 from odconv.runtimes import open_exported
 from odconv_spec import BackboneSpec, from_json, model_spec, to_json
 from odconv_torch.models.factory import build_model
@@ -35,6 +36,7 @@ NETWORKS: Final = ("od_resnet18:4", "od_mobilenetv2_100:1", "od_mobilenetv2_100:
 STATIC: Final = "static"
 BATCHES: Final = (1, 8)
 _SIZE, _SEED = 224, 5
+_PAUSE, _WARM_UP = 0.05, 2  # seconds, runs
 
 Run = Callable[[np.ndarray], object]
 
@@ -43,6 +45,7 @@ def main(arguments: list[str]) -> int:
     parser = ArgumentParser(prog="python -m benchmarks.exported", description=__doc__)
     parser.add_argument("--networks", nargs="+", default=NETWORKS, metavar="NAME:KERNELS")
     parser.add_argument("--targets", nargs="+", default=[*SUFFIXES, "torch"])
+    parser.add_argument("--batches", nargs="+", type=int, default=BATCHES)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args(arguments)
     _say(", ".join(f"{key}: {value}" for key, value in machine().items()) + "\n")
@@ -53,20 +56,25 @@ def main(arguments: list[str]) -> int:
         ours = model_spec(name, kernel_num=int(kernels or 4))
         static = model_spec(name.partition("_")[2])
         for target in options.targets:
-            for row in rows(word, static, ours, target, options.rounds):
+            for row in rows(word, static, ours, target, options.batches, options.rounds):
                 _say(row)
     return 0
 
 
 def rows(
-    label: str, static: BackboneSpec, ours: BackboneSpec, target: str, rounds: int
+    label: str,
+    static: BackboneSpec,
+    ours: BackboneSpec,
+    target: str,
+    batches: Sequence[int],
+    rounds: int,
 ) -> Iterator[str]:
     """A row for each batch."""
     with TemporaryDirectory() as folder:
         checkpoints = {
             n: _saved(spec, Path(folder) / n) for n, spec in (("s", static), ("o", ours))
         }
-        for batch in BATCHES:
+        for batch in batches:
             runs = dict(_runs(checkpoints, target, batch))
             times = _times(runs, batch, rounds)
             cells = [
@@ -87,7 +95,7 @@ def _runs(checkpoints: Mapping[str, Path], target: str, batch: int) -> Iterator[
         return
     yield STATIC, _played(checkpoints["s"], target, PORTABLE)
     for form in FORMS:
-        if form != "single" or batch == 1:
+        if form not in OF_ONE_IMAGE or batch == 1:
             yield form, _played(checkpoints["o"], target, form)
 
 
@@ -124,12 +132,15 @@ def _eager(folder: Path) -> Run:
 def _times(runs: Mapping[str, Run], batch: int, rounds: int) -> dict[str, float]:
     """The median seconds of each, in turn.
 
-    Each runs once untimed before: the threads of a runtime wait busily for some time after a run.
+    Threads of a runtime wait busily for some time after a run, and would take a core from the next
+    runtime. So each waits before its turn, and runs untimed first.
     """
     images = np.random.default_rng(_SEED).standard_normal((batch, 3, _SIZE, _SIZE), np.float32)
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for name, run in (turn for _ in range(rounds) for turn in runs.items()):
-        run(images)
+        time.sleep(_PAUSE)
+        for _ in range(_WARM_UP):
+            run(images)
         start = time.perf_counter()
         run(images)
         taken[name].append(time.perf_counter() - start)

@@ -8,7 +8,7 @@ from math import isfinite
 from typing import NamedTuple
 
 from odconv.exporting.job import Job
-from odconv.exporting.targets import Target
+from odconv.exporting.targets import OF_ONE_IMAGE, Target
 from odconv_spec.backbone import FeatureInfo
 from odconv_spec.feature_maps import feature_indices
 from weights_converter.errors import UsageError
@@ -24,8 +24,8 @@ class ExportOptions:
     """The options of an export, those of the command by the same names.
 
     Attributes:
-        form: "compact", "portable" or "single"; by default what the target takes fastest, in
-            integers "portable".
+        form: "compact", "portable", "single" or "folded"; by default what the target takes
+            fastest, in integers "portable".
         batch: images in a batch; any number by default.
         size: height and width of the images, or one number for both; by default what the checkpoint
             tells, 224 where it tells nothing.
@@ -91,7 +91,7 @@ def job_of(options: ExportOptions, target: Target, known: Known) -> Job:
     Raises:
         UsageError: the target or the network lacks something, or two options contradict each other.
     """
-    form = options.form or target.default_form(options.int8)[0]
+    form = options.form or target.default_form(options.int8, options.batch)[0]
     mean = _channels("mean", options.mean, known.mean, known.channels)
     std = _channels("std", options.std, known.std, known.channels)
     job = Job(
@@ -99,7 +99,7 @@ def job_of(options: ExportOptions, target: Target, known: Known) -> Job:
         channels=known.channels,
         size=_size(options, known),
         dynamic_size=options.dynamic_size,
-        batch=1 if form == "single" and options.batch is None else options.batch,
+        batch=1 if form in OF_ONE_IMAGE and options.batch is None else options.batch,
         opset=options.opset,
         features=_features(options, known),
         half=options.half,
@@ -125,9 +125,9 @@ def _check_target(options: ExportOptions, job: Job, target: Target) -> None:
             f"form: expected one of {', '.join(target.forms)} for {target.name}, received "
             f"{job.form!r}"
         )
-    if job.form == "single" and job.batch != 1:
+    if job.form in OF_ONE_IMAGE and job.batch != 1:
         raise UsageError(
-            f"the form single is for a batch of 1, received --batch {job.batch}",
+            f"the form {job.form} is for a batch of 1, received --batch {job.batch}",
             help="ask for --form compact, or leave --batch out",
         )
     if job.batch is not None and job.batch < 1:

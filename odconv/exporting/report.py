@@ -59,7 +59,7 @@ class ExportReport:
         job = self.job
         batch = "any batch" if job.batch is None else f"batches of {job.batch}"
         size = "any size" if job.dynamic_size else "{}x{}".format(*job.size)
-        default, reason = self.target.default_form(job.int8 is not None)
+        default, reason = self.target.default_form(job.int8 is not None, job.batch)
         lines = [
             f"{legible(self.path.name)}: {self.model}, {size_text(self.nbytes)}",
             f"  input   {batch} of images {job.channels}x{size}",

@@ -11,7 +11,8 @@ from typing import Final
 from weights_converter.errors import UsageError, legible
 
 PORTABLE: Final = "portable"
-FORMS: Final = ("compact", PORTABLE, "single")
+FORMS: Final = ("compact", PORTABLE, "single", "folded")
+OF_ONE_IMAGE: Final = ("single", "folded")
 WITHOUT_LOOPS: Final = ("compact", "single")  # of `odconv_keras.recording`
 
 
@@ -33,6 +34,7 @@ class Target:
         runtime: of `odconv.runtimes`, which plays the file.
         forms: which forms of dynamic convolutions it takes; the first is its default.
         reason: why that is the default, in a few words.
+        of_one: the default of a batch of one, where that is another.
         extra: of this package, with what writes and plays it.
         layout: of the images that the file takes.
         several: whether it has a place for several outputs.
@@ -47,16 +49,19 @@ class Target:
     runtime: str
     forms: tuple[str, ...]
     reason: str
+    of_one: str | None = None
     extra: str = "export"
     layout: str = "NCHW"
     several: bool = True
     half: bool = False
     int8: bool = False
 
-    def default_form(self, integers: bool = False) -> tuple[str, str]:
+    def default_form(self, integers: bool, batch: int | None) -> tuple[str, str]:
         """The form that is taken where none is asked for, and why."""
         if integers:
             return PORTABLE, "integers need kernels that are constant"
+        if batch == 1 and self.of_one is not None:
+            return self.of_one, "takes the least time for one image"
         return self.forms[0], self.reason
 
     @property
@@ -78,7 +83,8 @@ TARGETS: Final = (
         "odconv.exporting.onnx",
         "onnxruntime",
         FORMS,
-        "takes the least time in ONNX Runtime",
+        "takes the least time in ONNX Runtime at any batch",
+        of_one="folded",
         half=True,
         int8=True,
     ),
@@ -90,6 +96,7 @@ TARGETS: Final = (
         "openvino",
         FORMS,
         "takes the least time in OpenVINO at any batch",
+        of_one="single",
         half=True,
     ),
     Target(

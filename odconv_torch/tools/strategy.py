@@ -31,16 +31,18 @@ def set_strategy(
     * "compact": one constant convolution for the patches, and one matrix product.
     * "portable": constant convolutions, whose outputs are mixed; `kernel_num` times the arithmetic.
     * "single": one convolution with the mixed kernel, of a batch that does not change.
+    * "folded": the same, with each attention on the kernel where that is smaller than the map;
+      on the map where its size is free.
 
-    An exported graph (`torch.onnx`, `torch.export`, `torch.jit.trace`) has one of the last three,
+    An exported graph (`torch.onnx`, `torch.export`, `torch.jit.trace`) has one of the last four,
     and "compact" for "auto". What `torch.compile` records must hold for any batch size: it has
     "shared", "patches", "compact" or "portable" where one is asked for, and chooses by itself
     otherwise. Layers whose kernels have attentions of their own (`attention_sharing=False`) take
     "grouped" in place of "shared" and "tiled".
 
-    Layers that mix no bank of kernels have a form of their own, and in an exported graph "compact"
-    or "single". Those whose kernel no sample changes have constant kernels under each name; others
-    refuse "portable".
+    Layers that mix no bank of kernels have a form of their own, and in an exported graph "compact",
+    "single" or "folded". Those whose kernel no sample changes have constant kernels under each
+    name; others refuse "portable".
 
     Args:
         module: a layer or a network.

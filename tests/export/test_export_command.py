@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import odconv
+from odconv.exporting.targets import TARGETS
 from odconv.runtimes import open_exported
 from odconv_spec import model_spec
 from odconv_torch import ODConv2d, create_model
@@ -75,15 +76,24 @@ def test_a_portable_file_computes_the_same(portable, network, images):
 @pytest.mark.parametrize(
     ("ending", "form"),
     quick_rows(
-        [("torchscript", "portable"), ("torchscript", "single")],
-        [(ending, form) for ending in ENDINGS for form in ("portable", "single")],
+        [("torchscript", "portable"), ("torchscript", "folded")],
+        [(ending, form) for ending in ENDINGS for form in ("portable", "single", "folded")],
     ),
 )
 def test_every_form(ending, form, checkpoint, tmp_path, told):
     words = ("--size", 32, "--form", form)
     found = told("export", checkpoint, tmp_path / f"a.{ending}", *words)
     assert found["form"] == form and found["difference"] <= EQUAL
-    assert [trial["batch"] for trial in found["trials"]] == ([1] if form == "single" else [1, 2, 5])
+    batches = [1, 2, 5] if form == "portable" else [1]
+    assert [trial["batch"] for trial in found["trials"]] == batches
+
+
+@pytest.mark.parametrize(("name", "form"), [("onnx", "folded"), ("openvino", "single")])
+def test_the_default_of_one_image_is_what_its_runtime_takes_fastest(name, form):
+    (target,) = (target for target in TARGETS if target.name == name)
+    assert target.default_form(integers=False, batch=1)[0] == form
+    assert target.default_form(integers=False, batch=2)[0] == "compact"
+    assert target.default_form(integers=True, batch=1)[0] == "portable"
 
 
 @pytest.mark.parametrize("kind", ["dy", "cond", "cgc", "we", "dcd", "kw", "fdconv", "weightnet"])

@@ -10,7 +10,7 @@ from helpers import ABLATIONS, LAYERS, random_map, randomised
 from torch.export import Dim, export
 
 from odconv_torch import ODConv2d, layers, set_strategy
-from odconv_torch.layers.forms.cost_model import FORMS, GRAPH_FORMS
+from odconv_torch.layers.forms.cost_model import FIXED_BATCH, FORMS, GRAPH_FORMS
 from tests.quick import quick_rows
 
 ANY_BATCH = ("compact", "portable")
@@ -95,7 +95,7 @@ def test_other_kinds_hold_for_any_batch(kind):
         holds(traced, layer, channels=16)
 
 
-@pytest.mark.parametrize("form", ["compact", "single"])
+@pytest.mark.parametrize("form", ["compact", *FIXED_BATCH])
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("options", GEOMETRIES[2:4], ids=["4x", "1x"])
 def test_depthwise_layers_of_a_fixed_batch_are_one_convolution(form, batch, options):
@@ -109,12 +109,12 @@ def test_depthwise_layers_of_a_fixed_batch_are_one_convolution(form, batch, opti
     assert len(calls) == 1
 
 
+@pytest.mark.parametrize("form", FIXED_BATCH)
 @pytest.mark.parametrize("free", [False, True], ids=["fixed", "free"])
 @pytest.mark.parametrize(("kind", "rank", "options"), quick_rows(QUICK, GEOMETRIES))
-def test_a_single_graph_is_one_convolution_of_any_size(kind, rank, options, free):
-    """Of a known size it scales the smaller of map and kernel, of another the map."""
+def test_a_graph_of_one_sample_is_one_convolution_of_any_size(kind, rank, options, free, form):
     layer = built(kind, rank, options)
-    set_strategy(layer, "single")
+    set_strategy(layer, form)
     x = random_map(rank, 4, 1)
     axes = dict.fromkeys(range(2, x.dim()), Dim.AUTO) if free else None
     with torch.no_grad():
@@ -145,9 +145,10 @@ def test_an_exported_graph_refuses_the_forms_of_this_package(name):
         export(layer, (torch.rand(2, 4, 8, 9),), strict=False)
 
 
-def test_a_single_graph_refuses_a_dynamic_batch():
+@pytest.mark.parametrize("form", FIXED_BATCH)
+def test_a_graph_of_a_fixed_batch_refuses_a_dynamic_one(form):
     layer = ODConv2d(4, 8, 3).eval()
-    set_strategy(layer, "single")
+    set_strategy(layer, form)
     with pytest.raises(ValueError, match=r"fixed number of samples, received a dynamic batch"):
         export(
             layer,
@@ -161,7 +162,7 @@ def test_a_single_graph_refuses_a_dynamic_batch():
 def test_kernels_of_each_sample_refuse_constant_ones(kind):
     layer = OTHERS[kind](16, 16, 3)
     set_strategy(layer, "portable")
-    with pytest.raises(ValueError, match=r"strategy 'portable': .* ask for 'compact' or 'single'"):
+    with pytest.raises(ValueError, match=r"strategy 'portable': .* ask for 'compact', 'single'"):
         layer(torch.rand(2, 16, 8, 9))
 
 

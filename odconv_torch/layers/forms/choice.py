@@ -17,14 +17,15 @@ from odconv_torch.layers.forms.compact import compact
 from odconv_torch.layers.forms.cost_model import (
     AUTO,
     COMPACT,
+    FIXED_BATCH,
     FORMS,
     GRAPH_FORMS,
     PORTABLE,
-    SINGLE,
     Costs,
     Work,
     cheapest,
 )
+from odconv_torch.layers.forms.folded import folded
 from odconv_torch.layers.forms.grouped import grouped
 from odconv_torch.layers.forms.measured_costs import INFERENCE, TRAINING
 from odconv_torch.layers.forms.opaque import opaque
@@ -50,6 +51,7 @@ FUNCTIONS: Final[Mapping[str, Form]] = {
     "compact": compact,
     "portable": portable,
     "single": single,
+    "folded": folded,
 }
 _ANY_BATCH = ("shared", "patches", COMPACT, PORTABLE)  # whose graphs hold for any batch size
 _LARGE = 32  # times the map: kernels that are mixed in tiles, whatever the batch
@@ -134,9 +136,10 @@ def form_of_graph(x: torch.Tensor, name: str) -> str:
             f"strategy: expected one of {', '.join((AUTO, *GRAPH_FORMS))} in an exported graph, "
             f"received {name!r}; ask for one of them with set_strategy(model, {COMPACT!r})"
         )
-    if name == SINGLE and not isinstance(known(x.shape[:1])[0], int):  # a tracer sees no difference
+    fixed = isinstance(known(x.shape[:1])[0], int)  # a tracer sees no difference
+    if name in FIXED_BATCH and not fixed:
         raise ValueError(
-            f"strategy {SINGLE!r}: expected a fixed number of samples, received a dynamic batch; "
+            f"strategy {name!r}: expected a fixed number of samples, received a dynamic batch; "
             f"export with a fixed one, or ask for {COMPACT!r}"
         )
     return name

@@ -16,7 +16,8 @@ from odconv_spec.geometry import one_of
 
 AUTO = "auto"
 FORMS = ("grouped", "samples", "shared", "tiled", "patches")
-COMPACT, PORTABLE, SINGLE = GRAPH_FORMS = ("compact", "portable", "single")
+COMPACT, PORTABLE, SINGLE, FOLDED = GRAPH_FORMS = ("compact", "portable", "single", "folded")
+FIXED_BATCH = (SINGLE, FOLDED)  # graphs for a number of samples that does not change
 STRATEGIES = (AUTO, *FORMS, *GRAPH_FORMS)
 
 

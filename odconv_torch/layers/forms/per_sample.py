@@ -11,7 +11,7 @@ import torch
 from odconv_torch.layers.forms.autocast import autocast
 from odconv_torch.layers.forms.choice import Strategy, form_of_graph
 from odconv_torch.layers.forms.compact import conv_by_columns
-from odconv_torch.layers.forms.cost_model import COMPACT, GRAPH_FORMS, PORTABLE, SINGLE
+from odconv_torch.layers.forms.cost_model import COMPACT, FOLDED, GRAPH_FORMS, PORTABLE, SINGLE
 from odconv_torch.layers.forms.grouped import conv_in_groups
 from odconv_torch.layers.forms.patches import product_of_views
 from odconv_torch.layers.forms.recording import exports_a_graph, records_a_graph
@@ -51,8 +51,8 @@ def conv_per_sample(
     if name == PORTABLE:
         raise ValueError(
             f"strategy {PORTABLE!r}: expected a layer that mixes kernels, which would be constants "
-            f"of the graph, received one that makes the kernel of each sample; ask for {COMPACT!r} "
-            f"or {SINGLE!r}"
+            "of the graph, received one that makes the kernel of each sample; ask for "
+            f"{COMPACT!r}, {SINGLE!r} or {FOLDED!r}"
         )
     if name in GRAPH_FORMS and x.shape[0] != 0:
         return (conv_by_columns if name == COMPACT else conv_in_groups)(x, kernels, window)

@@ -11,17 +11,16 @@ import torch
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.forms.columns import plain_conv
 from odconv_torch.layers.forms.grouped import conv_in_groups
-from odconv_torch.layers.forms.scaled import aggregate, scaled, times
+from odconv_torch.layers.forms.scaled import aggregate, aggregate_scaled, times
 from odconv_torch.layers.window import Window
 
 
 def single(
     x: torch.Tensor, weight: torch.Tensor, attentions: Attentions, window: Window
 ) -> torch.Tensor:
-    """Of a map of a known size, attentions scale what is smaller, the map or the kernel."""
-    if attentions.one_set_per_kernel(x.dim() - 2) or _has_fixed_size(x):
-        x, kernels, after = scaled(x, weight, attentions, window)
-        return times(conv_in_groups(x, kernels, window), after)
+    if attentions.one_set_per_kernel(x.dim() - 2):
+        kernels = aggregate_scaled(weight, attentions, window.groups).to(x.dtype)
+        return conv_in_groups(x, kernels, window)
     channel, filters, spatial, kernel = attentions
     if channel is not None:
         x = x * channel
@@ -31,7 +30,3 @@ def single(
     if spatial is not None:
         kernels = kernels * spatial
     return times(conv_in_groups(x, kernels.to(x.dtype), window), filters)
-
-
-def _has_fixed_size(x: torch.Tensor) -> bool:
-    return not torch.jit.is_tracing() and all(isinstance(size, int) for size in x.shape)
