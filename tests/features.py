@@ -137,10 +137,12 @@ def test_every_parameter_of_a_body_with_the_map_behind_learns(kit):
     assert set(extract(body)) == arrays.keys() - head
 
 
+@pytest.mark.parametrize("maps", [range(4), (1, 3)])
 @pytest.mark.parametrize("stage", [1, 2])
-def test_a_body_with_the_map_behind_freezes_its_stages(kit, stage):
+def test_a_body_with_the_map_behind_freezes_its_stages(kit, stage, maps):
+    """Stages are those of the backbone, whichever maps are chosen."""
     spec, arrays, x = problem("cond_mobilenetv2_050")
-    body = kit.package.Features(kit.build(spec, arrays), range(4))
+    body = kit.package.Features(kit.build(spec, arrays), maps)
     body.freeze_stages(stage)
     kit.run(body, x, training=True)
     found = extract(body)

@@ -71,14 +71,27 @@ class Features(Graph):
         self.spec = backbone.spec
         self.data_format = backbone.data_format
         self.preprocessing = backbone.preprocessing
+        self._stages = list(backbone.pyramid_outputs.values())[: chosen[-1] + 1]
         self._backbone_config = keras.saving.serialize_keras_object(backbone)
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> list[Any]:
         maps = super().call(inputs, training, mask)
         return maps if isinstance(maps, list) else [maps]  # Keras hands a single one on as such
 
+    def freeze_stages(self, stage: int | None) -> None:
+        """Freezes the layers up to a stage of the backbone, see `Backbone.freeze_stages`.
+
+        Args:
+            stage: as of the backbone, whichever maps are chosen: 0 is the stem, 1 leads to stride 4
+                in a ResNet. None freezes nothing.
+
+        Raises:
+            ValueError: there is no such stage, or it lies behind the last map.
+        """
+        super().freeze_stages(stage)
+
     def outputs_of_stages(self) -> list[Any]:
-        return list(self.outputs)
+        return list(self._stages)
 
     def get_config(self) -> dict[str, Any]:
         return {

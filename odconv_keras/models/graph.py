@@ -41,6 +41,7 @@ class Graph(keras.Model):
         (None, None, None, 128)
     """
 
+    spec: Any  # BackboneSpec, what the network is made of
     feature_info: Any  # of the maps of `pyramid_outputs`, tuple[FeatureInfo, ...]
 
     def __init__(
@@ -87,7 +88,8 @@ class Graph(keras.Model):
         norms infer and keep their statistics. As ever in Keras, compile the model after this.
 
         Args:
-            stage: the map's place in `feature_info`; 0 freezes the stem alone, None nothing.
+            stage: the map's place in the `feature_info` of a backbone; 0 freezes the stem alone,
+                None nothing.
 
         Raises:
             ValueError: there is no such map.
@@ -98,13 +100,14 @@ class Graph(keras.Model):
             >>> [model.get_layer(name).trainable for name in ("conv1", "layer1_1", "layer2_0")]
             [False, False, True]
         """
-        place = stage_to_freeze(self.feature_info, stage)
+        outputs = self.outputs_of_stages()
+        place = stage_to_freeze(self.spec.feature_info()[: len(outputs)], stage)
         if place >= 0:
-            for layer in self.layers_to(self.outputs_of_stages()[place]).values():
+            for layer in self.layers_to(outputs[place]).values():
                 layer.trainable = False
 
     def outputs_of_stages(self) -> list[Any]:
-        """The maps of `feature_info`, symbolic."""
+        """The maps of the stages that can be frozen, symbolic."""
         return list(self.pyramid_outputs.values())
 
     def get_build_config(self) -> dict[str, Any]:

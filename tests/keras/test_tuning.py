@@ -70,8 +70,9 @@ def test_a_new_head_is_compiled_and_trained():
     assert fitted(model) == heads
 
 
-def test_a_frozen_body():
-    body = Features(small("cond_mobilenetv2_050"), (0, 1))
+@pytest.mark.parametrize("maps", [(0, 1), (1,)])
+def test_a_frozen_body(maps):
+    body = Features(small("cond_mobilenetv2_050"), maps)
     body.freeze_stages(0)
     frozen = [layer.name for layer in body.by_path().values() if not layer.trainable]
     assert frozen == ["features_0", "features_1"]
