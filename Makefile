@@ -4,12 +4,14 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 # torchvision and what needs it want a torch that the other frameworks share no environment with.
 VISION := .venv-vision/.installed
+# KerasHub brings all of TensorFlow, a second one beside the one that the other tests have.
+KERAS_HUB := .venv-keras-hub/.installed
 # The oldest versions that pyproject.toml allows.
 LOWEST := .venv-lowest/.installed
 # Which tenth of the slow tests: a number that rises by one with each run, or the count of commits.
 PART ?= commit
 
-.PHONY: help install demo test slow slow-part vision vision-slow lowest lint format bench clean
+.PHONY: help install demo test slow slow-part vision vision-slow keras-hub lowest lint format bench clean
 
 help:
 	@echo "make install  set up .venv"
@@ -19,6 +21,7 @@ help:
 	@echo "make slow-part  run a tenth of them, drawn by the commit or by PART=N"
 	@echo "make vision   run the tests with torchvision, timm, Lightning, ..., in .venv-vision"
 	@echo "make vision-slow  run the slow ones of these"
+	@echo "make keras-hub  run the tests with KerasHub, on two backends, in .venv-keras-hub"
 	@echo "make lowest   run a smoke test with the lowest versions, in .venv-lowest"
 	@echo "make lint     ruff, mypy, and zizmor on the workflow"
 	@echo "make format   let ruff change the files"
@@ -56,6 +59,16 @@ vision: $(VISION)
 vision-slow: $(VISION)
 	.venv-vision/bin/python -m pytest tests/vision -m slow
 
+$(KERAS_HUB): pyproject.toml constraints.txt constraints-keras-hub.txt
+	$(PYTHON) -m venv .venv-keras-hub
+	.venv-keras-hub/bin/python -m pip install --quiet --constraint constraints.txt \
+		--constraint constraints-keras-hub.txt --editable '.[keras-hub,test,torch]'
+	@touch $@
+
+keras-hub: $(KERAS_HUB)
+	KERAS_BACKEND=tensorflow .venv-keras-hub/bin/python -m pytest tests/keras_hub
+	KERAS_BACKEND=torch .venv-keras-hub/bin/python -m pytest tests/keras_hub
+
 $(LOWEST): pyproject.toml constraints-lowest.txt
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet --constraint constraints-lowest.txt \
@@ -80,4 +93,4 @@ bench: install
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv .venv-vision .venv-lowest bench_output demo_output runs
+	rm -rf .venv .venv-vision .venv-keras-hub .venv-lowest bench_output demo_output runs
