@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 ODCONV = f"{sys.executable} -m odconv"
 # Interrupts the process, or has no memory, where the module is imported.
 STRIKE = """
-import os, signal, sys
+import signal, sys
 
 class Strike:
     def find_spec(self, name, path=None, target=None):
@@ -27,12 +27,13 @@ class Strike:
             sys.meta_path.remove(self)
             {deed}
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which jobs in the background ignore
 sys.meta_path.insert(0, Strike())
 from odconv.main import main
 sys.exit(main(sys.argv[2:]))
 """
 DEEDS = {
-    "interrupt": ("os.kill(os.getpid(), signal.SIGINT)", 130, "interrupted\n"),
+    "interrupt": ("signal.raise_signal(signal.SIGINT)", 130, "interrupted\n"),
     "memory": ("raise MemoryError", 5, "error: there is not enough memory\n"),
     "library": (
         "raise ImportError('x.so: failed to map segment from shared object')",
@@ -159,6 +160,7 @@ def test_an_interrupt_while_it_works(source):
     script = """
 import signal, sys
 from odconv.main import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which jobs in the background ignore
 signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
 signal.setitimer(signal.ITIMER_REAL, 0.02, 5)  # again: Python drops one that meets a destructor
 while True:
