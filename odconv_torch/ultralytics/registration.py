@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any, Final
 
 import torch
+import ultralytics
 from torch import nn
 from ultralytics.engine import model as engine
 from ultralytics.nn import tasks
@@ -18,6 +19,7 @@ from odconv_torch.tools.fuse import fuse
 from odconv_torch.ultralytics.building import KEY, Entry, build, dynamic_paths, entries
 from odconv_torch.ultralytics.loading import check_nothing_is_lost, source_of, start_from_static
 
+_TESTED: Final = "8.4.190"
 _WRAPS: Final = "wraps_for_odconv"  # an attribute of a function that has been wrapped
 _NOTED: Final = "odconv"  # an attribute of a network's layers, their `Registration`
 _START: Final = "on_pretrain_routine_start"  # an event of ultralytics
@@ -47,6 +49,9 @@ def register() -> None:
     `[-1, 3, C2f_ODConv, [256, True, {kernel_num: 4}]]`, see `odconv_torch.ultralytics.rows`. A
     second call does nothing. A file of a model with dynamic convolutions registers when it is read.
 
+    Raises:
+        ValueError: this version of ultralytics lacks a function that dynamic convolutions need.
+
     Example:
         >>> register()
         >>> network = tasks.DetectionModel(str(config_path("yolov8n-od4")), verbose=False)
@@ -61,7 +66,12 @@ def register() -> None:
         (engine.Model, "train", _training),
         (dist, "generate_ddp_file", _distributing),
     ):
-        original = getattr(owner, name)
+        original = getattr(owner, name, None)
+        if original is None:
+            raise ValueError(
+                f"ultralytics {ultralytics.__version__}: expected {owner.__name__}.{name}, which "
+                f"it lacks; odconv was tested with ultralytics {_TESTED}"
+            )
         if not hasattr(original, _WRAPS):
             wrapped = wraps(original)(wrap(original))
             setattr(wrapped, _WRAPS, True)

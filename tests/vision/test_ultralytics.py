@@ -252,3 +252,9 @@ def test_examples_of_the_docstrings_run():
     known = {"tasks": tasks, "ODConv2d": ODConv2d}
     public = {f.__name__: f for f in (config_path, keep, modules, register)}
     check_examples({name: (value, known | public) for name, value in public.items()})
+
+
+def test_a_version_that_lacks_a_function_is_an_error(monkeypatch):
+    monkeypatch.delattr(torch_utils, "get_flops")
+    with pytest.raises(ValueError, match=r"torch_utils.get_flops, which it lacks; odconv was"):
+        register()
