@@ -21,7 +21,14 @@ FloatArray = npt.NDArray[np.float32]
 DIGITS = "digits"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, in [0, 1]
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-UNDECODABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+UNDECODABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    Image.DecompressionBombError,
+    ModuleNotFoundError,  # a patch of ultralytics asks for pi_heif where PIL knows no format
+)
 
 
 @dataclass(frozen=True)
