@@ -11,9 +11,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from odconv.exporting import metadata
 from odconv.exporting.asking import ExportOptions, job_of
-from odconv.exporting.calibration import calibration_batches
 from odconv.exporting.job import Job
 from odconv.exporting.proof import Proof, probes, prove
 from odconv.exporting.report import ExportReport
@@ -99,12 +101,20 @@ def deliver(model: Any, path: Path, target: Target, job: Job, overwrite: bool) -
             from odconv.exporting.portable import check_portable
 
             check_portable(draft)
-        images = probes(job) if job.int8 is None else calibration_batches(job.int8, job)
-        proof = prove(draft, partial(networks.outputs, source), job, target.runtime, images)
+        proof = prove(draft, partial(networks.outputs, source), job, target.runtime, _images(job))
         if not job.int8:  # integers compute something else, by how much is what is told
             proof.demand_equal(path.name)
         nbytes = sum(file.stat().st_size for file in draft.parent.rglob("*") if file.is_file())
     return proof, nbytes
+
+
+def _images(job: Job) -> Iterator[npt.NDArray[np.float32]]:
+    """What the file is played with: random images, or those of a calibration."""
+    if job.int8 is None:
+        return probes(job)
+    from odconv.exporting.calibration import calibration_batches
+
+    return calibration_batches(job.int8, job)
 
 
 def needed(target: Target) -> None:
