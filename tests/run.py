@@ -29,7 +29,7 @@ ROOT = Path(__file__).parent.parent
 SMOKE = {
     "torch": ("golden", "from_static", "layers", "loading", "models", "pointwise", "replace"),
     "paddle": ("from_static", "golden", "layers", "loading", "models", "replace", "saving"),
-    "keras": ("from_static", "golden", "loading", "replace", "saving"),
+    "keras": ("from_static", "golden", "loading", "norm", "replace", "saving"),
     "converter": ("cli", "conversion", "dtype", "precision", "round_trip"),
     "formats": ("formats_keras", "formats_npz", "formats_paddle"),
     "together": ("native_loading",),
