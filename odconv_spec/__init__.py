@@ -5,7 +5,7 @@ A spec gives its arrays, `parameters()`, and arrays give their spec, `from_array
 Nothing in here holds an array, opens a file, or knows that a framework exists.
 """
 
-from odconv_spec.backbone import BackboneSpec, BlockSpec, FeatureInfo
+from odconv_spec.backbone import BackboneSpec, BlockSpec
 from odconv_spec.cbam import CBAMSpec
 from odconv_spec.cg_conv import CGConvSpec
 from odconv_spec.choice import ConvChoice
@@ -17,6 +17,7 @@ from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.efficient_channel_attention import EfficientChannelAttentionSpec
 from odconv_spec.evidence import UnexplainedError
 from odconv_spec.fd_conv import FDConvSpec
+from odconv_spec.feature_maps import FeatureInfo
 from odconv_spec.frequencies import FrequencyOrderSpec, frequency_order
 from odconv_spec.kernel_bank import KernelBankSpec
 from odconv_spec.kw_conv import KWConvSpec, KWLinearSpec

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
 from odconv_spec.choice import ConvChoice, shown_kind
 from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension, possible
+from odconv_spec.feature_maps import FeatureInfo
 from odconv_spec.geometry import one_of, real, whole
 from odconv_spec.layers import ConvSpec, LinearSpec, NormSpec
 from odconv_spec.parameters import Parameter, Role, under
@@ -35,15 +36,6 @@ class BlockSpec(Protocol):
     def name(self) -> str: ...
 
     def parameters(self) -> tuple[Parameter, ...]: ...
-
-
-@dataclass(frozen=True)
-class FeatureInfo:
-    """A map that a backbone offers to a detector: its channels, and its stride over the image."""
-
-    name: str
-    channels: int
-    stride: int
 
 
 def conv_norm(conv: str, norm: str, spec: ConvSpec) -> tuple[Parameter, ...]:

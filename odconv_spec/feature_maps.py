@@ -1,14 +1,22 @@
-"""Which maps of a backbone are asked for."""
+"""The maps of a backbone, and which of them are asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, TypeAlias
 
-from odconv_spec.backbone import FeatureInfo
-
 OutIndices: TypeAlias = "int | Sequence[int] | None"
+
+
+@dataclass(frozen=True)
+class FeatureInfo:
+    """A map that a backbone offers to a detector: its channels, and its stride over the image."""
+
+    name: str
+    channels: int
+    stride: int
 
 
 def feature_indices(

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
-from odconv_spec.backbone import BackboneSpec, FeatureInfo, Mapped, Size
+from odconv_spec.backbone import BackboneSpec, Mapped, Size
 from odconv_spec.efficient_channel_attention import EfficientChannelAttentionSpec
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension
+from odconv_spec.feature_maps import FeatureInfo
 from odconv_spec.geometry import real
 from odconv_spec.mobilenetv2_blocks import ConvNormSpec, InvertedResidualSpec, geometries
 from odconv_spec.mobilenetv2_evidence import block_widths, infer_recalibration, listed

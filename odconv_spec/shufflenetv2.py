@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any, ClassVar, Final
 
-from odconv_spec.backbone import BackboneSpec, FeatureInfo, Mapped, Size, conv_norm
+from odconv_spec.backbone import BackboneSpec, Mapped, Size, conv_norm
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension, possible
+from odconv_spec.feature_maps import FeatureInfo
 from odconv_spec.geometry import flag, whole
 from odconv_spec.layers import ConvSpec, LinearSpec
 from odconv_spec.parameters import Parameter, under

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from odconv.exporting.job import Job
 from odconv.exporting.targets import OF_ONE_IMAGE, Target
-from odconv_spec.backbone import FeatureInfo
-from odconv_spec.feature_maps import feature_indices
+from odconv_spec.feature_maps import FeatureInfo, feature_indices
 from weights_converter.errors import UsageError
 
 TOLERANCE = 1e-5

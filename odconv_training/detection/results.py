@@ -13,9 +13,8 @@ from odconv_training.detection.coco import Category
 from odconv_training.detection.regions import Mask, runs_of_mask
 
 FloatArray = npt.NDArray[np.floating[Any]]
-Result = dict[
-    str, Any
-]  # "image_id", "category_id", "bbox", "score" and, with masks, "segmentation"
+# "image_id", "category_id", "bbox", "score" and, with masks, "segmentation"
+Result = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -150,6 +150,7 @@ def in_order(found):
 
 
 def test_only_what_is_recorded_for_a_file_has_no_loop():
+    # A layer loops over the samples on processors alone, so that there is nothing to leave out.
     if tf.config.list_physical_devices("GPU"):
         pytest.skip("a GPU has no loop")
     layer = built_layer(LAYERS["od"])

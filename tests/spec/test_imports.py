@@ -12,6 +12,7 @@ import pytest
 from tests.spec.imports import FILES, MODULES, OURS, TREES, imported, is_for_checkers, when_loaded
 
 FRAMEWORKS = ("torch", "paddle", "keras", "tensorflow", "jax")
+TRAINING = frozenset(("odconv_spec", "odconv_training", "weights_converter", "numpy"))
 FREE = frozenset(sys.stdlib_module_names) | {"_typeshed"}  # of type checkers only
 
 # A path below the root -> what may be imported there beside the standard library and itself; the
@@ -70,56 +71,17 @@ ALLOWED = {
         "weights_converter",
         "keras",
     },
-    "odconv_training": {
-        "odconv_training",
-        "odconv_spec",
-        "weights_converter",
-        "numpy",
-        "PIL",
-        "sklearn",
-        "tensorboardX",
-        "tqdm",
-    },
+    "odconv_training": {*TRAINING, "PIL", "sklearn", "tensorboardX", "tqdm"},
     "odconv_training/confusion_picture.py": {
         "odconv_training",
         "weights_converter",
         "numpy",
         "matplotlib",
     },
-    "odconv_torch/train": {
-        "odconv_torch",
-        "odconv_spec",
-        "odconv_training",
-        "weights_converter",
-        "numpy",
-        "torch",
-        "torchvision",
-    },
-    "odconv_torch/detect": {
-        "odconv_torch",
-        "odconv_spec",
-        "odconv_training",
-        "weights_converter",
-        "numpy",
-        "torch",
-        "torchvision",
-    },
-    "odconv_training/detection": {
-        "odconv_training",
-        "odconv_spec",
-        "weights_converter",
-        "numpy",
-        "PIL",
-        "faster_coco_eval",
-    },
-    "odconv_paddle/train": {
-        "odconv_paddle",
-        "odconv_spec",
-        "odconv_training",
-        "weights_converter",
-        "numpy",
-        "paddle",
-    },
+    "odconv_torch/train": {*TRAINING, "odconv_torch", "torch", "torchvision"},
+    "odconv_torch/detect": {*TRAINING, "odconv_torch", "torch", "torchvision"},
+    "odconv_training/detection": {*TRAINING, "PIL", "faster_coco_eval"},
+    "odconv_paddle/train": {*TRAINING, "odconv_paddle", "paddle"},
     # The order of frequencies is made in the float32 of NumPy, which is the same everywhere.
     "odconv_torch/layers/spectrum.py": {"odconv_torch", "odconv_spec", "numpy", "torch"},
     "odconv_paddle/layers/spectrum.py": {"odconv_paddle", "odconv_spec", "numpy", "paddle"},
@@ -131,14 +93,7 @@ ALLOWED = {
         "tensorflow",
     },
     "odconv_keras/layers/recording_tensorflow.py": {"tensorflow"},
-    "odconv_keras/train": {
-        "odconv_keras",
-        "odconv_spec",
-        "odconv_training",
-        "weights_converter",
-        "numpy",
-        "keras",
-    },
+    "odconv_keras/train": {*TRAINING, "odconv_keras", "keras"},
     "odconv_keras/train/images.py": {"odconv_keras", "odconv_training", "numpy", "PIL"},
     "odconv_keras/train/processes_jax.py": {
         "odconv_keras",
