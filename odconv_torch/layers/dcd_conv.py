@@ -89,7 +89,8 @@ class _DCDConv(ChannelFusion, DynamicConv):
         phi, scale = self._phi_and_scale(self._pooled(x))
         y = self.conv(x if self._pads_inside else self._around(x))
         low_rank = self.p_layer(self._fused(phi, self.q_layer(self._centre(x))))
-        return low_rank + y * scale.reshape(*scale.shape, *(1,) * self.spec.rank)
+        # In one pass: memory for another map takes longer than the product.
+        return torch.addcmul(low_rank, y, scale.reshape(*scale.shape, *(1,) * self.spec.rank))
 
     def attentions(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         self._check_input(x)
