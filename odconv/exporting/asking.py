@@ -88,7 +88,8 @@ def job_of(options: ExportOptions, target: Target, known: Known) -> Job:
     """The job that the options ask for.
 
     Raises:
-        UsageError: the target or the network lacks something, or two options contradict each other.
+        UsageError: the target or the network lacks something, two options contradict each other, or
+            there are no images to calibrate by.
     """
     form = options.form or target.default_form(options.int8, options.batch)[0]
     mean = _channels("mean", options.mean, known.mean, known.channels)
@@ -115,6 +116,10 @@ def job_of(options: ExportOptions, target: Target, known: Known) -> Job:
     _check_target(options, job, target)
     _check_head(job, known)
     _check_images(options, job)
+    if job.int8 is not None:
+        from odconv.exporting.calibration import check_calibration
+
+        check_calibration(job.int8, job)
     return job
 
 

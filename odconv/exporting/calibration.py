@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from odconv.exporting.images import FloatArray, prepared_batches
+from odconv.exporting.images import FloatArray, check_images, prepared_batches
 from odconv.exporting.job import Job
-from odconv_training.batches import in_order
+from odconv_training.batches import IntArray, in_order
 from odconv_training.evaluation import data_of_the_user
 from odconv_training.samples import DIGITS, SUFFIXES, Samples, open_source
 from weights_converter.errors import UsageError, legible
@@ -29,6 +30,23 @@ def calibration_batches(folder: str, job: Job) -> Iterator[FloatArray]:
     Raises:
         UsageError: there are no images, one is damaged, or the file takes others.
     """
+    samples, calls = _chosen(folder, job)
+    with data_of_the_user():
+        yield from prepared_batches(samples, calls, job)
+
+
+def check_calibration(folder: str, job: Job) -> None:
+    """Raises what `calibration_batches` would, which is asked once all else has taken its time."""
+    samples, calls = _chosen(folder, job)
+    check_images(samples, job)
+    if samples.images is None:
+        with data_of_the_user():
+            for index in np.concatenate(calls).tolist():
+                samples.open(index)
+
+
+def _chosen(folder: str, job: Job) -> tuple[Samples, list[IntArray]]:
+    """The images of a folder, and which of them are in each batch."""
     samples = _samples(folder)
     count = len(samples)
     chosen = np.unique(np.linspace(0, count - 1, min(count, _MOST)).astype(np.int64))
@@ -39,13 +57,19 @@ def calibration_batches(folder: str, job: Job) -> Iterator[FloatArray]:
             f"calibrate: expected at least {size} images, one batch, received {count}",
             help="the more kinds of images, the better the ranges",
         )
-    with data_of_the_user():
-        yield from prepared_batches(samples, calls, job)
+    return samples, calls
 
 
 def _samples(folder: str) -> Samples:
     if folder == DIGITS:
         return open_source(DIGITS).train
+    try:
+        os.scandir(folder).close()  # a search says nothing of a folder that it cannot read
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise UsageError(
+            f"calibrate: expected a folder with images, received {legible(folder)}: {reason}"
+        ) from error
     found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES)
     if not found:
         raise UsageError(

@@ -38,7 +38,7 @@ def prepared_batches(
         UsageError: the file takes images of another kind.
         CorruptImageError: a file is no image, or a damaged one.
     """
-    _check_images(samples, job)
+    check_images(samples, job)
     mean, std = _normalisation(job)
 
     def load(index: int) -> FloatArray:
@@ -66,7 +66,8 @@ def _normalisation(job: Job) -> tuple[FloatArray, FloatArray]:
     return means, deviations
 
 
-def _check_images(samples: Samples, job: Job) -> None:
+def check_images(samples: Samples, job: Job) -> None:
+    """Raises UsageError where a file takes images of another kind."""
     if job.channels != 3 or job.size[0] != job.size[1]:
         raise UsageError(
             "expected a file that takes square images of 3 channels, received one for "

@@ -16,6 +16,7 @@ from odconv_spec import model_spec
 from odconv_torch import ODConv2d, set_temperature
 from tests.converter.helpers import SMALL_MOBILENET, arrays_of, save
 from tests.quick import quick
+from tests.training.folders import BROKEN
 from weights_converter.errors import UsageError
 
 
@@ -31,10 +32,8 @@ from weights_converter.errors import UsageError
         ("a.onnx", ("--int8", "--calibrate", "x", "--half"), 2, "expected int8 or half"),
         ("a.pt2", ("--half",), 2, "half: odconv writes pt2 in float32 only"),
         ("a.torchscript", ("--int8", "--calibrate", "x"), 2, "writes torchscript in float32 only"),
-        pytest.param(  # found once the network is exported; test_rounded asks for the images alone
-            *("a.onnx", ("--int8", "--calibrate", "x"), 2, "with images, found none in x"),
-            marks=pytest.mark.slow,
-        ),
+        ("a.onnx", ("--int8", "--calibrate", "x"), 2, "with images, received x: No such file"),
+        ("a.onnx", ("--int8", "--calibrate", "LABELS"), 2, "labels: Not a directory"),
         ("a.xml", ("--int8", "--calibrate", "x"), 2, "int8: odconv writes openvino in float32"),
         ("a.onnx", ("--form", "single", "--batch", 4), 2, "for a batch of 1, received --batch 4"),
         ("a.pt2", ("--opset", 17), 2, "opset: pt2 has none"),
@@ -114,6 +113,20 @@ def test_a_model_that_the_exporter_does_not_take(tmp_path):
     with pytest.raises(odconv.ConverterError, match="the network cannot be written as onnx"):
         odconv.export_onnx(Branching().eval(), tmp_path / "a.onnx", (3, 8, 8))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [({}, "found none in"), ({"a.txt": b"x"}, "found none in"), ({"a.png": BROKEN}, r"a\.png")],
+)
+def test_images_to_calibrate_by_are_looked_at_before_anything_else(content, sentence, tmp_path):
+    """The network cannot be exported, which is found later."""
+    (folder := tmp_path / "images").mkdir()
+    for name, data in content.items():
+        (folder / name).write_bytes(data)
+    asked = {"int8": True, "calibrate": str(folder)}
+    with pytest.raises(UsageError, match=sentence):
+        odconv.export_onnx(Branching().eval(), tmp_path / "a.onnx", (3, 8, 8), **asked)
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (1, 3, 8, 8)])
