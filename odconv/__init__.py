@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from odconv.exporting.in_memory import export_onnx
     from odconv.prediction import predict
     from odconv_spec import list_models
+    from odconv_spec.version import __version__
     from parity_tests.outputs.verify import verify_outputs
     from weights_converter import (
         ConverterError,
@@ -39,10 +40,9 @@ if TYPE_CHECKING:
         load_into,
         verify,
     )
-    from weights_converter.release import __version__
 
 _HOMES: Final[Mapping[str, str]] = {
-    "__version__": "weights_converter.release",
+    "__version__": "odconv_spec.version",
     "ConverterError": "weights_converter",
     "ExportOptions": "odconv.exporting.asking",
     "Request": "weights_converter",

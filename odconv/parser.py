@@ -62,7 +62,7 @@ class _Version(Action):
     """Prints the version as everything else is printed."""
 
     def __call__(self, parser: ArgumentParser, *_: object) -> None:
-        from weights_converter.release import release  # looks into the installed packages
+        from weights_converter.release import release  # with what the help does without
 
         say(release())
         parser.exit()

@@ -62,6 +62,7 @@ from odconv_paddle.tools import (
     replace_convs,
     watch_attentions,
 )
+from odconv_spec.version import __version__
 
 __all__ = [
     "CBAM",
@@ -105,6 +106,7 @@ __all__ = [
     "WeightNetConv1D",
     "WeightNetConv2D",
     "WeightNetConv3D",
+    "__version__",
     "create_model",
     "freeze_norms",
     "from_pretrained",

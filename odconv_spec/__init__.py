@@ -37,6 +37,7 @@ from odconv_spec.shufflenetv2 import ShuffleNetV2Spec
 from odconv_spec.shufflenetv2_blocks import ShuffleSpec, UnitSpec
 from odconv_spec.sizes import multiply_adds
 from odconv_spec.squeeze_excitation import SqueezeExcitationSpec
+from odconv_spec.version import __version__
 from odconv_spec.warehouse import WarehouseManagerSpec, WarehouseSpec
 from odconv_spec.we_conv import WEConvSpec
 from odconv_spec.weight_net_conv import ReduceSpec, WeightNetConvSpec
@@ -85,6 +86,7 @@ __all__ = [
     "WarehouseManagerSpec",
     "WarehouseSpec",
     "WeightNetConvSpec",
+    "__version__",
     "frequency_order",
     "from_dict",
     "from_json",

@@ -12,6 +12,7 @@ try:
 except ModuleNotFoundError as error:
     raise missing(error, "odconv_torch", "'odconv[torch]'") from error
 
+from odconv_spec.version import __version__
 from odconv_torch.hub import from_pretrained
 from odconv_torch.layers import (
     CBAM,
@@ -114,6 +115,7 @@ __all__ = [
     "WeightNetConv1d",
     "WeightNetConv2d",
     "WeightNetConv3d",
+    "__version__",
     "create_model",
     "freeze_norms",
     "from_pretrained",

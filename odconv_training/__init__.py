@@ -11,6 +11,7 @@ try:
 except ModuleNotFoundError as error:
     raise missing(error, "odconv_training", "'odconv[train]'") from error
 
+from odconv_spec.version import __version__
 from odconv_training.batches import (
     batch_indices,
     in_order,
@@ -64,6 +65,7 @@ __all__ = [
     "Step",
     "Trainer",
     "TrainingError",
+    "__version__",
     "batch_indices",
     "check_output",
     "fitted",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from weights_converter.lazy_names import lazily
 
 if TYPE_CHECKING:
+    from odconv_spec.version import __version__
     from weights_converter.comparison.changes import Diff
     from weights_converter.comparison.diff import diff
     from weights_converter.comparison.inspect import Inspection, inspect
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from weights_converter.live.loading import Loaded, load_into
 
 _HOMES: Final[Mapping[str, str]] = {
+    "__version__": "odconv_spec.version",
     "Comparison": "weights_converter.comparison.verify",
     "ConverterError": "weights_converter.errors",
     "DamagedError": "weights_converter.errors",
@@ -70,6 +72,7 @@ __all__ = [
     "Report",
     "Request",
     "UsageError",
+    "__version__",
     "assign",
     "convert",
     "diff",

@@ -1,13 +1,8 @@
-"""The version of this package, as it stands in the files that it writes."""
+"""What wrote a file, as the file says it."""
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    __version__ = version("odconv")
-except PackageNotFoundError:  # run from a source tree
-    __version__ = "unreleased"
+from odconv_spec.version import __version__
 
 
 def release() -> str:

@@ -9,10 +9,10 @@ from dataclasses import asdict, fields, replace
 from typing import Any, Final
 
 from odconv.exporting.job import Job
+from odconv_spec.version import __version__
 from weights_converter.errors import UsageError, legible
 from weights_converter.identify.class_names import KEY as CLASS_NAMES
 from weights_converter.identify.class_names import to_text
-from weights_converter.release import __version__
 
 VERSION: Final = "odconv.version"
 DIGEST: Final = "odconv.digest"

@@ -13,11 +13,11 @@ import odconv
 from odconv.exporting.metadata import digest_of
 from odconv.runtimes import open_exported
 from odconv_spec import from_json
+from odconv_spec.version import __version__
 from tests.converter.helpers import arrays_of, save
 from weights_converter import inspect
 from weights_converter.arrays.digests import digest
 from weights_converter.errors import ConverterError, DamagedError, RefusedError
-from weights_converter.release import __version__
 
 NAMES = ["ant", "bee", "cat", "dog", "elk"]
 

@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
+import re
 import zipfile
-from pathlib import Path
+from email.parser import Parser
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-BUILD = "from setuptools.build_meta import build_wheel; build_wheel('dist')"
-PACKAGES = {
-    "odconv",
-    "odconv_keras",
-    "odconv_paddle",
-    "odconv_spec",
-    "odconv_torch",
-    "odconv_training",
-    "parity_tests",
-    "weights_converter",
-}
+from odconv_spec import __version__
+from tests.distributions import PACKAGES, ROOT, build, repository
 
 
 @pytest.fixture(scope="module")
-def names(tmp_path_factory):
-    """Names of the files in a wheel that is built of a copy of the tree."""
-    folder = tmp_path_factory.mktemp("tree")
-    for package in (*PACKAGES, "benchmarks", "tests", "examples"):
-        shutil.copytree(
-            ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__")
-        )
-    for file in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / file, folder / file)
-    command = [sys.executable, "-c", BUILD]
-    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    (wheel,) = (folder / "dist").glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        return set(archive.namelist())
+def wheel(tmp_path_factory):
+    """A wheel that is built of a copy of the tree."""
+    with zipfile.ZipFile(build("wheel", tmp_path_factory.mktemp("tree"))) as archive:
+        yield archive
+
+
+@pytest.fixture(scope="module")
+def names(wheel):
+    return set(wheel.namelist())
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel):
+    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    return Parser().parsestr(wheel.read(name).decode("utf-8"))
 
 
 def test_has_the_packages_and_nothing_else(names):
@@ -56,3 +44,21 @@ def test_has_each_file_of_a_package(package, names):
         if path.is_file() and path.name.endswith(kinds)
     }
     assert files == {name for name in names if name.startswith(f"{package}/")}
+    assert f"{package}/py.typed" in files
+
+
+def test_has_the_version_of_the_packages(metadata):
+    assert metadata["Version"] == __version__
+    assert metadata["Author"] == "odconv contributors"
+
+
+def test_links_of_the_description_are_whole_addresses(metadata):
+    links = re.findall(r"\]\(([^)]*)\)", metadata.get_payload())
+    assert links
+    assert not [link for link in links if not link.startswith(("https://", "#"))]
+    ours = [link for link in links if link.startswith(f"{repository()}/")]
+    files = [re.sub(rf".*/(blob|raw)/v{re.escape(__version__)}/|#.*", "", link) for link in ours]
+    assert files
+    assert not [
+        file for file in files if not file.startswith("http") and not (ROOT / file).exists()
+    ]

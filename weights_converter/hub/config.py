@@ -15,10 +15,10 @@ from typing import Any, Final
 
 from odconv_spec import BackboneSpec, from_dict
 from odconv_spec.schedule import Annealing, annealing_of
+from odconv_spec.version import __version__
 from weights_converter.errors import DamagedError, RefusedError, UsageError, legible
 from weights_converter.formats.files.source import Source
 from weights_converter.formats.files.strict_json import json_object
-from weights_converter.release import __version__
 
 CONFIG: Final = "config.json"
 _LARGEST: Final = 1 << 24  # bytes; a thousand class names take some ten thousand

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from odconv_spec import BackboneSpec
+from odconv_spec.version import __version__
 from weights_converter import formats
 from weights_converter.arrays.casting import KEEP
 from weights_converter.arrays.digests import digests_of
@@ -23,7 +24,6 @@ from weights_converter.identify.class_names import to_text
 from weights_converter.identify.manifest import tag_of_name
 from weights_converter.identify.model_arrays import target_metadata, weights_of
 from weights_converter.live.arrays import adapter_of, slots
-from weights_converter.release import __version__
 
 
 def save_folder(
