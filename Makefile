@@ -8,10 +8,12 @@ VISION := .venv-vision/.installed
 KERAS_HUB := .venv-keras-hub/.installed
 # The oldest versions that pyproject.toml allows.
 LOWEST := .venv-lowest/.installed
+# The site needs no framework: it is made from the source.
+DOCS := .venv-docs/.installed
 # Which tenth of the slow tests: a number that rises by one with each run, or the count of commits.
 PART ?= commit
 
-.PHONY: help install demo test slow slow-part vision vision-slow keras-hub lowest lint format bench clean
+.PHONY: help install demo test slow slow-part vision vision-slow keras-hub lowest docs lint format bench clean
 
 help:
 	@echo "make install  set up .venv"
@@ -23,6 +25,7 @@ help:
 	@echo "make vision-slow  run the slow ones of these"
 	@echo "make keras-hub  run the tests with KerasHub, on two backends, in .venv-keras-hub"
 	@echo "make lowest   run a smoke test with the lowest versions, in .venv-lowest"
+	@echo "make docs     build the documentation site in site/, and check it, in .venv-docs"
 	@echo "make lint     ruff, mypy, and zizmor on the workflow"
 	@echo "make format   let ruff change the files"
 	@echo "make bench    measure speed and memory, in ten minutes"
@@ -79,6 +82,15 @@ lowest: $(LOWEST)
 	.venv-lowest/bin/python -m parity_tests --cases 'golden/*'
 	.venv-lowest/bin/python -m tests.run --smoke -- -m 'not slow'
 
+$(DOCS): pyproject.toml constraints-docs.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --constraint constraints-docs.txt --editable '.[docs]'
+	@touch $@
+
+docs: $(DOCS)
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --quiet --strict
+	.venv-docs/bin/python -m pytest -q tests/docs
+
 lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -93,4 +105,4 @@ bench: install
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv .venv-vision .venv-keras-hub .venv-lowest bench_output demo_output runs
+	rm -rf .venv .venv-vision .venv-keras-hub .venv-lowest .venv-docs site bench_output demo_output runs

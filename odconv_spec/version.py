@@ -7,3 +7,4 @@ among the installed distributions takes longer than the import of a small packag
 from typing import Final
 
 __version__: Final = "0.1.0"
+"""The version of the distribution, such as "0.1.0"."""

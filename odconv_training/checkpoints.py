@@ -26,11 +26,13 @@ LAST: Final[Mapping[str, str]] = {
     "paddle": "checkpoint.pdparams",
     "keras": "checkpoint.keras",
 }
+"""The file of the last epoch, by framework."""
 BEST: Final[Mapping[str, str]] = {
     "torch": "model_best.pth.tar",
     "paddle": "model_best.pdparams",
     "keras": "model_best.keras",
 }
+"""The file of the epoch with the best score, by framework."""
 
 # What the frameworks raise for a file that they cannot understand.
 DAMAGE = (RuntimeError, EOFError, KeyError, ValueError, UnpicklingError, BadZipFile)

@@ -79,7 +79,7 @@ def parse(arguments: Sequence[str] | None, framework: str) -> Options:
         >>> options.spec.name, options.recipe.epochs, options.workers
         ('od_resnet18', 100, 2)
     """
-    found = _parser(framework).parse_args(arguments)
+    found = training_parser(framework).parse_args(arguments)
     spec = _spec(found)
     recipe = _recipe(found, spec)
     check_stage(recipe.freeze_stages, spec)
@@ -124,7 +124,7 @@ def _recipe(found: Namespace, spec: BackboneSpec) -> Recipe:
     return laid_over(as_published(RECIPES[_recipe_name(found, spec)], spec), found)
 
 
-def _parser(framework: str) -> ArgumentParser:
+def training_parser(framework: str) -> ArgumentParser:
     parser = ArgumentParser(
         prog=f"python -m odconv_{framework}.train",
         description="Trains a network; with no options, ODConv on scikit-learn's digits.",

@@ -125,6 +125,7 @@ RECIPES: Final[Mapping[str, Recipe]] = {
     "mobilenetv2": Recipe(150, 256, 0.05, 0.9, 4e-5, "cosine"),
     "digits": Recipe(14, 64, 0.05, 0.9, 4e-5, "cosine", temperature_epochs=8),
 }
+"""The recipes that `--recipe` names."""
 
 DROPOUTS: Final[Mapping[str, float]] = {
     "od_resnet18": 0.1,

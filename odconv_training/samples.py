@@ -19,7 +19,10 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
 
 DIGITS = "digits"
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, in [0, 1]
+MEAN = (0.485, 0.456, 0.406)
+"""Mean of each channel of ImageNet's images, of values in [0, 1]."""
+STD = (0.229, 0.224, 0.225)
+"""Standard deviation of each channel of ImageNet's images, of values in [0, 1]."""
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 UNDECODABLE = (
     OSError,

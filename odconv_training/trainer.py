@@ -18,7 +18,8 @@ from odconv_training.samples import Samples
 from odconv_training.scores import MEASURES, Measured, Score
 from weights_converter import Loaded
 
-Answer = tuple[npt.NDArray[np.floating[Any]], IntArray]  # (batch, classes) and (batch,)
+Answer = tuple[npt.NDArray[np.floating[Any]], IntArray]
+"""Logits of a batch, (batch, classes), and its labels, (batch,)."""
 
 
 class Step(Protocol):

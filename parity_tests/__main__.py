@@ -18,7 +18,7 @@ from parity_tests.table import table
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    options = parity_parser().parse_args(arguments)
     sweep = Sweep(options.seed, options.count)
     results = []
     for runtime in options.runtime or RUNTIMES:
@@ -54,7 +54,7 @@ def _listener(runtime: str) -> Callable[[Record], None]:
     return show
 
 
-def _parser() -> argparse.ArgumentParser:
+def parity_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m parity_tests", description=__doc__)
     parser.add_argument(
         "--runtime", action="append", choices=list(RUNTIMES), help="may be repeated; all by default"

@@ -27,7 +27,8 @@ class Features(Graph):
             of them, where negative numbers count from the end. By default all but the first, those
             of strides 4 to 32. The order does not matter. MobileNetV2 has one more map behind them,
             number 5 in the published networks, which only this number asks for.
-        **kwargs: `name` and `trainable`.
+        name: of the model in Keras.
+        trainable: whether its arrays train.
 
     Attributes:
         feature_info: name, channels and stride of each map.

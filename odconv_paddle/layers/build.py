@@ -64,7 +64,7 @@ __all__ = [
     "build_shared",
 ]
 
-DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by rank
+DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {
     ODConvSpec: (ODConv1D, ODConv2D, ODConv3D),
     DyConvSpec: (DyConv1D, DyConv2D, DyConv3D),
     CondConvSpec: (CondConv1D, CondConv2D, CondConv3D),
@@ -75,6 +75,7 @@ DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by
     WEConvSpec: (WEConv1D, WEConv2D, WEConv3D),
     WeightNetConvSpec: (WeightNetConv1D, WeightNetConv2D, WeightNetConv3D),
 }
+"""The layers of each kind of convolution, of one, two and three axes."""
 LINEAR: Final[Mapping[type[LinearSpec], Any]] = {
     LinearSpec: build_linear,
     DCDLinearSpec: DCDLinear.from_spec,

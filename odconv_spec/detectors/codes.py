@@ -109,3 +109,4 @@ PADDLEDETECTION = Code(
 CODES: Final[Mapping[str, Code]] = {
     code.name: code for code in (TORCHVISION, MMDETECTION, PADDLEDETECTION)
 }
+"""The codes whose names of a detector's arrays are known, by the name that `--names` has."""

@@ -64,7 +64,7 @@ __all__ = [
     "build_shared",
 ]
 
-DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by rank
+DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {
     ODConvSpec: (ODConv1d, ODConv2d, ODConv3d),
     DyConvSpec: (DyConv1d, DyConv2d, DyConv3d),
     CondConvSpec: (CondConv1d, CondConv2d, CondConv3d),
@@ -75,6 +75,7 @@ DYNAMIC: Final[Mapping[type[ConvSpec], tuple[type[DynamicConv], ...]]] = {  # by
     WEConvSpec: (WEConv1d, WEConv2d, WEConv3d),
     WeightNetConvSpec: (WeightNetConv1d, WeightNetConv2d, WeightNetConv3d),
 }
+"""The layers of each kind of convolution, of one, two and three axes."""
 LINEAR: Final[Mapping[type[LinearSpec], Any]] = {  # what makes a layer of the spec
     LinearSpec: build_linear,
     DCDLinearSpec: DCDLinear.from_spec,

@@ -98,7 +98,7 @@ def parse_training(arguments: Sequence[str], prog: str) -> DetectionOptions:
         >>> options.recipe.milestones, options.detector.title
         ((8, 11), 'Faster R-CNN')
     """
-    found = _parser(prog).parse_args(arguments)
+    found = training_parser(prog).parse_args(arguments)
     spec = spec_of(found)
     recipe = laid_over(as_published(RECIPES[found.recipe], spec), found)
     check_stage(recipe.freeze_stages, spec)
@@ -158,7 +158,7 @@ def add_detector(parser: ArgumentParser) -> None:
     add("--max-size", type=positive, metavar="N", help="of the longer side at most")
 
 
-def _parser(prog: str) -> ArgumentParser:
+def training_parser(prog: str) -> ArgumentParser:
     parser = ArgumentParser(prog=prog, description="Trains Faster or Mask R-CNN on COCO's format.")
     add = add_network(parser, "body and data")
     add("--data", required=True, help="with annotations/instances_train*.json, train*/, ... val*/")
