@@ -1,9 +1,9 @@
 """Checkpoints of dynamic convolutions: what the command `odconv` does, as a library.
 
 Each function is the command of its name. They work on files and need no framework, except
-`load_into`, `evaluate`, `predict`, `attend`, `export`, `export_onnx` and `verify_outputs`. A source
-is a path, or a `Request` that says more of it. Everything is imported when it is first used, so
-`import odconv` costs nothing.
+`load_into`, `evaluate`, `predict`, `attend`, `export`, `export_onnx` and `verify_outputs`; `demo`
+runs those that there are. A source is a path, or a `Request` that says more of it. Everything is
+imported when it is first used, so `import odconv` costs nothing.
 
 Example:
     >>> import odconv
@@ -23,6 +23,7 @@ from weights_converter.lazy_names import lazily
 
 if TYPE_CHECKING:
     from odconv.attending import attend
+    from odconv.demonstration.demo import demo
     from odconv.evaluation import evaluate
     from odconv.exporting.asking import ExportOptions
     from odconv.exporting.export import export
@@ -48,6 +49,7 @@ _HOMES: Final[Mapping[str, str]] = {
     "Request": "weights_converter",
     "attend": "odconv.attending",
     "convert": "weights_converter",
+    "demo": "odconv.demonstration.demo",
     "diff": "weights_converter",
     "evaluate": "odconv.evaluation",
     "export": "odconv.exporting.export",
@@ -66,6 +68,7 @@ __all__ = [
     "__version__",
     "attend",
     "convert",
+    "demo",
     "diff",
     "evaluate",
     "export",

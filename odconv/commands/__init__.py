@@ -18,6 +18,7 @@ SUMMARIES: Final[Mapping[str, str]] = {
     "export": "write a checkpoint as a file that a runtime plays, and prove it",
     "attend": "show what the attentions of a checkpoint see in images, on a page",
     "models": "list the models with their sizes",
+    "demo": "try it: a small checkpoint to every framework and back, and run in each",
 }
 
 
@@ -45,6 +46,8 @@ def command_named(name: str) -> Command:
         from odconv.commands.attend import COMMAND
     elif name == "models":
         from odconv.commands.models import COMMAND
+    elif name == "demo":
+        from odconv.commands.demo import COMMAND
     else:
         raise KeyError(name)
     return COMMAND
