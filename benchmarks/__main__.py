@@ -15,18 +15,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases import GROUPS
-from benchmarks.contest import AUTO
+from benchmarks.cases import GROUPS, OFFICIAL_CODE
+from benchmarks.conditions import AUTO, CPU, CUDA, DEVICES, DTYPES, FLOAT32, Conditions
 from benchmarks.machine import machine
 from benchmarks.plots import plot
 from benchmarks.records import Record
 from benchmarks.runner import Plan, run
-from benchmarks.selection import Selection
+from benchmarks.selection import Selection, has_timm
 from benchmarks.table import line, table
 from parity_tests.processes import WorkerError
 
 RUNTIMES = ("torch", "paddle", "keras-tensorflow", "keras-jax")
 SHORT_ROUNDS, LONG_ROUNDS = 5, 7
+OFFICIAL_FILES = ("models/od_resnet.py", "models/od_mobilenetv2.py", "modules/odconv.py")
 
 
 @dataclass
@@ -50,15 +51,18 @@ class Report:
             "machine": self.machine,
             "runtimes": self.runtimes,
             "rounds": self.plan.rounds,
-            "strategy": self.plan.strategy,
+            "strategy": self.plan.conditions.strategy,
+            "device": self.plan.conditions.device,
+            "dtype": self.plan.conditions.dtype,
             "records": [record.to_dict() for record in self.records],
         }
         (folder / "results.json").write_text(json.dumps(values, indent=1) + "\n")
-        (folder / "results.md").write_text(f"{self._heading()}\n\n{table(self.records)}\n")
+        shown = table(self.records, self._hardware())
+        (folder / "results.md").write_text(f"{self._heading()}\n\n{shown}\n")
         plot(self.records, folder)
 
     def _heading(self) -> str:
-        machine = self.machine
+        machine, conditions = self.machine, self.plan.conditions
         versions = [
             f"{name} {version}"
             for described in self.runtimes.values()
@@ -67,20 +71,42 @@ class Report:
         return (
             f"{machine['processor']}, {machine['cores']} cores, {machine['date']}; "
             f"{', '.join(dict.fromkeys(versions))}; medians of {self.plan.rounds} alternating "
-            f"runs, ratios of neighbours with their quartiles, strategy {self.plan.strategy}."
+            f"runs, ratios of neighbours with their quartiles, strategy {conditions.strategy}, "
+            f"{conditions.dtype}.{self._left_out()}"
         )
+
+    def _hardware(self) -> str:
+        """Such as "AVX-512 (torch: AVX512)", what the figures of a table depend on most."""
+        told = {name: described.get("hardware") for name, described in self.runtimes.items()}
+        by_runtime = ", ".join(f"{name}: {words}" for name, words in told.items() if words)
+        return f"{self.machine['instructions']}{f' ({by_runtime})' if by_runtime else ''}"
+
+    def _left_out(self) -> str:
+        if not self.plan.selection.official or has_timm():
+            return ""
+        return " Without CondConv layers beside timm's, which is not installed: pip install timm."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
-    patterns = options.cases or ("*",)
-    selection = Selection(options.long, options.only or GROUPS, patterns, options.plain)
-    runtimes = options.runtime or RUNTIMES
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    _check(options, parser)
+    selection = Selection(
+        options.long,
+        options.only or GROUPS,
+        options.cases or ("*",),
+        options.plain,
+        options.device,
+        options.official is not None,
+    )
+    runtimes = options.runtime or (("torch",) if _is_for_torch(options) else RUNTIMES)
     if not any(True for runtime in runtimes for _ in selection.cases(runtime)):
         sys.stderr.write(f"error: no case fits {options.only or ''} {options.cases or ''}\n")
         return 2
-    rounds = LONG_ROUNDS if options.long else SHORT_ROUNDS
-    report = Report(Plan(selection, rounds, options.strategy), machine())
+    rounds = LONG_ROUNDS if options.long or options.official else SHORT_ROUNDS
+    official = str(options.official or "")
+    conditions = Conditions(options.strategy, options.device, options.dtype, official)
+    report = Report(Plan(selection, rounds, conditions), machine())
     try:
         for runtime in runtimes:
             report.runtimes[runtime] = run(runtime, report.plan, report.add)
@@ -91,6 +117,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     sys.stdout.write((options.output / "results.md").read_text())
     return 0
+
+
+def _is_for_torch(options: argparse.Namespace) -> bool:
+    """Whether something is asked for that no other runtime has."""
+    return (options.device, options.dtype) != (CPU, FLOAT32) or options.only == [OFFICIAL_CODE]
+
+
+def _check(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Ends the command if two options do not go together, or the folder is none."""
+    others = {*(options.runtime or ())} - {"torch"}
+    if others and _is_for_torch(options):
+        parser.error(
+            "--device, --dtype and --only official: expected --runtime torch, received "
+            f"{' '.join(sorted(others))}"
+        )
+    if OFFICIAL_CODE in (options.only or ()) and options.official is None:
+        parser.error("--only official: expected --official FOLDER, a clone of OSVAI/ODConv")
+    if options.official is not None and options.device == CUDA:
+        parser.error("--official: expected --device cpu, the group is measured there")
+    if options.official is not None:
+        missing = [name for name in OFFICIAL_FILES if not (options.official / name).is_file()]
+        if missing:
+            parser.error(f"--official: expected a clone of OSVAI/ODConv, found no {missing[0]}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -106,6 +155,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--strategy", default=AUTO, help="forces one of our ways to compute; auto by default"
+    )
+    parser.add_argument(
+        "--official",
+        type=Path,
+        metavar="FOLDER",
+        help="a clone of OSVAI/ODConv, whose code is run, for the group official",
+    )
+    parser.add_argument(
+        "--device", default=CPU, choices=DEVICES, help="cuda: networks in torch, with their memory"
+    )
+    parser.add_argument(
+        "--dtype",
+        default=FLOAT32,
+        choices=DTYPES,
+        help="of arrays in inference, of autocast in training; torch",
     )
     parser.add_argument("--output", type=Path, default=Path("bench_output"), metavar="FOLDER")
     return parser

@@ -11,11 +11,24 @@ from typing import Any
 from odconv_spec import BackboneSpec, ConvChoice, ConvSpec, model_spec
 
 STATIC, PUBLISHED, OURS = VARIANTS = ("static", "published", "ours")
+# The same networks with channels last in memory, where the framework leaves that to its user.
+STATIC_LAST, OURS_LAST = IN_CHANNELS_LAST = ("static channels_last", "ours channels_last")
+# Other people's code: the official networks, or a layer that circulates.
+OFFICIAL_STATIC, OFFICIAL = ELSEWHERE = ("official static", "official")
 COMPILED = "compiled"  # ours, by the compiler of the framework
 LOAD_AND_SAVE = "torch"  # of a checkpoint, by torch
 ENDINGS = (".pth", ".safetensors", ".npz", ".pdparams", ".weights.h5")
 INFERENCE, TRAINING = MODES = ("inference", "training")
-LAYERS, NETWORKS, METHODS, MEMORY, SCALING, COMPILERS, CONVERSIONS = GROUPS = (
+(
+    LAYERS,
+    NETWORKS,
+    METHODS,
+    MEMORY,
+    SCALING,
+    COMPILERS,
+    CONVERSIONS,
+    OFFICIAL_CODE,
+) = GROUPS = (
     "layers",
     "networks",
     "methods",
@@ -23,6 +36,7 @@ LAYERS, NETWORKS, METHODS, MEMORY, SCALING, COMPILERS, CONVERSIONS = GROUPS = (
     "scaling",
     "compilers",
     "conversions",
+    "official",
 )
 
 
@@ -80,8 +94,8 @@ class Case:
         kernel_num: kernels that are mixed; None where the kind mixes none.
         mode: one of `MODES`; of a conversion, one of `ENDINGS`.
         batch: samples in a run, 0 of a conversion.
-        variants: some of `VARIANTS`, `COMPILED` or `LOAD_AND_SAVE`; where time is short the
-            published one is left out.
+        variants: some of `VARIANTS`, `IN_CHANNELS_LAST`, `ELSEWHERE`, `COMPILED` or
+            `LOAD_AND_SAVE`; where time is short the published one is left out.
     """
 
     group: str
@@ -105,7 +119,7 @@ class Case:
         return (self.batch, subject.in_channels, subject.size, subject.size)
 
     def spec(self, variant: str) -> ConvSpec | BackboneSpec:
-        if variant == STATIC:
+        if variant in (STATIC, STATIC_LAST, OFFICIAL_STATIC):
             return self.subject.spec("static")
         options = {} if self.kernel_num is None else {"kernel_num": self.kernel_num}
         return self.subject.spec(self.kind, **options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -11,21 +11,30 @@ import numpy as np
 
 from benchmarks.cases import (
     COMPILED,
+    ELSEWHERE,
+    IN_CHANNELS_LAST,
     INFERENCE,
     LAYERS,
     NETWORKS,
+    OFFICIAL,
+    OFFICIAL_CODE,
+    OFFICIAL_STATIC,
     OURS,
+    OURS_LAST,
     PUBLISHED,
+    STATIC,
+    STATIC_LAST,
     TRAINING,
     Case,
     Layer,
 )
+from benchmarks.conditions import AUTO, Conditions
 from benchmarks.frameworks.base import Array, Framework, Run
 from odconv_spec import BackboneSpec, ConvSpec
 from parity_tests.reference import random_arrays
 
 SEED = 5
-AUTO = "auto"
+_USUAL = Conditions()
 # Of the largest value, in float32. A batch norm of few samples divides by small deviations, so that
 # the rounding of many layers shows in training.
 TOLERANCES: Mapping[tuple[str, str], float] = MappingProxyType(
@@ -34,20 +43,32 @@ TOLERANCES: Mapping[tuple[str, str], float] = MappingProxyType(
         (LAYERS, TRAINING): 1e-3,
         (NETWORKS, INFERENCE): 1e-3,
         (NETWORKS, TRAINING): 5e-2,
+        # Whose MobileNetV2 of 4 kernels is 5.1e-2 from its own result in float64, ours 5.4e-2; in
+        # float64 the two differ by 2e-10. A row in inference shows that they compute the same.
+        (OFFICIAL_CODE, INFERENCE): 1e-3,
+        (OFFICIAL_CODE, TRAINING): 0.2,
+    }
+)
+# Of the largest value, in the 8 to 11 bits of bfloat16, TF32 and float16. It finds another formula,
+# not a fault of rounding: those are for parity_tests.
+COARSE = 0.3
+# Variant -> those that compute the same.
+EQUALS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        OURS: (PUBLISHED, COMPILED, OFFICIAL, OURS_LAST),
+        STATIC: (OFFICIAL_STATIC, STATIC_LAST),
     }
 )
 
 
-def contestant(framework: Framework, case: Case, variant: str, strategy: str = AUTO) -> Run:
+def contestant(
+    framework: Framework, case: Case, variant: str, conditions: Conditions = _USUAL
+) -> Run:
     """A run of one variant. All dynamic variants of a case have the same arrays and input."""
     spec = case.spec(variant)
-    model = framework.build(spec, _arrays(spec))
-    if variant == PUBLISHED:
-        framework.publish(model)
-    if variant == OURS and strategy != AUTO:
-        framework.set_strategy(model, strategy)
-    if variant == COMPILED:
-        model = framework.compiled(model)
+    if variant in IN_CHANNELS_LAST:
+        framework = framework.in_channels_last()
+    model = _model(framework, spec, variant, conditions)
     generator = np.random.default_rng(SEED)
     x = generator.standard_normal(case.input_shape, dtype=np.float32)
     if case.mode == INFERENCE:
@@ -60,39 +81,61 @@ def contestant(framework: Framework, case: Case, variant: str, strategy: str = A
     return framework.backward(model, x, generator.standard_normal(shape, dtype=np.float32))
 
 
+def _model(
+    framework: Framework, spec: ConvSpec | BackboneSpec, variant: str, conditions: Conditions
+) -> Any:
+    if variant in ELSEWHERE:
+        return framework.official(spec, _arrays(spec), conditions.official)
+    model = framework.build(spec, _arrays(spec))
+    if variant == PUBLISHED:
+        framework.publish(model)
+    if variant in (OURS, OURS_LAST) and conditions.strategy != AUTO:
+        framework.set_strategy(model, conditions.strategy)
+    return framework.compiled(model) if variant == COMPILED else model
+
+
 def difference(
-    framework: Framework, case: Case, outputs: Mapping[str, Sequence[Any]]
+    framework: Framework,
+    case: Case,
+    outputs: Mapping[str, Sequence[Any]],
+    conditions: Conditions = _USUAL,
 ) -> float | None:
-    """Largest difference of ours and the others that compute the same, over the largest value.
+    """Largest difference of two variants that compute the same, over the largest value.
 
     Args:
         framework: that of the outputs.
         case: what was run.
         outputs: what the first run of each variant gave. The output and, of a layer in training,
             the gradient of its input are compared.
+        conditions: what it was run in.
 
     Returns:
-        None if there is no other.
+        None if no two compute the same.
 
     Raises:
         ValueError: the difference is more than rounding explains.
     """
-    others = [name for name in (PUBLISHED, COMPILED) if name in outputs]
-    if not others:
-        return None
-    found = {name: [framework.numpy(y) for y in outputs[name][:2]] for name in (OURS, *others)}
-    worst = max(
-        _relative(ours, theirs)
-        for name in others
-        for ours, theirs in zip(found[OURS], found[name], strict=True)
-    )
-    group = LAYERS if isinstance(case.subject, Layer) else NETWORKS
-    if not worst <= TOLERANCES[group, case.mode]:
-        raise ValueError(
-            f"{case.id}: expected ours to compute what {' and '.join(others)} does, received "
-            f"outputs that differ by {worst:.1e} of the largest value"
-        )
+    found = {name: [framework.numpy(y) for y in ys[:2]] for name, ys in outputs.items()}
+    of_networks = OFFICIAL_CODE if case.group == OFFICIAL_CODE else NETWORKS
+    group = LAYERS if isinstance(case.subject, Layer) else of_networks
+    most = TOLERANCES[group, case.mode] if conditions.is_exact else COARSE
+    worst = None
+    for one, other in _pairs(outputs):
+        off = float(np.max([*map(_relative, found[one], found[other])]))  # a nan stays one
+        if not off <= most:
+            raise ValueError(
+                f"{case.id}: expected {one} to compute what {other} does, received outputs that "
+                f"differ by {off:.1e} of the largest value"
+            )
+        worst = off if worst is None else max(worst, off)
     return worst
+
+
+def _pairs(variants: Collection[str]) -> Iterator[tuple[str, str]]:
+    """The pairs of the variants that compute the same."""
+    for one, others in EQUALS.items():
+        if one in variants:
+            yield from ((one, other) for other in others if other in variants)
 
 
 def _relative(a: Array, b: Array) -> float:

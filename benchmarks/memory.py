@@ -13,6 +13,7 @@ import resource
 import sys
 from pathlib import Path
 
+from benchmarks.conditions import Conditions
 from benchmarks.contest import contestant
 from benchmarks.frameworks.base import Run
 from benchmarks.selection import Selection
@@ -25,7 +26,7 @@ _FORGET_PEAK = Path("/proc/self/clear_refs"), "5"  # man 5 proc_pid_clear_refs
 
 def main(runtime: str, case_id: str, variant: str, strategy: str) -> None:
     (case,) = Selection(long=True, patterns=(case_id,)).cases(runtime)
-    run = contestant(load(runtime), case, variant, strategy)
+    run = contestant(load(runtime), case, variant, Conditions(strategy))
     sys.stdout.write(json.dumps({"peak": peak(run)}) + "\n")
 
 

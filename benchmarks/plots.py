@@ -8,7 +8,17 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.cases import COMPILED, OURS, PUBLISHED, SCALING, STATIC
+from benchmarks.cases import (
+    COMPILED,
+    OFFICIAL,
+    OFFICIAL_STATIC,
+    OURS,
+    OURS_LAST,
+    PUBLISHED,
+    SCALING,
+    STATIC,
+    STATIC_LAST,
+)
 from benchmarks.records import Record
 
 _COLOURS = {
@@ -16,6 +26,10 @@ _COLOURS = {
     PUBLISHED: "tab:orange",
     OURS: "tab:blue",
     COMPILED: "tab:green",
+    OURS_LAST: "tab:cyan",
+    STATIC_LAST: "tab:olive",
+    OFFICIAL: "tab:red",
+    OFFICIAL_STATIC: "tab:pink",
 }
 _STYLES = {STATIC: ":", PUBLISHED: "--", OURS: "-"}
 _KERNELS, _BATCH = 4, 8  # what is held while the other changes
@@ -39,7 +53,7 @@ def _ratios(records: Sequence[Record]) -> Figure:
     figure = Figure(figsize=(6.5 * len(panels), 1.2 + 0.22 * tallest), layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False, sharex=True)[0]
     for axis, (mode, found) in zip(axes, panels, strict=True):
-        for variant in (PUBLISHED, OURS, COMPILED):
+        for variant in (name for name in _COLOURS if name != found[0].base):
             _points(axis, found, variant)
         axis.axvline(1, color=_COLOURS[STATIC], linewidth=1)
         axis.set_yticks(range(len(found)), map(_label, found), fontsize=7)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
 
 from benchmarks.cases import CONVERSIONS, MEMORY, Case
-from benchmarks.contest import AUTO
+from benchmarks.conditions import Conditions
 from benchmarks.conversion import converted
 from benchmarks.records import Record
 from benchmarks.selection import Selection
@@ -27,7 +27,7 @@ class Plan:
 
     selection: Selection
     rounds: int = 5
-    strategy: str = AUTO
+    conditions: Conditions = field(default_factory=Conditions)
 
 
 def run(runtime: str, plan: Plan, listener: Callable[[Record], None]) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def run(runtime: str, plan: Plan, listener: Callable[[Record], None]) -> dict[st
         WorkerError: with the process's own words.
     """
     described: dict[str, Any] = {"environment": _settings(runtime)}
-    options = asdict(plan.selection) | {"rounds": plan.rounds, "strategy": plan.strategy}
+    options = asdict(plan)
     for values in _answers(runtime, "benchmarks.worker", json.dumps(options)):
         if "versions" in values:
             described |= values
@@ -48,7 +48,7 @@ def run(runtime: str, plan: Plan, listener: Callable[[Record], None]) -> dict[st
             listener(Record(**{f.name: values[f.name] for f in fields(Record)}))
     for case in plan.selection.cases(runtime):
         if case.group == MEMORY:
-            listener(_memory(runtime, case, plan.strategy))
+            listener(_memory(runtime, case, plan.conditions.strategy))
         if case.group == CONVERSIONS:
             listener(converted(case, runtime, plan.rounds))
     return described

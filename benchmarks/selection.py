@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
+from importlib.util import find_spec
 from itertools import chain, product
 
 from benchmarks.cases import (
@@ -20,15 +21,22 @@ from benchmarks.cases import (
     METHODS,
     MODES,
     NETWORKS,
+    OFFICIAL,
+    OFFICIAL_CODE,
+    OFFICIAL_STATIC,
     OURS,
+    OURS_LAST,
     PUBLISHED,
     SCALING,
     STATIC,
+    STATIC_LAST,
     TRAINING,
+    VARIANTS,
     Case,
     Layer,
     Network,
 )
+from benchmarks.conditions import CPU, CUDA
 
 CONVS = (("od", 1), ("od", 4), ("dy", 4), ("cond", 8))
 # What mixes no bank of kernels; the last three are layers behind a convolution.
@@ -74,6 +82,11 @@ QUICK_SHAPES = (
     Layer(960, 960, 7, depthwise=True),
 )
 FEW_SHAPES = (*QUICK_SHAPES, Layer(512, 512, 7))
+# Four shapes of layers beside code that circulates, and how everything stands beside others' code.
+CIRCULATING = (*OF_EACH_DEPTH[:2], OF_EACH_DEPTH[3], Layer(256, 1024, 14, kernel=1))
+_STEPS = ((INFERENCE, 1), (INFERENCE, 8), (INFERENCE, 32), (TRAINING, 8))
+LAYOUTS = (STATIC, STATIC_LAST, PUBLISHED, OURS)
+_PLAIN_LAYOUTS = (STATIC, STATIC_LAST, OURS)
 _PLAIN = (STATIC, OURS)  # the published formulation takes most of the time, so few networks show it
 
 
@@ -85,6 +98,8 @@ class Selection:
     groups: Sequence[str] = GROUPS
     patterns: Sequence[str] = ("*",)
     plain: bool = False  # leaves the published formulation out, which takes most of the time
+    device: str = CPU
+    official: bool = False  # whether there is a folder of the official code
 
     def cases(self, runtime: str) -> Iterator[Case]:
         for case in self._every(runtime):
@@ -96,9 +111,15 @@ class Selection:
         return self.plain or _takes_minutes(case, runtime)
 
     def _every(self, runtime: str) -> Iterator[Case]:
+        if self.device == CUDA:
+            return _on_gpu((32, 64, 128, 256) if self.long else (32, 256))
+        official = _official() if self.official and runtime == "torch" else iter(())
+        return chain(official, self._of_cpu(runtime))
+
+    def _of_cpu(self, runtime: str) -> Iterator[Case]:
         if not self.long:
             return _short_torch() if runtime == "torch" else _short_other()
-        return chain(_long(), _methods(runtime), _compiled(runtime), _conversions(runtime))
+        return chain(_long(runtime), _methods(runtime), _compiled(runtime), _conversions(runtime))
 
 
 def _without_published(case: Case) -> Case:
@@ -120,15 +141,15 @@ def _short_torch() -> Iterator[Case]:
         yield Case(LAYERS, shape, kind, kernel_num, TRAINING, 8)
     yield Case(LAYERS, Layer(512, 512, 7), "od", 4, INFERENCE, 32)
     for network in (RESNET18, MOBILENETV2):
-        yield Case(NETWORKS, network, "od", 1, INFERENCE, 8, _PLAIN)
+        yield Case(NETWORKS, network, "od", 1, INFERENCE, 8, _PLAIN_LAYOUTS)
     for network in (RESNET18, RESNET50, MOBILENETV2):
-        yield Case(NETWORKS, network, "od", 4, INFERENCE, 1, _PLAIN)
-        yield Case(NETWORKS, network, "od", 4, INFERENCE, 8, _PLAIN)
+        yield Case(NETWORKS, network, "od", 4, INFERENCE, 1, _PLAIN_LAYOUTS)
+        yield Case(NETWORKS, network, "od", 4, INFERENCE, 8, _PLAIN_LAYOUTS)
     for kind, kernel_num in CONVS[2:]:
-        yield Case(NETWORKS, RESNET18, kind, kernel_num, INFERENCE, 8, _PLAIN)
-    yield Case(NETWORKS, RESNET18, "od", 4, TRAINING, 8)
-    yield Case(NETWORKS, RESNET50, "od", 4, TRAINING, 8, _PLAIN)
-    yield Case(NETWORKS, MOBILENETV2, "od", 4, TRAINING, 8, _PLAIN)
+        yield Case(NETWORKS, RESNET18, kind, kernel_num, INFERENCE, 8, _PLAIN_LAYOUTS)
+    yield Case(NETWORKS, RESNET18, "od", 4, TRAINING, 8, LAYOUTS)
+    yield Case(NETWORKS, RESNET50, "od", 4, TRAINING, 8, _PLAIN_LAYOUTS)
+    yield Case(NETWORKS, MOBILENETV2, "od", 4, TRAINING, 8, _PLAIN_LAYOUTS)
     yield from _scaling((1, 4, 16, 64), (1, 2, 4, 8), (INFERENCE,), _PLAIN)
     yield Case(MEMORY, RESNET18, "od", 4, TRAINING, 8)
     yield from _conversions("torch")
@@ -143,12 +164,36 @@ def _short_other() -> Iterator[Case]:
     yield Case(NETWORKS, RESNET18, "od", 4, TRAINING, 8, _PLAIN)
 
 
-def _long() -> Iterator[Case]:
+def _on_gpu(batches: Sequence[int]) -> Iterator[Case]:
+    """Networks; the worker measures the memory of each in the same run."""
+    networks = (RESNET18, RESNET50, MOBILENETV2)
+    for network, kernel_num, mode, batch in product(networks, (1, 4), MODES, batches):
+        yield Case(NETWORKS, network, "od", kernel_num, mode, batch, (*LAYOUTS, OURS_LAST))
+
+
+def _official() -> Iterator[Case]:
+    """Every way of running the official networks, and layers beside those that circulate."""
+    variants = (OFFICIAL_STATIC, STATIC, STATIC_LAST, OFFICIAL, OURS, OURS_LAST)
+    for network, kernel_num in product((MOBILENETV2, RESNET18, RESNET50), (1, 4)):
+        for mode, batch in _STEPS:
+            yield Case(OFFICIAL_CODE, network, "od", kernel_num, mode, batch, variants)
+    kinds = ("dy", "cond") if has_timm() else ("dy",)
+    for shape, kind, (mode, batch) in product(CIRCULATING, kinds, _STEPS):
+        if batch <= 8:
+            yield Case(OFFICIAL_CODE, shape, kind, 4, mode, batch, (STATIC, OFFICIAL, OURS))
+
+
+def has_timm() -> bool:
+    return find_spec("timm") is not None
+
+
+def _long(runtime: str) -> Iterator[Case]:
     for shape, (kind, kernel_num), mode, batch in product(SHAPES, CONVS, MODES, BATCHES):
         yield Case(LAYERS, shape, kind, kernel_num, mode, batch)
     networks = (RESNET18, RESNET50, MOBILENETV2)
+    variants = LAYOUTS if runtime == "torch" else VARIANTS
     for network, (kind, kernel_num), mode, batch in product(networks, CONVS, MODES, BATCHES):
-        yield Case(NETWORKS, network, kind, kernel_num, mode, batch)
+        yield Case(NETWORKS, network, kind, kernel_num, mode, batch, variants)
     yield from _scaling((1, 2, 4, 8, 16, 32, 64), tuple(range(1, 9)), MODES)
     for network, batch in product(networks, (8, 32)):
         yield Case(MEMORY, network, "od", 4, TRAINING, batch)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import cores
+from benchmarks.machine import cores, instructions
 from benchmarks.timing import alternate
 
 # (batch, height, width, in), out: odd and even maps, large and small, one sample
@@ -33,7 +33,7 @@ Function = Callable[[Any, Any], Any]
 def main() -> int:
     for name, value in (("KERAS_BACKEND", "tensorflow"), ("TF_CPP_MIN_LOG_LEVEL", "3")):
         os.environ.setdefault(name, value)
-    _say(f"medians of {ROUNDS} runs in turns, {cores()} cores\n\n")
+    _say(f"medians of {ROUNDS} runs in turns, {cores()} cores, {instructions()}\n\n")
     _say("| map | what | TensorFlow's, ms | ours, ms | times |\n|---|---|---|---|---|\n")
     for shape, filters in SHAPES:
         for what in ("forward", "gradients"):

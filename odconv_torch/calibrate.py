@@ -1,4 +1,4 @@
-"""`python -m odconv_torch.calibrate [FILE]`: what work costs on this machine.
+"""`python -m odconv_torch.calibrate [FILE] [--device cuda]`: what work costs on this machine.
 
 Times every form of the dynamic convolution on layers of different shapes, and finds the constants
 of the model of costs that explain the times best. Takes a few minutes; nothing else should run.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -70,12 +71,24 @@ _SHAPES = tuple(
 
 
 def main(arguments: list[str]) -> int:
-    constants = {"inference": calibrate(False), "training": calibrate(True)}
+    parser = ArgumentParser(prog="python -m odconv_torch.calibrate", description=__doc__)
+    parser.add_argument("file", nargs="?", type=Path, help="standard output by default")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    options = parser.parse_args(arguments)
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error(
+            "--device cuda: expected a GPU and a PyTorch that is built for it, received torch "
+            f"{torch.__version__}, whose torch.cuda.is_available() is False"
+        )
+    constants = {
+        name: calibrate(training, device=options.device)
+        for name, training in (("inference", False), ("training", True))
+    }
     text = json.dumps({name: asdict(costs) for name, costs in constants.items()}, indent=2)
-    if arguments:
-        Path(arguments[0]).write_text(text + "\n", encoding="utf-8")
-    else:
+    if options.file is None:
         sys.stdout.write(text + "\n")
+    else:
+        options.file.write_text(text + "\n", encoding="utf-8")
     return 0
 
 
@@ -94,12 +107,14 @@ def load_costs(path: str | Path) -> dict[str, Costs]:
         ) from error
 
 
-def calibrate(training: bool, shapes: Iterable[Shape] = _SHAPES) -> Costs:
-    """The constants that explain the times of this machine."""
-    return fit(list(_measured(training, shapes)))
+def calibrate(training: bool, shapes: Iterable[Shape] = _SHAPES, device: str = "cpu") -> Costs:
+    """The constants that explain the times of this machine, or of its GPU."""
+    return fit(list(_measured(training, shapes, device)))
 
 
-def _measured(training: bool, shapes: Iterable[Shape]) -> Iterator[tuple[str, Work, float]]:
+def _measured(
+    training: bool, shapes: Iterable[Shape], device: str
+) -> Iterator[tuple[str, Work, float]]:
     """(form, work, seconds) of each shape and each form that is not hopeless for it."""
     for shape in shapes:
         layer = ODConv2d(
@@ -108,8 +123,9 @@ def _measured(training: bool, shapes: Iterable[Shape]) -> Iterator[tuple[str, Wo
             shape.kernel_size,
             padding=shape.kernel_size // 2,
             kernel_num=shape.kernel_num,
+            device=device,
         ).train(training)
-        x = torch.randn(shape.batch, shape.in_channels, shape.size, shape.size)
+        x = torch.randn(shape.batch, shape.in_channels, shape.size, shape.size, device=device)
         x.requires_grad_(training)
         timed = []
         for form in FORMS:
@@ -139,6 +155,8 @@ def _once(layer: ODConv2d, x: torch.Tensor, training: bool) -> float:
         y = layer(x)
         if training:
             torch.autograd.backward(y, torch.ones_like(y))
+    if y.is_cuda:  # which works behind the program
+        torch.cuda.synchronize()
     return time.perf_counter() - start
 
 

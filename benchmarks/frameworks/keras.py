@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
-from benchmarks.frameworks.base import LEARNING_RATE, MOMENTUM, Array, Run
+from benchmarks.frameworks.base import LEARNING_RATE, MOMENTUM, Array, Framework, Run
 from benchmarks.machine import cores
 from benchmarks.published.keras import publish
 from odconv_keras.layers import build_conv
@@ -37,7 +37,7 @@ class Backend(Protocol):
     def step(self, model: Any, x: Any, labels: Any, optimiser: Any) -> Run: ...
 
 
-class KerasFramework:
+class KerasFramework(Framework):
     """Keras on one backend."""
 
     def __init__(self, backend: Backend) -> None:

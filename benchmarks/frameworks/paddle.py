@@ -8,7 +8,7 @@ from typing import Any
 import paddle
 from paddle.nn import functional as F
 
-from benchmarks.frameworks.base import LEARNING_RATE, MOMENTUM, Array, Run
+from benchmarks.frameworks.base import LEARNING_RATE, MOMENTUM, Array, Framework, Run
 from benchmarks.published.paddle import publish
 from odconv_paddle.layers import build_conv
 from odconv_paddle.models.factory import build_model
@@ -16,7 +16,7 @@ from odconv_spec import BackboneSpec, ConvSpec
 from weights_converter import assign
 
 
-class PaddleFramework:
+class PaddleFramework(Framework):
     def versions(self) -> dict[str, str]:
         return {"paddlepaddle": paddle.__version__}
 

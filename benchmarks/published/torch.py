@@ -40,7 +40,8 @@ def od_conv(
     x: torch.Tensor, weight: torch.Tensor, attentions: Any, spec: DynamicConvSpec
 ) -> torch.Tensor:
     """Scaled kernels of each sample, (batch, kernel_num, out, in // groups, *kernel), summed up."""
-    channel, filters, spatial, kernel = attentions
+    # Ours are float32 in a network of a shorter type.
+    channel, filters, spatial, kernel = (a if a is None else a.to(x.dtype) for a in attentions)
     batch, factors = x.shape[0], []
     if channel is not None:
         x = x * channel.reshape(batch, -1, 1, 1)
@@ -65,6 +66,7 @@ def mixed_conv(
     spec: DynamicConvSpec,
 ) -> torch.Tensor:
     """DyConv and CondConv: kernels, and biases if they have several, by a matrix product."""
+    mixing = mixing.to(x.dtype)
     kernels = torch.mm(mixing, weight.reshape(weight.shape[0], -1))
     kernels = kernels.reshape(-1, *spec.kernel_shape)  # (batch, out, in // groups, *kernel)
     if bias is not None:

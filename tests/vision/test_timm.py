@@ -10,6 +10,10 @@ import pytest
 import timm
 import torch
 
+from benchmarks.cases import OFFICIAL_CODE, Case, Layer
+from benchmarks.contest import contestant, difference
+from benchmarks.frameworks.torch import FRAMEWORK
+from benchmarks.selection import Selection
 from odconv_spec import list_models
 from odconv_torch import Features, create_model
 from odconv_torch.timm import register_timm_models
@@ -92,3 +96,11 @@ def test_unknown_options():
         ValueError, match=r"od_resnet18 has the options .*; received drop_path_rate"
     ):
         timm.create_model("od_resnet18", drop_path_rate=0.1)
+
+
+def test_the_benchmark_runs_their_condconv_beside_ours():
+    case = Case(OFFICIAL_CODE, Layer(6, 10, 9, stride=2), "cond", 3, "training", 2)
+    theirs, ours = (contestant(FRAMEWORK, case, name)() for name in ("official", "ours"))
+    assert difference(FRAMEWORK, case, {"official": theirs, "ours": ours}) < 1e-5
+    kinds = {c.kind for c in Selection(official=True).cases("torch") if c.group == OFFICIAL_CODE}
+    assert kinds == {"od", "dy", "cond"}
