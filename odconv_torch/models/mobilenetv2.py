@@ -31,7 +31,7 @@ class ConvNormReLU6(nn.Sequential):
         self, spec: ConvSpec, device: Device = None, dtype: torch.dtype | None = None
     ) -> None:
         norm = build_norm(NormSpec(spec.out_channels), spec.rank, device, dtype)
-        super().__init__(build_conv(spec, device, dtype), norm, nn.ReLU6())
+        super().__init__(build_conv(spec, device, dtype), norm, nn.ReLU6(inplace=True))
 
     def forward(self, x: torch.Tensor, *shared: torch.Tensor) -> torch.Tensor:
         conv, norm, activation = self
@@ -64,7 +64,9 @@ class InvertedResidual(nn.Module):
             y = conv(y, *shared)
         for layer in layers[self._activated + 1 :]:
             y = layer(y)
-        return x + y if self.residual else y
+        if self.residual:
+            y += x
+        return y
 
 
 class MobileNetV2(Backbone):

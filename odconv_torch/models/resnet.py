@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from odconv_spec import ConvSpec, NormSpec, ResidualSpec, ResNetSpec
 from odconv_spec.feature_maps import OutIndices, feature_indices
@@ -47,12 +48,13 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         shared = shared_by(self, self._shared, x)
-        y = torch.relu(self.bn1(self.conv1(x, *shared)))
+        y = F.relu(self.bn1(self.conv1(x, *shared)), inplace=True)
         y = self.bn2(self.conv2(y, *shared))
         y = getattr(self, self._scaling)(y) if self._scaling else y
         beside = shared if self._shared_beside else ()
         shortcut = x if self.downsample is None else self.downsample(x, *beside)
-        return torch.relu(y + shortcut)
+        y += shortcut
+        return F.relu(y, inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -76,13 +78,14 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         shared = shared_by(self, self._shared, x)
-        y = torch.relu(self.bn1(self.conv1(x, *shared)))
-        y = torch.relu(self.bn2(self.conv2(y, *shared)))
+        y = F.relu(self.bn1(self.conv1(x, *shared)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y, *shared)), inplace=True)
         y = self.bn3(self.conv3(y, *shared))
         y = getattr(self, self._scaling)(y) if self._scaling else y
         beside = shared if self._shared_beside else ()
         shortcut = x if self.downsample is None else self.downsample(x, *beside)
-        return torch.relu(y + shortcut)
+        y += shortcut
+        return F.relu(y, inplace=True)
 
 
 class ResNet(Backbone):
@@ -121,7 +124,7 @@ class ResNet(Backbone):
 
     def forward_stages(self, x: torch.Tensor, out_indices: OutIndices = None) -> list[torch.Tensor]:
         chosen = feature_indices(self._maps, out_indices)
-        maps = [torch.relu(self.bn1(self.conv1(x)))]
+        maps = [F.relu(self.bn1(self.conv1(x)), inplace=True)]
         for index, stage in enumerate(self.stages[: max(chosen)]):
             x = self.maxpool(maps[0]) if index == 0 else maps[-1]
             maps.append(self._run(getattr(self, stage), x))

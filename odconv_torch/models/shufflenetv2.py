@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from odconv_spec import ConvSpec, NormSpec, ShuffleNetV2Spec, ShuffleSpec, UnitSpec
 from odconv_spec.feature_maps import OutIndices, feature_indices
@@ -55,7 +56,7 @@ class ShuffleBlock(nn.Module):
         for unit in units:
             conv, norm = self.get_submodule(unit.conv), self.get_submodule(unit.norm)
             x = norm(conv(x, *shared) if unit.takes_shared else conv(x))
-            x = torch.relu(x) if unit.activated else x
+            x = F.relu(x, inplace=True) if unit.activated else x
         return x
 
 
@@ -79,10 +80,12 @@ class ShuffleNetV2(Backbone):
     ) -> None:
         super().__init__(spec)
         start = (device, dtype)
-        self.first_conv = nn.Sequential(*_conv_norm(spec.stem, *start, first=True), nn.ReLU())
+        self.first_conv = nn.Sequential(
+            *_conv_norm(spec.stem, *start, first=True), nn.ReLU(inplace=True)
+        )
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.features = nn.Sequential(*(ShuffleBlock(block, *start) for block in spec.blocks()))
-        self.conv_last = nn.Sequential(*_conv_norm(spec.last, *start), nn.ReLU())
+        self.conv_last = nn.Sequential(*_conv_norm(spec.last, *start), nn.ReLU(inplace=True))
         self.dropout = nn.Dropout(spec.dropout)
         self.classifier = nn.Sequential(build_head(spec.head, *start))
         # Where in `features` the maps of `feature_info` leave that are neither stem nor pooled.
@@ -161,7 +164,7 @@ def _sequence(
     for spec in specs:
         yield from _conv_norm(spec.conv, device, dtype)
         if spec.activated:
-            yield nn.ReLU()
+            yield nn.ReLU(inplace=True)
 
 
 def _conv_norm(

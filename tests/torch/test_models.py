@@ -123,6 +123,22 @@ def test_channels_last(name):
     assert next(model.parameters()).is_contiguous(memory_format=torch.channels_last)  # the stem
 
 
+@pytest.mark.parametrize("name", [*SMALL, "shufflenetv2_050"])
+@pytest.mark.parametrize("trains", [False, True])
+def test_what_works_in_place_changes_no_map_that_is_seen(name, trains):
+    torch.manual_seed(0)
+    model = create_model(name, **SMALL.get(name, {})).eval()
+    x = torch.randn(2, 3, 64, 72, requires_grad=trains)
+    given = x.detach().clone()
+    with torch.set_grad_enabled(trains):
+        maps = model.forward_stages(x)
+        for index, seen in enumerate(maps):
+            assert torch.equal(seen, model.forward_stages(x, (index,))[0])
+        if trains:
+            sum(seen.square().mean() for seen in maps).backward()
+    assert torch.equal(x, given)
+
+
 def test_deepcopy_is_independent():
     model = small("od_mobilenetv2_050")
     twin = copy.deepcopy(model)
