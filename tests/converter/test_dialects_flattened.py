@@ -11,8 +11,8 @@ from tests.converter.wild import assert_same, indexed, loaded, write
 from weights_converter import MismatchError
 from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.identify.manifest import Manifest
-from weights_converter.identify.model_arrays import temperature_of, weights_of
-from weights_converter.identify.open_model import open_model
+from weights_converter.identify.model_arrays import temperature_of
+from weights_converter.identify.open_model import open_model, weights_of
 from weights_converter.identify.request import Request
 from weights_converter.identify.target import target_of
 from weights_converter.names.companions import companions

@@ -17,8 +17,8 @@ from weights_converter.identify.backbones import describe
 from weights_converter.identify.class_names import KEY as CLASS_NAMES
 from weights_converter.identify.class_names import TRAINED, class_names_of
 from weights_converter.identify.manifest import VERSION_KEY
-from weights_converter.identify.model_arrays import Target, weights_of
-from weights_converter.identify.open_model import open_any
+from weights_converter.identify.model_arrays import Target
+from weights_converter.identify.open_model import open_any, weights_of
 from weights_converter.identify.request import Request
 from weights_converter.identify.target import claim_of, target_of
 from weights_converter.names.mismatch import Form

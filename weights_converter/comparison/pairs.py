@@ -8,8 +8,8 @@ from weights_converter.arrays.tensor import Checkpoint
 from weights_converter.errors import UsageError, legible
 from weights_converter.identify.contradictions import Claim
 from weights_converter.identify.manifest import VERSION_KEY, Manifest
-from weights_converter.identify.model_arrays import Target, Weights, weights_of
-from weights_converter.identify.open_model import open_checkpoints
+from weights_converter.identify.model_arrays import Target, Weights
+from weights_converter.identify.open_model import open_checkpoints, weights_of
 from weights_converter.identify.request import Request
 from weights_converter.identify.target import claim_of, target_of
 

@@ -29,8 +29,9 @@ from weights_converter.formats.files.open_files import kept_open
 from weights_converter.formats.files.part import check_destination
 from weights_converter.hub.describe import Description, hub_folder
 from weights_converter.identify.backbones import describe
+from weights_converter.identify.detector_arrays import in_code
 from weights_converter.identify.detectors import CANONICAL
-from weights_converter.identify.model_arrays import Weights, in_code
+from weights_converter.identify.model_arrays import Weights
 from weights_converter.identify.open_model import open_model
 from weights_converter.identify.request import Request
 from weights_converter.names.layouts import LAYOUTS

@@ -22,7 +22,8 @@ from weights_converter.hub.describe import Description
 from weights_converter.identify.class_names import KEY as CLASS_NAMES
 from weights_converter.identify.class_names import to_text
 from weights_converter.identify.manifest import tag_of_name
-from weights_converter.identify.model_arrays import target_metadata, weights_of
+from weights_converter.identify.model_arrays import target_metadata
+from weights_converter.identify.open_model import weights_of
 from weights_converter.live.arrays import adapter_of, slots
 
 

@@ -1,32 +1,21 @@
-"""A checkpoint of any format as the canonical arrays of a known model."""
+"""A checkpoint that has the names of a known model, as its canonical arrays."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from odconv_spec import BackboneSpec, Parameter, Role
-from odconv_spec.detectors import CODES, DetectorSpec, Heads, heads_of, network_to_json
+from odconv_spec.detectors import DetectorSpec, network_to_json
 from odconv_spec.schedule import Annealing, annealing_of
 from weights_converter.arrays.dtypes import Array
 from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.errors import DamagedError, MismatchError, legible
 from weights_converter.identify.backbones import describe
-from weights_converter.identify.contradictions import ASKED, Claim, contradiction
-from weights_converter.identify.detectors import (
-    CANONICAL,
-    LIVE,
-    demand_same,
-    expressed,
-    heads_in,
-    infer_detector,
-    renamed_companions,
-    without_unseen,
-)
+from weights_converter.identify.contradictions import Claim, contradiction
 from weights_converter.identify.manifest import VERSION_KEY, Manifest
 from weights_converter.names.companions import companions
-from weights_converter.names.dialects import translated
 from weights_converter.names.grammar import canonical_parameters
 from weights_converter.names.layouts import LAYOUTS, Layout
 from weights_converter.names.mismatch import Form, check
@@ -56,34 +45,20 @@ class Weights:
         return any(p.role in (Role.EXPERT_KERNELS, Role.CELLS) for p in self.parameters)
 
 
-def weights_of(checkpoint: Checkpoint, target: Target, claim: Claim = ASKED) -> Weights:
-    """The arrays of a known model. Loads none.
-
-    Those of a detector have torchvision's names and class order, whatever code the file is of.
+def known_weights(
+    checkpoint: Checkpoint, target: Target, parameters: tuple[Parameter, ...], claim: Claim
+) -> Weights:
+    """The arrays of a model from a file that has its names. Loads none.
 
     Args:
-        checkpoint: with the names in the file.
-        target: the spec of a backbone or a detector, or the manifest of another network.
-        claim: who says that it is this model.
+        checkpoint: with translated names.
+        target: what it is of.
+        parameters: that the target stores.
+        claim: who says so.
 
     Raises:
         MismatchError: the arrays are not those of the model.
     """
-    if isinstance(target, DetectorSpec):
-        return _of_detector(checkpoint, target, claim)
-    parameters = target.parameters()
-    own = heads_of({p.name: p.shape for p in parameters}) if isinstance(target, Manifest) else None
-    if isinstance(target, Manifest) and own is not None:
-        return _of_live_detector(checkpoint, target, own)
-    return _weights(checkpoint, target, parameters, claim)
-
-
-def _weights(
-    checkpoint: Checkpoint, target: Target, parameters: tuple[Parameter, ...], claim: Claim
-) -> Weights:
-    checkpoint = translated(checkpoint, [p.name for p in parameters])
-    if isinstance(target, DetectorSpec):
-        checkpoint = without_unseen(checkpoint, target)
     return Weights(
         target,
         parameters,
@@ -94,52 +69,6 @@ def _weights(
             if companion.name in checkpoint.tensors
         },
         checkpoint,
-    )
-
-
-def _of_detector(checkpoint: Checkpoint, target: DetectorSpec, claim: Claim) -> Weights:
-    """The arrays of a detector from a file of any code."""
-    heads = heads_in(checkpoint)
-    if heads is not None:
-        wanted = (target.task, target.num_classes)
-        demand_same(heads, wanted, checkpoint.path.name, claim)
-        target = replace(target, code=heads.code.name)
-    if target.code != CANONICAL:
-        note = f"its names and the order of its classes are those of {CODES[target.code].title}"
-        checkpoint = replace(checkpoint, notes=(*checkpoint.notes, note))
-    return in_code(_weights(checkpoint, target, target.parameters(), claim), CANONICAL)
-
-
-def _of_live_detector(checkpoint: Checkpoint, target: Manifest, own: Heads) -> Weights:
-    """The arrays for a detector that somebody has built, from a file of any code."""
-    heads = heads_in(checkpoint)
-    if heads is not None:
-        demand_same(heads, (own.task, own.num_classes), checkpoint.path.name, LIVE)
-    same_names = heads is None or heads.code == own.code
-    found = None if same_names else infer_detector(checkpoint)
-    if found is None:
-        return _weights(checkpoint, target, target.parameters(), LIVE)
-    weights = in_code(_of_detector(checkpoint, found, LIVE), own.code.name)
-    what = f"{legible(checkpoint.path.name)} for {describe(target)}"
-    expected = {p.name: Form(p.shape, target.dtypes.get(p.name, "")) for p in target.parameters()}
-    check(expected, {n: Form(t.shape, t.dtype) for n, t in weights.tensors.items()}, what)
-    return replace(weights, spec=target, parameters=target.parameters())
-
-
-def in_code(weights: Weights, code: str) -> Weights:
-    """The arrays of a detector under the names and in the class order of a code.
-
-    Args:
-        weights: of a `DetectorSpec`; those of anything else stay as they are.
-        code: a name in `odconv_spec.detectors.CODES`.
-    """
-    spec = weights.spec
-    if not isinstance(spec, DetectorSpec) or spec.code == code:
-        return weights
-    other, tensors = expressed(weights.tensors, spec, code)
-    beside = renamed_companions(weights.companions, spec, code)
-    return replace(
-        weights, spec=other, parameters=other.parameters(), tensors=tensors, companions=beside
     )
 
 

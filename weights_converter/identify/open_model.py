@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from odconv_spec.detectors import DetectorSpec, heads_of
 from weights_converter import formats
 from weights_converter.arrays.tensor import Checkpoint
 from weights_converter.errors import RefusedError, legible
 from weights_converter.formats.table import EXPORTED
-from weights_converter.identify.model_arrays import Weights, weights_of
+from weights_converter.identify.contradictions import ASKED, Claim
+from weights_converter.identify.detector_arrays import detector_weights, live_detector_weights
+from weights_converter.identify.manifest import Manifest
+from weights_converter.identify.model_arrays import Target, Weights, known_weights
 from weights_converter.identify.request import Request
 from weights_converter.identify.selection import demand_used, selected
 from weights_converter.identify.target import claim_of, target_of
+from weights_converter.names.dialects import translated
 
 
 def open_checkpoint(source: str | Path | Request) -> Checkpoint:
@@ -67,3 +72,26 @@ def open_model(source: str | Path | Request) -> Weights:
     request = Request.of(source)
     checkpoint = open_checkpoint(request)
     return weights_of(checkpoint, target_of(checkpoint, request), claim_of(checkpoint, request))
+
+
+def weights_of(checkpoint: Checkpoint, target: Target, claim: Claim = ASKED) -> Weights:
+    """The arrays of a known model. Loads none.
+
+    Those of a detector have torchvision's names and class order, whatever code the file is of.
+
+    Args:
+        checkpoint: with the names in the file.
+        target: the spec of a backbone or a detector, or the manifest of another network.
+        claim: who says that it is this model.
+
+    Raises:
+        MismatchError: the arrays are not those of the model.
+    """
+    if isinstance(target, DetectorSpec):
+        return detector_weights(checkpoint, target, claim)
+    parameters = target.parameters()
+    own = heads_of({p.name: p.shape for p in parameters}) if isinstance(target, Manifest) else None
+    if isinstance(target, Manifest) and own is not None:
+        return live_detector_weights(checkpoint, target, own)
+    named = translated(checkpoint, [p.name for p in parameters])
+    return known_weights(named, target, parameters, claim)

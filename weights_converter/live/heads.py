@@ -13,12 +13,8 @@ from weights_converter.identify.backbones import family_of
 from weights_converter.identify.contradictions import Claim, contradiction
 from weights_converter.identify.inside import found_inside
 from weights_converter.identify.manifest import Manifest
-from weights_converter.identify.model_arrays import (
-    Weights,
-    canonical_shapes,
-    stored_shape_of,
-    weights_of,
-)
+from weights_converter.identify.model_arrays import Weights, canonical_shapes, stored_shape_of
+from weights_converter.identify.open_model import weights_of
 from weights_converter.names.companions import companions
 from weights_converter.names.dialects import translated
 from weights_converter.names.grammar import canonical_parameters

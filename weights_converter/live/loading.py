@@ -15,8 +15,8 @@ from weights_converter.arrays.tensor import Checkpoint, Tensor
 from weights_converter.errors import ConverterError, MismatchError, RefusedError, UsageError
 from weights_converter.formats.files.open_files import kept_open
 from weights_converter.identify.manifest import Manifest
-from weights_converter.identify.model_arrays import Weights, recorded_temperature, weights_of
-from weights_converter.identify.open_model import open_checkpoint
+from weights_converter.identify.model_arrays import Weights, recorded_temperature
+from weights_converter.identify.open_model import open_checkpoint, weights_of
 from weights_converter.identify.request import Request
 from weights_converter.live.arrays import adapter_of, assign, framework_of, manifest, slots
 from weights_converter.live.heads import check_head, spec_of, weights_without_head
