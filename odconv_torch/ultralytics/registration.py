@@ -164,14 +164,21 @@ def _counting(original: Callable[..., float]) -> Callable[..., float]:
             return original(model, imgsz)
         if not dynamic_paths(network):
             return original(model, imgsz)
-        size = tuple(imgsz) if isinstance(imgsz, Sequence) else (imgsz, imgsz)
-        parameter, channels = next(network.parameters()), network.yaml["channels"]
-        image = torch.zeros(1, channels, *size, device=parameter.device, dtype=parameter.dtype)
-        with torch.no_grad():
-            count = thop.profile(network, inputs=(image,), custom_ops=thop_ops(), verbose=False)[0]
-        return float(count) / 1e9 * 2
+        try:
+            return 2e-9 * _multiply_adds(network, imgsz, thop.profile)
+        except Exception:  # 0, as the original: a training does not end as its log lacks a number
+            return 0.0
 
     return get_flops
+
+
+def _multiply_adds(network: Any, imgsz: int | Sequence[int], profile: Callable[..., Any]) -> float:
+    """Of an image of that size."""
+    size = tuple(imgsz) if isinstance(imgsz, Sequence) else (imgsz, imgsz)
+    parameter, channels = next(network.parameters()), network.yaml["channels"]
+    image = torch.zeros(1, channels, *size, device=parameter.device, dtype=parameter.dtype)
+    with torch.no_grad():
+        return float(profile(network, inputs=(image,), custom_ops=thop_ops(), verbose=False)[0])
 
 
 def _training(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -135,6 +135,14 @@ def test_without_thop_nothing_is_counted_as_in_ultralytics(monkeypatch):
     assert torch_utils.get_flops(found, 64) == 0
 
 
+def test_what_cannot_be_counted_is_nothing_as_in_ultralytics():
+    """Maps of 70 pixels cannot be joined again after they were halved; training goes on."""
+    found = network(str(config_path("yolov8n-od1")))
+    counted = torch_utils.get_flops(found, 64)
+    assert torch_utils.get_flops(found, 70) == 0
+    assert torch_utils.get_flops(found, 64) == counted > 0
+
+
 WRONG = {
     "option": ([-1, 1, "ODConv2d", [64, 3, 2, {"kernels": 4}]], ["ODConv2d", "kernels", "norm"]),
     "option of a block": ([-1, 1, "C2f_DyConv", [64, {"norm": "batch"}]], ["C2f_DyConv", "norm"]),
