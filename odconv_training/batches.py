@@ -28,7 +28,9 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
 def batch_indices(count: int, batch_size: int, seed: int, epoch: int) -> list[IntArray]:
     """The global batches of one epoch, every sample once, in an order of seed and epoch.
 
-    The last batch holds the rest; a rest smaller than `SMALLEST` joins the batch before.
+    The last batch holds the rest; a rest smaller than `SMALLEST` joins the batch before, which may
+    be the largest of the epoch then. Sharing the two evenly would leave a process without a sample
+    where each has one of a batch, and leaving the rest out would hide samples.
 
     Args:
         count: number of samples.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +39,10 @@ class Annotated(Samples):
         Raises:
             CorruptImageError: it is no image, a damaged one, or of another size than annotated.
         """
-        image, picture = super().open(index), self.pictures[index]
-        _check_size(self.paths[index], image.size, picture)
+        image = super().open(index)
+        complaint = _wrong_size(self.paths[index], image.size, self.pictures[index])
+        if complaint:
+            raise CorruptImageError(complaint)
         return image
 
     def objects(self, index: int) -> list[Annotation]:
@@ -69,12 +72,13 @@ def open_scenes(data: str, masks: bool, skip_corrupt: bool = False) -> Scenes:
     Args:
         data: the folder. What stands for * is the same in both names, such as 2017.
         masks: whether the regions of objects are needed.
-        skip_corrupt: leaves out images that cannot be decoded, and names them on standard error.
+        skip_corrupt: decodes every image once, and leaves out those that cannot be decoded.
 
     Raises:
-        TrainingError: a file or a folder is missing, or not as COCO has it.
-        CorruptImageError: a file is no image, or of another size than its annotations say.
-        OSError: a file cannot be read.
+        TrainingError: a file or a folder is missing or cannot be read, is not as COCO has it, or
+            an image is of another size than its annotations say.
+        CorruptImageError: a file is no image.
+        OSError: the annotations cannot be read.
     """
     train = open_annotated(data, "train", masks, skip_corrupt=skip_corrupt)
     validation = open_annotated(data, "val", masks, train.categories, skip_corrupt)
@@ -97,9 +101,10 @@ def open_annotated(
     paths = tuple(folder / picture.name for picture in pictures)
     ids = np.array([picture.id for picture in pictures], np.int64)
     samples = Annotated(ids, paths, pictures=pictures, categories=known)
-    bad = _complaints(samples)
-    if bad and not skip_corrupt:
-        raise next(iter(bad.values()))
+    bad = _complaints(samples, skip_corrupt)
+    for error in bad.values():
+        if not (skip_corrupt and isinstance(error, CorruptImageError)):
+            raise error
     notes = tuple(f"{error}" for error in bad.values())
     kept = [index for index in range(len(samples)) if index not in bad]
     return replace(chosen(samples, kept), left_out=notes)
@@ -154,29 +159,39 @@ def _cut(annotation: Annotation, picture: Picture) -> Annotation:
     return replace(annotation, box=(x0, y0, x1 - x0, y1 - y0))
 
 
-def _complaints(samples: Annotated) -> dict[int, TrainingError]:
-    """What is wrong with files, of which only the heads are read."""
-    with ThreadPoolExecutor() as pool:
-        found = list(pool.map(_complaint, samples.paths, samples.pictures))
+def _complaints(samples: Annotated, whole: bool) -> dict[int, TrainingError]:
+    """What is wrong with files: `CorruptImageError` with those that are there and are no images.
+
+    Args:
+        samples: the images.
+        whole: whether to decode them; else only their heads are read.
+    """
+    with ThreadPoolExecutor() as pool:  # decoding leaves the interpreter's lock
+        found = list(pool.map(partial(_complaint, whole=whole), samples.paths, samples.pictures))
     return {index: error for index, error in enumerate(found) if error is not None}
 
 
-def _complaint(path: Path, picture: Picture) -> TrainingError | None:
+def _complaint(path: Path, picture: Picture, whole: bool) -> TrainingError | None:
     try:
-        with Image.open(path) as image:
-            _check_size(path, image.size, picture)
-    except FileNotFoundError:
-        return TrainingError(f"expected {legible(str(path))}, an image of the annotations")
-    except CorruptImageError as error:
-        return error
+        with path.open("rb") as file, Image.open(file) as image:
+            if whole:
+                image.load()
+            complaint = _wrong_size(path, image.size, picture)
+            return TrainingError(complaint) if complaint else None
     except UNDECODABLE as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the file system's, not PIL's
+            where = legible(str(path))
+            return TrainingError(
+                f"expected {where}, an image of the annotations, received: {error.strerror}"
+            )
         return CorruptImageError(f"expected an image, received {legible(str(path))}: {error}")
-    return None
 
 
-def _check_size(path: Path, size: tuple[int, int], picture: Picture) -> None:
-    if size != (picture.width, picture.height):
-        raise CorruptImageError(
-            f"{legible(str(path))}, image {picture.id}: expected {picture.width} x "
-            f"{picture.height} pixels, as its annotations say, received {size[0]} x {size[1]}"
-        )
+def _wrong_size(path: Path, size: tuple[int, int], picture: Picture) -> str:
+    """What is said of an image of another size than its annotations have; else nothing."""
+    if size == (picture.width, picture.height):
+        return ""
+    return (
+        f"{legible(str(path))}, image {picture.id}: expected {picture.width} x {picture.height} "
+        f"pixels, as its annotations say, received {size[0]} x {size[1]}"
+    )

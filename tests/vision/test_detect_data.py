@@ -228,13 +228,31 @@ def test_files_that_are_missing_or_broken(folder):
         opened(folder)
     assert len(opened(folder, skip_corrupt=True).train) == 11
     image.unlink()
-    with pytest.raises(TrainingError, match=r"000004\.png, an image of the annotations"):
-        opened(folder)
+    for skip in (False, True):
+        with pytest.raises(TrainingError, match=r"000004\.png, an image of .*No such file"):
+            opened(folder, skip_corrupt=skip)
+    image.mkdir()
+    with pytest.raises(TrainingError, match=r"000004\.png, an image of .*Is a directory"):
+        opened(folder, skip_corrupt=True)
+    image.rmdir()
+    image.write_bytes((folder / "train" / "000003.png").read_bytes())
     (folder / "annotations" / "instances_train2017.json").write_text("{}")
     with pytest.raises(TrainingError, match=r"expected one file .*received 2"):
         opened(folder)
     with pytest.raises(TrainingError, match=r"expected one file .*received 0"):
         opened(folder / "nowhere")
+
+
+def test_what_is_skipped_is_what_cannot_be_decoded(folder):
+    """The head of a cut file is whole; an image of another size is a mistake of the annotations."""
+    image = folder / "train" / "000004.png"
+    image.write_bytes(image.read_bytes()[:200])
+    assert len(opened(folder).train) == 12
+    samples = opened(folder, skip_corrupt=True).train
+    assert len(samples) == 11 and "000004.png" in samples.left_out[0]
+    small.change(folder, set_value("width", 60, "images"))
+    with pytest.raises(TrainingError, match=r"image 1: expected 60 x 64"):
+        opened(folder, skip_corrupt=True)
 
 
 def test_the_splits_have_the_same_categories(folder):
