@@ -32,6 +32,8 @@ def build_detector(network: Network) -> FasterRCNN:
     model = build(
         network.spec,
         classes,
+        maps=detector.maps or None,
+        arithmetic=detector.arithmetic,
         out_channels=detector.channels,
         frozen_stages=None,
         norm_eval=False,
@@ -40,14 +42,15 @@ def build_detector(network: Network) -> FasterRCNN:
         box_batch_size_per_image=detector.rois,
     )
     if detector.masks:
-        _fit_masks(cast(MaskRCNN, model), detector.channels, classes)
+        width = detector.mask_channels or detector.channels
+        _fit_masks(cast(MaskRCNN, model), detector.channels, width, classes)
     return model
 
 
-def _fit_masks(model: MaskRCNN, channels: int, classes: int) -> None:
-    """Makes the head of masks as wide as the pyramid, which it is as published, of 256."""
-    model.roi_heads.mask_head = MaskRCNNHeads(channels, (channels,) * _MASK_LAYERS, 1)
-    model.roi_heads.mask_predictor = MaskRCNNPredictor(channels, channels, classes + 1)
+def _fit_masks(model: MaskRCNN, channels: int, width: int, classes: int) -> None:
+    """Gives the head of masks its width, which is that of the pyramid as published, 256."""
+    model.roi_heads.mask_head = MaskRCNNHeads(channels, (width,) * _MASK_LAYERS, 1)
+    model.roi_heads.mask_predictor = MaskRCNNPredictor(width, width, classes + 1)
 
 
 def body_of(model: nn.Module) -> Features:

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
-from odconv_torch.detect.evaluation import detections, results
+from odconv_spec.detectors import ARITHMETIC
+from odconv_torch.detect.evaluation import results
 from odconv_torch.detect.opened import Opened, open_detector
+from odconv_torch.detect.prediction import unlabelled, write_pictures
 from odconv_torch.detect.trainer import train
 from odconv_torch.train.joining import joined
+from odconv_torch.train.processes import Processes
 from odconv_training import TrainingError, replacing, shards
 from odconv_training.arguments import natural, positive
 from odconv_training.command import exit_code
-from odconv_training.detection.coco import Picture
-from odconv_training.detection.options import Network, parse_training
-from odconv_training.detection.picture import drawn
-from odconv_training.detection.results import Result, results_of
+from odconv_training.detection.options import parse_training
 from odconv_training.detection.samples import Annotated, open_annotated
 from odconv_training.detection.scores import detection_score
 from odconv_training.detection.shapes import write_shapes
-from odconv_training.samples import decoded
 
 _PROG = "python -m odconv_torch.detect"
 
@@ -52,9 +49,7 @@ def _evaluate(arguments: Sequence[str]) -> None:
     parser.add_argument("--results", type=Path, metavar="FILE.json", help="gets COCO's results")
     found = parser.parse_args(arguments)
     with joined(found.device) as processes:
-        opened = open_detector(
-            found.checkpoint, processes.device, min_size=found.min_size, max_size=found.max_size
-        )
+        opened = _opened(found, processes)
         masks = opened.network.detector.masks
         samples = _validation(found.data, opened)
         own = shards(len(samples), processes.rank, processes.world)
@@ -76,25 +71,19 @@ def _predict(arguments: Sequence[str]) -> None:
     parser.add_argument("--threshold", type=float, default=0.5, help="of scores (default: 0.5)")
     found = parser.parse_args(arguments)
     with joined(found.device) as processes:
-        opened = open_detector(
-            found.checkpoint, processes.device, min_size=found.min_size, max_size=found.max_size
-        )
-        network = opened.network
-        samples = _samples_of(found.images, network)
+        opened = _opened(found, processes)
+        samples = unlabelled(found.images, opened.network.categories)
         found.output.mkdir(parents=True, exist_ok=True)
-        rows: list[Result] = []
-        every = detections(opened.model, samples, np.arange(len(samples)), found.workers)
-        for index, one in enumerate(every):
-            sure = one.above(found.threshold)
-            picture = drawn(samples.open(index), sure, network.categories)
-            picture.save(found.output / f"{samples.paths[index].stem}.png")
-            name = str(samples.paths[index])
-            rows += [
-                {**row, "file_name": name}
-                for row in results_of(index + 1, sure, network.categories)
-            ]
-        _write_json(found.output / "predictions.json", rows)
-    sys.stdout.write(f"{len(rows)} objects in {len(samples)} images: {found.output}\n")
+        own = shards(len(samples), processes.rank, processes.world)
+        part = write_pictures(
+            opened.model, samples, own, found.output, found.threshold, found.workers
+        )
+        parts = processes.gathered(part)
+        if processes.writes:
+            rows = [row for part in parts for row in part]
+            _write_json(found.output / "predictions.json", rows)
+            counts = f"{len(rows)} objects in {len(samples)} images"
+            sys.stdout.write(f"{counts}: {found.output}\n")
 
 
 def _shapes(arguments: Sequence[str]) -> None:
@@ -126,8 +115,25 @@ def _parser(command: str, description: str) -> ArgumentParser:
     parser.add_argument("--workers", type=natural, default=0, metavar="N", help="that load images")
     for name in ("--min-size", "--max-size"):
         parser.add_argument(name, type=positive, metavar="N", help="of images, as in `train`")
+    parser.add_argument(
+        "--arithmetic",
+        choices=ARITHMETIC,
+        help="whose anchors and RoIAlign a file of other code was trained with (default: "
+        f"{ARITHMETIC[0]})",
+    )
     parser.add_argument("--traceback", action="store_true", help="show where a bug has struck")
     return parser
+
+
+def _opened(found: Namespace, processes: Processes) -> Opened:
+    """The detector of a command line."""
+    return open_detector(
+        found.checkpoint,
+        processes.device,
+        found.arithmetic,
+        min_size=found.min_size,
+        max_size=found.max_size,
+    )
 
 
 def _validation(data: str, opened: Opened) -> Annotated:
@@ -145,26 +151,6 @@ def _validation(data: str, opened: Opened) -> Annotated:
             f"received {len(samples.categories)} in {data}"
         )
     return samples
-
-
-def _samples_of(images: Sequence[Path], network: Network) -> Annotated:
-    """Images without annotations, numbered from 1; each name once, as pictures are named by it.
-
-    Raises:
-        TrainingError: two have one name.
-        CorruptImageError: one is no image.
-        OSError: one is not there.
-    """
-    stems = [path.stem for path in images]
-    if len(set(stems)) < len(stems):
-        twice = next(stem for stem in stems if stems.count(stem) > 1)
-        raise TrainingError(f"expected images of different names, received {twice} twice")
-    pictures = []
-    for number, path in enumerate(images, 1):
-        path.open("rb").close()  # a file that is not there is no damaged image
-        pictures.append(Picture(number, path.name, *decoded(path).size, ()))
-    ids = np.arange(1, len(images) + 1)
-    return Annotated(ids, tuple(images), None, tuple(pictures), network.categories)
 
 
 def _write_json(path: Path, rows: object) -> None:

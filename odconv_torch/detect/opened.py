@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from odconv_spec.detectors import DetectorSpec
+from odconv_spec.detectors import ARITHMETIC, DetectorSpec
 from odconv_torch.detect.build import build_detector
 from odconv_training import TrainingError
 from odconv_training.detection.coco import Category
@@ -41,20 +41,25 @@ class Opened:
     named: bool
 
 
-def open_detector(path: Path, device: torch.device, **sizes: int | None) -> Opened:
+def open_detector(
+    path: Path, device: torch.device, arithmetic: str | None = None, **sizes: int | None
+) -> Opened:
     """The detector of a checkpoint of `python -m odconv_torch.detect train`, or of other code.
 
     Args:
         path: of the checkpoint, with the names of torchvision, mmdetection or PaddleDetection in
             any format of the converter. Where it does not say so, images are of 800 to 1333 pixels.
         device: where it is to compute.
+        arithmetic: whose anchors and RoIAlign it was trained with, where the file does not say so;
+            by default mmdetection's, as the published ones.
         **sizes: `min_size` and `max_size` of images in place of those, unless None.
 
     Returns:
         The detector and its description.
 
     Raises:
-        TrainingError: the file is of another network than a detector.
+        TrainingError: the file is of another network than a detector, or says that it was trained
+            with another arithmetic.
         ConverterError: it is damaged, or its arrays are not those of its description.
         OSError: it cannot be read.
     """
@@ -64,7 +69,8 @@ def open_detector(path: Path, device: torch.device, **sizes: int | None) -> Open
         if text is not None:
             network = Network.from_json(Progress.from_json(str(text)).spec)
         else:
-            network = _inferred(checkpoint)
+            network = _inferred(checkpoint, arithmetic or ARITHMETIC[0])
+        _check_arithmetic(path, arithmetic, network)
         given: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
         network = replace(network, detector=replace(network.detector, **given))
         model = build_detector(network)
@@ -72,10 +78,26 @@ def open_detector(path: Path, device: torch.device, **sizes: int | None) -> Open
     return Opened(model.to(device).eval(), network, text is not None)
 
 
-def _inferred(checkpoint: Checkpoint) -> Network:
+def _check_arithmetic(path: Path, asked: str | None, network: Network) -> None:
+    told = network.detector.arithmetic
+    if asked not in (None, told):
+        raise TrainingError(
+            f"{legible(path.name)} was trained with the anchors and the RoIAlign of {told}, "
+            f"received --arithmetic {asked}; leave it out"
+        )
+
+
+def _inferred(checkpoint: Checkpoint, arithmetic: str) -> Network:
     spec: DetectorSpec | None = infer_detector(checkpoint)
     if spec is None:
         name = legible(str(checkpoint.path))
         raise TrainingError(f"expected a checkpoint of a detector, received {name} of none")
     categories = tuple(Category(n, f"class {n}") for n in range(1, spec.num_classes + 1))
-    return Network(spec.body, Detector(_KINDS[spec.task], spec.out_channels), categories)
+    detector = Detector(
+        _KINDS[spec.task],
+        spec.out_channels,
+        arithmetic=arithmetic,
+        maps=spec.maps,
+        mask_channels=spec.mask_channels,
+    )
+    return Network(spec.body, detector, categories)

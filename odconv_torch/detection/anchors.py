@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
+
+from odconv_torch.detection.precision import exact, sizes_alone
 
 
 class StrideAnchors(AnchorGenerator):
@@ -58,13 +59,28 @@ class StrideAnchors(AnchorGenerator):
     ) -> list[torch.Tensor]:
         """The anchors (anchors, 4) of each image, position by position, from the finest map."""
         first = feature_maps[0]
-        self.set_cell_anchors(first.dtype, first.device)
+        self.set_cell_anchors(exact(first.dtype), first.device)
         steps = [[torch.tensor(stride, device=first.device)] * 2 for stride in self.strides]
         anchors = self.grid_anchors([y.shape[-2:] for y in feature_maps], steps)
         return [torch.cat(anchors) for _ in image_list.image_sizes]
 
 
-def rounded_anchors(strides: Sequence[int]) -> nn.Module:
-    """torchvision's own anchors of the same sizes and ratios."""
-    sizes = tuple((8 * stride,) for stride in strides)
-    return AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * len(sizes))
+class RoundedAnchors(AnchorGenerator):
+    """torchvision's own anchors of the same sizes and ratios.
+
+    Args:
+        strides: of the maps over the image, from the finest.
+
+    Example:
+        >>> RoundedAnchors((4, 8)).sizes
+        ((32,), (64,))
+    """
+
+    def __init__(self, strides: Sequence[int]) -> None:
+        sizes = tuple((8 * stride,) for stride in strides)
+        super().__init__(sizes, ((0.5, 1.0, 2.0),) * len(sizes))
+
+    def forward(
+        self, image_list: ImageList, feature_maps: list[torch.Tensor]
+    ) -> list[torch.Tensor]:
+        return super().forward(image_list, sizes_alone(feature_maps))

@@ -9,11 +9,12 @@ from torchvision.models.detection import FasterRCNN, MaskRCNN
 from torchvision.ops import MultiScaleRoIAlign
 
 from odconv_spec import BackboneSpec, model_spec
-from odconv_spec.detectors import detector_maps
+from odconv_spec.detectors import ARITHMETIC, detector_maps
 from odconv_spec.feature_maps import OutIndices
 from odconv_spec.geometry import one_of, whole
 from odconv_torch.detection.align import AdaptiveAlign
-from odconv_torch.detection.anchors import StrideAnchors, rounded_anchors
+from odconv_torch.detection.anchors import RoundedAnchors, StrideAnchors
+from odconv_torch.detection.precision import ExactHead
 from odconv_torch.detection.pyramid import PyramidBody, keep_as_published
 from odconv_torch.models import Features, build_model
 from odconv_torch.models.backbone import Backbone
@@ -21,7 +22,6 @@ from odconv_torch.models.backbone import Backbone
 Body = str | BackboneSpec | Backbone | Features
 Detector = TypeVar("Detector", FasterRCNN, MaskRCNN)
 
-ARITHMETIC: Final = ("mmdetection", "torchvision")
 # Those of https://github.com/OSVAI/ODConv/tree/main/object_detection, under torchvision's names.
 PUBLISHED: Final[Mapping[str, Any]] = {
     "min_size": 800,
@@ -183,9 +183,11 @@ def _detector(
     whole("num_classes", num_classes, 1)
     exact = arithmetic == "mmdetection"
     strides = pyramid.strides
-    parts: dict[str, Any] = {
-        "rpn_anchor_generator": StrideAnchors(strides) if exact else rounded_anchors(strides)
-    }
+    anchors = options.get("rpn_anchor_generator") or (
+        StrideAnchors(strides) if exact else RoundedAnchors(strides)
+    )
+    each = anchors.num_anchors_per_location()[0]
+    parts = {"rpn_anchor_generator": anchors, "rpn_head": ExactHead(pyramid.out_channels, each)}
     for name, size in {"box_roi_pool": 7, **more_pools}.items():
         parts[name] = _pool(strides[:-1], size, exact)
     return kind(pyramid, num_classes + 1, **{**PUBLISHED, **parts, **options})

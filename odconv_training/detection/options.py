@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from odconv_spec import BackboneSpec, from_dict, to_json
+from odconv_spec.detectors import ARITHMETIC
 from odconv_training.arguments import (
     add_machine,
     add_network,
@@ -28,6 +29,7 @@ from odconv_training.errors import TrainingError
 from odconv_training.options import Options
 
 _WORKERS = 2
+_LATER = ("arithmetic", "maps", "mask_channels")  # which earlier versions have not written
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,9 @@ class Network:
         """The text that `from_json` reads."""
         body = json.loads(to_json(self.spec))
         rows = [[category.id, category.name] for category in self.categories]
-        return json.dumps({"body": body, "categories": rows, **asdict(self.detector)})
+        usual, values = asdict(Detector()), asdict(self.detector)
+        told = {n: v for n, v in values.items() if n not in _LATER or v != usual[n]}
+        return json.dumps({"body": body, "categories": rows, **told})
 
     @classmethod
     def from_json(cls, text: str) -> Network:
@@ -61,7 +65,8 @@ class Network:
             values = json.loads(text)
             spec = from_dict(values.pop("body"))
             categories = tuple(Category(*row) for row in values.pop("categories"))
-            return cls(spec, Detector(**values), categories)
+            maps = tuple(values.pop("maps", ()))
+            return cls(spec, Detector(**values, maps=maps), categories)
         except (KeyError, TypeError, ValueError) as error:
             raise TrainingError(
                 "expected a checkpoint of a detector, received one of another network: "
@@ -156,6 +161,11 @@ def add_detector(parser: ArgumentParser) -> None:
     add("--rois", type=positive, metavar="N", help="boxes of an image that a step trains on")
     add("--min-size", type=positive, metavar="N", help="of the shorter side of an image, in pixels")
     add("--max-size", type=positive, metavar="N", help="of the longer side at most")
+    add(
+        "--arithmetic",
+        choices=ARITHMETIC,
+        help=f"whose anchors and RoIAlign (default: {ARITHMETIC[0]}, as published)",
+    )
 
 
 def training_parser(prog: str) -> ArgumentParser:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from odconv_spec.detectors import ARITHMETIC
 from odconv_training.errors import TrainingError
 from odconv_training.recipes import Recipe
 
@@ -26,6 +27,9 @@ class Detector:
         rois: boxes of each image that the head is trained on in a step.
         min_size: pixels of the shorter side of an image, to which it is resized, unless
         max_size: of the longer one would be exceeded.
+        arithmetic: whose anchors and RoIAlign it has, see `odconv_spec.detectors.ARITHMETIC`.
+        maps: places of the body's maps that the pyramid takes; none for the published ones.
+        mask_channels: of the head of masks, where it is not as wide as the pyramid.
 
     Example:
         >>> Detector("mask").title
@@ -37,10 +41,17 @@ class Detector:
     rois: int = 512
     min_size: int = 800
     max_size: int = 1333
+    arithmetic: str = ARITHMETIC[0]
+    maps: tuple[int, ...] = ()
+    mask_channels: int | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise TrainingError(f"kind: expected one of {tuple(KINDS)}, received {self.kind!r}")
+        if self.arithmetic not in ARITHMETIC:
+            raise TrainingError(
+                f"arithmetic: expected one of {ARITHMETIC}, received {self.arithmetic!r}"
+            )
         if self.max_size < self.min_size:
             raise TrainingError(
                 f"max_size: expected at least min_size, {self.min_size}, received {self.max_size}"

@@ -35,7 +35,7 @@ def shapes(folder, images=15, size=64):
     return folder
 
 
-def options(output, data, *, kind="faster", recipe=None, **values):
+def options(output, data, *, kind="faster", recipe=None, detector=None, **values):
     """Two epochs of three steps on twelve images."""
     chosen = replace(RECIPES["small"], batch_size=4, epochs=2, warmup_steps=2)
     return DetectionOptions(
@@ -43,7 +43,7 @@ def options(output, data, *, kind="faster", recipe=None, **values):
         data=str(data),
         recipe=replace(chosen, **(recipe or {})),
         output=output,
-        detector=Detector(kind, **SMALL),
+        detector=Detector(kind, **SMALL, **(detector or {})),
         quiet=True,
         **values,
     )

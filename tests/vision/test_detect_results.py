@@ -14,12 +14,17 @@ from faster_coco_eval import mask as tools
 from PIL import Image
 
 from odconv.main import main as odconv_main
+from odconv_spec import model_spec
 from odconv_torch.detect.command import main
 from odconv_torch.detect.evaluation import detections
 from odconv_torch.detect.opened import open_detector
-from odconv_training import BEST
+from odconv_torch.detect.prediction import unlabelled, write_pictures
+from odconv_torch.detection import mask_rcnn
+from odconv_training import BEST, LAST, TrainingError
 from odconv_training.detection.coco import Category
+from odconv_training.detection.options import Network
 from odconv_training.detection.picture import drawn
+from odconv_training.detection.recipes import Detector
 from odconv_training.detection.regions import runs_of_mask
 from odconv_training.detection.results import Detections, results_of
 from odconv_training.detection.samples import open_annotated
@@ -161,6 +166,36 @@ def test_predictions_are_pictures_and_results(folder, trained, tmp_path):
     assert [round(row["score"], 6) for row in rows] == expected
 
 
+def test_each_process_draws_its_own_images(trained, tmp_path):
+    paths = []
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path := tmp_path / f"{number}.png")
+        paths.append(path)
+    opened = open_detector(trained, torch.device("cpu"))
+    samples = unlabelled(paths, opened.network.categories)
+    for own in ([0, 1], [2], []):
+        folder = tmp_path / f"by {own}"
+        folder.mkdir()
+        rows = write_pictures(opened.model, samples, np.array(own, np.int64), folder, 0.0)
+        assert sorted(path.name for path in folder.iterdir()) == [f"{i}.png" for i in own]
+        found = {(row["image_id"], row["file_name"]) for row in rows}
+        assert found == {(index + 1, str(paths[index])) for index in own}
+
+
+@pytest.mark.slow
+def test_two_processes_predict_as_one(folder, trained, tmp_path):
+    images = [*sorted((folder / "train").glob("*.png"))[:4], *(folder / "val").glob("*.png")]
+    found = []
+    for processes in (None, 2):
+        output = tmp_path / str(processes)
+        words = ("predict", trained, *images, "--output", output, "--threshold", 0)
+        run = small.call(*words, processes=processes)
+        assert run.stdout.count(" objects in 5 images: ") == 1
+        found.append({path.name: path.read_bytes() for path in output.iterdir()})
+    assert len(found[0]) == 6 and found[0] == found[1]
+
+
 def test_what_is_found_in_an_image_depends_on_no_other(trained, tmp_path):
     draw = np.random.default_rng(3)
     for number, size in enumerate(((60, 90), (120, 64))):
@@ -199,6 +234,54 @@ def test_a_file_of_other_code_is_evaluated_by_the_categories_of_the_data(folder,
 def without_squares(content):
     content["categories"].pop()
     content["annotations"] = [one for one in content["annotations"] if one["category_id"] != 7]
+
+
+def test_the_arithmetic_of_a_training_comes_back(folder, tmp_path, capsys):
+    """Anchors and RoIAlign have no arrays: only the checkpoint says whose they are."""
+    own = {"arithmetic": "torchvision"}
+    training = small.run(small.options(tmp_path / "run", folder, detector=own, steps=1))
+    path, device = tmp_path / "run" / LAST["torch"], torch.device("cpu")
+    image = [torch.rand(3, 96, 128)]
+    expected = boxes(training.trainer.model, image)
+    assert torch.equal(boxes(open_detector(path, device).model, image), expected)
+    message = said(capsys, "predict", path, path, "--arithmetic", "mmdetection")
+    assert "was trained with the anchors and the RoIAlign of torchvision" in message
+    torch.save(training.trainer.model.state_dict(), silent := tmp_path / "silent.pth")
+    sizes = {"min_size": 64, "max_size": 96}
+    other = open_detector(silent, device, **sizes).model
+    assert type(other.roi_heads.box_roi_pool).__name__ == "AdaptiveAlign"
+    same = open_detector(silent, device, arithmetic="torchvision", **sizes).model
+    assert torch.equal(boxes(same, image), expected)
+    words = ["--data", str(folder), "--arithmetic", "torchvision", "--min-size", "64"]
+    assert main(["evaluate", str(silent), *words]) == 0
+
+
+def boxes(model, images):
+    with torch.no_grad():
+        return model.eval()(images)[0]["boxes"]
+
+
+def test_an_earlier_checkpoint_has_the_published_arithmetic():
+    network = Network(small.SPEC, Detector("mask", **small.SMALL), NAMES)
+    assert "arithmetic" not in network.to_json()
+    assert Network.from_json(network.to_json()) == network
+    detector = Detector("mask", arithmetic="torchvision", maps=(0, 2), mask_channels=12)
+    network = Network(small.SPEC, detector, NAMES)
+    assert Network.from_json(network.to_json()) == network
+    with pytest.raises(TrainingError, match="arithmetic: expected one of"):
+        Detector(arithmetic="detectron")
+
+
+def test_maps_and_the_width_of_masks_are_those_of_the_file(tmp_path):
+    spec = model_spec("od_resnet18", stages=small.SPEC.stages, stem_channels=6, num_classes=0)
+    sizes = {"min_size": 64, "max_size": 96}
+    model = mask_rcnn(spec, 2, maps=(1, 2, 3), out_channels=8, **sizes)  # masks of 256
+    torch.save(model.state_dict(), tmp_path / "a.pth")
+    opened = open_detector(tmp_path / "a.pth", torch.device("cpu"), **sizes)
+    detector = opened.network.detector
+    assert (detector.maps, detector.channels, detector.mask_channels) == ((1, 2, 3), 8, 256)
+    image = [torch.rand(3, 64, 96)]
+    assert torch.equal(boxes(opened.model, image), boxes(model, image))
 
 
 def said(capsys, *arguments):

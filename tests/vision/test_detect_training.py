@@ -14,6 +14,7 @@ import torch
 from odconv_torch import create_model
 from odconv_torch.detect.build import body_of
 from odconv_torch.detect.data import training_batches
+from odconv_torch.detect.opened import open_detector
 from odconv_training import LAST, TrainingError
 from odconv_training.detection.options import parse_training
 from odconv_training.detection.recipes import RECIPES
@@ -123,6 +124,38 @@ def test_the_loss_is_the_mean_over_the_images(tmp_path, folder):
     torch.manual_seed(0)
     parts = trainer.model(images, targets)
     assert total.item() == pytest.approx(4 * sum(parts.values()).item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("arithmetic", ["mmdetection", "torchvision"])
+def test_mixed_precision_keeps_coordinates(tmp_path, folder, arithmetic):
+    """The loss is near that of float32 where all proposals are learnt from, and none is drawn."""
+    own = {"arithmetic": arithmetic}
+    scenes = small.open_scenes(str(folder), True).train
+    ((images, targets),) = training_batches(scenes, [np.arange(4)], 0, 0, True)
+    losses, states = [], []
+    for precision in ("float32", "bfloat16"):
+        chosen = small.options(tmp_path, folder, kind="mask", detector=own, precision=precision)
+        trainer = small.course(chosen).trainer
+        for sampler in (trainer.model.rpn.fg_bg_sampler, trainer.model.roi_heads.fg_bg_sampler):
+            sampler.batch_size_per_image = 1 << 20
+        losses.append(trainer.step.loss(images, [dict(target) for target in targets]))
+        losses[-1].backward()
+        states.append(dict(trainer.model.named_parameters()))
+    assert losses[1].dtype == torch.float32 and losses[1] != losses[0]
+    assert losses[1].item() == pytest.approx(losses[0].item(), rel=0.02)
+    assert all(array.dtype == torch.float32 for array in states[1].values())
+    for name, array in states[1].items():
+        assert torch.isfinite(array.grad).all(), name
+
+
+def test_a_training_in_mixed_precision_is_saved_in_full(tmp_path, folder):
+    training = small.run(small.options(tmp_path, folder, precision="bfloat16", steps=2))
+    opened = open_detector(tmp_path / LAST["torch"], torch.device("cpu"))
+    loaded = dict(opened.model.named_parameters())
+    floats = [a for a in last(tmp_path)["state_dict"].values() if a.is_floating_point()]
+    assert {array.dtype for array in floats} == {torch.float32}
+    for name, array in training.trainer.model.named_parameters():
+        assert torch.equal(array, loaded[name]) and torch.isfinite(array).all(), name
 
 
 def test_the_published_schedule():

@@ -8,7 +8,6 @@ import pytest
 import torch
 import torchvision.models.detection as published
 from torch import nn
-from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import MultiScaleRoIAlign, roi_align
 
@@ -16,6 +15,7 @@ from odconv_spec import model_spec
 from odconv_torch import Features, create_model
 from odconv_torch import detection as package
 from odconv_torch.detection import AdaptiveAlign, StrideAnchors, faster_rcnn, mask_rcnn
+from odconv_torch.detection.anchors import RoundedAnchors
 from odconv_torch.layers.temperature import temperatures
 from tests.examples import check_examples
 
@@ -127,10 +127,26 @@ def test_the_temperature():
 
 def test_torchvisions_own_arithmetic():
     detector = mask_rcnn(spec(), 3, arithmetic="torchvision", **SMALL)
-    assert type(detector.rpn.anchor_generator) is AnchorGenerator
+    assert type(detector.rpn.anchor_generator) is RoundedAnchors
     assert detector.rpn.anchor_generator.sizes == ((32,), (64,), (128,), (256,), (512,))
     for pool in (detector.roi_heads.box_roi_pool, detector.roi_heads.mask_roi_pool):
         assert type(pool) is MultiScaleRoIAlign and pool.featmap_names == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize("arithmetic", ["mmdetection", "torchvision"])
+def test_coordinates_are_exact_in_half_precision(arithmetic):
+    detector = faster_rcnn(spec(), 3, arithmetic=arithmetic, **SMALL).eval()
+    images = ImageList(torch.rand(1, 3, 96, 160), [(96, 160)])
+    anchors, proposals = [], []
+    for on in (False, True):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=on):
+            maps = detector.backbone(images.tensors)
+            assert (maps["0"].dtype == torch.bfloat16) is on
+            anchors.append(detector.rpn.anchor_generator(images, list(maps.values()))[0])
+            proposals.append(detector.rpn(images, maps)[0][0])
+    assert torch.equal(*anchors) and anchors[1].dtype == torch.float32
+    rounded = proposals[1].bfloat16().float()
+    assert proposals[1].dtype == torch.float32 and not torch.equal(proposals[1], rounded)
 
 
 def test_anchors_are_where_the_strides_are_and_not_rounded():
