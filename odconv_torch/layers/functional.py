@@ -9,7 +9,9 @@ import torch
 from odconv_spec.geometry import Pairs
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.forms.choice import Strategy, convolve
+from odconv_torch.layers.forms.cost_model import NATIVE
 from odconv_torch.layers.forms.direct import direct_conv
+from odconv_torch.layers.forms.native import native_conv
 from odconv_torch.layers.forms.recording import batch_of
 from odconv_torch.layers.window import Window
 
@@ -98,7 +100,8 @@ def _convolved(
     strategy: Strategy,
 ) -> torch.Tensor:
     """`bias` is (out,) or (batch, out)."""
-    y = direct_conv(x, weight, attentions, bias, window, strategy)
+    form = native_conv if strategy.name == NATIVE else direct_conv
+    y = form(x, weight, attentions, bias, window, strategy)
     return _plus(convolve(x, weight, attentions, window, strategy), bias) if y is None else y
 
 

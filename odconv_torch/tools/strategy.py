@@ -6,7 +6,8 @@ from torch import nn
 
 from odconv_torch.layers.dynamic import DynamicConv
 from odconv_torch.layers.forms.choice import Strategy
-from odconv_torch.layers.forms.cost_model import AUTO, Costs, check_strategy
+from odconv_torch.layers.forms.cost_model import AUTO, NATIVE, Costs, check_strategy
+from odconv_torch.native import load
 
 
 def set_strategy(
@@ -27,6 +28,8 @@ def set_strategy(
     * "shared": the kernels as they are stored, `kernel_num` times the arithmetic.
     * "tiled": a few rows of the kernels at a time, on the patches of the map.
     * "patches": one batched matrix product on the patches of the map.
+    * "native": one compiled operation, where it infers float32 on a CPU in less time; elsewhere
+      what "auto" chooses. `python -m odconv_torch.native build` must have built it.
 
     * "compact": one constant convolution for the patches, and one matrix product.
     * "portable": constant convolutions, whose outputs are mixed; `kernel_num` times the arithmetic.
@@ -54,6 +57,7 @@ def set_strategy(
             less memory in training, for the time of a second forward pass of the convolutions.
 
     Raises:
+        RuntimeError: nobody has built the operation of "native" on this machine.
         ValueError: there is no such strategy. An export of a layer raises it for a strategy that
             an exported graph cannot have.
 
@@ -64,9 +68,11 @@ def set_strategy(
         >>> torch.allclose(layer(x), y, atol=1e-5)
         True
     """
+    if check_strategy(strategy) == NATIVE:
+        load()
     default = Strategy()
     chosen = Strategy(
-        check_strategy(strategy),
+        strategy,
         inference or default.inference,
         training or default.training,
         recompute,

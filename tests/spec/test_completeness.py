@@ -27,6 +27,7 @@ DETECTION = [
     for path in (ROOT / "odconv_torch" / name).glob("*.py")
 ]
 INFERENCE = ROOT / "odconv_torch" / "tools" / "inference"  # the others compile what they infer
+NATIVE = ROOT / "odconv_torch" / "native"
 ULTRALYTICS = ROOT / "odconv_torch" / "ultralytics"
 PACKAGES = {"odconv_torch": "d", "odconv_paddle": "D", "odconv_keras": "D"}
 DYNAMIC = [kind for kind in KINDS if kind != "static"]
@@ -99,6 +100,7 @@ def test_packages_have_parallel_files():
             "layers/leaf.py",  # tracers of torch.fx
             "layers/window.py",
             "lightning.py",
+            *(f"native/{path.name}" for path in NATIVE.glob("*.py")),  # compiled
             "timm.py",
             "tools/rebuilt.py",  # trainers that build a network anew
             "tools/strategy.py",

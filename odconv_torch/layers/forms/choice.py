@@ -20,6 +20,7 @@ from odconv_torch.layers.forms.cost_model import (
     FIXED_BATCH,
     FORMS,
     GRAPH_FORMS,
+    NATIVE,
     PORTABLE,
     Costs,
     Work,
@@ -129,7 +130,7 @@ def form_of_graph(x: torch.Tensor, name: str) -> str:
     Raises:
         ValueError: it is the name of a form for this package, or needs a batch that is known.
     """
-    if name == AUTO:
+    if name in (AUTO, NATIVE):
         return COMPACT
     if name not in GRAPH_FORMS:
         raise ValueError(
@@ -157,7 +158,7 @@ def _form(
     costs: Costs,
 ) -> str:
     possible = tuple(form for form in FORMS if not (own and form in _SHARED_ATTENTIONS))
-    if name != AUTO:
+    if name not in (AUTO, NATIVE):
         return name if name in (*possible, *GRAPH_FORMS) else "grouped"
     depthwise = weight[2] == 1 < window.groups
     if depthwise or not on_cpu:  # one call suits accelerators
