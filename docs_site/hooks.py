@@ -11,6 +11,7 @@ from mkdocs.structure.pages import Page
 
 from docs_site.command_pages import command_nav, command_pages
 from docs_site.formulas import with_formulas
+from docs_site.notebooks import notebook_pages
 from docs_site.reference import reference_nav, reference_pages
 from docs_site.root_pages import (
     README_MARK,
@@ -40,7 +41,12 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the pages that are made here."""
-    for path, text in {**root_pages(), **command_pages(), **reference_pages()}.items():
+    for path, text in {
+        **root_pages(),
+        **notebook_pages(),
+        **command_pages(),
+        **reference_pages(),
+    }.items():
         files.append(File.generated(config, path, content=text))
     return files
 

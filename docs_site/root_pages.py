@@ -56,7 +56,8 @@ def relinked(markdown: str, file: str, page: str) -> str:
         if path in ROOT_PAGES:
             return relpath(ROOT_PAGES[path], PurePosixPath(page).parent)
         if path.startswith("docs/"):
-            return relpath(path.removeprefix("docs/"), PurePosixPath(page).parent)
+            shown = re.sub(r"(?<=^docs/notebooks/)(\w+)\.py$", r"\1.md", path)
+            return relpath(shown.removeprefix("docs/"), PurePosixPath(page).parent)
         return f"{repository()}/blob/main/{path}"
 
     return _LINK.sub(target, markdown)
