@@ -20,7 +20,7 @@ PACKAGES = {
     "weights_converter",
 }
 # Of the repository, beside the packages and the files at its top.
-FOLDERS = (".ci", ".github", "benchmarks", "docs", "examples", "tests")
+FOLDERS = (".ci", ".github", "benchmarks", "docs", "docs_site", "examples", "tests")
 _LEFT = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 

@@ -8,6 +8,9 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from odconv.demonstration.files import lay_out
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -43,16 +46,24 @@ def examples_of(environment):
     return examples
 
 
+def lay_out_for_readers(folder):
+    """Puts into a folder what the examples read: the files of `odconv demo`, and `examples/`."""
+    lay_out(folder / "odconv_demo")
+    (folder / "examples").symlink_to(ROOT / "examples")
+
+
 def run_examples(environment, **variables):
     """Runs the examples of an environment in a process of their own."""
     examples = examples_of(environment)
-    run = subprocess.run(
-        [sys.executable, "-c", RUN_ALL],
-        input=json.dumps(examples),
-        cwd=ROOT,
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with TemporaryDirectory() as folder:
+        lay_out_for_readers(Path(folder))
+        run = subprocess.run(
+            [sys.executable, "-c", RUN_ALL],
+            input=json.dumps(examples),
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT)} | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert run.returncode == 0, run.stderr[-3000:]

@@ -10,15 +10,16 @@ import doctest
 from importlib import import_module
 
 import odconv_spec
-from tests.documents import ROOT, examples_of
+from tests.documents import examples_of, lay_out_for_readers
 
 PARTS = ("hub", "layers", "models", "tools")
 # A table, and what odconv_spec documents.
 ELSEWHERE = {"DYNAMIC", "Replaced", "Replacement", "list_models"}
 
 
-def test_examples_of_the_documents_run(kit, monkeypatch):
-    monkeypatch.chdir(ROOT)
+def test_examples_of_the_documents_run(kit, monkeypatch, tmp_path):
+    lay_out_for_readers(tmp_path)
+    monkeypatch.chdir(tmp_path)
     for title, code in examples_of(kit.package.__name__.removeprefix("odconv_")):
         exec(compile(code, title, "exec"), {})
 
