@@ -32,7 +32,7 @@ def add_isolate(command: ArgumentParser) -> None:
     command.add_argument(
         "--isolate",
         action=BooleanOptionalAction,
-        help="parse the files in a child process with limits (default: HDF5 files only)",
+        help="parse files in a child process with limits (default: HDF5 files only)",
     )
 
 
@@ -91,14 +91,14 @@ def add_images(command: ArgumentParser, exported: bool = False) -> None:
         type=positive,
         default=64,
         metavar="N",
-        help="images in a batch (default: 64)",
+        help="number of images in a batch (default: 64)",
     )
     add(
         "--image-size",
         type=positive,
         default=None if exported else 224,
         metavar="N",
-        help="height and width that images get from files (default: 224"
+        help="height and width to which images are brought (default: 224"
         f"{', or what an exported file takes' if exported else ''})",
     )
     add(
@@ -106,7 +106,7 @@ def add_images(command: ArgumentParser, exported: bool = False) -> None:
         type=count,
         default=0,
         metavar="N",
-        help="processes that load images (default: 0)",
+        help="number of processes that load images (default: 0)",
     )
 
 
@@ -138,7 +138,8 @@ def add_model(command: ArgumentParser) -> None:
         "'expansion,channels,blocks,stride ...'",
     )
     command.add_argument(
-        "--key", help="which state dict to take from a file with several, the first of two files"
+        "--key",
+        help="state dict to take from a file that has several; of two files, from the first",
     )
 
 

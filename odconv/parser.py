@@ -13,8 +13,13 @@ from odconv.printing import complain, say
 _DESCRIPTION = """Inspects, converts, compares, evaluates and exports checkpoints of dynamic
 convolutions.
 
-Nothing in a file is run. A framework is needed by `evaluate`, `predict`, `attend`, `export` and
-`verify --outputs` only."""
+No code in a file is run. Only `evaluate`, `predict`, `attend`, `export` and `verify --outputs` need
+a framework."""
+_EXAMPLES = (
+    "odconv inspect model_best.pth.tar",
+    "odconv convert model_best.pth.tar model.pdparams",
+    "odconv convert --help",
+)
 _EXIT_CODES = """exit codes:
   0    done, or equal
   1    the arrays differ, or are not those of the model
@@ -24,7 +29,7 @@ _EXIT_CODES = """exit codes:
   5    file system error, or not enough memory
   70   a bug in odconv; --traceback shows where
   130  interrupted
-  141  the reader of the output has gone"""
+  141  the program that reads the output has ended"""
 
 
 class Parser(ArgumentParser):
@@ -74,7 +79,7 @@ def parser_for(words: Sequence[str]) -> Parser:
         prog="odconv",
         usage="%(prog)s [--help] [--version] COMMAND ...",
         description=_DESCRIPTION,
-        epilog=_EXIT_CODES,
+        epilog=_epilog(_EXAMPLES),
         formatter_class=RawDescriptionHelpFormatter,
     )
     whole.add_argument("--version", action=_Version, nargs=0, help="show the version")
@@ -93,11 +98,15 @@ def _fill(parser: Parser, summary: str, command: Command) -> None:
     """Gives the parser of a command its options and texts."""
     parser.usage = f"%(prog)s {command.usage}"
     parser.description = f"{summary[0].upper()}{summary[1:]}."
-    examples = "\n".join(("examples:", *(f"  {example}" for example in command.examples)))
-    parser.epilog = f"{examples}\n\n{_EXIT_CODES}"
+    parser.epilog = _epilog(command.examples)
     parser.example = command.examples[0]
     parser.set_defaults(run=command.run, parser=parser)
     command.add_options(parser)
     parser.add_argument(
         "--traceback", action="store_true", help="show where a bug in odconv occurred"
     )
+
+
+def _epilog(examples: Sequence[str]) -> str:
+    lines = "\n".join(("examples:", *(f"  {example}" for example in examples)))
+    return f"{lines}\n\n{_EXIT_CODES}"

@@ -18,6 +18,7 @@ from odconv_training.arguments import (
     check_stage,
     laid_over,
     network,
+    parser_with,
     positive,
     read_spec,
 )
@@ -125,9 +126,13 @@ def _recipe(found: Namespace, spec: BackboneSpec) -> Recipe:
 
 
 def training_parser(framework: str) -> ArgumentParser:
-    parser = ArgumentParser(
-        prog=f"python -m odconv_{framework}.train",
-        description="Trains a network; with no options, ODConv on scikit-learn's digits.",
+    """The parser of `python -m odconv_F.train`."""
+    parser = parser_with(
+        f"python -m odconv_{framework}.train",
+        "Trains a network; without options, one of ODConv layers on scikit-learn's digits.",
+        "",
+        "--model od_resnet18 --option kernel_num=4 --data photos",
+        "--model od_resnet18 --data flowers --start official.pth.tar --freeze-stages 1",
     )
     _add_model(parser)
     _add_recipe(parser)
@@ -141,24 +146,36 @@ def _add_model(parser: ArgumentParser) -> None:
     add(
         "--data",
         default=DIGITS,
-        help="a folder with train/ and val/, whose folders are the classes (default: digits)",
+        help="a folder with train/CLASS/IMAGE and val/CLASS/IMAGE (default: digits)",
     )
-    add("--image-size", type=positive, default=224, metavar="N", help="of folders (default: 224)")
+    add(
+        "--image-size",
+        type=positive,
+        default=224,
+        metavar="N",
+        help="height and width to which images of a folder are brought (default: 224)",
+    )
     add("--skip-corrupt", action="store_true", help="leave out images that cannot be decoded")
     add(
         "--start",
         type=Path,
         metavar="CKPT",
-        help="weights to start from, of any framework; a head for other classes is left out",
+        help="checkpoint of any framework to start from; a head for other classes is left out",
     )
 
 
 def _add_recipe(parser: ArgumentParser) -> None:
     add = add_recipe(parser)
-    add("--recipe", choices=tuple(RECIPES), help="default: that of the data or the model's family")
-    add("--head-lr", type=float, metavar="X", help="the rate of the head (default: that of all)")
+    add(
+        "--recipe",
+        choices=tuple(RECIPES),
+        help="published recipe (default: that of the data or of the model's family)",
+    )
+    add("--head-lr", type=float, metavar="X", help="learning rate of the head (default: --lr)")
 
 
 def _add_run(parser: ArgumentParser) -> None:
     add = add_run(parser)
-    add("--evaluate", action="store_true", help="no training: score --start or the last checkpoint")
+    add(
+        "--evaluate", action="store_true", help="do not train; score --start or the last checkpoint"
+    )

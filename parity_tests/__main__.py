@@ -1,4 +1,4 @@
-"""`python -m parity_tests`: the numbers of every runtime beside the reference, in one table.
+"""Compares every runtime with the reference and prints one table.
 
 Exits with 1 if a number is further away than its tolerance, with 2 if a runtime cannot be run.
 """
@@ -55,18 +55,30 @@ def _listener(runtime: str) -> Callable[[Record], None]:
 
 
 def parity_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m parity_tests", description=__doc__)
+    """The parser of `python -m parity_tests`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m parity_tests",
+        description=__doc__,
+        epilog="examples:\n  python -m parity_tests --runtime torch --cases 'golden/*'\n"
+        "  python -m parity_tests --seed 7 --cases 'sweep/*'",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
-        "--runtime", action="append", choices=list(RUNTIMES), help="may be repeated; all by default"
+        "--runtime",
+        action="append",
+        choices=list(RUNTIMES),
+        help="a runtime; may be repeated (default: all)",
     )
     parser.add_argument(
         "--cases",
         action="append",
         metavar="PATTERN",
-        help="such as 'golden/*' or '*/float64'; may be repeated; all by default",
+        help="cases, such as 'golden/*' or '*/float64'; may be repeated (default: all)",
     )
-    parser.add_argument("--seed", type=int, default=Sweep.seed, help="of the random layers")
-    parser.add_argument("--count", type=int, default=Sweep.count, help="of the random layers")
+    parser.add_argument("--seed", type=int, default=Sweep.seed, help="seed of the random layers")
+    parser.add_argument(
+        "--count", type=int, default=Sweep.count, help="number of the random layers"
+    )
     return parser
 
 

@@ -14,9 +14,9 @@ SUMMARIES: Final[Mapping[str, str]] = {
     "verify": "compare two checkpoints bit for bit, or one with its own digests",
     "diff": "show by how much the arrays of two checkpoints differ",
     "evaluate": "score a checkpoint on images, in a framework",
-    "predict": "say what a checkpoint takes images for, in a framework",
-    "export": "write a checkpoint as a file that a runtime plays, and prove it",
-    "attend": "show what the attentions of a checkpoint see in images, on a page",
+    "predict": "classify images with a checkpoint, in a framework",
+    "export": "export a checkpoint as a file for a runtime, run it and compare",
+    "attend": "write a page that shows how the attentions of a checkpoint depend on images",
     "models": "list the models with their sizes",
     "demo": "try it: a small checkpoint to every framework and back, and run in each",
 }

@@ -33,24 +33,35 @@ def _add_options(command: ArgumentParser) -> None:
         dest="data",  # completed as such
         required=True,
         metavar="FOLDER",
-        help="a folder of images, with a folder for each class if there are classes, or `digits` "
-        "for those of scikit-learn",
+        help="a folder of images, or of a folder of images for each class; or `digits` for those "
+        "of scikit-learn",
     )
     add(
         "--output",
         metavar="FILE.html",
-        help=f"where to write the page (default: {_PAGE}; with --json none)",
+        help=f"where to write the page (default: {_PAGE}; with --json, no page)",
     )
     add("--overwrite", action="store_true", help="replace the page")
-    add("--layers", default="*", metavar="PATTERN", help="only these layers, such as 'layer4.*'")
+    add(
+        "--layers",
+        default="*",
+        metavar="PATTERN",
+        help="show only these layers, such as 'layer4.*'",
+    )
     add(
         "--count",
         type=positive,
         default=100,
         metavar="N",
-        help="the most images, as many of each class (default: 100)",
+        help="largest number of images, equally many of each class (default: 100)",
     )
-    add("--seed", type=count, default=0, metavar="N", help="of the choice of images (default: 0)")
+    add(
+        "--seed",
+        type=count,
+        default=0,
+        metavar="N",
+        help="seed of the random choice of images (default: 0)",
+    )
     add_framework(command)
     add_images(command)
     add_json(command, quiet=True)

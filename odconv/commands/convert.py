@@ -25,25 +25,29 @@ def _add_options(command: ArgumentParser) -> None:
         help="the file to write: .pth, .pt, .safetensors, .pdparams, .weights.h5 or .npz; or a "
         "folder for the hub: FOLDER/",
     )
-    add("--overwrite", action="store_true", help="replace the destination, and the report")
-    add("--dry-run", action="store_true", help="do everything except writing")
+    add(
+        "--overwrite",
+        action="store_true",
+        help="replace the destination and the report, if they exist",
+    )
+    add("--dry-run", action="store_true", help="do everything but write")
     add("--no-proof", action="store_true", help="do not read the result back, and store no digests")
     add(
         "--dtype",
         choices=(KEEP, *DTYPES),
         default=KEEP,
-        help="cast all floats, but no integers (default: keep)",
+        help="dtype to which all floats are cast; integers stay (default: keep)",
     )
     add(
         "--names",
         choices=tuple(CODES),
-        help="whose names and class order a detector gets (default: paddledetection in .pdparams, "
-        "else torchvision)",
+        help="code whose names and order of classes a detector gets (default: paddledetection in "
+        ".pdparams, otherwise torchvision)",
     )
     add(
         "--allow-overflow",
         action="store_true",
-        help="let numbers that are too large become infinite",
+        help="let numbers that are too large for the dtype become infinite",
     )
     add(
         "--allow-half-statistics",
@@ -55,7 +59,7 @@ def _add_options(command: ArgumentParser) -> None:
         "--max-shard-size",
         type=size,
         metavar="SIZE",
-        help="write several files of at most 2GB, say, and an index",
+        help="write several files, each of at most SIZE, such as 2GB, and an index",
     )
     add("--report", metavar="FILE.html", help="write a page that shows what was converted and how")
     add_json(command, quiet=True)

@@ -13,7 +13,7 @@ from weights_converter.comparison.diff import diff
 
 def _add_options(command: ArgumentParser) -> None:
     command.add_argument("left", metavar="LEFT", help="a checkpoint of any format")
-    command.add_argument("right", metavar="RIGHT", help="another")
+    command.add_argument("right", metavar="RIGHT", help="another one")
     command.add_argument(
         "--atol",
         type=float,

@@ -29,11 +29,11 @@ def _add_options(command: ArgumentParser) -> None:
         "--data",
         required=True,
         metavar="FOLDER",
-        help="a folder with val/CLASS/IMAGE, or `digits` for those of scikit-learn",
+        help="a folder with images in val/CLASS/IMAGE, or `digits` for those of scikit-learn",
     )
     add_player(command)
     add_images(command, exported=True)
-    add("--picture", metavar="FILE.png", help="draw which of the worst classes are taken for which")
+    add("--picture", metavar="FILE.png", help="draw the confusion matrix of the worst classes")
     add("--overwrite", action="store_true", help="replace the picture")
     add_json(command, quiet=True)
     add_model(command)

@@ -34,31 +34,41 @@ def _add_options(command: ArgumentParser) -> None:
     add(
         "--form",
         choices=FORMS,
-        help="of the dynamic convolutions: a product on patches; convolutions of constant kernels "
-        "only, for integers and NPUs; or one convolution, for a batch of one (default: what the "
-        "format takes fastest, which the report says)",
+        help="how dynamic convolutions are written: as a product with patches; as convolutions of "
+        "constant kernels only, for integers and NPUs; or as one convolution, for a batch of one "
+        "(default: the fastest in the format, which the report names)",
     )
     _add_images(command)
-    add("--opset", type=positive, metavar="N", help="of ONNX (default: 18)")
+    add(
+        "--opset", type=positive, metavar="N", help="version of the operators of ONNX (default: 18)"
+    )
     add(
         "--features",
         nargs="?",
         const=True,
         type=_indices,
         metavar="N,...",
-        help="give maps for a detector: of strides 4 to 32, or those of the numbers",
+        help="give maps for a detector: those of strides 4 to 32, or those with these numbers",
     )
-    add("--softmax", action="store_true", help="give probabilities in place of logits")
+    add("--softmax", action="store_true", help="give probabilities instead of logits")
     add("--half", action="store_true", help="store the arrays in half precision")
     add("--int8", action="store_true", help="compute in integers; needs --calibrate")
-    add("--calibrate", metavar="FOLDER", help="images by which the ranges of integers are measured")
+    add(
+        "--calibrate",
+        metavar="FOLDER",
+        help="folder of images with which the ranges of the integers are measured",
+    )
     add(
         "--fuse",
         action=BooleanOptionalAction,
         default=True,
         help="fold batch norms into the convolutions before them (default: yes)",
     )
-    add("--labels", metavar="FILE", help="names of the classes, a line each, in the order of them")
+    add(
+        "--labels",
+        metavar="FILE",
+        help="file with the names of the classes, one in each line, in the order of the outputs",
+    )
     add(
         "--tolerance",
         type=float,
@@ -73,7 +83,7 @@ def _add_options(command: ArgumentParser) -> None:
 
 def _add_images(command: ArgumentParser) -> None:
     add = command.add_argument_group("images").add_argument
-    add("--batch", type=positive, metavar="N", help="images in a batch (default: any number)")
+    add("--batch", type=positive, metavar="N", help="number of images in a batch (default: any)")
     add(
         "--size",
         type=square_or_sides,
@@ -82,13 +92,20 @@ def _add_images(command: ArgumentParser) -> None:
         "224)",
     )
     add("--dynamic-size", action="store_true", help="take images of any size")
-    add("--mean", type=_numbers, metavar="X,...", help="of each channel, or one for all")
-    add("--std", type=_numbers, metavar="X,...", help="by which the channels are divided then")
+    add(
+        "--mean", type=_numbers, metavar="X,...", help="mean of each channel, or one number for all"
+    )
+    add(
+        "--std",
+        type=_numbers,
+        metavar="X,...",
+        help="standard deviation of each channel, or one number for all",
+    )
     add(
         "--mean-std",
         choices=(METADATA, GRAPH),
         default=METADATA,
-        help="where these two go: into the metadata, for who feeds the file, or into the graph "
+        help="whether the mean and std stand in the metadata, for the caller, or in the graph "
         "(default: metadata)",
     )
 

@@ -1,4 +1,4 @@
-"""`odconv predict`: what a checkpoint or an exported file takes images for."""
+"""`odconv predict`: the classes of images, by a checkpoint or an exported file."""
 
 from __future__ import annotations
 
@@ -25,8 +25,14 @@ if TYPE_CHECKING:
 def _add_options(command: ArgumentParser) -> None:
     add = command.add_argument
     add("checkpoint", metavar="CHECKPOINT", help="a checkpoint of any format, or an exported file")
-    add("images", metavar="IMAGE", nargs="+", help="a file with an image")
-    add("--top", type=positive, default=5, metavar="N", help="classes for each image (default: 5)")
+    add("images", metavar="IMAGE", nargs="+", help="an image file")
+    add(
+        "--top",
+        type=positive,
+        default=5,
+        metavar="N",
+        help="number of classes to show for each image (default: 5)",
+    )
     add_player(command)
     add_images(command, exported=True)
     add_json(command, quiet=True)

@@ -29,8 +29,8 @@ def _add_options(command: ArgumentParser) -> None:
         "right",
         nargs="?",
         metavar="RIGHT",
-        help="another, or what `odconv export` made of the first (default: the digests that "
-        "`odconv convert` put into the first)",
+        help="another one, or what `odconv export` made of LEFT (default: the digests that "
+        "`odconv convert` put into LEFT)",
     )
     command.add_argument(
         "--outputs", action="store_true", help="run the models and compare every layer's output"

@@ -44,9 +44,13 @@ def _train(arguments: Sequence[str]) -> None:
 def _evaluate(arguments: Sequence[str]) -> None:
     """Prints the average precisions of the val images, and writes what is found."""
     parser = _parser("evaluate", "Scores a checkpoint of a detector by COCO's average precisions.")
-    parser.add_argument("--data", required=True, help="with annotations/instances_val*.json, val*/")
-    parser.add_argument("--json", action="store_true", help="prints the score as JSON")
-    parser.add_argument("--results", type=Path, metavar="FILE.json", help="gets COCO's results")
+    parser.add_argument(
+        "--data", required=True, help="folder with annotations/instances_val*.json, val*/"
+    )
+    parser.add_argument("--json", action="store_true", help="print the score as JSON")
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE.json", help="also write COCO's results"
+    )
     found = parser.parse_args(arguments)
     with joined(found.device) as processes:
         opened = _opened(found, processes)
@@ -68,7 +72,12 @@ def _predict(arguments: Sequence[str]) -> None:
     parser = _parser("predict", "Draws what a checkpoint of a detector finds in images.")
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
     parser.add_argument("--output", type=Path, default=Path("predictions"), metavar="FOLDER")
-    parser.add_argument("--threshold", type=float, default=0.5, help="of scores (default: 0.5)")
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=0.5,
+        help="least score of an object that is drawn (default: 0.5)",
+    )
     found = parser.parse_args(arguments)
     with joined(found.device) as processes:
         opened = _opened(found, processes)
@@ -93,8 +102,12 @@ def _shapes(arguments: Sequence[str]) -> None:
         description="Writes images of circles, triangles and squares in COCO's format.",
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER")
-    parser.add_argument("--images", type=positive, default=300, metavar="N", help="default: 300")
-    parser.add_argument("--size", type=positive, default=128, metavar="N", help="default: 128")
+    parser.add_argument(
+        "--images", type=positive, default=300, metavar="N", help="how many (default: 300)"
+    )
+    parser.add_argument(
+        "--size", type=positive, default=128, metavar="N", help="side (default: 128)"
+    )
     parser.add_argument("--seed", type=natural, default=0)
     found = parser.parse_args(arguments)
     write_shapes(found.folder, found.images, found.size, found.seed)
@@ -110,18 +123,28 @@ _COMMANDS: Final[Mapping[str, Callable[[Sequence[str]], None]]] = {
 
 def _parser(command: str, description: str) -> ArgumentParser:
     parser = ArgumentParser(prog=f"{_PROG} {command}", description=description)
-    parser.add_argument("checkpoint", type=Path, metavar="CKPT", help="such as model_best.pth.tar")
-    parser.add_argument("--device", help="default: a GPU if there is one")
-    parser.add_argument("--workers", type=natural, default=0, metavar="N", help="that load images")
+    parser.add_argument(
+        "checkpoint", type=Path, metavar="CKPT", help="checkpoint, such as model_best.pth.tar"
+    )
+    parser.add_argument("--device", help="device, such as cpu (default: a GPU if there is one)")
+    parser.add_argument(
+        "--workers",
+        type=natural,
+        default=0,
+        metavar="N",
+        help="processes that load images (default: 0)",
+    )
     for name in ("--min-size", "--max-size"):
-        parser.add_argument(name, type=positive, metavar="N", help="of images, as in `train`")
+        parser.add_argument(name, type=positive, metavar="N", help="size of images, as in `train`")
     parser.add_argument(
         "--arithmetic",
         choices=ARITHMETIC,
         help="whose anchors and RoIAlign a file of other code was trained with (default: "
         f"{ARITHMETIC[0]})",
     )
-    parser.add_argument("--traceback", action="store_true", help="show where a bug has struck")
+    parser.add_argument(
+        "--traceback", action="store_true", help="show where a bug in odconv occurred"
+    )
     return parser
 
 

@@ -20,6 +20,7 @@ from odconv_training.arguments import (
     check_stage,
     laid_over,
     network,
+    parser_with,
     positive,
     read_spec,
 )
@@ -151,32 +152,67 @@ def detector_of(found: Namespace, default: Detector) -> Detector:
 def add_detector(parser: ArgumentParser) -> None:
     """The options that say which detector stands on a body, and how large its images are."""
     add = parser.add_argument_group("detector").add_argument
-    add("--detector", choices=tuple(KINDS), default="faster", help="default: faster")
+    add(
+        "--detector",
+        choices=tuple(KINDS),
+        default="faster",
+        help="kind of detector (default: faster)",
+    )
     add(
         "--channels",
         type=positive,
         metavar="N",
-        help="of the feature pyramid, and of the head of masks",
+        help="channels of the feature pyramid and of the head of masks",
     )
-    add("--rois", type=positive, metavar="N", help="boxes of an image that a step trains on")
-    add("--min-size", type=positive, metavar="N", help="of the shorter side of an image, in pixels")
-    add("--max-size", type=positive, metavar="N", help="of the longer side at most")
+    add(
+        "--rois",
+        type=positive,
+        metavar="N",
+        help="number of boxes of an image that a step trains on",
+    )
+    add("--min-size", type=positive, metavar="N", help="shorter side of an image, in pixels")
+    add(
+        "--max-size",
+        type=positive,
+        metavar="N",
+        help="largest length of the longer side, in pixels",
+    )
     add(
         "--arithmetic",
         choices=ARITHMETIC,
-        help=f"whose anchors and RoIAlign (default: {ARITHMETIC[0]}, as published)",
+        help=f"code whose anchors and RoIAlign it has (default: {ARITHMETIC[0]}, as published)",
     )
 
 
 def training_parser(prog: str) -> ArgumentParser:
-    parser = ArgumentParser(prog=prog, description="Trains Faster or Mask R-CNN on COCO's format.")
+    """The parser of `python -m odconv_torch.detect train`."""
+    parser = parser_with(
+        prog,
+        "Trains Faster or Mask R-CNN on data in COCO's format.",
+        "--model od_resnet18 --data coco",
+        "--model od_resnet50 --data coco --detector mask --start od_resnet50.pth.tar",
+    )
     add = add_network(parser, "body and data")
-    add("--data", required=True, help="with annotations/instances_train*.json, train*/, ... val*/")
+    add(
+        "--data",
+        required=True,
+        help="folder with annotations/instances_train*.json and train*/, the same of val",
+    )
     add("--skip-corrupt", action="store_true", help="leave out images that cannot be decoded")
-    add("--start", type=Path, metavar="CKPT", help="a classifier's weights, of any framework")
+    add(
+        "--start",
+        type=Path,
+        metavar="CKPT",
+        help="checkpoint of a classifier, of any framework, to start from",
+    )
     add_detector(parser)
     add = add_recipe(parser)
-    add("--recipe", choices=tuple(RECIPES), default="coco", help="default: coco, the published one")
+    add(
+        "--recipe",
+        choices=tuple(RECIPES),
+        default="coco",
+        help="recipe (default: coco, the published one)",
+    )
     add_run(parser, "runs/DETECTOR_MODEL")
     add_machine(parser, f"{_WORKERS}")
     return parser
