@@ -23,6 +23,7 @@ WITHOUT = {
     "Step",
     "Trainer",
     "TrainingError",
+    "__version__",
     "check_output",
     "main",
     "noticing_loss",
