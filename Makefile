@@ -10,10 +10,11 @@ KERAS_HUB := .venv-keras-hub/.installed
 LOWEST := .venv-lowest/.installed
 # The site needs no framework: it is made from the source.
 DOCS := .venv-docs/.installed
+RELEASE := .venv-release/.installed
 # Which tenth of the slow tests: a number that rises by one with each run, or the count of commits.
 PART ?= commit
 
-.PHONY: help install demo test slow slow-part vision vision-slow keras-hub lowest docs lint format bench clean
+.PHONY: help install demo test slow slow-part vision vision-slow keras-hub lowest docs dist lint format bench clean
 
 help:
 	@echo "make install  set up .venv"
@@ -26,6 +27,7 @@ help:
 	@echo "make keras-hub  run the tests with KerasHub, on two backends, in .venv-keras-hub"
 	@echo "make lowest   run a smoke test with the lowest versions, in .venv-lowest"
 	@echo "make docs     build the documentation site in site/, and check it, in .venv-docs"
+	@echo "make dist     build sdist and wheel in dist/, and check them, in .venv-release"
 	@echo "make lint     ruff, mypy, and zizmor on the workflow"
 	@echo "make format   let ruff change the files"
 	@echo "make bench    measure speed and memory, in ten minutes"
@@ -91,6 +93,19 @@ docs: $(DOCS)
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --quiet --strict
 	.venv-docs/bin/python -m pytest -q tests/docs
 
+$(RELEASE): pyproject.toml constraints-release.txt
+	$(PYTHON) -m venv .venv-release
+	.venv-release/bin/python -m pip install --quiet --constraint constraints-release.txt \
+		build check-wheel-contents twine
+	@touch $@
+
+# The wheel is built of the sdist, so that both are known to be whole.
+dist: $(RELEASE)
+	rm -rf build dist
+	.venv-release/bin/python -m build --outdir dist
+	.venv-release/bin/twine check --strict dist/*
+	.venv-release/bin/check-wheel-contents dist/*.whl
+
 lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -105,4 +120,4 @@ bench: install
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv .venv-vision .venv-keras-hub .venv-lowest .venv-docs site bench_output demo_output runs
+	rm -rf .venv .venv-vision .venv-keras-hub .venv-lowest .venv-release .venv-docs site bench_output demo_output runs
