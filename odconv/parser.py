@@ -16,6 +16,7 @@ convolutions.
 No code in a file is run. Only `evaluate`, `predict`, `attend`, `export` and `verify --outputs` need
 a framework."""
 _EXAMPLES = (
+    "odconv demo",
     "odconv inspect model_best.pth.tar",
     "odconv convert model_best.pth.tar model.pdparams",
     "odconv convert --help",

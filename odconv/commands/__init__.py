@@ -18,7 +18,7 @@ SUMMARIES: Final[Mapping[str, str]] = {
     "export": "export a checkpoint as a file for a runtime, run it and compare",
     "attend": "write a page that shows how the attentions of a checkpoint depend on images",
     "models": "list the models with their sizes",
-    "demo": "try it: a small checkpoint to every framework and back, and run in each",
+    "demo": "convert a small example to every framework and back, and run it in each",
 }
 
 
