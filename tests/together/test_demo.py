@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 from odconv.main import main
 from parity_tests.runtimes import RUNTIMES
+from tests.distributions import ROOT
 
 
 def test_every_runtime_has_the_published_numbers(tmp_path, capsys):
@@ -15,3 +19,12 @@ def test_every_runtime_has_the_published_numbers(tmp_path, capsys):
     for run in runs:
         assert 0 < run["difference"] < 1e-3
         assert 96 < run["accuracy"] < 98
+
+
+def test_the_picture_of_the_readme_can_be_drawn(tmp_path):
+    subprocess.run(
+        [sys.executable, ROOT / "examples" / "kernels.py", tmp_path / "kernels.png"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    assert (tmp_path / "kernels.png").read_bytes().startswith(b"\x89PNG")
