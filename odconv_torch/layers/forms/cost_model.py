@@ -120,10 +120,11 @@ def amounts(form: str, work: Work) -> Mapping[str, float]:
         # One loop mixes all kernels of a sample, and packs patches, faster than several calls.
         bank = work.kernel_num * work.kernel_size
         units = {
-            "product": 0.9 * work.multiply_adds,
-            "tile": 0.6 * (own + bank),
-            "column": 0.12 * (columns or work.batch * work.inputs),
+            "product": 0.85 * work.multiply_adds,
+            "tile": 0.3 * (own + bank),
+            "column": 0.3 * columns or 0.2 * work.batch * work.inputs,
             "scale": 0,
+            "layer": 0.95,
         }
     else:
         units = {

@@ -42,7 +42,8 @@ def scaled(
         positions = prod(window.output_size(x.shape, weight.shape[3:]))
         if weight.shape[1] * positions <= kernel_size:
             after, filters = filters, None
-    kernels = _times(kernels, channel, filters, spatial, window.groups)
+    own = kernel is not None  # mixed here, and not the layer's array
+    kernels = _times(kernels, channel, filters, spatial, window.groups, own)
     return x, kernels.expand(x.shape[0], *weight.shape[1:]).to(x.dtype), after
 
 
@@ -55,9 +56,9 @@ def aggregate(weight: torch.Tensor, kernel: torch.Tensor | None) -> torch.Tensor
 
 
 def times(y: torch.Tensor, factor: torch.Tensor | None) -> torch.Tensor:
-    """An output that is used nowhere else yet, times the attentions that are left.
+    """An array that is used nowhere else yet, times an attention.
 
-    In place where no graph is recorded: new memory for a large map takes longer than the product.
+    In place where no graph is recorded: new memory for a large one takes longer than the product.
     """
     if factor is None:
         return y
@@ -76,6 +77,7 @@ def _times(
     filters: torch.Tensor | None,
     spatial: torch.Tensor | None,
     groups: int,
+    own: bool,
 ) -> torch.Tensor:
     """The factors are multiplied with each other first: those are smaller than the kernels."""
     rows = None if filters is None else filters[:, :, None]  # (batch, out, 1, *ones)
@@ -85,7 +87,8 @@ def _times(
             each, rows = each * rows, None
         spatial = each if spatial is None else each * spatial
     for factor in (rows, spatial):
-        kernels = kernels if factor is None else kernels * factor
+        if factor is not None:
+            kernels, own = times(kernels, factor) if own else kernels * factor, True
     return kernels
 
 

@@ -65,10 +65,11 @@ def product_of_tiles(
         mixing: (batch, kernel_num).
     """
     y = columns.new_empty(len(columns), *bank.shape[1:3], columns.shape[3])
+    space = bank.new_empty(0)
     for rows, tile in _tiles(bank):
         for part in _parts(columns):
-            kernels = _kernels(mixing[part], tile)
-            y[part, :, rows] = kernels @ columns[part]
+            space = _mixed(mixing[part], tile, space)
+            y[part, :, rows] = space.unflatten(1, tile.shape[1:]) @ columns[part]
     return y
 
 
@@ -128,12 +129,13 @@ def gradients_of_tiles(
     to_columns = torch.zeros_like(columns, memory_format=torch.contiguous_format)
     to_mixing = torch.zeros_like(mixing, memory_format=torch.contiguous_format)
     to_bank = torch.empty_like(bank, memory_format=torch.contiguous_format)
-    transposed = columns.transpose(2, 3)
+    transposed, space = columns.transpose(2, 3), bank.new_empty(0)
     for rows, tile in _tiles(bank):
         flat = tile.flatten(1)
         to_tile = torch.zeros_like(flat)
         for part in _parts(columns):
-            kernels, slope = _kernels(mixing[part], tile), grad[part, :, rows]
+            space = _mixed(mixing[part], tile, space)
+            kernels, slope = space.unflatten(1, tile.shape[1:]), grad[part, :, rows]
             to_columns[part] += kernels.transpose(2, 3) @ slope
             to_kernels = (slope @ transposed[part]).flatten(1)
             to_tile.addmm_(mixing[part].t(), to_kernels)
@@ -155,6 +157,13 @@ def _parts(columns: torch.Tensor) -> Iterator[slice]:
         yield slice(start, start + _SAMPLES)
 
 
-def _kernels(mixing: torch.Tensor, tile: torch.Tensor) -> torch.Tensor:
-    """Those rows of the kernels of some samples, (samples, groups, rows of the tile, depth)."""
-    return (mixing @ tile.flatten(1)).unflatten(1, tile.shape[1:])
+def _mixed(mixing: torch.Tensor, tile: torch.Tensor, space: torch.Tensor) -> torch.Tensor:
+    """Those rows of the kernels of some samples, (samples, groups * rows of the tile * depth).
+
+    In the memory of the tile before, if that has the same size: new memory takes longer to get from
+    the system than to fill.
+    """
+    flat = tile.flatten(1)
+    if space.shape != (len(mixing), flat.shape[1]):
+        space = flat.new_empty(len(mixing), flat.shape[1])
+    return torch.mm(mixing, flat, out=space)
