@@ -111,6 +111,7 @@ def outputs(monkeypatch):
         return {"conv1": next(iter(read(request.path).tensors.values())).load()}
 
     monkeypatch.setattr("parity_tests.outputs.verify.layer_outputs", give)
+    monkeypatch.setattr("parity_tests.outputs.verify.check_runtime", lambda name: None)
     return probes
 
 

@@ -161,7 +161,7 @@ def test_the_usual_runtimes():
     ("runtimes", "text"),
     [
         (("torch",), r"one checkpoint in one runtime \(torch\) is compared with nothing"),
-        (("torch", "mxnet"), "unknown runtime mxnet: expected torch, paddle, keras-tensorflow"),
+        (("mxnet", "torch"), "unknown runtime mxnet: expected torch, paddle, keras-tensorflow"),
     ],
 )
 def test_wrong_usage(tmp_path, runtimes, text):
