@@ -70,16 +70,22 @@ class Demonstration:
         }
 
     def __str__(self) -> str:
-        names = " -> ".join(path.name for path in (self.checkpoint, *self.converted))
-        lines = [f"in {legible(str(self.checkpoint.parent))}: {names}", f"  {self.circle}"]
+        stem = self.checkpoint.name.partition(".")[0]
+        endings = (path.name.removeprefix(stem) for path in (self.checkpoint, *self.converted))
+        count = self.circle.arrays
+        equal = count - len(self.circle.differences)
+        lines = [
+            f"{legible(str(self.checkpoint.parent))}: {stem}{' -> '.join(endings)}",
+            f"  {equal} of {count} arrays came back with equal bits",
+        ]
         lines += self._of_runs() if self.runs else [f"  to run it: {RUNTIMES['torch'].install}"]
         checkpoint, spec = (legible(str(path)) for path in (self.checkpoint, self.spec))
         return "\n".join([*lines, f"next: odconv inspect {checkpoint} --model {spec}"])
 
     def _of_runs(self) -> list[str]:
         return [
-            f"  {run.runtime:<16}  {run.accuracy:5.1f} % of {self.images} digits, logits within "
-            f"{run.difference:.1e} of the published code's"
+            f"  {run.runtime:<16} {run.accuracy:.1f} % of {self.images} digits, "
+            f"logits within {run.difference:.1e} of the published"
             for run in self.runs
         ]
 

@@ -29,6 +29,7 @@ def test_the_circle_is_closed(tmp_path):
     assert found.circle.equal and found.as_published
     assert all(path.is_file() for path in found.converted)
     assert len({path.suffix for path in found.converted}) == 4
+    assert "\n  151 of 151 arrays came back with equal bits\n" in str(found)
     assert "pip install 'odconv[torch]'" in str(found)
 
 
