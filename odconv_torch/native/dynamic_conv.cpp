@@ -139,6 +139,8 @@ struct Conv {
     }
   }
 
+  // A set is a group of a sample, counted from the first sample whose patches are kept.
+
   // Element `d` of the patches of a sample's group, and what scales it.
   void pack(int64_t sample, int64_t group, int64_t set, int64_t start, int64_t d, float* row) const {
     const int64_t size = taps[0] * taps[1], tap = (start + d) % size;
@@ -228,20 +230,21 @@ struct Conv {
   }
 };
 
-void check(const char* name, const std::optional<at::Tensor>& tensor, at::IntArrayRef sizes) {
+using Optional = std::optional<at::Tensor>;
+
+void check(const char* name, const Optional& tensor, at::IntArrayRef sizes) {
   if (!tensor.has_value()) return;
   TORCH_CHECK(tensor->scalar_type() == at::kFloat && tensor->sizes() == sizes,
               "odconv::dynamic_conv: expected ", name, " of float32 and sizes ", sizes,
               ", received ", tensor->scalar_type(), " and ", tensor->sizes());
 }
 
-using Optional = std::optional<at::Tensor>;
-
 at::Tensor dynamic_conv(const at::Tensor& map, const at::Tensor& weight, const Optional& channel,
                         const Optional& filter, const Optional& spatial, const Optional& kernel,
                         const Optional& bias, at::IntArrayRef stride, at::IntArrayRef padding,
                         at::IntArrayRef dilation, int64_t groups) {
-  TORCH_CHECK(map.dim() == 4 && weight.dim() == 5 && groups > 0 && weight.size(1) % groups == 0,
+  TORCH_CHECK(map.dim() == 4 && weight.dim() == 5 && weight.numel() > 0 && groups > 0 &&
+                  weight.size(1) % groups == 0,
               "odconv::dynamic_conv: expected a map (batch, in, height, width) and kernels "
               "(kernel_num, out, in // groups, height, width), received ", map.sizes(), " and ",
               weight.sizes(), " with ", groups, " groups");
@@ -253,6 +256,8 @@ at::Tensor dynamic_conv(const at::Tensor& map, const at::Tensor& weight, const O
   check("filter", filter, {batch, outs, 1, 1});
   check("spatial", spatial, {batch, 1, 1, height, width});
   check("kernel", kernel, {batch, kernels});
+  TORCH_CHECK(stride.size() == 2 && padding.size() == 2 && dilation.size() == 2,
+              "odconv::dynamic_conv: expected two steps, paddings and dilations");
   TORCH_CHECK(kernel.has_value() || kernels == 1,
               "odconv::dynamic_conv: expected what mixes ", kernels, " kernels, received None");
   if (bias.has_value() && bias->dim() == 1) check("bias", bias, {outs});

@@ -153,6 +153,13 @@ def test_layers_that_it_is_not_for(loaded, layer):
 
 
 @needs_compiler
+def test_maps_whose_patches_are_large(loaded):
+    layer = randomised(ODConv2d(114, 2, 3, padding=1))
+    meets_the_formula(layer, torch.randn(1, 114, 64, 65), takes=False)
+    meets_the_formula(layer, torch.randn(1, 114, 64, 64))
+
+
+@needs_compiler
 def test_uneven_padding(loaded):
     layer = randomised(ODConv2d(4, 6, (2, 3), padding="same"))
     meets_the_formula(layer, random_map(2, 4, 3, torch.float32), takes=False)
@@ -252,6 +259,8 @@ def test_the_operation_is_a_proper_one(loaded, rows):
         (0, torch.rand(2, 8, 2, 9)),
         (0, torch.rand(2, 8, 8, 9).double()),
         (1, torch.rand(4, 12, 8, 3)),
+        (1, torch.rand(0, 12, 8, 3, 3)),
+        (1, torch.rand(4, 12, 8, 0, 3)),
         (2, torch.rand(1, 8, 1, 1)),
         (3, torch.rand(2, 8, 1, 1)),
         (4, torch.rand(2, 1, 1, 2, 3)),
@@ -259,6 +268,7 @@ def test_the_operation_is_a_proper_one(loaded, rows):
         (5, None),
         (6, torch.rand(2, 2, 12)),
         (7, [0, 1]),
+        (8, [0, 0, 0]),
         (10, 5),
     ],
 )

@@ -17,6 +17,9 @@ from odconv_torch.layers.forms.direct import direct_conv
 from odconv_torch.layers.forms.recording import records_a_graph
 from odconv_torch.layers.window import Window
 
+_DEPTH = 1024  # elements of the patches that the operation keeps at a time
+_PATCHES = 1 << 22  # elements of a sample, 16 MiB: larger maps stay as they are
+
 
 def is_loaded() -> bool:
     """Whether this process has the operation, `torch.ops.odconv.dynamic_conv`."""
@@ -67,7 +70,9 @@ def _is_cheapest(
     depthwise = weight[2] == 1 < window.groups
     if depthwise or any(before != after for before, after in window.padding):
         return False
-    return cheapest((*FORMS, NATIVE), work_of(x, weight, spatial, window), costs) == NATIVE
+    work = work_of(x, weight, spatial, window)
+    kept = window.groups * min(work.depth, _DEPTH) * work.outputs // weight[1]
+    return kept <= _PATCHES and cheapest((*FORMS, NATIVE), work, costs) == NATIVE
 
 
 def _run(
