@@ -35,6 +35,7 @@ def write(model: nn.Module, path: Path, job: Job) -> None:
             opset_version=opset,
             input_names=[INPUT],
             output_names=names,
+            optimize=False,  # `fold_constants` does the same, with arrays of any size
             verbose=False,
         )
     if found is None or found.model.opset_imports[""] != opset:

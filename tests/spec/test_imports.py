@@ -33,7 +33,7 @@ ALLOWED = {
     "odconv/exporting/paddle_networks.py": {*OURS, "numpy", "paddle"},
     "odconv/exporting/paddle.py": {*OURS, "paddle"},
     "odconv/exporting/onnx.py": {*OURS, "onnx", "torch"},
-    "odconv/exporting/folding.py": {*OURS, "onnxscript"},
+    "odconv/exporting/folding.py": {*OURS, "onnx_ir", "onnxscript"},
     "odconv/exporting/biases.py": {"numpy", "onnxscript"},
     "odconv/exporting/half.py": {"onnx", "onnxruntime"},
     "odconv/exporting/int8.py": {*OURS, "onnx", "onnxruntime"},
