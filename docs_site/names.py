@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ PACKAGES: Final = (
 )
 
 
+@cache
 def public_names() -> Mapping[str, tuple[str, ...]]:
     """Each package and subpackage that lists its names, with the names in their order."""
     return {name: names for name, path in _packages() if (names := listed(path))}

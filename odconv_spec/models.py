@@ -178,6 +178,9 @@ def _check_options(name: str, model: Model, options: Mapping[str, Any]) -> None:
 def from_dict(values: Mapping[str, Any]) -> BackboneSpec:
     """The spec that `BackboneSpec.to_dict` described.
 
+    Returns:
+        The spec, of the family that the dictionary names.
+
     Raises:
         ValueError: the values describe no spec.
 
@@ -223,6 +226,9 @@ def _name(
 def to_json(spec: BackboneSpec) -> str:
     """The spec as JSON text, the same for equal specs.
 
+    Returns:
+        One line of JSON with sorted keys.
+
     Example:
         >>> spec = model_spec("dy_mobilenetv2_050", kernel_num=2)
         >>> from_json(to_json(spec)) == spec
@@ -232,7 +238,11 @@ def to_json(spec: BackboneSpec) -> str:
 
 
 def from_json(text: str) -> BackboneSpec:
-    """The spec that `to_json` wrote. Raises ValueError for any other text."""
+    """The spec that `to_json` wrote. Raises ValueError for any other text.
+
+    Returns:
+        The spec, of the family that the text names.
+    """
     try:
         values = json.loads(text)
     except RecursionError as error:

@@ -54,5 +54,9 @@ class Parameter:
 
 
 def under(prefix: str, parameters: Iterable[Parameter]) -> tuple[Parameter, ...]:
-    """The same parameters as seen from a parent that calls their owner `prefix`."""
+    """The same parameters as seen from a parent that calls their owner `prefix`.
+
+    Returns:
+        Parameters whose names begin with `prefix` and a dot.
+    """
     return tuple(parameter.under(prefix) for parameter in parameters)

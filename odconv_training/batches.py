@@ -17,6 +17,9 @@ _STEP, _SAMPLE = 1, 2  # two streams of seeds that never meet
 def steps_per_epoch(count: int, batch_size: int) -> int:
     """Number of batches of `count` samples; see `batch_indices`.
 
+    Returns:
+        At least 1; a rest smaller than `SMALLEST` makes no step of its own.
+
     Example:
         >>> steps_per_epoch(1000, 64), steps_per_epoch(1028, 64)
         (16, 16)
@@ -55,6 +58,9 @@ def share(batch: IntArray, rank: int, world: int) -> IntArray:
 
     Parts are contiguous and differ in size by one at most.
 
+    Returns:
+        Indices of samples, of (samples of the process,).
+
     Raises:
         TrainingError: there are more processes than samples.
 
@@ -73,6 +79,9 @@ def share(batch: IntArray, rank: int, world: int) -> IntArray:
 def shards(count: int, rank: int, world: int) -> IntArray:
     """The samples that process `rank` of `world` scores; every sample has one process.
 
+    Returns:
+        Indices of samples, of (samples of the process,).
+
     Example:
         >>> shards(5, rank=1, world=2).tolist()
         [3, 4]
@@ -82,6 +91,9 @@ def shards(count: int, rank: int, world: int) -> IntArray:
 
 def in_order(indices: IntArray, batch_size: int = _SCORED) -> list[IntArray]:
     """Batches of indices in their order, the last one with what is left.
+
+    Returns:
+        Arrays of indices, each of `size` or, the last one, fewer.
 
     Example:
         >>> [batch.tolist() for batch in in_order(np.arange(5), 2)]
@@ -93,6 +105,9 @@ def in_order(indices: IntArray, batch_size: int = _SCORED) -> list[IntArray]:
 def step_seed(seed: int, step: int, rank: int = 0) -> int:
     """A seed below 2**31 for what a step draws, so that a resumed training draws the same.
 
+    Returns:
+        A whole number from 0.
+
     Example:
         >>> step_seed(0, step=7) == step_seed(0, step=7), step_seed(0, 7) == step_seed(0, 8)
         (True, False)
@@ -102,6 +117,9 @@ def step_seed(seed: int, step: int, rank: int = 0) -> int:
 
 def sample_seed(seed: int, epoch: int, index: int) -> int:
     """A seed below 2**31 for what is drawn for one sample, whichever process loads it.
+
+    Returns:
+        A whole number from 0.
 
     Example:
         >>> sample_seed(0, epoch=1, index=3) == sample_seed(0, epoch=2, index=3)

@@ -77,6 +77,9 @@ def replacing(path: Path) -> AbstractContextManager[Path]:
 
     After any failure, a full disk or a kill included, the last good checkpoint is still there.
 
+    Returns:
+        A context manager, which gives the path of the file to write.
+
     Raises:
         FileError: the disk is full or not writable.
 

@@ -30,6 +30,9 @@ def main(
     0 done, 2 wrong options, data or checkpoint, 5 a file system error or not enough memory, 70 a
     bug in odconv, 130 interrupted. Each but the first is one line on standard error; `--traceback`
     shows where a bug is.
+
+    Returns:
+        The exit code.
     """
     given = sys.argv[1:] if arguments is None else arguments
     return exit_code(lambda: train(parse(given, framework)), given)

@@ -71,6 +71,9 @@ def parse(arguments: Sequence[str] | None, framework: str) -> Options:
         arguments: those of the command, or None for those of the process.
         framework: "torch", "paddle" or "keras".
 
+    Returns:
+        Everything that the training needs to know.
+
     Raises:
         TrainingError: the model, one of its options or the recipe is refused.
         OSError: the file of `--spec` cannot be read.

@@ -62,6 +62,9 @@ class Processes:
 def lost(processes: Processes) -> TrainingError:
     """The error of a process that another one has left alone.
 
+    Returns:
+        An error that says which process stopped and what to do.
+
     Example:
         >>> str(lost(Processes(1, 4)))[:58]
         'process 1 of 4 stopped: another process of this training h'
@@ -80,6 +83,9 @@ def noticing_loss(processes: Processes, signs: re.Pattern[str]) -> Iterator[None
     Args:
         processes: of which this is one.
         signs: what a framework's RuntimeError says where a connection is lost.
+
+    Returns:
+        A context manager.
 
     Raises:
         TrainingError: another process has ended.

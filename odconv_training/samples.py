@@ -90,6 +90,9 @@ def open_source(data: str, skip_corrupt: bool = False) -> Source:
     With `skip_corrupt` every file is decoded once, and those that cannot be are named on standard
     error and left out.
 
+    Returns:
+        The samples to train with and those to score, and the names of the classes.
+
     Raises:
         TrainingError: a folder or a class is missing or empty, or the splits' classes differ.
 
@@ -108,6 +111,9 @@ def open_source(data: str, skip_corrupt: bool = False) -> Source:
 
 def open_validation(data: str, skip_corrupt: bool = False) -> Source:
     """As `open_source`, without samples to train with and without a need for train/.
+
+    Returns:
+        The samples to score, and the names of the classes.
 
     Raises:
         TrainingError: the folder or a class is missing or empty.

@@ -57,7 +57,11 @@ def open_exported(path: str | Path, runtime: str | None = None) -> Exported:
 
 
 def is_exported(path: str | Path) -> bool:
-    """Whether a path is that of an exported file, by its name and by what stands beside it."""
+    """Whether a path is that of an exported file, by its name and by what stands beside it.
+
+    Returns:
+        True of a path that `odconv export` may have written.
+    """
     path = Path(path)
     rows = [row for row in RUNTIMES if path.suffix.lower() in row.suffixes]
     checkpoint_too = any(row.name in _CHECKPOINTS for row in rows)
@@ -66,6 +70,9 @@ def is_exported(path: str | Path) -> bool:
 
 def runtime_of(path: str | Path, name: str | None = None) -> Runtime:
     """The runtime that opens a file: the one of a name, or the first that takes the suffix.
+
+    Returns:
+        The row of the runtime, which can open the file.
 
     Raises:
         UsageError: there is none.

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-# Whose anchors and RoIAlign a detector computes with; the first is that of the published ones.
 ARITHMETIC: Final = ("mmdetection", "torchvision")
+"""Whose anchors and RoIAlign a detector computes with; the first is that of the published ones."""
 
 
 @dataclass(frozen=True)

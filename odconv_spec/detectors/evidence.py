@@ -35,6 +35,9 @@ class Heads(NamedTuple):
 def heads_of(shapes: Shapes) -> Heads | None:
     """What the heads of Faster or Mask R-CNN show, None of arrays that are of no such detector.
 
+    Returns:
+        The code, the task and the number of classes, or None.
+
     Raises:
         UnexplainedError: the scores have no axis of classes.
     """
@@ -47,6 +50,9 @@ def heads_of(shapes: Shapes) -> Heads | None:
 
 def code_of(names: Collection[str]) -> Code | None:
     """The code that calls the arrays of Faster or Mask R-CNN so, None if no code does.
+
+    Returns:
+        The row of the code, or None.
 
     Example:
         >>> from odconv_spec import model_spec
@@ -68,6 +74,9 @@ def detector_from_arrays(shapes: Shapes, heads: Heads, body: BackboneSpec) -> De
         shapes: name in the code -> canonical shape; those of linear layers may be transposed.
         heads: what they show.
         body: its spec, from the arrays below `heads.code.path("body")`.
+
+    Returns:
+        The spec, whose arrays have exactly these names and shapes.
 
     Raises:
         UnexplainedError: no such detector has these arrays.

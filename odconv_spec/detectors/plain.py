@@ -14,6 +14,9 @@ _SIGN = '"detector"'
 def network_to_json(spec: BackboneSpec | DetectorSpec) -> str:
     """The spec as JSON text, the same for equal specs.
 
+    Returns:
+        The text that `network_from_json` reads.
+
     Example:
         >>> from odconv_spec import model_spec
         >>> spec = DetectorSpec("faster_rcnn", model_spec("od_resnet18", num_classes=0), 3)
@@ -26,7 +29,11 @@ def network_to_json(spec: BackboneSpec | DetectorSpec) -> str:
 
 
 def network_from_json(text: str) -> BackboneSpec | DetectorSpec:
-    """The spec that `network_to_json` wrote. Raises ValueError for any other text."""
+    """The spec that `network_to_json` wrote. Raises ValueError for any other text.
+
+    Returns:
+        The spec of a backbone or of a detector.
+    """
     if _SIGN not in text:
         return from_json(text)
     try:

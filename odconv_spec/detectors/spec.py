@@ -191,6 +191,9 @@ def detector_maps(body: BackboneSpec) -> tuple[int, ...]:
     They are those of strides 4 to 32; a map behind the last of these, where the body has one,
     takes its place.
 
+    Returns:
+        Numbers of maps in `feature_info` of the body, in order.
+
     Example:
         >>> from odconv_spec import model_spec
         >>> [detector_maps(model_spec(name)) for name in ("od_resnet50", "od_mobilenetv2_100")]

@@ -40,6 +40,9 @@ def path() -> Path:
 
     Below TORCH_EXTENSIONS_DIR, or torch's own cache folder for extensions. Machines that share the
     folder and have other processors have another path each.
+
+    Returns:
+        A path of a file that need not exist.
     """
     from torch.utils.cpp_extension import get_default_build_root  # slow to import
 

@@ -11,6 +11,9 @@ __all__ = ["Adapter", "adapter_of"]
 def adapter_of(runtime: str) -> Adapter:
     """The adapter of a runtime, which imports its framework.
 
+    Returns:
+        The adapter, whose framework is imported.
+
     Raises:
         ValueError: there is no such runtime.
         ModuleNotFoundError: the framework is not installed.

@@ -89,12 +89,24 @@ class GoldenLayer:
 
 
 def golden_files() -> tuple[str, ...]:
-    """The names that `load_golden` accepts."""
+    """The names that `load_golden` accepts.
+
+    Returns:
+        Names, sorted.
+
+    Example:
+        >>> len(golden_files()) > 10
+        True
+    """
     return tuple(sorted(path.stem for path in FOLDER.glob("*.npz")))
 
 
 def load_golden(name: str) -> GoldenLayer:
-    """Reads one of `golden_files()`; `training` is None where the batch has a single sample."""
+    """Reads one of `golden_files()`; `training` is None where the batch has a single sample.
+
+    Returns:
+        The layer with what the published code computed for it.
+    """
     with np.load(FOLDER / f"{name}.npz") as file:
         config = json.loads(str(file["config"]))
         other = KINDS.get(config["kind"])

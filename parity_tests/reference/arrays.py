@@ -91,7 +91,11 @@ _BLOCK_GAINS: Mapping[tuple[str, str], float] = MappingProxyType(
 def random_arrays(
     parameters: Iterable[Parameter], seed: int, dtype: npt.DTypeLike = np.float64
 ) -> dict[str, npt.NDArray[Any]]:
-    """A random array for every parameter; other dtypes get the float64 values, rounded."""
+    """A random array for every parameter; other dtypes get the float64 values, rounded.
+
+    Returns:
+        Canonical name -> array.
+    """
     generator = np.random.default_rng(seed)
     every = {parameter.name: parameter for parameter in parameters}
     found = {}

@@ -56,6 +56,9 @@ def evaluate(
         temperature: divides the logits of all attentions.
         grad_output: gradient of the output, of its shape.
 
+    Returns:
+        Output, attentions, gradients and statistics, as far as they were asked for.
+
     Raises:
         ValueError: the arrays are not those of the spec, or a shape does not fit.
     """
@@ -81,7 +84,11 @@ def features(
     *,
     temperature: float = 1.0,
 ) -> Array:
-    """The last map of a network, before its mean over space: (batch, channels, *space)."""
+    """The last map of a network, before its mean over space: (batch, channels, *space).
+
+    Returns:
+        The map, (batch, channels, *space).
+    """
     values = values_of(spec.parameters(), arrays, gradients=False)
     at = Scope(values, temperature=temperature)
     return network_of(spec).features(spec, Value(x), at).data

@@ -36,6 +36,9 @@ def train(
 ) -> Training:
     """One step for each batch of (images, labels). Dropout is left out.
 
+    Returns:
+        The losses, and the arrays after the last step.
+
     Raises:
         ValueError: the arrays are not those of the spec, or a label is not a class.
     """

@@ -35,8 +35,16 @@ def diff(
         right: another. A model that is asked for is that of both files, whichever request has it.
         atol: the largest absolute difference that is none; None asks for equal bits.
 
+    Returns:
+        The differences of every array; printed, a table.
+
     Raises:
         ConverterError: a file cannot be read. Differences do not raise; see `Diff.different`.
+
+    Example:
+        >>> source = Request("examples/odconv4x_mobilenetv2_digits.pth.tar", "examples/digits.json")
+        >>> diff(source, source).different
+        ()
     """
     if atol is not None and not 0 <= atol < math.inf:
         raise UsageError(f"expected a tolerance of 0 or more, received {atol}")

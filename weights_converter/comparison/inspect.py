@@ -122,8 +122,17 @@ def inspect(source: str | Path | Request, *, statistics: bool = False) -> Inspec
         source: a checkpoint of any format.
         statistics: loads every array to tell of its values.
 
+    Returns:
+        The index, the model or the reason why none was found, and what the file tells; printed, a
+        summary.
+
     Raises:
         ConverterError: the file cannot be read. A file of an unknown model is not an error.
+
+    Example:
+        >>> source = Request("examples/odconv4x_mobilenetv2_digits.pth.tar", "examples/digits.json")
+        >>> inspect(source).spec.num_classes
+        10
     """
     request = Request.of(source)
     checkpoint = open_any(request)

@@ -92,9 +92,17 @@ def verify(left: str | Path | Request, right: str | Path | Request) -> Compariso
         left: a checkpoint.
         right: another. A model that is asked for is that of both files, whichever request has it.
 
+    Returns:
+        Whether all bits are equal, and which arrays are not; printed, a table.
+
     Raises:
         ConverterError: a file cannot be read or is not of the model. Differences between values do
             not raise; see `Comparison.equal`.
+
+    Example:
+        >>> source = Request("examples/odconv4x_mobilenetv2_digits.pth.tar", "examples/digits.json")
+        >>> verify(source, source).equal
+        True
     """
     return compare(*open_pair(Request.of(left), Request.of(right)))
 

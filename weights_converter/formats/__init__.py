@@ -28,6 +28,9 @@ def read(path: str | Path, key: str | None = None, *, isolate: bool | None = Fal
         isolate: Whether a child process with limits parses the file; None leaves only HDF5 files
             to one, where the system has such limits.
 
+    Returns:
+        The index of the file, whose arrays are loaded on demand.
+
     Raises:
         FileError: there is no readable file.
         DamagedError: it is truncated, corrupt, or not a checkpoint.
@@ -90,12 +93,23 @@ def write_shards(
     Args:
         path: The index, `NAME.safetensors.index.json` or `NAME.weights.json`.
         most_bytes: What the arrays of one file may take together.
+
+    Returns:
+        The paths of all files that were written.
     """
     return _written(Destination.of(path, most_bytes, overwrite), list(tensors), metadata)
 
 
 def format_of(path: str | Path) -> str:
-    """The name of the format that a destination's ending asks for. Raises UsageError for none."""
+    """The name of the format that a destination's ending asks for. Raises UsageError for none.
+
+    Returns:
+        A name, such as "safetensors".
+
+    Example:
+        >>> format_of("model.weights.h5")
+        'keras-h5'
+    """
     return format_asked_by(Path(path)).name
 
 

@@ -118,9 +118,15 @@ def write_manifest(manifest: Manifest, path: str | Path, overwrite: bool = False
 def read_manifest(path: str | Path) -> Manifest:
     """The manifest that `save_manifest` wrote.
 
+    Returns:
+        The manifest of a network.
+
     Raises:
         FileError: there is no readable file.
         UsageError: it holds no manifest.
+
+    Example:
+        >>> read_manifest("net.json")  # doctest: +SKIP
     """
     text = read_text(Path(path))
     try:

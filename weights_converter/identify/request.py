@@ -33,6 +33,10 @@ class Request:
         prefix: takes only the arrays below this name, which is taken off: "student" makes
             "student.fc.bias" "fc.bias".
         isolate: parses the file in a child process with limits; None does it for HDF5 only.
+
+    Example:
+        >>> Request("last.ckpt", key="ema", ignore="criterion.*").key
+        'ema'
     """
 
     path: str | Path

@@ -29,9 +29,18 @@ def extract(model: Any) -> dict[str, Array]:
     Works for our backbones, for a lone layer, and for networks that contain our layers beside
     convolutions, batch norms and linear layers of the framework.
 
+    Returns:
+        Canonical name -> array in canonical axes.
+
     Raises:
         MismatchError: the model holds an array of a layer that has no canonical form.
         UsageError: the model is of no framework that is known here, or is not built yet.
+
+    Example:
+        >>> import torch
+        >>> arrays = extract(torch.nn.Conv2d(3, 8, 5))
+        >>> arrays["weight"].shape
+        (8, 3, 5, 5)
     """
     return {name: slot.read() for name, slot in slots(model).items()}
 
@@ -42,6 +51,13 @@ def assign(model: Any, arrays: Mapping[str, Array]) -> None:
     Raises:
         MismatchError: names, shapes or dtypes are not exactly those of the model, which is then
             unchanged; or the model returns other values than it was given.
+
+    Example:
+        >>> import torch
+        >>> conv, other = torch.nn.Conv2d(3, 8, 5), torch.nn.Conv2d(3, 8, 5)
+        >>> assign(other, extract(conv))
+        >>> torch.equal(conv.weight, other.weight)
+        True
     """
     places = slots(model)
     check(
@@ -85,6 +101,14 @@ def save_manifest(model: Any, path: str | Path, *, overwrite: bool = False) -> N
 
     Raises:
         ConverterError: see `manifest`, or the file cannot be written.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from weights_converter import read_manifest
+        >>> path = f"{tempfile.mkdtemp()}/net.json"
+        >>> save_manifest(torch.nn.Sequential(torch.nn.Conv2d(3, 8, 5)), path)
+        >>> [parameter.name for parameter in read_manifest(path).parameters()]
+        ['0.weight', '0.bias']
     """
     write_manifest(manifest(model), path, overwrite)
 

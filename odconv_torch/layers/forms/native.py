@@ -22,7 +22,11 @@ _PATCHES = 1 << 22  # elements of a sample, 16 MiB: larger maps stay as they are
 
 
 def is_loaded() -> bool:
-    """Whether this process has the operation, `torch.ops.odconv.dynamic_conv`."""
+    """Whether this process has the operation, `torch.ops.odconv.dynamic_conv`.
+
+    Returns:
+        True once `load` has loaded the library.
+    """
     return hasattr(torch.ops.odconv, "dynamic_conv")
 
 
