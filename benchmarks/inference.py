@@ -22,8 +22,6 @@ from benchmarks.timing import Run, alternate
 from odconv_spec import BackboneSpec, model_spec
 from odconv_torch import optimize_for_inference
 from odconv_torch.models.factory import build_model
-from parity_tests.reference import random_arrays
-from weights_converter import assign
 
 NETWORKS: Final = tuple(
     f"{name}:{kernels}"
@@ -54,7 +52,7 @@ def main(arguments: list[str]) -> int:
 def row(name: str, batch: int, rounds: int) -> str:
     """One network at one batch size."""
     title, _, kernels = name.partition(":")
-    ours = network(model_spec(title, kernel_num=int(kernels)))
+    ours = network(model_spec(title, kernel_num=int(kernels), head_init="published"))
     static = network(model_spec(title.partition("_")[2]))
     models = (static, optimize_for_inference(static), ours, optimize_for_inference(ours))
     images = torch.randn(batch, 3, _SIZE, _SIZE, generator=torch.Generator().manual_seed(_SEED))
@@ -68,9 +66,11 @@ def row(name: str, batch: int, rounds: int) -> str:
 
 
 def network(spec: BackboneSpec) -> nn.Module:
-    """A network with random arrays, in evaluation mode."""
-    model = build_model(spec)
-    assign(model, random_arrays(spec.parameters(), _SEED, np.float32))
+    """A network with random weights and statistics of random images, in evaluation mode."""
+    torch.manual_seed(_SEED)
+    model = build_model(spec).train()
+    with torch.inference_mode():
+        model(torch.randn(2, 3, _SIZE, _SIZE))
     return model.eval()
 
 
