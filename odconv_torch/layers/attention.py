@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import prod
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,10 +12,12 @@ from torch import nn
 from odconv_spec import ODConvSpec
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.build_static import build_norm, draw_as_convs
-from odconv_torch.layers.forms.recording import batch_of
-from odconv_torch.layers.pointwise import Pointwise, side_by_side
+from odconv_torch.layers.forms.recording import batch_of, exports_a_graph
+from odconv_torch.layers.norm import is_fixed, normed
+from odconv_torch.layers.pointwise import Pointwise, product_of_all, side_by_side
 from odconv_torch.layers.pooling import global_mean
 from odconv_torch.layers.temperature import Tempered, softmax
+from odconv_torch.layers.watching import are_plain
 
 HEADS = ("channel_fc", "filter_fc", "spatial_fc", "kernel_fc")
 
@@ -68,15 +72,28 @@ class ODAttention(Tempered):
         self._present = tuple(heads)
         self._widths = [head.out_channels for head in heads.values()]
         self._shapes = _shapes(spec)
+        self._softmax_of_taps = spec.spatial_activation == "softmax" and "spatial_fc" in heads
 
     def forward(self, x: torch.Tensor) -> Attentions:
-        heads = [getattr(self, name) for name in self._present]
-        # (batch, their channels)
-        logits = self._tempered(side_by_side(heads, self._squeeze(x)))
-        attentions: dict[str, torch.Tensor] = {}
-        for name, part in zip(self._present, logits.split(self._widths, dim=1), strict=True):
-            attentions[name] = self._activated(name, part)
-        return Attentions(*map(attentions.get, HEADS))
+        own = self._modules  # a look-up there takes less time than an attribute
+        heads: list[Any] = [own[name] for name in self._present]
+        if self._is_plain(heads):
+            logits = product_of_all(heads, self._squeezed(x))
+        else:
+            logits = side_by_side(heads, self._squeeze(x))
+        return self._activated(self._tempered(logits))  # of (batch, their channels)
+
+    def _is_plain(self, heads: Iterable[nn.Module]) -> bool:
+        """Whether nobody watches a part, or put another in its place: they need not be called."""
+        fixed = self.ln is None and (self.bn is None or is_fixed(self.bn))
+        plain = are_plain((self.fc, *heads), Pointwise)
+        return fixed and plain and not exports_a_graph()
+
+    def _squeezed(self, x: torch.Tensor) -> torch.Tensor:
+        """`_squeeze` of plain parts in few operations, (batch, hidden)."""
+        hidden = self.fc.product(global_mean(x).flatten(1))
+        hidden = hidden if self.bn is None else normed(self.bn, hidden)
+        return torch.relu(hidden)
 
     def _squeeze(self, x: torch.Tensor) -> torch.Tensor:
         hidden = self.fc(global_mean(x))  # (batch, hidden, *ones)
@@ -84,16 +101,21 @@ class ODAttention(Tempered):
             hidden = hidden if norm is None else norm(hidden)
         return torch.relu(hidden)
 
-    def _activated(self, name: str, logits: torch.Tensor) -> torch.Tensor:
-        """An attention in the shape of what it scales; those of each kernel get an axis."""
-        if name == "kernel_fc":
-            return softmax(logits)
-        shape = (batch_of(logits), *self._shapes[name])
-        if name == "spatial_fc" and self.spec.spatial_activation == "softmax":
-            kernel = self.spec.kernel
-            taps = logits.reshape(*shape[: -len(kernel)], prod(kernel))
-            return softmax(taps).reshape(shape)
-        return torch.sigmoid(logits).reshape(shape)
+    def _activated(self, logits: torch.Tensor) -> Attentions:
+        """Each in the shape of what it scales; those of each kernel get an axis."""
+        found: dict[str, torch.Tensor] = {}
+        batch, parts = batch_of(logits), logits.split_with_sizes(self._widths, 1)
+        if self._present[-1] == "kernel_fc":
+            found["kernel_fc"] = softmax(parts[-1])
+        gates = torch.sigmoid(logits).split_with_sizes(self._widths, 1)
+        for name, gate in zip(self._present, gates, strict=True):
+            if name != "kernel_fc":
+                found[name] = gate.reshape(batch, *self._shapes[name])
+        if self._softmax_of_taps:
+            taps = parts[self._present.index("spatial_fc")]
+            taps = softmax(taps.unflatten(1, (-1, prod(self.spec.kernel))))
+            found["spatial_fc"] = taps.reshape(batch, *self._shapes["spatial_fc"])
+        return Attentions(*map(found.get, HEADS))
 
 
 def _shapes(spec: ODConvSpec) -> dict[str, tuple[int, ...]]:

@@ -6,9 +6,11 @@ import torch
 
 from odconv_spec import DyConvSpec
 from odconv_torch.layers.build_static import draw_as_convs
+from odconv_torch.layers.forms.recording import exports_a_graph
 from odconv_torch.layers.pointwise import Pointwise
 from odconv_torch.layers.pooling import global_mean
 from odconv_torch.layers.temperature import Tempered, softmax
+from odconv_torch.layers.watching import are_plain
 
 
 class DyAttention(Tempered):
@@ -45,5 +47,10 @@ class DyAttention(Tempered):
 
         `x` is (batch, in, *map).
         """
-        hidden = torch.relu(self.fc1(global_mean(x)))  # (batch, hidden, *ones)
-        return softmax(self._tempered(self.fc2(hidden).flatten(1)))
+        layers = self.fc1, self.fc2
+        if are_plain(layers, Pointwise) and not exports_a_graph():
+            logits = self.fc2.product(torch.relu(self.fc1.product(global_mean(x).flatten(1))))
+        else:
+            hidden = torch.relu(self.fc1(global_mean(x)))  # (batch, hidden, *ones)
+            logits = self.fc2(hidden).flatten(1)
+        return softmax(self._tempered(logits))

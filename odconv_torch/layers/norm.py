@@ -8,11 +8,14 @@ statistics alone. In all else the batch norms are torch's layers, down to the st
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from odconv_torch.layers.leaf import leaf
+from odconv_torch.layers.watching import is_plain
 
 
 class _OneValue(nn.modules.batchnorm._BatchNorm):
@@ -22,9 +25,21 @@ class _OneValue(nn.modules.batchnorm._BatchNorm):
         if self.running_mean is None or (self.training and not _one_value(input)):
             return super().forward(input)
         self._check_input_dim(input)
-        return F.batch_norm(
-            input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-        )
+        return normed(self, input)
+
+
+def normed(norm: Any, input: torch.Tensor) -> torch.Tensor:
+    """(batch, channels, *map) by the running statistics of a batch norm."""
+    return F.batch_norm(
+        input, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
+    )
+
+
+def is_fixed(norm: nn.Module) -> bool:
+    """Whether calling the norm is no more than `normed`, which no hook sees."""
+    if norm.training or not is_plain(norm, _OneValue):
+        return False
+    return norm.running_mean is not None
 
 
 def _one_value(input: torch.Tensor) -> bool:

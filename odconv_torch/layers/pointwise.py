@@ -1,7 +1,4 @@
-"""The 1x1 convolutions of attentions, which see maps of one position, and several of them as one.
-
-A small product costs less than the calls around it, and an attention has up to five of them.
-"""
+"""The 1x1 convolutions of attentions, on maps of one position, and several of them as one."""
 
 from __future__ import annotations
 
@@ -10,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.nn.modules import module as torch_module
 
 from odconv_spec import ConvSpec
 from odconv_torch.layers.forms.recording import batch_of
 from odconv_torch.layers.init import start_
+from odconv_torch.layers.watching import are_plain
 
 
 class Pointwise(nn.Module):
@@ -66,17 +63,16 @@ class Pointwise(nn.Module):
             nn.init.zeros_(self.bias)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        y = F.linear(input.flatten(1), self.weight.flatten(1), self.bias)
+        y = self.product(input.flatten(1))
         return y.reshape(batch_of(y), self.out_channels, *(1,) * (input.dim() - 2))
+
+    def product(self, rows: torch.Tensor) -> torch.Tensor:
+        """Of rows, (batch, in) to (batch, out), which no hook sees."""
+        return F.linear(rows, self.weight.flatten(1), self.bias)
 
     def extra_repr(self) -> str:
         text = f"{self.in_channels}, {self.out_channels}, rank={self.spec.rank}"
         return f"{text}, bias={self.spec.bias}, head_init={self.head_init!r}"
-
-
-# torch has public ways to register hooks and none to ask for them.
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-_HOOKS_OF_ALL_MODULES = tuple(getattr(torch_module, f"_global{name}", {}) for name in _HOOKS)
 
 
 def side_by_side(layers: Sequence[Pointwise], x: torch.Tensor) -> torch.Tensor:
@@ -84,17 +80,13 @@ def side_by_side(layers: Sequence[Pointwise], x: torch.Tensor) -> torch.Tensor:
 
     One product, unless a layer has a hook or is replaced by another: then each is called.
     """
-    if any(_HOOKS_OF_ALL_MODULES) or not all(map(_is_plain, layers)):
-        return torch.cat([layer(x).flatten(1) for layer in layers], dim=1)
+    if are_plain(layers, Pointwise):
+        return product_of_all(layers, x.flatten(1))
+    return torch.cat([layer(x).flatten(1) for layer in layers], dim=1)
+
+
+def product_of_all(layers: Sequence[Pointwise], rows: torch.Tensor) -> torch.Tensor:
+    """The same of layers that nobody watches, and of rows: (batch, in) to (batch, sum)."""
     weight = torch.cat([layer.weight for layer in layers]).flatten(1)  # (sum, in)
     bias = torch.cat([layer.bias for layer in layers if layer.bias is not None])
-    return F.linear(x.flatten(1), weight, bias)
-
-
-def _is_plain(layer: nn.Module) -> bool:
-    """Whether calling the layer is no more than its product, which no hook sees."""
-    own = vars(layer)
-    for name in _HOOKS:
-        if own.get(name):
-            return False
-    return type(layer).forward is Pointwise.forward and "forward" not in own
+    return F.linear(rows, weight, bias)

@@ -22,7 +22,7 @@ def set_strategy(
 
     All forms agree to rounding and differ in speed and memory:
 
-    * "auto": the one that takes the least time by a model of costs; "grouped" on accelerators.
+    * "auto": the one that takes the least time by a model of costs; by rules on accelerators.
     * "grouped": the samples as groups of one convolution.
     * "samples": one convolution after the other, each of one sample.
     * "shared": the kernels as they are stored, `kernel_num` times the arithmetic.

@@ -122,6 +122,34 @@ def test_pointwise_kernels_take_no_convolution_of_each_sample(trains, batch):
     assert "patches" in chosen
 
 
+ON_ACCELERATORS = (  # in, out, taps, groups, kernels, size of the map, form
+    (64, 384, 1, 1, 1, 14, "shared"),  # a static convolution between scaled maps
+    (64, 384, 1, 1, 4, 14, "patches"),
+    (96, 96, 3, 96, 4, 28, "grouped"),
+    (64, 64, 3, 1, 4, 56, "grouped"),
+    (512, 512, 3, 1, 4, 7, "shared"),  # the bank on scaled patches
+    (512, 512, 3, 1, 1, 7, "shared"),
+)
+
+
+@pytest.mark.parametrize("row", ON_ACCELERATORS, ids=str)
+def test_the_form_is_that_of_the_device(row):
+    inputs, out, taps, groups, kernel_num, size, expected = row
+    layer = ODConv2d(inputs, out, taps, padding=taps // 2, groups=groups, kernel_num=kernel_num)
+    x, pads = torch.zeros(8, inputs, size, size), ((taps // 2, taps // 2),) * 2
+    window = Window(layer.stride, pads, layer.dilation, groups)
+    arguments = (x, layer.weight, layer.attention(x), window, layer.strategy)
+    assert choose_form(*arguments, device="cuda") == expected
+    assert choose_form(*arguments, device="cpu") == choose_form(*arguments)
+
+
+def test_kernels_with_attentions_of_their_own_on_accelerators():
+    layer, x = ODConv2d(64, 64, 3, attention_sharing=False), torch.zeros(2, 64, 5, 5)
+    window = Window((1, 1), ((0, 0), (0, 0)), (1, 1), 1)
+    arguments = (x, layer.weight, layer.attention(x), window, layer.strategy)
+    assert choose_form(*arguments, device="cuda") == "grouped"
+
+
 def test_tiles_that_do_not_divide_rows_and_samples():
     # 46 rows and 8 samples in a tile: the last have 2 rows, and 1 sample
     layer = ODConv2d(312, 48, 3, kernel_num=2, dtype=torch.float64)
@@ -148,13 +176,28 @@ def test_only_what_is_asked_for_gets_a_gradient(form):
     assert layer.attention.fc.weight.grad is not None
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_channels_last(form):
-    layer = make("od", 2, kernel_size=3, groups=2)
-    x = random_map(2, 4, 3)
+@pytest.mark.parametrize("form", ["auto", *FORMS])
+@pytest.mark.parametrize("geometry", [*GEOMETRIES, {"kernel_size": 3, "groups": 8}])
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("kernel_num", [1, 3])
+def test_channels_last(form, geometry, batch, kernel_num):
+    """Maps keep their layout, in value, in derivative, and where nothing is recorded."""
+    options = {"kernel_num": kernel_num, "dtype": torch.float64}
+    layer = randomised(ODConv2d(8, 8, **geometry | options), 2).eval()
+    x = random_map(2, 8, batch, requires_grad=True)
     expected = loop(layer, x)
+    slope = torch.randn_like(expected)
+    exact = torch.autograd.grad((expected * slope).sum(), [x, *layer.parameters()])
     set_strategy(layer, form)
-    close(layer(x.to(memory_format=torch.channels_last)), expected)
+    last = x.detach().to(memory_format=torch.channels_last).requires_grad_()
+    y = layer(last)
+    with torch.no_grad():
+        inferred = layer(last)
+    for found in (y, inferred):
+        close(found, expected)
+        assert found.is_contiguous(memory_format=torch.channels_last)
+    for found, gradient in zip(gradients(layer, last, slope), exact, strict=True):
+        close(found, gradient)
 
 
 @pytest.mark.parametrize("form", FORMS)

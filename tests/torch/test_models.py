@@ -12,6 +12,7 @@ import torch
 
 from odconv_spec import model_spec
 from odconv_torch import create_model, list_models
+from odconv_torch.layers import DynamicConv
 from tests.networks import (  # noqa: F401  # pytest finds them here
     test_a_batch_of_one_trains,
     test_a_network_is_that_of_the_reference,
@@ -119,8 +120,15 @@ def test_channels_last(name):
     x = torch.randn(2, 3, 32, 40, dtype=torch.float64)
     y = model(x)
     last = model.to(memory_format=torch.channels_last)
+    outputs = []
+    for module in model.modules():
+        if isinstance(module, DynamicConv):
+            module.register_forward_hook(lambda module, inputs, output: outputs.append(output))
     torch.testing.assert_close(last(x.to(memory_format=torch.channels_last)), y)
     assert next(model.parameters()).is_contiguous(memory_format=torch.channels_last)  # the stem
+    with torch.no_grad():
+        last(x.to(memory_format=torch.channels_last))
+    assert all(y.is_contiguous(memory_format=torch.channels_last) for y in outputs)
 
 
 @pytest.mark.parametrize("name", [*SMALL, "shufflenetv2_050"])

@@ -28,6 +28,7 @@ from odconv_torch.layers.forms.cost_model import (
 )
 from odconv_torch.layers.forms.folded import folded
 from odconv_torch.layers.forms.grouped import grouped
+from odconv_torch.layers.forms.layout import laid_last, lies_last
 from odconv_torch.layers.forms.measured_costs import INFERENCE, TRAINING
 from odconv_torch.layers.forms.opaque import opaque
 from odconv_torch.layers.forms.opaque_tiles import opaque_tiles
@@ -56,6 +57,7 @@ FUNCTIONS: Final[Mapping[str, Form]] = {
 }
 _ANY_BATCH = ("shared", "patches", COMPACT, PORTABLE)  # whose graphs hold for any batch size
 _LARGE = 32  # times the map: kernels that are mixed in tiles, whatever the batch
+_TRAFFIC = 1180  # operations of an H100 with bfloat16 in the time of writing and reading an element
 _SHARED_ATTENTIONS = ("shared", "tiled")  # whose kernels all see the same
 # A map is its own patches there, and a product takes them as they are: convolutions copy them.
 _POINTWISE = ("shared", "tiled", "patches")
@@ -88,11 +90,15 @@ def convolve(
     """The dynamic convolution without its bias, in the form that suits; all agree to rounding."""
     x = autocast(x)
     form = FUNCTIONS[choose_form(x, weight, attentions, window, strategy)]
-    if strategy.recompute and not records_a_graph():  # compilers choose what they keep
-        return checkpoint(
+    if records_a_graph():  # compilers choose what they keep, and how it lies
+        return form(x, weight, attentions, window)
+    if strategy.recompute:
+        y = checkpoint(
             form, x, weight, attentions, window, use_reentrant=False, preserve_rng_state=False
         )
-    return form(x, weight, attentions, window)
+    else:
+        y = form(x, weight, attentions, window)
+    return laid_last(y) if lies_last(x) else y
 
 
 def choose_form(
@@ -101,23 +107,35 @@ def choose_form(
     attentions: Attentions,
     window: Window,
     strategy: Strategy,
+    device: str | None = None,
 ) -> str:
     """The name of the form that `convolve` takes for these arguments, a key of `FUNCTIONS`.
+
+    Args:
+        x: (batch, in, *map).
+        weight: (kernel_num, out, in // groups, *kernel).
+        attentions: of the samples.
+        window: how the kernels move.
+        strategy: which form is asked for.
+        device: the kind of device that it would be on, by default that of `x`.
 
     Raises:
         ValueError: an exported graph cannot have the form that is asked for.
     """
     if exports_a_graph():
         return form_of_graph(x, strategy.name)
-    own = attentions.one_set_per_kernel(x.dim() - 2)
+    own, device = attentions.one_set_per_kernel(x.dim() - 2), device or x.device.type
+    spatial = attentions.spatial is not None
     if torch.compiler.is_compiling() or x.shape[0] == 0:
         if strategy.name in _ANY_BATCH and not (own and strategy.name in _SHARED_ATTENTIONS):
             return strategy.name
-        return _for_any_batch(x.shape, weight.shape, own, window)
+        return _for_any_batch(x.shape, weight.shape, own, spatial, device, window)
     trains = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
     costs = strategy.training if trains else strategy.inference
-    spatial, on_cpu = attentions.spatial is not None, x.device.type == "cpu"
-    return _form(strategy.name, x.shape, weight.shape, own, spatial, on_cpu, window, costs)
+    form = _form(strategy.name, x.shape, weight.shape, own, spatial, device, window, costs)
+    if form == "grouped" and strategy.name in (AUTO, NATIVE) and device == "cpu" and lies_last(x):
+        return "samples"  # whose maps keep their layout: as channels of one map they are copied
+    return form
 
 
 def form_of_graph(x: torch.Tensor, name: str) -> str:
@@ -153,31 +171,56 @@ def _form(
     weight: torch.Size,
     own: bool,
     spatial: bool,
-    on_cpu: bool,
+    device: str,
     window: Window,
     costs: Costs,
 ) -> str:
     possible = tuple(form for form in FORMS if not (own and form in _SHARED_ATTENTIONS))
     if name not in (AUTO, NATIVE):
         return name if name in (*possible, *GRAPH_FORMS) else "grouped"
-    depthwise = weight[2] == 1 < window.groups
-    if depthwise or not on_cpu:  # one call suits accelerators
+    if weight[2] == 1 < window.groups:  # depthwise
         return "grouped"
+    if device != "cpu":
+        return form_of_accelerator(x, weight, own, spatial, window)
     if window.is_pointwise(weight[3:]):
         possible = tuple(form for form in possible if form in _POINTWISE)
     return cheapest(possible, work_of(x, weight, spatial, window), costs)
 
 
-def _for_any_batch(x: torch.Size, weight: torch.Size, own: bool, window: Window) -> str:
+def form_of_accelerator(
+    x: torch.Size, weight: torch.Size, own: bool, spatial: bool, window: Window
+) -> str:
+    """By what arithmetic and memory take there, whatever the batch: an estimate, never measured.
+
+    Making a kernel and reading it takes as long as `_TRAFFIC` operations for each element, patches
+    take the same, and each position two.
+    """
+    kernels, out = weight[0], weight[1]
+    if not own and kernels == 1 and not spatial:
+        return "shared"  # a static convolution between two scaled maps
+    if window.is_pointwise(weight[3:]):
+        return "patches"  # the map itself, in one batched product
+    positions = prod(window.output_size(x, weight[3:]))
+    of_mixed = _TRAFFIC * out + 2 * positions * out
+    of_all = (_TRAFFIC * positions if spatial else 0) + 2 * kernels * positions * out
+    return "shared" if not own and of_all < of_mixed else "grouped"
+
+
+def _for_any_batch(
+    x: torch.Size, weight: torch.Size, own: bool, spatial: bool, device: str, window: Window
+) -> str:
     """What suits a graph: the kernels of large maps are few beside their patches."""
-    taps = weight[3:]
+    taps, kernels = weight[3:], weight[0]
     small = window.is_pointwise(taps) or prod(window.output_size(x, taps)) < weight[1]
     if torch.compiler.is_compiling() and x[0] > 0:
         if not small:
             return "opaque"
-        if weight[0] > 1 and not own and prod(weight[1:]) > _LARGE * prod(x[1:]):
+        large = prod(weight[1:]) > _LARGE * prod(x[1:])
+        if device == "cpu" and kernels > 1 and not own and large:  # tiles are for its caches
             return "opaque_tiles"
-    return "shared" if weight[0] == 1 and not own else "patches"  # sharing one kernel is free
+    if device != "cpu" and form_of_accelerator(x, weight, own, spatial, window) == "shared":
+        return "shared"
+    return "shared" if kernels == 1 and not own else "patches"  # sharing one kernel is free
 
 
 def work_of(x: torch.Size, weight: torch.Size, spatial: bool, window: Window) -> Work:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.forms.choice import Strategy, choose_form
 from odconv_torch.layers.forms.cost_model import AUTO
+from odconv_torch.layers.forms.products import flat, product_of_maps
 from odconv_torch.layers.forms.recording import records_a_graph
 from odconv_torch.layers.forms.scaled import scaled, times
 from odconv_torch.layers.window import Window
@@ -113,10 +114,10 @@ def _pointwise(
         else:
             kernels = kernels * channel.view(batch, 1, inputs)
     if filters is None:
-        return _product(x, kernels, bias)
+        return product_of_maps(x, kernels, bias)
     if positions <= inputs:
-        return _after(_product(x, kernels, None), filters, bias)
-    return _product(x, kernels * filters.view(batch, outputs, 1), bias)
+        return _after(product_of_maps(x, kernels, None), filters, bias)
+    return product_of_maps(x, kernels * filters.view(batch, outputs, 1), bias)
 
 
 def _mixed(
@@ -134,35 +135,10 @@ def _each(
     """Each sample with its kernel, (batch or 1, out, in // groups, *kernel)."""
     geometry = (window.stride, window.sides, window.dilation, window.groups)
     if kernels.shape[0] == 1:
-        return F.conv2d(x, kernels[0], _flat(bias), *geometry)
+        return F.conv2d(x, kernels[0], flat(bias), *geometry)
     biases = [bias] * len(x) if bias is None or bias.dim() == 1 else bias.unbind()
     each = zip(x.split(1), kernels.unbind(), biases, strict=True)
     return torch.cat([F.conv2d(sample, own, offset, *geometry) for sample, own, offset in each])
-
-
-def _product(x: torch.Tensor, kernels: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """Kernels (batch or 1, out, in) with maps, in the layout of these."""
-    if x.is_contiguous():
-        offset = None if bias is None else bias.unsqueeze(-1)  # (out, 1), or (batch, out, 1)
-        y = _plus_bmm(offset, kernels.expand(len(x), -1, -1), x.flatten(2))
-        return y.view(*y.shape[:2], *x.shape[2:])
-    rows = x.permute(0, 2, 3, 1)  # (batch, height, width, in)
-    if kernels.shape[0] == 1:
-        return F.linear(rows, kernels.view(kernels.shape[1:]), _flat(bias)).permute(0, 3, 1, 2)
-    offset = bias if bias is None or bias.dim() == 1 else bias.unsqueeze(1)
-    y = _plus_bmm(offset, rows.flatten(1, 2), kernels.mT)  # (batch, positions, out)
-    return y.view(*rows.shape[:3], -1).permute(0, 3, 1, 2)
-
-
-def _flat(bias: torch.Tensor | None) -> torch.Tensor | None:
-    """Of one sample, or of all: (out,)."""
-    return bias if bias is None or bias.dim() == 1 else bias[0]
-
-
-def _plus_bmm(offset: torch.Tensor | None, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    if offset is None:
-        return torch.bmm(a, b)
-    return torch.baddbmm(offset, a, b)
 
 
 def _after(y: torch.Tensor, factor: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:

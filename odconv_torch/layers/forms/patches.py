@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from odconv_torch.layers.attentions import Attentions
+from odconv_torch.layers.forms.products import product_of_maps
 from odconv_torch.layers.forms.recording import records_a_graph
 from odconv_torch.layers.forms.scaled import (
     aggregate,
@@ -30,6 +31,8 @@ def patches(
         return _of_any_size(x, weight, attentions, window)
     size = window.output_size(x.shape, weight.shape[3:])
     x, kernels, after = scaled(x, weight, attentions, window)
+    if window.groups == 1 and window.is_pointwise(weight.shape[3:]):
+        return times(product_of_maps(x, kernels.flatten(2)), after)
     columns = patches_of(x, weight.shape[3:], window)
     # (batch * groups, in // groups * taps, positions)
     columns = columns.flatten(2, 3).flatten(0, 1)
