@@ -9,6 +9,7 @@ from operator import mul
 
 import paddle
 
+from odconv_paddle.layers import tiles
 from odconv_paddle.layers.attention import Attentions
 from odconv_paddle.layers.differentiable import flattened
 from odconv_paddle.layers.per_sample import conv_per_sample, sizes_after
@@ -52,8 +53,12 @@ def od_conv(
     if _each_kernel_has_its_own(x, weight, channel, filters, spatial):
         kernels = aggregate_scaled(weight, Attentions(channel, filters, spatial, kernel), groups)
         return _plus(conv_per_sample(x, kernels, None, stride, padding, dilation, groups), bias)
-    kernels = aggregate(weight, kernel)
     sizes = sizes_after(x, weight.shape[3:], stride, padding, dilation)
+    if tiles.are_faster(x, weight, kernel, sizes, groups):
+        x = x if channel is None else x * channel.astype(x.dtype)
+        y = tiles.conv_in_tiles(x, weight, kernel, spatial, sizes, stride, padding, dilation)
+        return _plus(times(y, filters), bias)
+    kernels = aggregate(weight, kernel)
     x, kernels, filters = scaled(x, kernels, channel, filters, sizes, groups)
     y = conv_per_sample(x, kernels, spatial, stride, padding, dilation, groups)
     return _plus(times(y, filters), bias)
@@ -92,8 +97,12 @@ def mixed_conv(
         >>> tuple(mixed_conv(x, weight, paddle.full([2, 4], 0.25)).shape)
         (2, 10, 6, 7)
     """
-    kernels = aggregate(weight, mixing)
-    y = conv_per_sample(x, kernels, None, stride, padding, dilation, groups)
+    sizes = sizes_after(x, weight.shape[3:], stride, padding, dilation)
+    if tiles.are_faster(x, weight, mixing, sizes, groups):
+        y = tiles.conv_in_tiles(x, weight, mixing, None, sizes, stride, padding, dilation)
+    else:
+        kernels = aggregate(weight, mixing)
+        y = conv_per_sample(x, kernels, None, stride, padding, dilation, groups)
     if bias is not None and bias.ndim == 2:
         bias = paddle.matmul(mixing.astype(bias.dtype), bias)  # (batch, out)
     return _plus(y, bias)

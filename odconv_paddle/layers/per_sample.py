@@ -42,8 +42,8 @@ def conv_per_sample(
     """
     kernels = kernels.astype(x.dtype)
     sizes = sizes_after(x, kernels.shape[3:], stride, padding, dilation)
-    if spatial is not None and not _maps_are_smaller(sizes, kernels.shape[1]):
-        kernels, spatial = kernels * spatial.astype(x.dtype), None
+    if spatial is not None and not maps_are_smaller(sizes, kernels.shape[1]):
+        kernels, spatial = _with_taps_scaled(kernels, spatial.astype(x.dtype)), None
     # Pointwise kernels of each sample are faster in a product than in a convolution with groups.
     pointwise = _is_pointwise(kernels.shape[3:], stride, padding)
     grouped = _is_known(x.shape[0]) and not pointwise and not _is_depthwise_of_one_channel(x)
@@ -51,9 +51,7 @@ def conv_per_sample(
         return _convolved(x, kernels, stride, padding, dilation, groups)
     # In the new shapes 0 keeps a size and -1 infers it.
     out, taps = kernels.shape[1], prod(kernels.shape[2:])  # the taps of all input channels
-    columns = _patches(x, kernels.shape[3:], stride, padding, dilation)
-    if spatial is not None:
-        columns = _scaled(columns, spatial.astype(x.dtype), x.shape[1])
+    columns = patches(x, kernels.shape[3:], spatial, stride, padding, dilation)
     columns = columns.reshape([0, groups, taps, -1])
     y = paddle.matmul(kernels.reshape([0, groups, out // groups, taps]), columns)
     return y.reshape([0, out, *sizes[:-1], -1])
@@ -67,7 +65,7 @@ def _is_pointwise(
     return prod(kernel) == 1 and {*stride} == {1} and not padded
 
 
-def _maps_are_smaller(sizes: Sequence[int | paddle.Tensor], out: int) -> bool:
+def maps_are_smaller(sizes: Sequence[int | paddle.Tensor], out: int) -> bool:
     """Whether a map has fewer positions than a kernel has outputs; no, where that is unknown."""
     known = [size for size in sizes if isinstance(size, int)]
     return len(known) == len(sizes) and prod(known) < out
@@ -110,25 +108,52 @@ def _convolved(
     return y.reshape([batch, out, *y.shape[2:]])
 
 
-def _scaled(columns: paddle.Tensor, spatial: paddle.Tensor, channels: int) -> paddle.Tensor:
-    """Patches, (batch, in, taps, positions) with some axes merged, by the attention of each tap.
+def _with_taps_scaled(kernels: paddle.Tensor, spatial: paddle.Tensor) -> paddle.Tensor:
+    """Kernels, (batch or 1, out, in // groups, *kernel), by the attention of each tap."""
+    if not paddle.in_dynamic_mode():  # an exported program gave other numbers with the product
+        return kernels * spatial
+    out, inner, *taps = kernels.shape[1:]
+    rows = kernels.reshape([0, out * inner, prod(taps)])
+    return paddle.matmul(rows, _diagonal(spatial)).reshape([-1, *kernels.shape[1:]])
 
-    A product with a diagonal matrix: Paddle's broadcasting takes several times longer on a CPU.
+
+def _diagonal(spatial: paddle.Tensor) -> paddle.Tensor:
+    """A matrix, (batch, taps, taps), that scales taps as `spatial`, (batch, 1, 1, *kernel), does.
+
+    A product with it is exact, and Paddle's broadcasting takes several times longer on a CPU.
     """
     taps = prod(spatial.shape[3:])
-    # (batch, 1, taps, taps); paddle.diag_embed would have no gradient.
-    diagonal = spatial.reshape([0, 1, taps, 1]) * paddle.eye(taps, dtype=spatial.dtype)
-    return paddle.matmul(diagonal, columns.reshape([0, channels, taps, -1]))
+    # paddle.diag_embed would have no gradient.
+    return spatial.reshape([0, taps, 1]) * paddle.eye(taps, dtype=spatial.dtype)
 
 
-def _patches(
+def patches(
+    x: paddle.Tensor,
+    kernel: Sequence[int],
+    spatial: paddle.Tensor | None,
+    stride: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    dilation: Sequence[int],
+) -> paddle.Tensor:
+    """What each tap sees, scaled by its attention if there is one.
+
+    In the order (batch, in, taps, positions), some of the axes merged.
+    """
+    columns = _columns(x, kernel, stride, padding, dilation)
+    if spatial is None:
+        return columns
+    diagonal = _diagonal(spatial.astype(x.dtype)).unsqueeze(1)
+    return paddle.matmul(diagonal, columns.reshape([0, x.shape[1], prod(kernel), -1]))
+
+
+def _columns(
     x: paddle.Tensor,
     kernel: Sequence[int],
     stride: Sequence[int],
     padding: Sequence[tuple[int, int]],
     dilation: Sequence[int],
 ) -> paddle.Tensor:
-    """What each tap sees, in the order (batch, in, taps, positions), some of the axes merged."""
+    """Patches as they are."""
     if x.ndim == 3:
         x, kernel, stride = x.unsqueeze(3), (*kernel, 1), (*stride, 1)
         padding, dilation = (*padding, (0, 0)), (*dilation, 1)

@@ -168,6 +168,36 @@ def test_only_what_is_recorded_for_a_file_has_no_loop():
     assert [has_loop(function) for function in (step, __call__, kept)] == [True, False, False]
 
 
+def test_a_known_batch_is_written_out():
+    layer = built_layer(LAYERS["od"])
+
+    def step(x):
+        return layer(x)
+
+    assert [has_loop(step, batch) for batch in (None, 1, 3, 32, 33)] == [True, *[False] * 3, True]
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("kind", ["od", "dy", "od depthwise", "od grouped"])
+def test_a_known_batch_has_the_gradients_of_any_batch(kind, jit_compile):
+    layer = built_layer(LAYERS[kind])
+    variables = [variable.value for variable in layer.trainable_variables]
+
+    def step(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, training=False)
+        return y, *tape.gradient(y, [x, *variables])
+
+    x = tf.constant(np.random.default_rng(0).standard_normal((3, *SIZE, 8)), "float32")
+    known, unknown = (
+        tf.function(step, input_signature=[tf.TensorSpec((batch, *SIZE, 8))], jit_compile=jit)
+        for batch, jit in ((3, jit_compile), (None, False))
+    )
+    for found, expected in zip(known(x), unknown(x), strict=True):
+        np.testing.assert_allclose(numpy(found), numpy(expected), rtol=1e-4, atol=1e-4)
+
+
 def has_loop(function, batch=None):
     images = tf.TensorSpec((batch, *SIZE, 8))
     recorded = tf.function(function, autograph=False, input_signature=[images])
