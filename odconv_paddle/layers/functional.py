@@ -54,7 +54,7 @@ def od_conv(
         kernels = aggregate_scaled(weight, Attentions(channel, filters, spatial, kernel), groups)
         return _plus(conv_per_sample(x, kernels, None, stride, padding, dilation, groups), bias)
     sizes = sizes_after(x, weight.shape[3:], stride, padding, dilation)
-    if tiles.are_faster(x, weight, kernel, sizes, groups):
+    if kernel is not None and tiles.are_faster(x, weight, sizes, groups):
         x = x if channel is None else x * channel.astype(x.dtype)
         y = tiles.conv_in_tiles(x, weight, kernel, spatial, sizes, stride, padding, dilation)
         return _plus(times(y, filters), bias)
@@ -98,7 +98,7 @@ def mixed_conv(
         (2, 10, 6, 7)
     """
     sizes = sizes_after(x, weight.shape[3:], stride, padding, dilation)
-    if tiles.are_faster(x, weight, mixing, sizes, groups):
+    if tiles.are_faster(x, weight, sizes, groups):
         y = tiles.conv_in_tiles(x, weight, mixing, None, sizes, stride, padding, dilation)
     else:
         kernels = aggregate(weight, mixing)

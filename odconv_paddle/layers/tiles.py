@@ -21,12 +21,11 @@ _TILE = 1 << 21
 def are_faster(
     x: paddle.Tensor,
     weight: paddle.Tensor,
-    mixing: paddle.Tensor | None,
     sizes: Sequence[int | paddle.Tensor],
     groups: int,
 ) -> bool:
     """Whether to mix in tiles; `sizes` are of the map after the convolution."""
-    if mixing is None or groups > 1 or not paddle.in_dynamic_mode() or paddle.is_grad_enabled():
+    if groups > 1 or not paddle.in_dynamic_mode() or paddle.is_grad_enabled():
         return False
     large = x.shape[0] * prod(weight.shape[1:]) > _MOST_AT_ONCE
     return large and maps_are_smaller(sizes, weight.shape[1])
