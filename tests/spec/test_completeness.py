@@ -87,6 +87,7 @@ def test_packages_have_parallel_files():
             "layers/differentiable.py",  # Paddle differentiates some operations once only
             "layers/per_sample.py",  # in odconv_keras it is layers/conv.py
             "layers/scaled.py",  # in odconv_torch it is one of the forms
+            "layers/tiles.py",  # there, too
             "models/freezing.py",  # what is frozen in Paddle must be remembered to be thawed
             "train/optimizer.py",
             "train/sync_norm.py",  # in odconv_keras each kind of processes has its own
