@@ -6,8 +6,8 @@ Exit codes: 0 done or equal, 1 the arrays differ or are not those of the model, 
 enough memory, 70 a bug in odconv;
 130 and 141, as a shell reports them, where it was interrupted or nobody reads the output.
 
-Nothing but the standard library is imported before `main` runs: an interrupt, or a limit on memory,
-may strike while NumPy is imported.
+Nothing but the standard library is imported before `main` runs: a limit on memory may strike while
+NumPy is imported.
 """
 
 from __future__ import annotations

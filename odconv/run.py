@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import mmap
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from traceback import format_exception
 
 from odconv.commands import SUMMARIES
@@ -68,7 +70,8 @@ def _import_numpy() -> None:
     before = os.environ.get(_BLAS_THREADS)
     os.environ[_BLAS_THREADS] = "1"
     try:
-        import numpy as np
+        with _interrupts_held():
+            import numpy as np
 
         del np
     finally:
@@ -92,6 +95,19 @@ def _own_up(error: Exception, traceback: bool) -> int:
     advice = "please report it" if traceback else "--traceback shows where; please report it"
     complain(f"error: a bug in odconv, {told} ({advice})")
     return _BUG
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Lets an interrupt wait: one that strikes C code of an import becomes an error of that code."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _explain(error: ConverterError) -> int:
