@@ -99,7 +99,7 @@ def _own_up(error: Exception, traceback: bool) -> int:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Lets an interrupt wait: one that strikes C code of an import becomes an error of that code."""
+    """Lets an interrupt wait: in C code of an import it would become an error of that code."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
