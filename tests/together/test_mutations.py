@@ -100,8 +100,10 @@ MUTATIONS = (
     Mutation(
         "three of four attentions divided by the temperature, PyTorch",
         "odconv_torch/layers/attention.py",
-        "= self._activated(name, part)",
-        "= self._activated(name, part * (self.temperature if name == 'spatial_fc' else 1))",
+        'if name != "kernel_fc":',
+        "if name == 'spatial_fc':\n                "
+        "gate = torch.sigmoid(gate.logit() * self.temperature)\n            "
+        'if name != "kernel_fc":',
         f"{PARITY} torch",
     ),
     Mutation(
@@ -121,10 +123,11 @@ MUTATIONS = (
     Mutation(
         "height and width of the spatial attention swapped",
         "odconv_torch/layers/attention.py",
-        "return torch.sigmoid(logits).reshape(shape)",
-        "y = torch.sigmoid(logits)\n        if name != 'spatial_fc':\n            "
-        "return y.reshape(shape)\n        "
-        "return y.reshape(*shape[:-2], *shape[:-3:-1]).transpose(-1, -2)",
+        "found[name] = gate.reshape(batch, *self._shapes[name])",
+        "shape = (batch, *self._shapes[name])\n                "
+        "found[name] = gate.reshape(shape)\n                if name == 'spatial_fc':\n"
+        "                    gate = gate.reshape(*shape[:-2], *shape[:-3:-1])\n"
+        "                    found[name] = gate.transpose(-1, -2)",
         f"{PARITY} torch",
     ),
     Mutation(
