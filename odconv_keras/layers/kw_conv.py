@@ -197,7 +197,8 @@ class KWConv(DynamicConv):
         order = (0, rank + 3, rank + 1, rank + 4, rank + 2, *range(1, rank + 1))
         parts = ops.reshape(ops.transpose(parts, order), (-1, *cell))
         attention, own = self.attention, self.warehouse_manager.in_order()[0]
-        attention.fc2.kernel.assign(ops.zeros_like(attention.fc2.kernel))
+        zeros = ops.zeros(attention.fc2.kernel.shape)  # JAX has no `zeros_like` of a variable
+        attention.fc2.kernel.assign(zeros)
         start = ops.cast(attention.start(), attention.fc2.bias.dtype)
         attention.fc2.bias.assign(ops.reshape(start, (-1,)))
         places = ops.expand_dims(ops.convert_to_tensor(self.spec.start_cells()), 1)
