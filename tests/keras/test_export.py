@@ -152,7 +152,7 @@ def in_order(found):
 def test_only_what_is_recorded_for_a_file_has_no_loop():
     # A layer loops over the samples on processors alone, so that there is nothing to leave out.
     if tf.config.list_physical_devices("GPU"):
-        pytest.skip("a GPU has no loop")
+        pytest.skip("on a GPU no layer loops over the samples, so that there is nothing to see")
     layer = built_layer(LAYERS["od"])
 
     def step(x):

@@ -20,7 +20,7 @@ def text_of(file):
 @pytest.mark.parametrize("package", sorted(PACKAGES - OF_FRAMEWORKS))
 def test_packages_have_the_version(package):
     if package == "odconv_training":
-        pytest.importorskip("PIL")
+        pytest.importorskip("PIL")  # which the extra train brings, and this suite runs without
     assert __import__(package).__version__ == __version__
 
 

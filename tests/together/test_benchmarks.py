@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from types import SimpleNamespace
 
 import numpy as np
@@ -27,10 +26,8 @@ from benchmarks.cases import (
     Layer,
     Network,
 )
-from benchmarks.conditions import Conditions
 from benchmarks.contest import difference
 from benchmarks.conversion import converted
-from benchmarks.machine import machine
 from benchmarks.memory import peak
 from benchmarks.plots import plot
 from benchmarks.records import Record, Spread
@@ -38,8 +35,8 @@ from benchmarks.runner import environment
 from benchmarks.selection import Selection
 from benchmarks.table import line, table
 from benchmarks.timing import alternate
-from benchmarks.worker import measured
 from parity_tests.processes import WorkerError
+from tests.benchmark_records import OFFICIAL_FIGURES, record
 
 # Ours and the published formulation in one framework, on the same random arrays.
 COMPARE = """
@@ -139,175 +136,6 @@ def test_a_run_writes_a_table_json_and_a_picture(tmp_path, capsys):
     assert (tmp_path / "layers-torch.png").read_bytes().startswith(b"\x89PNG")
 
 
-# What a clone of the official code has, in our own layers.
-STAND_IN = """
-from odconv_torch import create_model
-
-def resnet18(dropout): return create_model("resnet18")
-def mobilenetv2_100(dropout): return create_model("mobilenetv2_100")
-def od_resnet18(dropout, kernel_num): return create_model("od_resnet18", kernel_num=kernel_num)
-def od_mobilenetv2_100(dropout, kernel_num):
-    return create_model("od_mobilenetv2_100", kernel_num=kernel_num)
-"""
-WRONG = """
-from odconv_torch import set_temperature
-
-def od_resnet18(dropout, kernel_num):
-    model = create_model("od_resnet18", kernel_num=kernel_num)
-    set_temperature(model, 7.0)
-    return model
-"""
-
-
-def clone(folder, text):
-    for name in ("models/od_resnet.py", "models/od_mobilenetv2.py", "modules/odconv.py"):
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).touch()
-    (folder / "models/__init__.py").write_text(text)
-    return folder
-
-
-def run_beside(folder, tmp_path, case):
-    options = ["--only", "official", "--official", str(folder), "--cases", case]
-    return main([*options, "--output", str(tmp_path / "out")])
-
-
-def test_the_official_code_stands_beside_ours(tmp_path):
-    folder = clone(tmp_path, STAND_IN)
-    assert run_beside(folder, tmp_path, "*mobilenetv2_100/od-1x/inference/batch-1") == 0
-    (record,) = json.loads((tmp_path / "out/results.json").read_text())["records"]
-    assert record["figures"].keys() == OFFICIAL_FIGURES.keys()
-    assert all(len(figures) == 7 for figures in record["figures"].values())
-    assert record["difference"] < 1e-4
-    assert record["ratios"].keys() >= {
-        "ours / official",
-        "ours / better static",
-        "ours / static channels_last",
-        "ours channels_last / ours",
-    }
-
-
-def test_official_code_that_computes_something_else_is_an_error(tmp_path, capsys):
-    folder = clone(tmp_path, STAND_IN + WRONG)
-    assert run_beside(folder, tmp_path, "*/resnet18/od-4x/inference/batch-1") == 2
-    assert "expected ours to compute what official does" in capsys.readouterr().err
-
-
-def test_official_code_that_is_not_there_is_an_error(tmp_path, capsys):
-    for folder, words in (
-        (["--official", str(tmp_path)], "found no models/od_resnet.py"),
-        ([], "expected --official FOLDER"),
-    ):
-        with pytest.raises(SystemExit):
-            main(["--only", "official", *folder])
-        assert words in capsys.readouterr().err
-
-
-def test_the_official_selection_has_every_network_and_the_layers_that_circulate():
-    cases = list(Selection(official=True, groups=(OFFICIAL_CODE,)).cases("torch"))
-    networks = [case for case in cases if isinstance(case.subject, Network)]
-    assert len(networks) == len({case.id for case in networks}) == 3 * 2 * 4
-    layers = {(str(c.subject), c.kind, c.mode, c.batch) for c in cases if c not in networks}
-    kinds = {"dy", "cond"} if find_spec("timm") else {"dy"}
-    assert len(layers) == 4 * len(kinds) * 3
-    assert not list(Selection(official=True, groups=(OFFICIAL_CODE,)).cases("paddle"))
-
-
-OFFICIAL_FIGURES = {
-    "official static": [2.0, 2.2, 2.1],
-    "static": [2.4, 2.5, 2.6],
-    "static channels_last": [1.0, 1.1, 1.2],
-    "official": [8.0, 8.0, 8.0],
-    "ours": [4.0, 4.4, 4.2],
-    "ours channels_last": [2.0, 2.2, 2.4],
-}
-
-
-def test_ours_stands_beside_the_better_static_network():
-    found = record(OFFICIAL_CODE, Network("resnet18"), figures=OFFICIAL_FIGURES)
-    assert found.ratio("ours", "better static").median == pytest.approx(2)
-    slow = OFFICIAL_FIGURES | {"official static": [9.0] * 3}
-    worse = record(OFFICIAL_CODE, Network("resnet18"), figures=slow)
-    assert worse.ratio("ours", "better static").median == pytest.approx(4 / 2.4)
-    head, _, row = table([found], "AVX2").splitlines()[2:]
-    assert "| ours / official | ours / better static |" in head and head.endswith("difference |")
-    assert row.count("|") == head.count("|") and "| 4.20 | 2.20 | 0.53 " in row
-    assert "4.00 x static" not in line(found) and "official 1.90 x ours" in line(found)
-
-
-class Device:
-    """A framework that says how much a run takes, and has no room for one of them."""
-
-    out_of_memory = (MemoryError,)
-
-    def build(self, spec, arrays):
-        return spec
-
-    def publish(self, model):
-        raise MemoryError
-
-    def in_channels_last(self):
-        return self
-
-    def inference(self, model, x):
-        return lambda: (np.ones(3),)
-
-    def with_peak(self, run):
-        return run(), 256.0
-
-    def numpy(self, tensor):
-        return tensor
-
-
-def test_on_a_device_memory_stands_beside_time():
-    case = Case(NETWORKS, Network("resnet18", 8), "od", 4, "inference", 2)
-    conditions = Conditions(device="cuda", dtype="bfloat16")
-    times, memory = measured(Device(), "torch", case, 1, conditions)
-    assert (times.unit, memory.unit, memory.group) == ("ms", "MiB", MEMORY)
-    assert memory.figures == {"static": [256.0], "published": [], "ours": [256.0]}
-    assert len(times.figures["ours"]) == 1 and times.figures["published"] == []
-    assert "| out of memory |" in table([times])
-    assert times.to_dict()["ratios"].keys() == {"ours / static"}
-
-
-def test_the_selection_of_a_gpu():
-    cases = list(Selection(device="cuda", long=True).cases("torch"))
-    assert {case.group for case in cases} == {NETWORKS}
-    assert {case.batch for case in cases} == {32, 64, 128, 256}
-    assert all({"static channels_last", "ours channels_last"} < {*c.variants} for c in cases)
-
-
-def test_a_gpu_that_is_not_there_is_an_error(tmp_path, capsys):
-    import torch
-
-    if torch.cuda.is_available():
-        pytest.skip("there is one")
-    assert main(["--device", "cuda", "--output", str(tmp_path)]) == 2
-    assert "torch.cuda.is_available() is False" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        main(["--device", "cuda", "--runtime", "paddle"])
-    assert "expected --runtime torch, received paddle" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("mode", ["inference", "training"])
-def test_half_precision(tmp_path, mode):
-    case = f"layers/960-960-7-3x3-depthwise/od-4x/{mode}/batch-1"
-    options = ["--long", "--dtype", "bfloat16", "--cases", case, "--output", str(tmp_path)]
-    assert main(options) == 0
-    values = json.loads((tmp_path / "results.json").read_text())
-    assert values["dtype"] == "bfloat16"
-    assert 1e-4 < values["records"][0]["difference"] < 0.1
-
-
-def test_the_machine_says_what_caps_its_instructions(monkeypatch):
-    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
-    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "avx2")
-    assert machine()["instructions"].endswith(" capped by ATEN_CPU_CAPABILITY=avx2")
-    assert machine()["environment"]["ATEN_CPU_CAPABILITY"] == "avx2"
-    monkeypatch.delenv("ATEN_CPU_CAPABILITY")
-    assert "capped" not in machine()["instructions"]
-
-
 @pytest.mark.slow
 def test_conversions_stand_beside_what_torch_takes(tmp_path):
     network = Network("mobilenetv2_050")
@@ -387,13 +215,6 @@ def test_the_peak_counts_what_is_freed_again():
 
     assert 60 < peak(run) < 80
     assert peak(lambda: None) < 10
-
-
-def record(group, subject, **changes):
-    case = Case(group, subject, "od", 4, "training", 8)
-    figures = {"static": [10.0, 20.0, 40.0], "published": [80.0, 80.0, 80.0], "ours": [20.0] * 3}
-    measured = {"figures": figures, "unit": "ms", "difference": 0.0, "strategy": "auto"}
-    return Record.of(case, runtime="torch", **measured | changes)
 
 
 def test_ratios_are_those_of_neighbours():

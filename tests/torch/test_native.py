@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import copy
-import os
-import shutil
-import subprocess
-import sys
 import threading
-from dataclasses import fields
 
 import pytest
 import torch
 from helpers import random_map, randomised
+from native_kit import forced, needs_compiler
 from torch.func import jvp, vmap
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -23,36 +19,11 @@ from odconv_torch import (
     ODConv2d,
     ODConv3d,
     create_model,
-    native,
     optimize_for_inference,
     set_strategy,
 )
 from odconv_torch.layers.attentions import Attentions
-from odconv_torch.layers.forms.cost_model import Costs
 from odconv_torch.layers.functional import od_conv
-
-# Only arithmetic counts, of which this form is said to have the fastest: every layer takes it.
-ARITHMETIC = ("conv", "grouped", "sample", "product")
-ALWAYS = Costs(**{field.name: float(field.name in ARITHMETIC) for field in fields(Costs)})
-COMPILER = os.environ.get("CXX", "c++")
-needs_compiler = pytest.mark.skipif(
-    shutil.which(COMPILER) is None, reason=f"no C++ compiler {COMPILER} on this machine"
-)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Where this module's library is: built once, in a folder of its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        found = tmp_path_factory.mktemp("extensions")
-        patch.setenv("TORCH_EXTENSIONS_DIR", str(found))
-        yield found
-
-
-@pytest.fixture(scope="module")
-def loaded(folder):
-    native.build()
-    native.load()
 
 
 class Calls(TorchDispatchMode):
@@ -63,13 +34,6 @@ class Calls(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         self.found |= func is torch.ops.odconv.dynamic_conv.default
         return func(*args, **(kwargs or {}))
-
-
-def forced(layer):
-    """A copy that takes the operation wherever it can."""
-    layer = copy.deepcopy(layer).eval()
-    set_strategy(layer, "native", inference=ALWAYS)
-    return layer
 
 
 def close(actual, expected, tolerance=2e-5):
@@ -106,7 +70,7 @@ GEOMETRIES = {
 @needs_compiler
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 @pytest.mark.parametrize("batch", [1, 3])
-def test_layers_of_every_geometry(loaded, geometry, batch):
+def test_layers_of_every_geometry(native_library, geometry, batch):
     ins, outs, kernel, options = GEOMETRIES[geometry]
     layer = randomised(ODConv2d(ins, outs, kernel, **options))
     meets_the_formula(layer, random_map(2, ins, batch, torch.float32))
@@ -114,7 +78,7 @@ def test_layers_of_every_geometry(loaded, geometry, batch):
 
 @needs_compiler
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (9, 16), (13, 19), (31, 34)])
-def test_maps_of_every_size(loaded, size):
+def test_maps_of_every_size(native_library, size):
     layer = randomised(ODConv2d(130, 40, 3, padding=1))
     meets_the_formula(layer, torch.randn(9, 130, *size))
 
@@ -129,7 +93,7 @@ def test_maps_of_every_size(loaded, size):
         {"attentions": ("spatial", "kernel"), "spatial_activation": "softmax"},
     ],
 )
-def test_some_attentions(loaded, options):
+def test_some_attentions(native_library, options):
     layer = randomised(ODConv2d(8, 12, 3, padding=1, **options))
     meets_the_formula(layer, random_map(2, 8, 3, torch.float32))
 
@@ -138,7 +102,7 @@ def test_some_attentions(loaded, options):
 @pytest.mark.parametrize(
     "layer", [DyConv2d(8, 12, 3, bias=True), CondConv2d(8, 12, 3, bias=True), ODConv1d(8, 12, 3)]
 )
-def test_other_layers(loaded, layer):
+def test_other_layers(native_library, layer):
     rank = layer.spec.rank
     meets_the_formula(randomised(layer), random_map(rank, 8, 3, torch.float32))
 
@@ -148,19 +112,19 @@ def test_other_layers(loaded, layer):
     "layer",
     [ODConv3d(4, 6, 3), ODConv2d(4, 4, 3, groups=4), ODConv2d(4, 6, 3, attention_sharing=False)],
 )
-def test_layers_that_it_is_not_for(loaded, layer):
+def test_layers_that_it_is_not_for(native_library, layer):
     meets_the_formula(randomised(layer), random_map(layer.rank, 4, 3, torch.float32), takes=False)
 
 
 @needs_compiler
-def test_maps_whose_patches_are_large(loaded):
+def test_maps_whose_patches_are_large(native_library):
     layer = randomised(ODConv2d(114, 2, 3, padding=1))
     meets_the_formula(layer, torch.randn(1, 114, 64, 65), takes=False)
     meets_the_formula(layer, torch.randn(1, 114, 64, 64))
 
 
 @needs_compiler
-def test_uneven_padding(loaded):
+def test_uneven_padding(native_library):
     layer = randomised(ODConv2d(4, 6, (2, 3), padding="same"))
     meets_the_formula(layer, random_map(2, 4, 3, torch.float32), takes=False)
 
@@ -175,13 +139,13 @@ def test_uneven_padding(loaded):
         lambda x: x[:1].expand(3, -1, -1, -1),
     ],
 )
-def test_maps_in_other_layouts(loaded, change):
+def test_maps_in_other_layouts(native_library, change):
     layer = randomised(ODConv2d(8, 12, 3, padding=1))
     meets_the_formula(layer, change(random_map(2, 8, 3, torch.float32)))
 
 
 @needs_compiler
-def test_a_bank_in_another_layout(loaded):
+def test_a_bank_in_another_layout(native_library):
     layer = randomised(ODConv2d(8, 12, 3))
     layer.weight = torch.nn.Parameter(layer.weight.detach().transpose(3, 4))
     meets_the_formula(layer, random_map(2, 8, 3, torch.float32))
@@ -189,7 +153,7 @@ def test_a_bank_in_another_layout(loaded):
 
 @needs_compiler
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_values_that_are_no_numbers(loaded, value):
+def test_values_that_are_no_numbers(native_library, value):
     """They reach the positions that see them, and no other."""
     x, weight = torch.rand(2, 5, 9, 11), torch.rand(3, 33, 5, 3, 3)
     x[1, 2, 4, 6] = value
@@ -201,7 +165,7 @@ def test_values_that_are_no_numbers(loaded, value):
 
 
 @needs_compiler
-def test_what_is_no_inference_takes_the_plain_path(loaded):
+def test_what_is_no_inference_takes_the_plain_path(native_library):
     layer, x = randomised(ODConv2d(8, 12, 3)).eval(), random_map(2, 8, 3, torch.float32)
     fast = forced(layer)
     with Calls() as calls:
@@ -223,14 +187,14 @@ def test_what_is_no_inference_takes_the_plain_path(loaded):
 
 
 @needs_compiler
-def test_vmap_agrees(loaded):
+def test_vmap_agrees(native_library):
     layer, x = randomised(ODConv2d(8, 12, 3)).eval(), torch.randn(4, 2, 8, 7, 8)
     with torch.no_grad():
         close(vmap(forced(layer))(x), torch.stack([layer(part) for part in x]))
 
 
 @needs_compiler
-def test_recorded_graphs_do_not_have_it(loaded):
+def test_recorded_graphs_do_not_have_it(native_library):
     layer, x = randomised(ODConv2d(8, 12, 3)).eval(), random_map(2, 8, 2, torch.float32)
     fast = forced(layer)
     with torch.no_grad():
@@ -242,7 +206,7 @@ def test_recorded_graphs_do_not_have_it(loaded):
 
 @needs_compiler
 @pytest.mark.parametrize("rows", [None, (12,), (3, 12)])
-def test_the_operation_is_a_proper_one(loaded, rows):
+def test_the_operation_is_a_proper_one(native_library, rows):
     """Its schema, its shapes without values, and a graph that holds any batch."""
     x, weight = torch.randn(3, 8, 7, 9), torch.randn(4, 12, 4, 3, 2)
     factors = (torch.rand(3, 8, 1, 1), torch.rand(3, 12, 1, 1), torch.rand(3, 1, 1, 3, 2))
@@ -272,7 +236,7 @@ def test_the_operation_is_a_proper_one(loaded, rows):
         (10, 5),
     ],
 )
-def test_wrong_arguments_are_named(loaded, place, wrong):
+def test_wrong_arguments_are_named(native_library, place, wrong):
     given = [torch.rand(2, 8, 8, 9), torch.rand(4, 12, 8, 3, 3), *(None,) * 3, torch.rand(2, 4)]
     given += [None, [1, 1], [0, 0], [1, 1], 1]
     torch.ops.odconv.dynamic_conv(*given)
@@ -282,7 +246,7 @@ def test_wrong_arguments_are_named(loaded, place, wrong):
 
 
 @needs_compiler
-def test_threads_do_not_disturb_each_other(loaded):
+def test_threads_do_not_disturb_each_other(native_library):
     layer = forced(randomised(ODConv2d(32, 40, 3, padding=1)))
     maps = [torch.randn(2, 32, 9, 10) for _ in range(6)]
     found = {}
@@ -303,7 +267,7 @@ def test_threads_do_not_disturb_each_other(loaded):
 
 @needs_compiler
 @pytest.mark.parametrize("name", ["od_resnet18", "dy_mobilenetv2_050", "cond_resnet18"])
-def test_networks(loaded, name):
+def test_networks(native_library, name):
     """By the usual costs, which choose it for some of the layers."""
     model, x = create_model(name, num_classes=7).eval(), torch.randn(2, 3, 64, 96)
     plain = copy.deepcopy(model)
@@ -314,64 +278,3 @@ def test_networks(loaded, name):
         close(found, plain(x))
         close(optimize_for_inference(model)(x), plain(x))
     assert calls.found
-
-
-@needs_compiler
-def test_another_process_takes_the_plain_path(loaded, tmp_path):
-    """Nothing is loaded unless it is asked for, by an import or with a model."""
-    layer, x = forced(randomised(ODConv2d(8, 12, 3))), random_map(2, 8, 3, torch.float32)
-    with torch.no_grad():
-        torch.save((layer, x, layer(x)), tmp_path / "layer.pt")
-    script = (
-        "import sys, torch, odconv_torch\n"
-        "layer, x, y = torch.load(sys.argv[1], weights_only=False)\n"
-        "with torch.no_grad(): torch.testing.assert_close(layer(x), y, rtol=1e-4, atol=1e-4)\n"
-        "assert not odconv_torch.native.is_loaded()\n"
-    )
-    subprocess.run([sys.executable, "-c", script, str(tmp_path / "layer.pt")], check=True)
-
-
-@needs_compiler
-def test_the_command(loaded, folder):
-    assert native.path().is_relative_to(folder) and native.path().exists()
-    run = command("build")
-    assert run.returncode == 0 and f"{native.path()} is there already" in run.stdout
-
-
-def test_without_a_library_or_a_compiler(tmp_path):
-    empty = {"TORCH_EXTENSIONS_DIR": str(tmp_path / "none"), "CXX": str(tmp_path / "none" / "c++")}
-    script = (
-        "import pytest, odconv_torch\n"
-        "layer = odconv_torch.ODConv2d(4, 4, 3)\n"
-        "with pytest.raises(RuntimeError, match='python -m odconv_torch.native build'):\n"
-        "    odconv_torch.set_strategy(layer, 'native')\n"
-        "assert layer.strategy.name == 'auto'\n"
-    )
-    environment = {**os.environ, **empty}
-    subprocess.run([sys.executable, "-c", script], check=True, env=environment)
-    run = command("build", **empty)
-    assert run.returncode == 1 and "expected a C++ compiler" in run.stderr
-    assert "Traceback" not in run.stderr and not list(tmp_path.glob("**/*.so"))
-
-
-@needs_compiler
-def test_a_compiler_that_fails_is_quoted(monkeypatch, tmp_path):
-    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
-    monkeypatch.setenv("CXXFLAGS", "-no-such-flag")
-    with pytest.raises(RuntimeError, match=r"no-such-flag ended with 1|-no-such-flag"):
-        native.build()
-    assert not native.path().exists()
-
-
-def test_other_flags_and_sources_are_other_files(monkeypatch, tmp_path):
-    before = native.path()
-    monkeypatch.setenv("CXXFLAGS", "-O1")
-    assert native.path() != before
-    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
-    assert native.path().is_relative_to(tmp_path)
-
-
-def command(*arguments, **environment):
-    line = [sys.executable, "-m", "odconv_torch.native", *arguments]
-    environment = {**os.environ, **environment}
-    return subprocess.run(line, env=environment, capture_output=True, text=True, check=False)

@@ -13,6 +13,7 @@ import torch
 
 from odconv_spec import model_spec
 from odconv_torch.detect import DetectionTrainer
+from odconv_torch.detect.command import main
 from odconv_torch.train.processes import Processes
 from odconv_training.detection.course import DetectionCourse, with_categories
 from odconv_training.detection.options import DetectionOptions
@@ -89,3 +90,11 @@ def change(folder, act, split="train"):
     act(content)
     path.write_text(json.dumps(content), encoding="utf-8")
     return path
+
+
+def said(capsys, *arguments):
+    """The one error that the command ends with."""
+    assert main(list(map(str, arguments))) in (2, 5)
+    message = capsys.readouterr().err
+    assert message.startswith("error: ") and message.count("\n") <= 2
+    return message

@@ -14,17 +14,13 @@ from faster_coco_eval import mask as tools
 from PIL import Image
 
 from odconv.main import main as odconv_main
-from odconv_spec import model_spec
 from odconv_torch.detect.command import main
 from odconv_torch.detect.evaluation import detections
 from odconv_torch.detect.opened import open_detector
 from odconv_torch.detect.prediction import unlabelled, write_pictures
-from odconv_torch.detection import mask_rcnn
-from odconv_training import BEST, LAST, TrainingError
+from odconv_training import BEST
 from odconv_training.detection.coco import Category
-from odconv_training.detection.options import Network
 from odconv_training.detection.picture import drawn
-from odconv_training.detection.recipes import Detector
 from odconv_training.detection.regions import runs_of_mask
 from odconv_training.detection.results import Detections, results_of
 from odconv_training.detection.samples import open_annotated
@@ -228,7 +224,9 @@ def test_a_file_of_other_code_is_evaluated_by_the_categories_of_the_data(folder,
         found.append(capsys.readouterr().out)
     assert found[0] == found[1]
     small.change(fewer := shutil.copytree(folder, tmp_path / "few"), without_squares, "val")
-    assert "expected data with 3 categories" in said(capsys, "evaluate", there, "--data", fewer)
+    assert "expected data with 3 categories" in small.said(
+        capsys, "evaluate", there, "--data", fewer
+    )
 
 
 def without_squares(content):
@@ -236,88 +234,33 @@ def without_squares(content):
     content["annotations"] = [one for one in content["annotations"] if one["category_id"] != 7]
 
 
-def test_the_arithmetic_of_a_training_comes_back(folder, tmp_path, capsys):
-    """Anchors and RoIAlign have no arrays: only the checkpoint says whose they are."""
-    own = {"arithmetic": "torchvision"}
-    training = small.run(small.options(tmp_path / "run", folder, detector=own, steps=1))
-    path, device = tmp_path / "run" / LAST["torch"], torch.device("cpu")
-    image = [torch.rand(3, 96, 128)]
-    expected = boxes(training.trainer.model, image)
-    assert torch.equal(boxes(open_detector(path, device).model, image), expected)
-    message = said(capsys, "predict", path, path, "--arithmetic", "mmdetection")
-    assert "was trained with the anchors and the RoIAlign of torchvision" in message
-    torch.save(training.trainer.model.state_dict(), silent := tmp_path / "silent.pth")
-    sizes = {"min_size": 64, "max_size": 96}
-    other = open_detector(silent, device, **sizes).model
-    assert type(other.roi_heads.box_roi_pool).__name__ == "AdaptiveAlign"
-    same = open_detector(silent, device, arithmetic="torchvision", **sizes).model
-    assert torch.equal(boxes(same, image), expected)
-    words = ["--data", str(folder), "--arithmetic", "torchvision", "--min-size", "64"]
-    assert main(["evaluate", str(silent), *words]) == 0
-
-
-def boxes(model, images):
-    with torch.no_grad():
-        return model.eval()(images)[0]["boxes"]
-
-
-def test_an_earlier_checkpoint_has_the_published_arithmetic():
-    network = Network(small.SPEC, Detector("mask", **small.SMALL), NAMES)
-    assert "arithmetic" not in network.to_json()
-    assert Network.from_json(network.to_json()) == network
-    detector = Detector("mask", arithmetic="torchvision", maps=(0, 2), mask_channels=12)
-    network = Network(small.SPEC, detector, NAMES)
-    assert Network.from_json(network.to_json()) == network
-    with pytest.raises(TrainingError, match="arithmetic: expected one of"):
-        Detector(arithmetic="detectron")
-
-
-def test_maps_and_the_width_of_masks_are_those_of_the_file(tmp_path):
-    spec = model_spec("od_resnet18", stages=small.SPEC.stages, stem_channels=6, num_classes=0)
-    sizes = {"min_size": 64, "max_size": 96}
-    model = mask_rcnn(spec, 2, maps=(1, 2, 3), out_channels=8, **sizes)  # masks of 256
-    torch.save(model.state_dict(), tmp_path / "a.pth")
-    opened = open_detector(tmp_path / "a.pth", torch.device("cpu"), **sizes)
-    detector = opened.network.detector
-    assert (detector.maps, detector.channels, detector.mask_channels) == ((1, 2, 3), 8, 256)
-    image = [torch.rand(3, 64, 96)]
-    assert torch.equal(boxes(opened.model, image), boxes(model, image))
-
-
-def said(capsys, *arguments):
-    assert main(list(map(str, arguments))) in (2, 5)
-    message = capsys.readouterr().err
-    assert message.startswith("error: ") and message.count("\n") <= 2
-    return message
-
-
 def test_what_is_no_detector_is_said_in_one_line(folder, trained, tmp_path, capsys):
     data = ("--data", folder)
     (tmp_path / "a.pth.tar").write_bytes(trained.read_bytes()[:999])
-    assert "a.pth.tar" in said(capsys, "evaluate", tmp_path / "a.pth.tar", *data)
+    assert "a.pth.tar" in small.said(capsys, "evaluate", tmp_path / "a.pth.tar", *data)
     torch.save({"state_dict": {}}, tmp_path / "b.pth.tar")
-    said(capsys, "evaluate", tmp_path / "b.pth.tar", *data)
+    small.said(capsys, "evaluate", tmp_path / "b.pth.tar", *data)
     torch.save(torch.nn.Conv2d(3, 4, 1).state_dict(), tmp_path / "e.pth.tar")
-    said(capsys, "evaluate", tmp_path / "e.pth.tar", *data)
-    assert "nowhere" in said(capsys, "evaluate", tmp_path / "nowhere", *data)
-    assert "nowhere" in said(capsys, "evaluate", trained, "--data", tmp_path / "nowhere")
+    small.said(capsys, "evaluate", tmp_path / "e.pth.tar", *data)
+    assert "nowhere" in small.said(capsys, "evaluate", tmp_path / "nowhere", *data)
+    assert "nowhere" in small.said(capsys, "evaluate", trained, "--data", tmp_path / "nowhere")
     content = torch.load(trained, weights_only=True)
     text = json.loads(content["odconv"])
     spec = json.loads(text["spec"])
     classifier = {**content, "odconv": json.dumps({**text, "spec": json.dumps(spec["body"])})}
     torch.save(classifier, tmp_path / "c.pth.tar")
-    assert "of another network" in said(capsys, "evaluate", tmp_path / "c.pth.tar", *data)
+    assert "of another network" in small.said(capsys, "evaluate", tmp_path / "c.pth.tar", *data)
     spec["categories"] = spec["categories"][:2]
     fewer = {**content, "odconv": json.dumps({**text, "spec": json.dumps(spec)})}
     torch.save(fewer, tmp_path / "d.pth.tar")
-    assert "the model is Mask R-CNN, 2 classes" in said(
+    assert "the model is Mask R-CNN, 2 classes" in small.said(
         capsys, "predict", tmp_path / "d.pth.tar", trained
     )
-    assert "expected an image" in said(capsys, "predict", trained, trained)
+    assert "expected an image" in small.said(capsys, "predict", trained, trained)
 
 
 def test_other_categories_than_the_checkpoints_are_refused(trained, tmp_path, capsys):
     other = small.shapes(tmp_path / "other")
     small.change(other, lambda content: content["categories"][0].update(name="disc"), "val")
-    message = said(capsys, "evaluate", trained, "--data", other)
+    message = small.said(capsys, "evaluate", trained, "--data", other)
     assert "1 circle, 3 triangle, 7 square" in message and "1 disc" in message
