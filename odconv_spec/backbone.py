@@ -30,12 +30,28 @@ _BANKS = (Role.EXPERT_KERNELS, Role.CELLS)  # which have the classes on their se
 
 
 class BlockSpec(Protocol):
-    """One block of a backbone, with the name of the attribute that holds it."""
+    """What every block of a backbone has: a path, and the arrays of its layers.
+
+    Example:
+        >>> block = next(model_spec("od_resnet18").blocks())
+        >>> block.name, block.parameters()[0].name
+        ('layer1.0', 'layer1.0.conv1.weight')
+    """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Path of the block.
 
-    def parameters(self) -> tuple[Parameter, ...]: ...
+        Returns:
+            The attribute of the network that holds it, such as "layer1.0".
+        """
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Every stored array of the block.
+
+        Returns:
+            The arrays in the order of the official state dict, named as the network names them.
+        """
 
 
 def conv_norm(conv: str, norm: str, spec: ConvSpec) -> tuple[Parameter, ...]:
@@ -55,6 +71,13 @@ class BackboneSpec:
 
     Raises:
         ValueError: an option is out of range.
+
+    Example:
+        >>> spec = model_spec("od_resnet18", num_classes=10)
+        >>> isinstance(spec, BackboneSpec), spec.family, spec.num_features, spec.head
+        (True, 'resnet', 512, LinearSpec(in_channels=512, out_channels=10, bias=True))
+        >>> spec.trainable_count()
+        11436074
     """
 
     family: ClassVar[str]
@@ -103,7 +126,11 @@ class BackboneSpec:
 
     @property
     def name(self) -> str:
-        """The model's name, such as "od_resnet18"; one of options of its own ends in "custom"."""
+        """The model's name, such as "od_resnet18"; one of options of its own ends in "custom".
+
+        Returns:
+            The name that `odconv_spec.model_spec` knows it by, or one that ends in "custom".
+        """
         common = {field.name for field in fields(BackboneSpec)}
         own = {f.name: f.default for f in fields(self) if f.name not in common}
         for name, options in self.published_with(self.conv.kind).items():
@@ -113,39 +140,72 @@ class BackboneSpec:
 
     @property
     def head(self) -> LinearSpec | ConvSpec | None:
-        """The classifier, which some kinds make a 1x1 convolution of the pooled map, if any."""
+        """The classifier, which some kinds make a 1x1 convolution of the pooled map, if any.
+
+        Returns:
+            The spec of the layer, None without classes.
+        """
         if self.num_classes == 0:
             return None
         return self._classifier(self.conv, self.num_features, self.num_classes)
 
     @property
     def num_features(self) -> int:
-        """Channels of the last map."""
+        """Channels of the last map.
+
+        Returns:
+            A number of channels, which is the width of the features.
+        """
         raise NotImplementedError
 
     @classmethod
     def published_with(cls, kind: str) -> Mapping[str, Mapping[str, Any]]:
-        """The networks that have a name with convolutions of a kind, as in `published`."""
+        """The networks that have a name with convolutions of a kind, as in `published`.
+
+        Returns:
+            Name without the kind's prefix -> options.
+        """
         return cls.published
 
     def feature_info(self) -> tuple[FeatureInfo, ...]:
-        """The last map of each stride, 2 to 32, as detectors take them."""
+        """The last map of each stride, 2 to 32, as detectors take them.
+
+        Returns:
+            Name, channels and stride of each map, the largest map first.
+        """
         raise NotImplementedError
 
     def further_maps(self) -> tuple[FeatureInfo, ...]:
-        """Maps behind those of `feature_info`, whose places follow; a body gives them if asked."""
+        """Maps behind those of `feature_info`, whose places follow; a body gives them if asked.
+
+        Returns:
+            Name, channels and stride of each; none by default.
+        """
         return ()
 
     def blocks(self) -> Iterator[BlockSpec]:
+        """The blocks in the order in which a map passes them.
+
+        Returns:
+            The spec of each block.
+        """
         raise NotImplementedError
 
     @property
     def warehouses(self) -> WarehouseManagerSpec | None:
-        """The cells that convolutions of the whole network share, if they do."""
+        """The cells that convolutions of the whole network share, if they do.
+
+        Returns:
+            The spec of all warehouses, None where nothing is shared.
+        """
         return None
 
     def warehouse_parameters(self) -> tuple[Parameter, ...]:
-        """The arrays of `warehouses`, which open `parameters()`."""
+        """The arrays of `warehouses`, which open `parameters()`.
+
+        Returns:
+            The arrays of the cells, named as the network names them; none without warehouses.
+        """
         return under(MANAGER, self.warehouses.parameters()) if self.warehouses else ()
 
     def maps(self, size: tuple[int, ...]) -> Iterator[tuple[Mapped, Size]]:
@@ -153,23 +213,42 @@ class BackboneSpec:
 
         Args:
             size: of the image, (height, width).
+
+        Returns:
+            Pairs of a layer's spec and the size of its input's map, (height, width).
         """
         raise NotImplementedError
 
     def parameters(self) -> tuple[Parameter, ...]:
-        """Every stored array in the order of the official state dict."""
+        """Every stored array in the order of the official state dict.
+
+        Returns:
+            Name, role and shape of each array.
+        """
         raise NotImplementedError
 
     def head_parameters(self) -> tuple[Parameter, ...]:
-        """The arrays of the classifier, which close `parameters()`; none without a head."""
+        """The arrays of the classifier, which close `parameters()`; none without a head.
+
+        Returns:
+            Name, role and shape of each array.
+        """
         return under(self.head_path, self.head.parameters()) if self.head else ()
 
     def trainable_count(self) -> int:
-        """Number of trainable scalars."""
+        """Number of trainable scalars.
+
+        Returns:
+            The sum over all arrays but running statistics and indices.
+        """
         return sum(prod(p.shape) for p in self.parameters() if p.role.trainable)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values that `odconv_spec.from_dict` turns back into this spec."""
+        """Plain values that `odconv_spec.from_dict` turns back into this spec.
+
+        Returns:
+            Option -> value of numbers, text, lists and dicts, which JSON can hold.
+        """
         choices = ("conv", "recalibration")
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in choices}
         if self.recalibration:  # left out where there is none, for the same reason
@@ -188,6 +267,9 @@ class BackboneSpec:
             shapes: canonical name -> canonical shape.
             **untold: options that no array shows, where they are known.
 
+        Returns:
+            The spec, whose arrays have exactly these names and shapes.
+
         Raises:
             UnexplainedError: no network of the family has such arrays.
 
@@ -201,7 +283,11 @@ class BackboneSpec:
 
     @classmethod
     def evidence(cls, option: str, shapes: Shapes) -> str:
-        """The array that shows the value of an option of the backbone, with its shape, as text."""
+        """The array that shows the value of an option of the backbone, with its shape, as text.
+
+        Returns:
+            Such as "fc.weight (10, 512)"; "" where no array shows the option.
+        """
         layers = {"num_classes": cls.head_path, **cls.shown_by}
         stem = cls._stem_sign(shapes)
         array = stem if option == "in_channels" else f"{layers.get(option)}.weight"
@@ -214,11 +300,18 @@ class BackboneSpec:
         Args:
             kind: of the layers.
             options: of the backbone.
+
+        Returns:
+            Option -> default, of those that differ.
         """
         return {}
 
     def spare_layers(self) -> tuple[str, ...]:
-        """Paths of layers behind the last map of `feature_info`, which a body may lack."""
+        """Paths of layers behind the last map of `feature_info`, which a body may lack.
+
+        Returns:
+            The paths, none by default.
+        """
         return ()
 
     @classmethod

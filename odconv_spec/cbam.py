@@ -34,6 +34,10 @@ class CBAMSpec(RecalibrationSpec):
     The linear layers have biases in the published code (`mlp_bias`); the sizes that ODConv's paper
     prints are those without.
 
+    Raises:
+        ValueError: besides what every such layer raises, an even kernel, or another rank than 1, 2
+        or 3.
+
     Example:
         >>> CBAMSpec(channels=64).parameters()[4].shape
         (1, 2, 7, 7)
@@ -70,15 +74,28 @@ class CBAMSpec(RecalibrationSpec):
             raise ValueError(f"rank: expected 1, 2 or 3 spatial axes, received {self.rank}")
 
     def squeeze(self) -> LinearSpec:
-        """The first of the two layers of the channel gate; `excite` is the second."""
+        """The first of the two layers of the channel gate; `excite` is the second.
+
+        Returns:
+            From the width of the map to the hidden width.
+        """
         hidden = hidden_width(self.width, self.reduction, self.hidden_channels)
         return LinearSpec(self.width, hidden, self.mlp_bias)
 
     def excite(self) -> LinearSpec:
+        """The second of the two layers of the channel gate.
+
+        Returns:
+            From the hidden width to the width of the map.
+        """
         return LinearSpec(self.squeeze().out_channels, self.width, self.mlp_bias)
 
     def spatial_conv(self) -> ConvSpec:
-        """The convolution of the spatial gate, whose norm is `spatial_norm`."""
+        """The convolution of the spatial gate, whose norm is `spatial_norm`.
+
+        Returns:
+            From two channels, the maximum and the mean, to one.
+        """
         return ConvSpec(
             in_channels=2,
             out_channels=1,
@@ -88,6 +105,11 @@ class CBAMSpec(RecalibrationSpec):
         )
 
     def spatial_norm(self) -> NormSpec:
+        """The batch normalisation behind `spatial_conv`.
+
+        Returns:
+            The spec, of one channel.
+        """
         return NormSpec(1, momentum=0.01)  # as published, where all other norms have 0.1
 
     def parameters(self) -> tuple[Parameter, ...]:

@@ -74,43 +74,80 @@ class CGConvSpec(DynamicConvSpec):
 
     @property
     def gated(self) -> bool:
-        """Whether the kernel has more than one tap, without which there is no gate."""
+        """Whether the kernel has more than one tap, without which there is no gate.
+
+        Returns:
+            True where there are gates.
+        """
         return self.taps > 1
 
     @property
     def taps(self) -> int:
-        """Taps of the kernel, which is the size of the map that the gate is computed from."""
+        """Taps of the kernel, which is the size of the map that the gate is computed from.
+
+        Returns:
+            The product of the kernel's extents.
+        """
         return prod(self.kernel)
 
     @property
     def latent(self) -> int:
-        """Numbers that describe the map of each channel."""
+        """Numbers that describe the map of each channel.
+
+        Returns:
+            A number of hidden units.
+        """
         return self.taps // 2 + 1
 
     @property
     def mixed(self) -> int:
-        """Input channels that are mixed with each other."""
+        """Input channels that are mixed with each other.
+
+        Returns:
+            A number of channels, 16 at most.
+        """
         return min(self.in_channels, _MIXED)
 
     @property
     def sixteens(self) -> int:
-        """Groups of input channels, each of which makes as many output channels."""
+        """Groups of input channels, each of which makes as many output channels.
+
+        Returns:
+            A number of groups.
+        """
         return self.in_channels // self.mixed
 
     def interaction(self) -> LinearSpec:
-        """From the input channels of a group to its output channels."""
+        """From the input channels of a group to its output channels.
+
+        Returns:
+            The spec of the layer, without a bias.
+        """
         return LinearSpec(self.mixed, self.out_channels // self.sixteens, bias=False)
 
     def encoder(self) -> LinearSpec:
-        """From a channel's map to its description; the decoders go back."""
+        """From a channel's map to its description; the decoders go back.
+
+        Returns:
+            From the taps to the latent numbers, without a bias.
+        """
         return LinearSpec(self.taps, self.latent, bias=False)
 
     def decoder(self) -> LinearSpec:
+        """From the description of a channel back to a map of the kernel's size.
+
+        Returns:
+            From the latent numbers to the taps, without a bias.
+        """
         return LinearSpec(self.latent, self.taps, bias=False)
 
     @property
     def start_gain(self) -> float:
-        """The kernel over the stored one, where the decoders are zero."""
+        """The kernel over the stored one, where the decoders are zero.
+
+        Returns:
+            A factor of the kernel: a half with gates, which are sigmoids of zero.
+        """
         return 0.5 if self.gated else 1.0
 
     def attention_parameters(self) -> tuple[Parameter, ...]:

@@ -87,7 +87,15 @@ def conv_options(kind: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ConvChoice:
-    """A kind of convolution with its options; called with a geometry, it gives the layer's spec."""
+    """A kind of convolution with its options; called with a geometry, it gives the layer's spec.
+
+    Example:
+        >>> choice = ConvChoice.of("od", kernel_num=4)
+        >>> choice(in_channels=8, out_channels=6, kernel_size=3).bank_shape
+        (4, 6, 8, 3, 3)
+        >>> dict(choice.options)["reduction"]
+        0.0625
+    """
 
     kind: str
     options: tuple[tuple[str, Any], ...]
@@ -95,6 +103,9 @@ class ConvChoice:
     @classmethod
     def of(cls, kind: str, **options: Any) -> ConvChoice:
         """A kind with some of its options; the others have their defaults in a backbone.
+
+        Returns:
+            The choice, with a value for every option of the kind.
 
         Raises:
             ValueError: an unknown kind, an option that it does not have, or a value out of range.
@@ -123,6 +134,9 @@ class ConvChoice:
         What leaves no trace in the arrays, such as the activation of the spatial attention, is
         taken to be as published.
 
+        Returns:
+            The kind and its options; static where no array shows another kind.
+
         Raises:
             UnexplainedError: no options explain the arrays.
         """
@@ -135,6 +149,11 @@ class ConvChoice:
 
     @property
     def spec_class(self) -> type[ConvSpec]:
+        """What makes the specs of the layers.
+
+        Returns:
+            The class of the kind, such as `ODConvSpec`.
+        """
         return spec_class(self.kind)
 
     def __call__(self, **geometry: Any) -> ConvSpec:
@@ -142,6 +161,9 @@ class ConvChoice:
 
     def at(self, site: Site, **geometry: Any) -> ConvSpec:
         """The convolution at a place of a backbone; static where the kind leaves it so.
+
+        Returns:
+            The spec of the layer.
 
         Example:
             >>> choice, geometry = ConvChoice.of("od"), {"in_channels": 8, "out_channels": 8}
@@ -151,5 +173,9 @@ class ConvChoice:
         return self.spec_class.at(site, geometry, dict(self.options))
 
     def shared(self, site: Site, in_channels: int) -> SharedSpec | None:
-        """What the convolutions of a block share, if they do; see `SharedSpec`."""
+        """What the convolutions of a block share, if they do; see `SharedSpec`.
+
+        Returns:
+            The spec of the shared layer, None where each convolution has its own.
+        """
         return self.spec_class.shared_of_block(site, in_channels, dict(self.options))

@@ -21,7 +21,13 @@ _LAST_BLOCKS: Final[Mapping[str, int]] = {"resnet": 3, "mobilenetv2": 6}
 
 @dataclass(frozen=True)
 class RoutingSpec(SharedSpec):
-    """The router: routing weights of `out_channels` kernels from a map of `in_channels`."""
+    """The router: routing weights of `out_channels` kernels from a map of `in_channels`.
+
+    Example:
+        >>> router = CondConvSpec(in_channels=32, out_channels=8, kernel_size=3).routing()
+        >>> isinstance(router, RoutingSpec), [p.shape for p in router.parameters()]
+        (True, [(8, 32), (8,)])
+    """
 
     name: ClassVar[str] = "routing"
 
@@ -39,6 +45,15 @@ class CondConvSpec(KernelBankSpec):
     mean over space, without a temperature. `router` is "own", or "shared" where the layer has none
     and is called with the routing weights that one router gives to all convolutions of a block.
     `mix_bias=False` makes `bias` a plain offset instead of one for each kernel.
+
+    Raises:
+        ValueError: besides what every kernel bank raises, an unknown router, or a `mix_bias` that
+        is no flag.
+
+    Example:
+        >>> spec = CondConvSpec(in_channels=32, out_channels=8, kernel_size=3, bias=True)
+        >>> [(p.name, p.shape) for p in spec.parameters()][:3]
+        [('weight', (8, 8, 32, 3, 3)), ('bias', (8, 8)), ('routing.weight', (8, 32))]
     """
 
     kind: ClassVar[str] = "cond"
@@ -65,6 +80,11 @@ class CondConvSpec(KernelBankSpec):
         return self.mix_bias
 
     def routing(self) -> RoutingSpec:
+        """The layer that weighs the kernels.
+
+        Returns:
+            The spec of a router, whether the layer has its own or shares one.
+        """
         return RoutingSpec(self.in_channels, self.kernel_num, self.head_init)
 
     @property

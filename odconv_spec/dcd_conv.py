@@ -37,6 +37,10 @@ class DCDConvSpec(DynamicConvSpec):
     `head_init` says how P and the layer of the scale start: at "zero", so that the whole is its
     static convolution, or as "published".
 
+    Raises:
+        ValueError: besides what every convolution raises, an unknown form, or a hidden layer
+        without width.
+
     Example:
         >>> spec = DCDConvSpec(in_channels=64, out_channels=96, kernel_size=3, padding=1)
         >>> spec.dim, spec.squeeze, len(spec.parameters())
@@ -69,19 +73,31 @@ class DCDConvSpec(DynamicConvSpec):
 
     @property
     def pool(self) -> int:
-        """Means over the map along each axis, which the hidden layer reads."""
+        """Means over the map along each axis, which the hidden layer reads.
+
+        Returns:
+            2 or 1.
+        """
         wide = self.form == "inverted" and self.in_channels < self.out_channels
         return 2 if wide or self.form == "basic" else 1
 
     @property
     def pooled(self) -> int:
-        """What the hidden layer reads: `pool` means along each axis, of each channel."""
+        """What the hidden layer reads: `pool` means along each axis, of each channel.
+
+        Returns:
+            A number of inputs.
+        """
         means: int = self.pool**self.rank
         return self.in_channels * means
 
     @property
     def dim(self) -> int:
-        """Channels between Q and P."""
+        """Channels between Q and P.
+
+        Returns:
+            A number of channels.
+        """
         if self.form != "inverted":
             return isqrt(self.pooled)
         reduction = 2 * self.pooled // self.in_channels
@@ -91,31 +107,57 @@ class DCDConvSpec(DynamicConvSpec):
 
     @property
     def squeeze(self) -> int:
-        """Hidden width of what computes phi and the scale."""
+        """Hidden width of what computes phi and the scale.
+
+        Returns:
+            A number of hidden units.
+        """
         width = max(self.pooled, self.dim**2) // self.fc_squeeze
         return width if self.form == "bottleneck" else max(width, _LEAST_SQUEEZE)
 
     @property
     def beside_centre(self) -> tuple[tuple[int, int], ...]:
-        """How far the kernel reaches (before, after) its centre along each axis."""
+        """How far the kernel reaches (before, after) its centre along each axis.
+
+        Returns:
+            A pair of positions for each axis, dilation included.
+        """
         axes = zip(self.kernel, self.dilations, strict=True)
         return tuple(((taps - 1) // 2 * reach, taps // 2 * reach) for taps, reach in axes)
 
     @property
     def centred(self) -> bool:
-        """Whether the padding is such that Q sees the map itself, in steps of the strides."""
+        """Whether the padding is such that Q sees the map itself, in steps of the strides.
+
+        Returns:
+            True where the padding equals `beside_centre`.
+        """
         return self.padding == self.beside_centre
 
     @property
     def q_path(self) -> str:
+        """Name of Q in the published code, which depends on the form.
+
+        Returns:
+            Path of the layer.
+        """
         return _paths(self.form)[0]
 
     @property
     def p_path(self) -> str:
+        """Name of P in the published code, which depends on the form.
+
+        Returns:
+            Path of the layer.
+        """
         return _paths(self.form)[1]
 
     def conv(self) -> ConvSpec:
-        """The static convolution."""
+        """The static convolution.
+
+        Returns:
+            Its spec, without a bias: P has it.
+        """
         return ConvSpec(
             in_channels=self.in_channels,
             out_channels=self.out_channels,
@@ -128,6 +170,11 @@ class DCDConvSpec(DynamicConvSpec):
         )
 
     def q(self) -> ConvSpec:
+        """Q, a 1x1 convolution with the strides of the layer.
+
+        Returns:
+            Its spec, from the channels of the input to `dim`.
+        """
         return ConvSpec(
             in_channels=self.in_channels,
             out_channels=self.dim,
@@ -137,11 +184,20 @@ class DCDConvSpec(DynamicConvSpec):
         )
 
     def p(self) -> ConvSpec:
-        """It has the layer's bias, if there is one: the scale does not reach it there."""
+        """P, a 1x1 convolution, with the layer's bias if there is one: the scale does not reach it
+        there.
+
+        Returns:
+            Its spec, from `dim` to the channels of the output.
+        """
         return self._pointwise(self.dim, self.out_channels, self.bias)
 
     def fusion(self) -> dict[str, LinearSpec]:
-        """Path -> each layer of what computes phi and the scale."""
+        """Path -> each layer of what computes phi and the scale.
+
+        Returns:
+            The linear layers in the order of their arrays.
+        """
         return fusion_layers(self.pooled, self.squeeze, self.dim, self.out_channels)
 
     def own_parameters(self) -> tuple[Parameter, ...]:

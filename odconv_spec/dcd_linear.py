@@ -45,20 +45,43 @@ class DCDLinearSpec(LinearSpec):
         flag("bias", self.bias)
 
     def cls(self) -> LinearSpec:
-        """The static layer."""
+        """The static layer.
+
+        Returns:
+            Its spec, from the features to the classes.
+        """
         return LinearSpec(self.in_channels, self.out_channels, self.bias)
 
     def q(self) -> LinearSpec:
+        """Q, from the features to `dim` numbers.
+
+        Returns:
+            The spec of a linear layer without a bias.
+        """
         return LinearSpec(self.in_channels, self.dim, bias=False)
 
     def p(self) -> LinearSpec:
+        """P, from `dim` numbers to the classes.
+
+        Returns:
+            The spec of a linear layer without a bias.
+        """
         return LinearSpec(self.dim, self.out_channels, bias=False)
 
     def fusion(self) -> dict[str, LinearSpec]:
-        """Path -> each layer of what computes phi and the scale."""
+        """Path -> each layer of what computes phi and the scale.
+
+        Returns:
+            The linear layers in the order of their arrays.
+        """
         return fusion_layers(self.in_channels, self.squeeze, self.dim, self.out_channels)
 
     def parameters(self) -> tuple[Parameter, ...]:
+        """Every stored array.
+
+        Returns:
+            Name, role and shape of each array, in the order of the published state dict.
+        """
         found: tuple[Parameter, ...] = ()
         layers = {"cls": self.cls(), "cls_q": self.q(), "cls_p": self.p(), **self.fusion()}
         for path, linear in layers.items():
@@ -68,18 +91,33 @@ class DCDLinearSpec(LinearSpec):
         return found
 
     def multiply_adds(self, positions: int) -> int:
+        """What a sample takes: the mean over the map, and each layer once.
+
+        Args:
+            positions: of the map.
+
+        Returns:
+            A number of multiply-adds.
+        """
         layers = (self.cls(), self.q(), self.p(), *self.fusion().values())
         weights = sum(layer.in_channels * layer.out_channels for layer in layers)
         return self.in_channels * positions + weights + self.dim**2 + self.out_channels
 
     @classmethod
     def shows(cls, shapes: Shapes) -> bool:
-        """Whether arrays are those of a lone layer of this kind."""
+        """Whether arrays are those of a lone layer of this kind.
+
+        Returns:
+            True where the static layer's weight is among them.
+        """
         return cls.sign in shapes
 
     @classmethod
     def from_arrays(cls, shapes: Shapes) -> DCDLinearSpec:
         """The spec of the lone layer that has these arrays.
+
+        Returns:
+            The spec, whose arrays have exactly these names and shapes.
 
         Raises:
             UnexplainedError: the arrays contradict each other.

@@ -27,6 +27,13 @@ class DyConvSpec(KernelBankSpec):
     int(in * reduction) + 1, or `kernel_num` where the input is an image of three channels.
     `hidden_channels` overrules both. Circulating checkpoints also differ in whether the two layers
     have biases: `fc1_bias`, `fc2_bias`.
+
+    Example:
+        >>> spec = DyConvSpec(in_channels=64, out_channels=48, kernel_size=3)
+        >>> spec.attention_channels, spec.bank_shape
+        (16, (4, 48, 64, 3, 3))
+        >>> [p.name for p in spec.parameters()]
+        ['weight', 'attention.fc1.weight', 'attention.fc2.weight', 'attention.fc2.bias']
     """
 
     kind: ClassVar[str] = "dy"
@@ -54,7 +61,11 @@ class DyConvSpec(KernelBankSpec):
 
     @property
     def attention_channels(self) -> int:
-        """Hidden width of the attention."""
+        """Hidden width of the attention.
+
+        Returns:
+            A number of channels.
+        """
         if self.hidden_channels is not None:
             return self.hidden_channels
         width = int(self.in_channels * self.reduction)
@@ -63,9 +74,19 @@ class DyConvSpec(KernelBankSpec):
         return self.kernel_num if self.in_channels == IMAGE_CHANNELS else width + 1
 
     def fc1(self) -> ConvSpec:
+        """The first layer of the attention, a 1x1 convolution of the mean.
+
+        Returns:
+            Its spec, from the channels of the input to the hidden width.
+        """
         return self._pointwise(self.in_channels, self.attention_channels, self.fc1_bias)
 
     def fc2(self) -> ConvSpec:
+        """The second layer of the attention, which weighs the kernels.
+
+        Returns:
+            Its spec, from the hidden width to the number of kernels.
+        """
         return self._pointwise(self.attention_channels, self.kernel_num, self.fc2_bias)
 
     @property

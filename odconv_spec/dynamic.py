@@ -27,6 +27,13 @@ class DynamicConvSpec(ConvSpec):
 
     The class says, too, where in a backbone it stands, by which arrays a file shows its layers, and
     makes itself from them.
+
+    Example:
+        >>> spec = ODConvSpec(in_channels=8, out_channels=6, kernel_size=3)
+        >>> isinstance(spec, DynamicConvSpec), spec.layer_name, spec.has_temperature
+        (True, 'ODConv2d', True)
+        >>> DyConvSpec.shows({"layer1.0.conv1.attention.fc1.weight": (16, 64, 1, 1)})
+        True
     """
 
     parts: ClassVar[frozenset[str]] = frozenset({"block", "last"})
@@ -50,7 +57,11 @@ class DynamicConvSpec(ConvSpec):
 
     @property
     def bias_shape(self) -> tuple[int, ...]:
-        """(out,), or (kernel_num, out) where biases are mixed."""
+        """(out,), or (kernel_num, out) where biases are mixed.
+
+        Returns:
+            The shape, whether the layer has a bias or not.
+        """
         return (self.out_channels,)
 
     def fused(self: Spec, channels: int) -> Spec:
@@ -58,6 +69,9 @@ class DynamicConvSpec(ConvSpec):
 
         Args:
             channels: of the batch norm.
+
+        Returns:
+            The spec of the layer with a bias.
 
         Raises:
             ValueError: the convolution has other channels, or its bias cannot take up a shift.
@@ -70,14 +84,27 @@ class DynamicConvSpec(ConvSpec):
         return replace(self, bias=True)
 
     def attention_parameters(self) -> tuple[Parameter, ...]:
-        """The arrays of the sub-layers that make the kernel or the output what they are."""
+        """The arrays of the sub-layers that make the kernel or the output what they are.
+
+        Returns:
+            Name, role and shape of each array, in the order of the published state dict.
+        """
         raise NotImplementedError
 
     def parameters(self) -> tuple[Parameter, ...]:
+        """Every stored array: the layer's own, then those of its sub-layers.
+
+        Returns:
+            Name, role and shape of each array, in the order of the published state dict.
+        """
         return (*self.own_parameters(), *self.attention_parameters())
 
     def weighing_multiply_adds(self, inputs: int) -> int:
-        """The mean over a map of `inputs` positions, and the layers that read it."""
+        """The mean over a map of `inputs` positions, and the layers that read it.
+
+        Returns:
+            A number of multiply-adds, zero without such layers.
+        """
         kernels = [prod(p.shape) for p in self.attention_parameters() if p.role in _KERNELS]
         return self.in_channels * inputs + sum(kernels) if kernels else 0
 
@@ -92,7 +119,11 @@ class DynamicConvSpec(ConvSpec):
 
     @classmethod
     def probe(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A geometry for which values of the options are possible, if they are for any."""
+        """A geometry for which values of the options are possible, if they are for any.
+
+        Returns:
+            Arguments of a `ConvSpec`.
+        """
         return PROBE
 
     @classmethod
@@ -102,6 +133,9 @@ class DynamicConvSpec(ConvSpec):
         Args:
             site: the place.
             geometry: arguments of a `ConvSpec`.
+
+        Returns:
+            True where the layer is of this kind.
         """
         return site.part in cls.parts
 
@@ -113,12 +147,18 @@ class DynamicConvSpec(ConvSpec):
             site: the place.
             geometry: arguments of a `ConvSpec`.
             options: those that the user of the backbone chose.
+
+        Returns:
+            The spec of the layer.
         """
         return cls(**geometry, **options) if cls.takes(site, geometry) else ConvSpec(**geometry)
 
     @classmethod
     def of_rank(cls, layers: Sequence[Layer], rank: int) -> Layer:
         """Which of `layers`, one for each of `ranks`, is over `rank` axes.
+
+        Returns:
+            One of `layers`.
 
         Raises:
             ValueError: there is none.
@@ -130,22 +170,38 @@ class DynamicConvSpec(ConvSpec):
 
     @classmethod
     def title(cls) -> str:
-        """What messages call the layer, such as "ODConv"."""
+        """What messages call the layer, such as "ODConv".
+
+        Returns:
+            The name of the method, without a rank.
+        """
         return cls.__name__.removesuffix("Spec")
 
     @property
     def layer_name(self) -> str:
-        """What messages call this layer, such as "ODConv2d"."""
+        """What messages call this layer, such as "ODConv2d".
+
+        Returns:
+            The name of the method with the number of axes.
+        """
         return f"{self.title()}{self.rank}d"
 
     @classmethod
     def shows(cls, shapes: Shapes) -> bool:
-        """Whether arrays are those of a layer of this kind, or of a network with some."""
+        """Whether arrays are those of a layer of this kind, or of a network with some.
+
+        Returns:
+            True where the array `sign` is there, in any layer.
+        """
         return bool(owners(shapes, cls.sign))
 
     @classmethod
     def is_lone(cls, shapes: Shapes) -> bool:
-        """Whether arrays that show this kind are those of one layer, not of a network."""
+        """Whether arrays that show this kind are those of one layer, not of a network.
+
+        Returns:
+            True where the array `sign` has no path before its name.
+        """
         return cls.sign in shapes
 
     @classmethod
@@ -156,6 +212,9 @@ class DynamicConvSpec(ConvSpec):
 
         Args:
             shapes: of a layer of this kind, or of a network with some.
+
+        Returns:
+            Option -> value, without the geometry.
 
         Raises:
             UnexplainedError: no options explain the arrays.
@@ -168,12 +227,18 @@ class DynamicConvSpec(ConvSpec):
 
         Args:
             shapes: of a network that `infer_options` cannot tell the options of.
+
+        Returns:
+            Options to try, in this order.
         """
         return iter(())
 
     @classmethod
     def infer_geometry(cls, shapes: Shapes) -> dict[str, Any]:
         """Widths, kernel, groups, bias and rank of the lone layer that has these arrays.
+
+        Returns:
+            Arguments of a `ConvSpec`.
 
         Raises:
             UnexplainedError: the arrays contradict each other.
@@ -187,6 +252,9 @@ class DynamicConvSpec(ConvSpec):
         Args:
             shapes: canonical name -> canonical shape, of the layer's own arrays and those of its
                 sub-layers.
+
+        Returns:
+            The spec, whose arrays have exactly these names and shapes.
 
         Raises:
             UnexplainedError: the arrays contradict each other.
@@ -204,15 +272,28 @@ class DynamicConvSpec(ConvSpec):
 
     @classmethod
     def unsaved(cls, shapes: Shapes) -> Mapping[str, Made]:
-        """Arrays that files of the published code lack, as it makes them anew: name -> `Made`."""
+        """Arrays that files of the published code lack, as it makes them anew: name -> `Made`.
+
+        Returns:
+            The arrays to make; none by default.
+        """
         return {}
 
     @classmethod
     def evidence(cls, option: str, shapes: Shapes) -> str:
-        """The arrays that show the option's value, of the first layer that has them, as text."""
+        """The arrays that show the option's value, of the first layer that has them, as text.
+
+        Returns:
+            Names with shapes, such as "attention.fc.weight (16, 64, 1, 1)"; "" where no array shows
+            it.
+        """
         return shown(shapes, cls.shown_by[option]) if option in cls.shown_by else ""
 
     @classmethod
     def foreign(cls, shapes: Shapes) -> Iterator[Foreign]:
-        """Layers that have some of the names of this kind, and arrays that it cannot have."""
+        """Layers that have some of the names of this kind, and arrays that it cannot have.
+
+        Returns:
+            The path of each layer with what is wrong with it; none by default.
+        """
         return iter(())

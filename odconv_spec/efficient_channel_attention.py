@@ -22,6 +22,9 @@ class EfficientChannelAttentionSpec(RecalibrationSpec):
     `kernel_size` is its number of taps; None is the paper's rule for the channels, see
     `rule_of_the_paper`, by which none of the released checkpoints is made.
 
+    Raises:
+        ValueError: besides what every such layer raises, an even number of taps.
+
     Example:
         >>> EfficientChannelAttentionSpec(channels=256).kernel_size
         5
@@ -50,7 +53,11 @@ class EfficientChannelAttentionSpec(RecalibrationSpec):
             )
 
     def conv(self) -> ConvSpec:
-        """The convolution along the channels."""
+        """The convolution along the channels.
+
+        Returns:
+            Its spec, over one axis and one channel.
+        """
         taps = rule_of_the_paper(self.width) if self.kernel_size is None else self.kernel_size
         return ConvSpec(in_channels=1, out_channels=1, kernel_size=taps, padding=taps // 2, rank=1)
 

@@ -23,6 +23,13 @@ class UnexplainedError(ValueError):
 
     Attributes:
         help: one line of advice, where there is some.
+
+    Example:
+        >>> try:
+        ...     DyConvSpec.from_arrays({"attention.fc1.weight": (2, 8), "weight": (4, 6, 8, 3)})
+        ... except UnexplainedError as error:
+        ...     print(error)
+        weight (4, 6, 8, 3) has 4 kernels, but the attention weighs 1: no attention.fc2.weight
     """
 
     def __init__(self, fact: str, help: str | None = None) -> None:

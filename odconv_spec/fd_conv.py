@@ -48,6 +48,15 @@ class FDConvSpec(DynamicConvSpec):
     the kernel of one. `temperature` divides the logits of the attentions, and is no state: it stays
     what it is. `head_init` is "published" (the heads start near zero, but that of the output
     channels, which is Kaiming normal) or "zero" (the layer starts as a plain convolution).
+
+    Raises:
+        ValueError: besides what every convolution raises, another kernel than 1x1 or 3x3, groups,
+        an odd `in_channels`, or a `kernel_num` that does not divide the number of frequencies.
+
+    Example:
+        >>> spec = FDConvSpec(in_channels=32, out_channels=16, kernel_size=3)
+        >>> spec.order().spectrum, spec.parameters()[0].shape
+        ((48, 49), (1, 48, 49, 2))
     """
 
     kind: ClassVar[str] = "fdconv"
@@ -116,39 +125,72 @@ class FDConvSpec(DynamicConvSpec):
 
     @property
     def attention_channels(self) -> int:
-        """Hidden width of the attention."""
+        """Hidden width of the attention.
+
+        Returns:
+            A number of channels, 16 at least.
+        """
         return max(int(self.in_channels * self.reduction), fd_evidence.LEAST_HIDDEN)
 
     def order(self) -> FrequencyOrderSpec:
-        """The frequencies of the kernel as one plane, (out * taps, in * taps), and their groups."""
+        """The frequencies of the kernel as one plane, (out * taps, in * taps), and their groups.
+
+        Returns:
+            The spec of the frequencies, whose indices a file may lack.
+        """
         height, width = self.kernel
         plane = (self.out_channels * height, self.in_channels * width)
         return FrequencyOrderSpec(plane, self.kernel_num, self.param_ratio)
 
     @property
     def stored_gain(self) -> int:
-        """A kernel's spectrum over the stored one."""
+        """A kernel's spectrum over the stored one.
+
+        Returns:
+            A factor.
+        """
         return min(self.in_channels, self.out_channels) // 2
 
     @property
     def gain(self) -> int:
-        """What multiplies the stored spectrum, beside the attention."""
+        """What multiplies the stored spectrum, beside the attention.
+
+        Returns:
+            A factor.
+        """
         return self.stored_gain * self.kernel_num * self.param_ratio
 
     @property
     def has_bands(self) -> bool:
-        """Whether the frequency bands of the map are scaled."""
+        """Whether the frequency bands of the map are scaled.
+
+        Returns:
+            True for a kernel of 3x3 taps.
+        """
         return self.kernel == (3, 3)
 
     def trunk(self) -> ConvSpec:
-        """The squeeze that all heads share."""
+        """The squeeze that all heads share.
+
+        Returns:
+            A 1x1 convolution of the mean, without a bias.
+        """
         return self._pointwise(self.in_channels, self.attention_channels, bias=False)
 
     def trunk_norm(self) -> NormSpec:
+        """The batch normalisation behind the trunk.
+
+        Returns:
+            Its spec, of the hidden width.
+        """
         return NormSpec(self.attention_channels)
 
     def heads(self) -> dict[str, ConvSpec]:
-        """The heads on the squeezed input; a kernel of one tap has none for its taps."""
+        """The heads on the squeezed input; a kernel of one tap has none for its taps.
+
+        Returns:
+            Path -> 1x1 convolution from the hidden width.
+        """
         found = {"channel_fc": self.in_channels, "filter_fc": self.out_channels}
         if max(self.kernel) > 1:
             found["spatial_fc"] = prod(self.kernel)
@@ -157,7 +199,11 @@ class FDConvSpec(DynamicConvSpec):
         return {name: self._pointwise(hidden, width, bias=True) for name, width in found.items()}
 
     def local(self) -> ConvSpec:
-        """What sees the means of neighbouring channels, and gives all taps of their kernels."""
+        """What sees the means of neighbouring channels, and gives all taps of their kernels.
+
+        Returns:
+            A convolution over one axis, along the channels.
+        """
         taps = round(log2(self.in_channels) / 2 + 0.5) // 2 * 2 + 1
         return ConvSpec(
             in_channels=1,
@@ -168,10 +214,19 @@ class FDConvSpec(DynamicConvSpec):
         )
 
     def local_norm(self) -> LayerNormSpec:
+        """The layer normalisation of what `local` gives.
+
+        Returns:
+            Its spec, of the channels of the input.
+        """
         return LayerNormSpec(self.in_channels)
 
     def band_weight(self) -> ConvSpec:
-        """What weighs a band at each position."""
+        """What weighs a band at each position.
+
+        Returns:
+            A 3x3 convolution to one channel.
+        """
         return ConvSpec(
             in_channels=self.in_channels, out_channels=1, kernel_size=3, padding=1, bias=True
         )

@@ -12,7 +12,13 @@ OutIndices: TypeAlias = "int | Sequence[int] | None"
 
 @dataclass(frozen=True)
 class FeatureInfo:
-    """A map that a backbone offers to a detector: its channels, and its stride over the image."""
+    """A map that a backbone offers to a detector: its channels, and its stride over the image.
+
+    Example:
+        >>> last = model_spec("od_resnet18").feature_info()[-1]
+        >>> last
+        FeatureInfo(name='layer4', channels=512, stride=32)
+    """
 
     name: str
     channels: int

@@ -15,6 +15,11 @@ class FrequencyOrderSpec:
 
     `plane` is (out * taps, in * taps), the kernel laid out as one plane. It is real, so that its
     spectrum has about half as many columns.
+
+    Example:
+        >>> order = FrequencyOrderSpec(plane=(8 * 3, 6 * 3), kernel_num=4)
+        >>> order.spectrum, order.shape
+        ((24, 10), (1, 2, 4, 60))
     """
 
     plane: tuple[int, int]
@@ -23,15 +28,28 @@ class FrequencyOrderSpec:
 
     @property
     def spectrum(self) -> tuple[int, int]:
-        """Rows and columns of the spectrum."""
+        """Rows and columns of the spectrum.
+
+        Returns:
+            (rows, columns)
+        """
         return self.plane[0], self.plane[1] // 2 + 1
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(param_ratio, row and column, kernel_num, frequencies of a group)"""
+        """(param_ratio, row and column, kernel_num, frequencies of a group)
+
+        Returns:
+            The shape of the array of indices.
+        """
         return self.param_ratio, 2, self.kernel_num, prod(self.spectrum) // self.kernel_num
 
     def own_parameters(self) -> tuple[Parameter, ...]:
+        """What the layer stores of it.
+
+        Returns:
+            One array, of whole numbers.
+        """
         return (Parameter("indices", Role.INDICES, self.shape),)
 
 

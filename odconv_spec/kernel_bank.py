@@ -24,6 +24,11 @@ class KernelBankSpec(DynamicConvSpec):
 
     `head_init` says how the layer that weighs the kernels starts: at "zero", so that the whole is
     a plain convolution with constant factors, or as "published".
+
+    Example:
+        >>> spec = DyConvSpec(in_channels=8, out_channels=6, kernel_size=3, kernel_num=5)
+        >>> isinstance(spec, KernelBankSpec), spec.bank_shape, spec.start_gain
+        (True, (5, 6, 8, 3, 3), 1.0)
     """
 
     mixer: ClassVar[str] = "attention"
@@ -45,12 +50,20 @@ class KernelBankSpec(DynamicConvSpec):
 
     @property
     def mixes_biases(self) -> bool:
-        """Whether each kernel has a bias of its own, mixed like the kernels."""
+        """Whether each kernel has a bias of its own, mixed like the kernels.
+
+        Returns:
+            True for a bank of biases, False for one bias or none.
+        """
         return True
 
     @property
     def bank_shape(self) -> tuple[int, ...]:
-        """(kernel_num, out, in // groups, *kernel)"""
+        """(kernel_num, out, in // groups, *kernel)
+
+        Returns:
+            The shape of the array of kernels.
+        """
         return (self.kernel_num, *self.kernel_shape)
 
     @property
@@ -62,6 +75,9 @@ class KernelBankSpec(DynamicConvSpec):
         """The layer's kernel over that of its experts, where heads are zero and experts alike.
 
         Experts that hold a static convolution's kernel over this gain compute its function.
+
+        Returns:
+            A factor, greater than zero.
         """
         raise NotImplementedError
 

@@ -46,6 +46,11 @@ class KWConvSpec(KWAttentionSpec):
 
     Raises:
         ValueError: an option is out of range, a cell does not fit, or mixtures share no cell.
+
+    Example:
+        >>> spec = KWConvSpec(in_channels=64, out_channels=64, kernel_size=3)
+        >>> spec.mixtures, spec.parameters()[0].shape
+        (9, (9, 64, 64, 1, 1))
     """
 
     kind: ClassVar[str] = "kw"
@@ -74,17 +79,29 @@ class KWConvSpec(KWAttentionSpec):
             warehouse_of([self])  # raises where no cells fit
 
     def taking(self, stretch: Stretch) -> KWConvSpec:
-        """The layer with that place in a warehouse that it shares."""
+        """The layer with that place in a warehouse that it shares.
+
+        Returns:
+            The spec with that `stretch`.
+        """
         return replace(self, stretch=stretch)
 
     @property
     def shares(self) -> bool:
-        """Whether the warehouse is a network's."""
+        """Whether the warehouse is a network's.
+
+        Returns:
+            False where the layer has a warehouse of its own.
+        """
         return self.stretch is not None
 
     @property
     def place(self) -> Stretch:
-        """The layer's stretch, in a warehouse of the network or of its own."""
+        """The layer's stretch, in a warehouse of the network or of its own.
+
+        Returns:
+            Number of the warehouse, its cells, their shape, and the layer's first cell.
+        """
         return self.stretch or Stretch(0, self._own.cells, self._own.cell, 0)
 
     @cached_property
@@ -93,26 +110,47 @@ class KWConvSpec(KWAttentionSpec):
 
     @property
     def manager(self) -> WarehouseManagerSpec | None:
-        """The layer's own warehouse, None where it shares one."""
+        """The layer's own warehouse, None where it shares one.
+
+        Returns:
+            The spec of one warehouse, or None.
+        """
         return None if self.shares else WarehouseManagerSpec((self._own,))
 
     @property
     def ratios(self) -> Ratios:
+        """What the shape and the number of cells follow from.
+
+        Returns:
+            The ratios of cells, input and output channels.
+        """
         return Ratios(self.cell_num_ratio, self.cell_inplane_ratio, self.cell_outplane_ratio)
 
     def parts_of(self, cell: Sequence[int]) -> tuple[int, int, int]:
-        """How many cells make up the kernel: along its taps, its outputs and its inputs."""
+        """How many cells make up the kernel: along its taps, its outputs and its inputs.
+
+        Returns:
+            Three numbers, whose product is the number of mixtures.
+        """
         out, inputs, *taps = self.kernel_shape
         spatial = prod(taps) // prod(cell[2:])
         return spatial, out // cell[0], inputs // cell[1]
 
     @property
     def mixtures(self) -> int:
-        """Cells that make up the kernel, each of them a mixture of all in the warehouse."""
+        """Cells that make up the kernel, each of them a mixture of all in the warehouse.
+
+        Returns:
+            A number of cells.
+        """
         return prod(self.parts_of(self.place.cell))
 
     def start_cells(self) -> tuple[int, ...]:
-        """The cell that each mixture starts as, in an annealing; the zero cell is the last."""
+        """The cell that each mixture starts as, in an annealing; the zero cell is the last.
+
+        Returns:
+            A number for each mixture.
+        """
         _, cells, _, start = self.place
         own = own_cells(self.mixtures, self.cell_num_ratio)
         return tuple(cells if cell is None else start + cell for cell in own)
@@ -151,6 +189,11 @@ class KWConvSpec(KWAttentionSpec):
 
     @classmethod
     def at(cls, site: Site, geometry: Mapping[str, Any], options: Mapping[str, Any]) -> ConvSpec:
+        """
+
+        Raises:
+            ValueError: the family has no warehouses of this kind.
+        """
         if cls.families and site.family not in cls.families:
             raise ValueError(
                 f"conv: expected a kind that a {site.family} is made with, received {cls.kind!r}, "
@@ -245,25 +288,49 @@ class KWLinearSpec(LinearSpec):
 
     @cached_property
     def conv(self) -> KWConvSpec:
-        """The convolution over one axis."""
+        """The convolution over one axis.
+
+        Returns:
+            Its spec, of one tap.
+        """
         options = {f.name: getattr(self, f.name) for f in fields(self)}
         return KWConvSpec(kernel_size=1, rank=1, **options)
 
     def parameters(self) -> tuple[Parameter, ...]:
+        """Every stored array.
+
+        Returns:
+            Name, role and shape of each array; those of the convolution are below "conv".
+        """
         return under("conv", self.conv.parameters())
 
     def multiply_adds(self, positions: int) -> int:
+        """What a sample takes: the mean over the map, the mixing, and each weight once.
+
+        Args:
+            positions: of the map.
+
+        Returns:
+            A number of multiply-adds.
+        """
         weights = self.in_channels * self.out_channels
         return self.conv.mixing_multiply_adds(positions, 1) + weights
 
     @classmethod
     def shows(cls, shapes: Shapes) -> bool:
-        """Whether arrays are those of a lone layer of this kind."""
+        """Whether arrays are those of a lone layer of this kind.
+
+        Returns:
+            True where the array `sign` is among them.
+        """
         return cls.sign in shapes
 
     @classmethod
     def from_arrays(cls, shapes: Shapes) -> KWLinearSpec:
         """The spec of the lone layer that has these arrays.
+
+        Returns:
+            The spec, whose arrays have exactly these names and shapes.
 
         Raises:
             UnexplainedError: the arrays contradict each other.

@@ -27,13 +27,24 @@ MOST_AXES = 3
 
 @dataclass(frozen=True)
 class NormSpec:
-    """Batch normalisation over all axes but the channels'."""
+    """Batch normalisation over all axes but the channels'.
+
+    Example:
+        >>> norm = NormSpec(16)
+        >>> [p.name for p in norm.parameters() if p.role.trainable]
+        ['weight', 'bias']
+    """
 
     channels: int
     eps: float = 1e-5
     momentum: float = 0.1  # weight of the new batch; Keras and Paddle take 1 - momentum
 
     def parameters(self) -> tuple[Parameter, ...]:
+        """The scale, the shift and the two running statistics.
+
+        Returns:
+            Four arrays of (channels,).
+        """
         shape = (self.channels,)
         return (
             Parameter("weight", Role.NORM_SCALE, shape),
@@ -45,12 +56,22 @@ class NormSpec:
 
 @dataclass(frozen=True)
 class LayerNormSpec:
-    """Normalisation of each sample over its channels."""
+    """Normalisation of each sample over its channels.
+
+    Example:
+        >>> [p.name for p in LayerNormSpec(16).parameters()]
+        ['weight', 'bias']
+    """
 
     channels: int
     eps: float = 1e-5
 
     def parameters(self) -> tuple[Parameter, ...]:
+        """The scale and the shift.
+
+        Returns:
+            Two arrays of (channels,).
+        """
         shape = (self.channels,)
         return (
             Parameter("weight", Role.NORM_SCALE, shape),
@@ -60,23 +81,45 @@ class LayerNormSpec:
 
 @dataclass(frozen=True)
 class LinearSpec:
-    """A fully connected layer."""
+    """A fully connected layer.
+
+    Example:
+        >>> classifier = LinearSpec(512, 10)
+        >>> [(p.name, p.shape) for p in classifier.parameters()]
+        [('weight', (10, 512)), ('bias', (10,))]
+    """
 
     in_channels: int
     out_channels: int
     bias: bool = True
 
     def parameters(self) -> tuple[Parameter, ...]:
+        """The weight, (out, in), and the bias, (out,).
+
+        Returns:
+            Two arrays, or one without a bias.
+        """
         kernel = Parameter("weight", Role.LINEAR_KERNEL, (self.out_channels, self.in_channels))
         return (kernel, Parameter("bias", Role.BIAS, (self.out_channels,)))[: 1 + self.bias]
 
     def multiply_adds(self, positions: int) -> int:
-        """What a sample takes: the mean over the map, and each weight once."""
+        """What a sample takes: the mean over the map, and each weight once.
+
+        Args:
+            positions: of the map.
+
+        Returns:
+            A number of multiply-adds.
+        """
         return self.in_channels * (positions + self.out_channels)
 
     @property
     def layer_name(self) -> str:
-        """What messages call the layer."""
+        """What messages call the layer.
+
+        Returns:
+            Such as "Linear".
+        """
         return type(self).__name__.removesuffix("Spec")
 
 
@@ -90,6 +133,11 @@ class ConvSpec(LayerOptions):
 
     Raises:
         ValueError: an option is out of range, or `groups` does not divide the channels.
+
+    Example:
+        >>> spec = ConvSpec(in_channels=8, out_channels=6, kernel_size=(3, 5), stride=2, groups=2)
+        >>> spec.kernel_shape, spec.output_size((32, 40))
+        ((6, 4, 3, 5), (15, 18))
     """
 
     kind: ClassVar[str] = "static"
@@ -124,20 +172,37 @@ class ConvSpec(LayerOptions):
 
     @property
     def kernel(self) -> tuple[int, ...]:
-        """Extent of the kernel along each spatial axis."""
+        """Extent of the kernel along each spatial axis.
+
+        Returns:
+            A number of taps for each axis.
+        """
         return self.kernel_size  # type: ignore[return-value]  # normalised above
 
     @property
     def strides(self) -> tuple[int, ...]:
+        """Step of the kernel along each spatial axis.
+
+        Returns:
+            A number of positions for each axis.
+        """
         return self.stride  # type: ignore[return-value]
 
     @property
     def dilations(self) -> tuple[int, ...]:
+        """Distance between the taps of the kernel along each spatial axis.
+
+        Returns:
+            A number of positions for each axis.
+        """
         return self.dilation  # type: ignore[return-value]
 
     @property
     def pads(self) -> Pairs:
         """Zeros (before, after) each spatial axis.
+
+        Returns:
+            A pair for each axis.
 
         Raises:
             ValueError: `padding` is "same" beside a stride, so that it depends on the input's size.
@@ -151,11 +216,21 @@ class ConvSpec(LayerOptions):
 
     @property
     def kernel_shape(self) -> tuple[int, ...]:
-        """(out, in // groups, *kernel)"""
+        """(out, in // groups, *kernel)
+
+        Returns:
+            The shape of one kernel.
+        """
         return (self.out_channels, self.in_channels // self.groups, *self.kernel)
 
     def output_size(self, size: Sequence[int]) -> tuple[int, ...]:
         """Size of the output's map for an input's.
+
+        Args:
+            size: of the input's map, a number of positions for each axis.
+
+        Returns:
+            A number of positions for each axis.
 
         Raises:
             ValueError: the kernel does not fit into the padded map.
@@ -179,18 +254,30 @@ class ConvSpec(LayerOptions):
 
     @classmethod
     def own_options(cls) -> tuple[Field[Any], ...]:
-        """The options that not every convolution has, in their order: none of a static one."""
+        """The options that not every convolution has, in their order: none of a static one.
+
+        Returns:
+            Fields of the dataclass.
+        """
         geometry = {field.name for field in fields(ConvSpec)}
         return tuple(field for field in fields(cls) if field.name not in geometry)
 
     @classmethod
     def at(cls, site: Site, geometry: Mapping[str, Any], options: Mapping[str, Any]) -> ConvSpec:
-        """The convolution at a place of a backbone whose convolutions are of this kind."""
+        """The convolution at a place of a backbone whose convolutions are of this kind.
+
+        Returns:
+            The spec of the layer.
+        """
         return cls(**geometry, **options)
 
     @property
     def takes_shared(self) -> bool:
-        """Whether the layer is called with what its block shares beside its input."""
+        """Whether the layer is called with what its block shares beside its input.
+
+        Returns:
+            True where the layer computes no such thing itself.
+        """
         return False
 
     @classmethod
@@ -203,6 +290,9 @@ class ConvSpec(LayerOptions):
             site: of one of the convolutions.
             in_channels: of the block.
             options: those that the user of the backbone chose.
+
+        Returns:
+            The spec of the layer, None where each convolution has its own.
         """
         return None
 
@@ -214,11 +304,19 @@ class ConvSpec(LayerOptions):
 
         Args:
             convs: in the order of the network, static ones among them.
+
+        Returns:
+            The specs, which know their places now, and the spec of what they share or None.
         """
         return convs, None
 
     @property
     def depthwise(self) -> bool:
+        """Whether each channel is convolved with a kernel of its own.
+
+        Returns:
+            True where groups, input and output channels are the same number.
+        """
         return self.groups == self.in_channels == self.out_channels
 
     @classmethod
@@ -232,6 +330,9 @@ class ConvSpec(LayerOptions):
             in_channels: width of the features.
             out_channels: number of classes.
             options: those that the user of the backbone chose.
+
+        Returns:
+            The spec of a linear layer, or of a 1x1 convolution of the pooled map.
         """
         return LinearSpec(in_channels, out_channels)
 
@@ -241,19 +342,35 @@ class ConvSpec(LayerOptions):
         Args:
             inputs: positions of the input's map.
             outputs: positions of the output's map.
+
+        Returns:
+            A number of multiply-adds, zero for a static convolution.
         """
         return 0
 
     def options(self) -> dict[str, Any]:
-        """The arguments that give this spec again, without the rank."""
+        """The arguments that give this spec again, without the rank.
+
+        Returns:
+            Argument -> value.
+        """
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "rank"}
 
     def own_parameters(self) -> tuple[Parameter, ...]:
-        """The arrays that the layer itself holds, without those of its sub-layers."""
+        """The arrays that the layer itself holds, without those of its sub-layers.
+
+        Returns:
+            Name, role and shape of each array.
+        """
         kernel = Parameter("weight", Role.CONV_KERNEL, self.kernel_shape)
         return (kernel, *self._bias())
 
     def parameters(self) -> tuple[Parameter, ...]:
+        """Every stored array.
+
+        Returns:
+            Name, role and shape of each array, in the order of the published state dict.
+        """
         return self.own_parameters()
 
     def _bias(self) -> tuple[Parameter, ...]:

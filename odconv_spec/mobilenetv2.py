@@ -56,6 +56,11 @@ class MobileNetV2Spec(BackboneSpec):
 
     Layers that scale maps stand where the published ECA does, at the end of each block; for SE and
     CBAM, of which no MobileNetV2 is published, this place is our choice.
+
+    Example:
+        >>> spec = MobileNetV2Spec(width=0.5, conv=ConvChoice.of("dy"))
+        >>> spec.name, [info.channels for info in spec.feature_info()]
+        ('dy_mobilenetv2_050', [8, 16, 16, 48, 160])
     """
 
     family: ClassVar[str] = "mobilenetv2"
@@ -79,10 +84,20 @@ class MobileNetV2Spec(BackboneSpec):
 
     @property
     def stem(self) -> ConvNormSpec:
+        """The first convolution, which reads the image.
+
+        Returns:
+            Its spec, with its norm.
+        """
         return self._made[0]
 
     @property
     def last(self) -> ConvNormSpec:
+        """The convolution behind the blocks.
+
+        Returns:
+            Its spec, with its norm.
+        """
         return self._made[2]
 
     def blocks(self) -> Iterator[InvertedResidualSpec]:

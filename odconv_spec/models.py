@@ -238,10 +238,18 @@ def to_json(spec: BackboneSpec) -> str:
 
 
 def from_json(text: str) -> BackboneSpec:
-    """The spec that `to_json` wrote. Raises ValueError for any other text.
+    """The spec that `to_json` wrote.
 
     Returns:
         The spec, of the family that the text names.
+
+    Raises:
+        ValueError: the text is no JSON object, or describes no network.
+
+    Example:
+        >>> spec = model_spec("od_resnet18", kernel_num=4, num_classes=10)
+        >>> from_json(to_json(spec)) == spec
+        True
     """
     try:
         values = json.loads(text)

@@ -42,6 +42,17 @@ class ODConvSpec(KernelBankSpec):
     `spatial_activation` whether taps pass a sigmoid or compete in a softmax, `attention_sharing`
     whether all kernels share their channel, filter and spatial attention or have their own, and
     `norm` of the trunk, over the batch, over each sample's channels, or none.
+
+    Raises:
+        ValueError: besides what every kernel bank raises, several kernels without the attention
+        that weighs them, or an unknown attention, activation or norm.
+
+    Example:
+        >>> spec = ODConvSpec(in_channels=64, out_channels=48, kernel_size=3)
+        >>> spec.bank_shape, spec.attention_channels
+        ((4, 48, 64, 3, 3), 16)
+        >>> spec.heads()
+        {'channel_fc': 64, 'filter_fc': 48, 'spatial_fc': 9, 'kernel_fc': 4}
     """
 
     kind: ClassVar[str] = "od"
@@ -82,12 +93,20 @@ class ODConvSpec(KernelBankSpec):
 
     @property
     def attention_channels(self) -> int:
-        """Hidden width of the attention."""
+        """Hidden width of the attention.
+
+        Returns:
+            A number of channels.
+        """
         return max(int(self.in_channels * self.reduction), self.min_channels)
 
     @property
     def copies(self) -> int:
-        """Number of channel, filter and spatial attentions: one, or one for each kernel."""
+        """Number of channel, filter and spatial attentions: one, or one for each kernel.
+
+        Returns:
+            A number of attentions.
+        """
         return 1 if self.attention_sharing else self.kernel_num
 
     def heads(self) -> dict[str, int]:
@@ -96,6 +115,9 @@ class ODConvSpec(KernelBankSpec):
         As in the published code: a depthwise layer has no filter head, a kernel of one tap has no
         spatial head, and a single kernel has no kernel head. Attentions of each kernel stand one
         kernel after the other.
+
+        Returns:
+            Path -> number of factors.
         """
         widths = {"channel": self.in_channels * self.copies}
         if not self.depthwise:
@@ -107,16 +129,32 @@ class ODConvSpec(KernelBankSpec):
         return {f"{name}_fc": width for name, width in widths.items() if name in self.attentions}
 
     def trunk(self) -> ConvSpec:
-        """The squeeze that all heads share."""
+        """The squeeze that all heads share.
+
+        Returns:
+            A 1x1 convolution of the mean, without a bias.
+        """
         return self._pointwise(self.in_channels, self.attention_channels, bias=False)
 
     def trunk_norm(self) -> tuple[str, NormSpec | LayerNormSpec] | None:
-        """The attribute name of the trunk's norm, and the norm."""
+        """The attribute name of the trunk's norm, and the norm.
+
+        Returns:
+            A pair, None where the trunk has no norm.
+        """
         if self.norm == "batch":
             return "bn", NormSpec(self.attention_channels)
         return ("ln", LayerNormSpec(self.attention_channels)) if self.norm == "layer" else None
 
     def head(self, name: str) -> ConvSpec:
+        """A head of the attention.
+
+        Args:
+            name: a key of `heads`.
+
+        Returns:
+            The spec of a 1x1 convolution from the hidden width.
+        """
         return self._pointwise(self.attention_channels, self.heads()[name], bias=True)
 
     @property

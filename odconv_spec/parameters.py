@@ -8,7 +8,15 @@ from enum import Enum
 
 
 class Role(str, Enum):
-    """What a stored array is for. The converter looks layouts up by role, never by shape."""
+    """What a stored array is for. The converter looks layouts up by role, never by shape.
+
+    Example:
+        >>> spec = model_spec("resnet18")
+        >>> sum(p.role is Role.CONV_KERNEL for p in spec.parameters())
+        20
+        >>> Role("norm_mean").trainable
+        False
+    """
 
     CONV_KERNEL = "conv_kernel"  # (out, in // groups, *kernel)
     TRANSPOSED_KERNEL = "transposed_kernel"  # (in, out // groups, *kernel)
@@ -28,6 +36,11 @@ class Role(str, Enum):
 
     @property
     def trainable(self) -> bool:
+        """Whether a training changes the array by its gradient.
+
+        Returns:
+            False for running statistics and indices.
+        """
         return self not in (Role.NORM_MEAN, Role.NORM_VARIANCE, Role.INDICES)
 
 
@@ -42,13 +55,26 @@ TRANSPOSED_CONV = (Role.TRANSPOSED_KERNEL, Role.BIAS)
 
 @dataclass(frozen=True)
 class Parameter:
-    """One stored array: its canonical (official PyTorch) name, its role and its canonical shape."""
+    """One stored array: its canonical (official PyTorch) name, its role and its canonical shape.
+
+    Example:
+        >>> model_spec("od_resnet18").parameters()[0]
+        Parameter(name='conv1.weight', role=<Role.CONV_KERNEL: 'conv_kernel'>, shape=(64, 3, 7, 7))
+    """
 
     name: str
     role: Role
     shape: tuple[int, ...]
 
     def under(self, prefix: str) -> Parameter:
+        """The same parameter as seen from a parent that calls its owner `prefix`.
+
+        Args:
+            prefix: a path without a dot at its end.
+
+        Returns:
+            The parameter whose name begins with `prefix` and a dot.
+        """
         # A network has thousands: dataclasses.replace takes ten times as long.
         return Parameter(f"{prefix}.{self.name}", self.role, self.shape)
 
@@ -58,5 +84,9 @@ def under(prefix: str, parameters: Iterable[Parameter]) -> tuple[Parameter, ...]
 
     Returns:
         Parameters whose names begin with `prefix` and a dot.
+
+    Example:
+        >>> [p.name for p in under("body.fc", LinearSpec(512, 10).parameters())]
+        ['body.fc.weight', 'body.fc.bias']
     """
     return tuple(parameter.under(prefix) for parameter in parameters)

@@ -29,6 +29,11 @@ class RecalibrationSpec(LayerOptions):
 
     Raises:
         ValueError: an option is out of range, or does not go with the channels.
+
+    Example:
+        >>> spec = SqueezeExcitationSpec(channels=64)
+        >>> isinstance(spec, RecalibrationSpec), spec.kind, spec.layer_name
+        (True, 'se', 'SqueezeExcitation')
     """
 
     kind: ClassVar[str]
@@ -48,23 +53,45 @@ class RecalibrationSpec(LayerOptions):
 
     @property
     def width(self) -> int:
-        """The channels. Raises ValueError where they are not known yet."""
+        """The channels, where they are known.
+
+        Returns:
+            A number of channels.
+
+        Raises:
+            ValueError: they are not known yet.
+        """
         if self.channels is None:
             raise ValueError(f"channels: expected those of the map, received none in {self!r}")
         return self.channels
 
     def parameters(self) -> tuple[Parameter, ...]:
-        """Every stored array, by its name in the published code."""
+        """Every stored array, by its name in the published code.
+
+        Returns:
+            Name, role and shape of each array.
+        """
         raise NotImplementedError
 
     def multiply_adds(self, positions: int) -> int:
-        """What a sample takes: the mean over the map, the layers that read it, and the scaling."""
+        """What a sample takes: the mean over the map, the layers that read it, and the scaling.
+
+        Args:
+            positions: of the map.
+
+        Returns:
+            A number of multiply-adds.
+        """
         kernels = (p for p in self.parameters() if p.role in _KERNELS)
         return 2 * self.width * positions + sum(prod(p.shape) for p in kernels)
 
     @property
     def layer_name(self) -> str:
-        """What messages call the layer."""
+        """What messages call the layer.
+
+        Returns:
+            Such as "CBAM".
+        """
         return type(self).__name__.removesuffix("Spec")
 
     @classmethod
@@ -74,12 +101,19 @@ class RecalibrationSpec(LayerOptions):
 
     @classmethod
     def shows(cls, shapes: Shapes) -> bool:
-        """Whether all arrays have names of a lone layer of this kind."""
+        """Whether all arrays have names of a lone layer of this kind.
+
+        Returns:
+            True where `sign` is there and nothing foreign.
+        """
         return cls.sign in shapes and all(name.startswith(cls.roots) for name in shapes)
 
     @classmethod
     def infer_options(cls, layers: Sequence[Shapes]) -> dict[str, Any]:
         """The options that all of these layers have, each given by its arrays.
+
+        Returns:
+            Option -> value, without the channels.
 
         Raises:
             UnexplainedError: no options explain the arrays.
@@ -90,6 +124,9 @@ class RecalibrationSpec(LayerOptions):
     def infer_stage_options(cls, stages: Sequence[Sequence[Shapes]]) -> dict[str, Any]:
         """The options of the layers of a network, given by the arrays of those of each stage.
 
+        Returns:
+            Option -> value, or a tuple of one value for each stage.
+
         Raises:
             UnexplainedError: no options explain the arrays.
         """
@@ -97,12 +134,19 @@ class RecalibrationSpec(LayerOptions):
 
     @classmethod
     def infer_channels(cls, shapes: Shapes) -> int | None:
-        """The channels of the layer that has these arrays, None where they do not show them."""
+        """The channels of the layer that has these arrays, None where they do not show them.
+
+        Returns:
+            A number of channels, or None.
+        """
         raise NotImplementedError
 
     @classmethod
     def from_arrays(cls: type[Spec], shapes: Shapes) -> Spec:
         """The spec of the lone layer that has these arrays, and nothing but them.
+
+        Returns:
+            The spec, whose arrays have exactly these names and shapes.
 
         Raises:
             UnexplainedError: no such layer has them.

@@ -55,6 +55,11 @@ class RecalibrationChoice:
 
     The value of an option may be a tuple with one for each stage, as ECA's released networks have
     for `kernel_size`.
+
+    Example:
+        >>> choice = RecalibrationChoice.of("se", reduction=8)
+        >>> choice(stage=0, channels=64).squeeze()
+        LinearSpec(in_channels=64, out_channels=8, bias=False)
     """
 
     kind: str
@@ -63,6 +68,9 @@ class RecalibrationChoice:
     @classmethod
     def of(cls, kind: str, **options: Any) -> RecalibrationChoice:
         """A kind with some of its options; the others have their defaults in a network.
+
+        Returns:
+            The choice, with a value for every option of the kind.
 
         Raises:
             ValueError: an unknown kind, an option that it does not have, or a value out of range.
@@ -86,6 +94,9 @@ class RecalibrationChoice:
     def stages(self) -> int | None:
         """The stages that the options have values for, None where all stages have the same.
 
+        Returns:
+            A number of stages, or None.
+
         Raises:
             ValueError: two options have values for different numbers of stages.
         """
@@ -105,6 +116,9 @@ class RecalibrationChoice:
     def from_arrays(cls, shapes: Shapes) -> RecalibrationChoice | None:
         """The layers in the blocks of the network that has these arrays, None if it has none.
 
+        Returns:
+            The kind and its options, or None.
+
         Raises:
             UnexplainedError: no options explain the arrays.
         """
@@ -117,6 +131,9 @@ class RecalibrationChoice:
     def of_stages(cls, kind: str, stages: Sequence[Sequence[Shapes]]) -> RecalibrationChoice:
         """The kind with the options that the arrays of its layers in each stage show.
 
+        Returns:
+            The choice, with a value for every option of the kind.
+
         Raises:
             UnexplainedError: no options explain the arrays.
         """
@@ -127,7 +144,14 @@ class RecalibrationChoice:
             return cls.of(kind, **options)
 
     def check_stages(self, count: int) -> None:
-        """Raises ValueError where an option has values for another number of stages."""
+        """Checks that no option has values for another number of stages.
+
+        Args:
+            count: stages of the network.
+
+        Raises:
+            ValueError: one has.
+        """
         if self.stages not in (None, count):
             raise ValueError(
                 f"recalibration: expected options of {count} stages, received {self.stages}: {self}"

@@ -21,6 +21,13 @@ class Replacement(NamedTuple):
         after: the dynamic one.
         sizes: of the map that enters it, (height, width), once for each time that the network
             calls it; empty if the size of an image is not known.
+
+    Example:
+        >>> static = ConvSpec(in_channels=8, out_channels=6, kernel_size=3, padding=1)
+        >>> dynamic = DyConvSpec(in_channels=8, out_channels=6, kernel_size=3, padding=1)
+        >>> change = Replacement("features.0", static, dynamic, sizes=((32, 40),))
+        >>> change.parameters, change.multiply_adds
+        ((432, 1756), (552960, 564952))
     """
 
     path: str
@@ -30,12 +37,20 @@ class Replacement(NamedTuple):
 
     @property
     def parameters(self) -> tuple[int, int]:
-        """Numbers that train, before and after."""
+        """Numbers that train, before and after.
+
+        Returns:
+            Two numbers of scalars.
+        """
         return _count(self.before), _count(self.after)
 
     @property
     def multiply_adds(self) -> tuple[int, int]:
-        """Of one image, before and after, see `odconv_spec.multiply_adds`; zero without `sizes`."""
+        """Of one image, before and after, see `odconv_spec.multiply_adds`; zero without `sizes`.
+
+        Returns:
+            Two numbers of multiply-adds.
+        """
         before, after = (
             sum(multiply_adds(spec, size) for size in self.sizes)
             for spec in (self.before, self.after)
@@ -67,12 +82,20 @@ class Replaced(NamedTuple):
 
     @property
     def parameters(self) -> tuple[int, int]:
-        """Numbers that train in the layers of `changes`, before and after."""
+        """Numbers that train in the layers of `changes`, before and after.
+
+        Returns:
+            Two numbers of scalars.
+        """
         return _total(change.parameters for change in self.changes)
 
     @property
     def multiply_adds(self) -> tuple[int, int]:
-        """Those of the layers of `changes` for one image, before and after."""
+        """Those of the layers of `changes` for one image, before and after.
+
+        Returns:
+            Two numbers of multiply-adds.
+        """
         return _total(change.multiply_adds for change in self.changes)
 
     def __str__(self) -> str:

@@ -50,6 +50,11 @@ class ResidualSpec:
 
     `shared` is what the convolutions of the block share, if they do; `recalibration` is what scales
     their map before the shortcut is added. The attributes of both have the names of their kinds.
+
+    Example:
+        >>> block = list(model_spec("resnet18").blocks())[2]
+        >>> block.name, [conv.kernel_shape for conv in block.in_order()]
+        ('layer2.0', [(128, 64, 3, 3), (128, 128, 3, 3), (128, 64, 1, 1)])
     """
 
     name: str
@@ -60,19 +65,36 @@ class ResidualSpec:
 
     @property
     def shared_beside(self) -> bool:
-        """Whether the projection takes what the block shares, too."""
+        """Whether the projection takes what the block shares, too.
+
+        Returns:
+            False without a projection.
+        """
         return self.downsample is not None and self.downsample.takes_shared
 
     def in_order(self) -> tuple[ConvSpec, ...]:
-        """The convolutions in the order of their arrays."""
+        """The convolutions in the order of their arrays.
+
+        Returns:
+            The spec of the projection comes last.
+        """
         return (*self.convs, *((self.downsample,) if self.downsample else ()))
 
     def with_convs(self, convs: Iterator[ConvSpec]) -> ResidualSpec:
-        """The block with the next of `convs` in the place of its own, in the same order."""
+        """The block with the next of `convs` in the place of its own, in the same order.
+
+        Returns:
+            The spec with other convolutions.
+        """
         own = tuple(next(convs) for _ in self.convs)
         return replace(self, convs=own, downsample=next(convs) if self.downsample else None)
 
     def parameters(self) -> tuple[Parameter, ...]:
+        """The arrays of the block.
+
+        Returns:
+            Name, role and shape of each array, named as the network names them.
+        """
         found = under(self.shared.name, self.shared.parameters()) if self.shared else ()
         for number, conv in enumerate(self.convs, start=1):
             found += conv_norm(f"conv{number}", f"bn{number}", conv)
@@ -85,7 +107,13 @@ class ResidualSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ResNetSpec(BackboneSpec):
-    """`stages` rows are (width, number of blocks); every stage but the first halves the map."""
+    """`stages` rows are (width, number of blocks); every stage but the first halves the map.
+
+    Example:
+        >>> spec = ResNetSpec(stages=((8, 2), (12, 1)), stem_channels=8, num_classes=10)
+        >>> spec.name, spec.num_features, [block.name for block in spec.blocks()]
+        ('resnet_custom', 12, ['layer1.0', 'layer1.1', 'layer2.0'])
+    """
 
     family: ClassVar[str] = "resnet"
     title: ClassVar[str] = "ResNet"
@@ -111,6 +139,11 @@ class ResNetSpec(BackboneSpec):
 
     @property
     def stem(self) -> ConvSpec:
+        """The first convolution, which reads the image.
+
+        Returns:
+            Its spec, 7x7 of stride 2.
+        """
         return self.conv.at(
             Site(self.family, "stem"),
             in_channels=self.in_channels,
@@ -178,7 +211,11 @@ class ResNetSpec(BackboneSpec):
             yield self.head, (1, 1)
 
     def by_stage(self) -> Iterator[tuple[str, tuple[ResidualSpec, ...]]]:
-        """Each stage's attribute name and its blocks."""
+        """Each stage's attribute name and its blocks.
+
+        Returns:
+            Pairs of a name, such as "layer1", and specs of blocks.
+        """
         for stage, blocks in groupby(self.blocks(), key=lambda block: block.name.split(".")[0]):
             yield stage, tuple(blocks)
 

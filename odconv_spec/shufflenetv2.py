@@ -70,6 +70,15 @@ class ShuffleNetV2Spec(BackboneSpec):
     """`stages` rows are (width, number of blocks); the first block of each halves the map.
 
     `conv_bias` gives the first and the last convolution a bias, `head_bias` the classifier.
+
+    Raises:
+        ValueError: besides what every backbone raises, a stage whose width is odd, or not greater
+        than that before it.
+
+    Example:
+        >>> spec = ShuffleNetV2Spec(stages=((32, 2), (48, 1)), last_channels=64, num_classes=10)
+        >>> spec.name, spec.num_features, len(list(spec.blocks()))
+        ('shufflenetv2_custom', 64, 3)
     """
 
     family: ClassVar[str] = "shufflenetv2"
@@ -114,10 +123,20 @@ class ShuffleNetV2Spec(BackboneSpec):
 
     @property
     def names(self) -> Names:
+        """What the published code of the convolution calls the layers of the network.
+
+        Returns:
+            The paths of a kind, those of the static network where it has none of its own.
+        """
         return NAMES.get(self.conv.kind, STATIC_NAMES)
 
     @property
     def stem(self) -> ConvSpec:
+        """The first convolution, which reads the image.
+
+        Returns:
+            Its spec, 3x3 of stride 2.
+        """
         return self.conv.at(
             Site(self.family, "stem"),
             in_channels=self.in_channels,
@@ -130,6 +149,11 @@ class ShuffleNetV2Spec(BackboneSpec):
 
     @property
     def last(self) -> ConvSpec:
+        """The convolution behind the blocks.
+
+        Returns:
+            Its spec, 1x1 to `last_channels`.
+        """
         return self.conv.at(
             Site(self.family, "last"),
             in_channels=self.stages[-1][0],

@@ -38,7 +38,13 @@ NAMES: Final[Mapping[str, Names]] = {
 
 @dataclass(frozen=True)
 class UnitSpec:
-    """A convolution of a block, the paths of it and of its norm, and whether a ReLU follows."""
+    """A convolution of a block, the paths of it and of its norm, and whether a ReLU follows.
+
+    Example:
+        >>> unit = next(model_spec("shufflenetv2_100").blocks()).branch[1]
+        >>> unit.path, unit.activated, unit.conv.depthwise
+        ('branch_main.3', False, True)
+    """
 
     conv: ConvSpec
     path: str
@@ -46,6 +52,11 @@ class UnitSpec:
     activated: bool = True
 
     def parameters(self) -> tuple[Parameter, ...]:
+        """The arrays of the convolution and of its norm.
+
+        Returns:
+            Name, role and shape of each array, named as the block names them.
+        """
         return conv_norm(self.path, self.norm_path, self.conv)
 
 
@@ -54,6 +65,11 @@ class ShuffleSpec:
     """One block: the convolutions of its branch, and those beside it in a block of stride 2.
 
     `shared` is what the convolutions of the block share, if they do.
+
+    Example:
+        >>> first, second, *_ = model_spec("shufflenetv2_100").blocks()
+        >>> len(first.branch), len(first.beside), len(second.beside)
+        (3, 2, 0)
     """
 
     name: str
@@ -62,6 +78,11 @@ class ShuffleSpec:
     shared: SharedSpec | None = None
 
     def parameters(self) -> tuple[Parameter, ...]:
+        """The arrays of the block.
+
+        Returns:
+            Name, role and shape of each array, named as the network names them.
+        """
         found = under(self.shared.name, self.shared.parameters()) if self.shared else ()
         for unit in (*self.branch, *self.beside):
             found += unit.parameters()

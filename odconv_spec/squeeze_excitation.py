@@ -50,11 +50,20 @@ class SqueezeExcitationSpec(RecalibrationSpec):
         flag("bias", self.bias)
 
     def squeeze(self) -> LinearSpec:
-        """The first of the two layers; `excite` is the second."""
+        """The first of the two layers; `excite` is the second.
+
+        Returns:
+            From the width of the map to the hidden width.
+        """
         hidden = hidden_width(self.width, self.reduction, self.hidden_channels)
         return LinearSpec(self.width, hidden, self.bias)
 
     def excite(self) -> LinearSpec:
+        """The second of the two layers.
+
+        Returns:
+            From the hidden width to the width of the map.
+        """
         return LinearSpec(self.squeeze().out_channels, self.width, self.bias)
 
     def parameters(self) -> tuple[Parameter, ...]:

@@ -42,34 +42,65 @@ class Ratios(NamedTuple):
 
 @dataclass(frozen=True)
 class WarehouseSpec:
-    """Cells of one shape. `stretches` are the numbers of cells of each layer, in their order."""
+    """Cells of one shape. `stretches` are the numbers of cells of each layer, in their order.
+
+    Example:
+        >>> spec = WarehouseSpec(cell=(16, 16, 1, 1), stretches=(36, 72))
+        >>> spec.cells, spec.shape
+        (108, (108, 16, 16, 1, 1))
+    """
 
     cell: tuple[int, ...]
     stretches: tuple[int, ...]
 
     @property
     def cells(self) -> int:
+        """Cells of all layers.
+
+        Returns:
+            A number of cells.
+        """
         return sum(self.stretches)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(cells, out, in, *taps)"""
+        """(cells, out, in, *taps)
+
+        Returns:
+            The shape of the stored array.
+        """
         return (self.cells, *self.cell)
 
 
 @dataclass(frozen=True)
 class WarehouseManagerSpec:
-    """All warehouses of a network, or the only one of a layer that shares none."""
+    """All warehouses of a network, or the only one of a layer that shares none.
+
+    Example:
+        >>> manager = model_spec("kw_resnet18").warehouses
+        >>> [p.shape for p in manager.parameters()][:2]
+        [(56, 64, 64, 1, 1), (47, 128, 128, 1, 1)]
+    """
 
     warehouses: tuple[WarehouseSpec, ...]
 
     def own_parameters(self) -> tuple[Parameter, ...]:
+        """The cells, an array for each warehouse.
+
+        Returns:
+            Name, role and shape of each array.
+        """
         return tuple(
             Parameter(f"{LIST}.{number}", Role.CELLS, warehouse.shape)
             for number, warehouse in enumerate(self.warehouses)
         )
 
     def parameters(self) -> tuple[Parameter, ...]:
+        """The cells, an array for each warehouse.
+
+        Returns:
+            Name, role and shape of each array.
+        """
         return self.own_parameters()
 
 

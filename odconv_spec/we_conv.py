@@ -31,6 +31,10 @@ class WEConvSpec(DynamicConvSpec):
     is "published" or starts them "zero", where all factors are one half. The defaults are what the
     only public code does, which calls itself unofficial.
 
+    Raises:
+        ValueError: besides what every convolution raises, none of the three, or a deviation of
+        filters of one weight.
+
     Example:
         >>> spec = WEConvSpec(in_channels=32, out_channels=6, kernel_size=3)
         >>> [(p.name, p.shape) for p in spec.parameters()][:3]
@@ -69,18 +73,35 @@ class WEConvSpec(DynamicConvSpec):
 
     @property
     def hidden_channels(self) -> int:
-        """Width between the two layers, of all input channels, not of those of a group."""
+        """Width between the two layers, of all input channels, not of those of a group.
+
+        Returns:
+            A number of channels.
+        """
         return max(self.in_channels // self.reduction, 1)
 
     def fc1(self) -> ConvSpec:
-        """The first layer, which sees each filter as a sample; `fc2` is the second."""
+        """The first layer, which sees each filter as a sample; `fc2` is the second.
+
+        Returns:
+            A 1x1 convolution with a bias.
+        """
         return self._pointwise(self.kernel_shape[1], self.hidden_channels, bias=True)
 
     def fc2(self) -> ConvSpec:
+        """The second layer, back to the input channels of a filter.
+
+        Returns:
+            A 1x1 convolution with a bias.
+        """
         return self._pointwise(self.hidden_channels, self.kernel_shape[1], bias=True)
 
     def static(self) -> ConvSpec:
-        """The spec of the convolution with the kernel that is made of the weight."""
+        """The spec of the convolution with the kernel that is made of the weight.
+
+        Returns:
+            A spec of the same geometry.
+        """
         return ConvSpec(
             in_channels=self.in_channels,
             out_channels=self.out_channels,
@@ -94,7 +115,11 @@ class WEConvSpec(DynamicConvSpec):
         )
 
     def check_exact_start(self) -> None:
-        """Raises ValueError where no weight gives the kernel of any static convolution."""
+        """Checks that a weight can give the kernel of any static convolution.
+
+        Raises:
+            ValueError: none can, because filters are standardised or LWE does not start at zero.
+        """
         if self.standardize:
             raise ValueError(
                 "standardize: expected False, received True; every filter would have mean zero and "

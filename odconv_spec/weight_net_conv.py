@@ -31,13 +31,24 @@ PUBLISHED_M: Final = 2
 
 @dataclass(frozen=True)
 class ReduceSpec(SharedSpec):
-    """A 1x1 convolution of a map's mean, over `rank` axes: the vector that kernels are made of."""
+    """A 1x1 convolution of a map's mean, over `rank` axes: the vector that kernels are made of.
+
+    Example:
+        >>> layer = WeightNetConvSpec(in_channels=64, out_channels=32, kernel_size=3).reduce()
+        >>> isinstance(layer, ReduceSpec), layer.conv().kernel_shape
+        (True, (16, 64, 1, 1))
+    """
 
     name: ClassVar[str] = "reduce"
 
     rank: int = 2
 
     def conv(self) -> ConvSpec:
+        """The layer as a convolution of the mean.
+
+        Returns:
+            The spec of a 1x1 convolution with a bias.
+        """
         return ConvSpec(
             in_channels=self.in_channels,
             out_channels=self.out_channels,
@@ -67,6 +78,11 @@ class WeightNetConvSpec(DynamicConvSpec):
         ValueError: besides what every convolution raises, groups that are neither one nor as many
             as channels, a multiplier that is no multiple of `fc_groups`, or taps that do not fall
             into as many groups.
+
+    Example:
+        >>> spec = WeightNetConvSpec(in_channels=64, out_channels=32, kernel_size=3)
+        >>> spec.vector_channels, spec.copies, [(p.name, p.shape) for p in spec.parameters()][2:4]
+        (16, 1, [('wn_fc1.weight', (64, 16, 1, 1)), ('wn_fc1.bias', (64,))])
     """
 
     kind: ClassVar[str] = "weightnet"
@@ -135,17 +151,29 @@ class WeightNetConvSpec(DynamicConvSpec):
 
     @property
     def depthwise_form(self) -> bool:
-        """Whether each channel has a kernel of its own; one channel alone is a plain layer."""
+        """Whether each channel has a kernel of its own; one channel alone is a plain layer.
+
+        Returns:
+            True for more than one group.
+        """
         return self.depthwise and self.groups > 1
 
     @property
     def copies(self) -> int:
-        """Numbers that each tap is a sum over: M / G."""
+        """Numbers that each tap is a sum over: M / G.
+
+        Returns:
+            A number of numbers.
+        """
         return self.multiplier // self.fc_groups
 
     @property
     def segments(self) -> int:
-        """Into how many parts the taps of a filter are cut, each with numbers of its own."""
+        """Into how many parts the taps of a filter are cut, each with numbers of its own.
+
+        Returns:
+            A number of parts, `fc_groups` but for a depthwise convolution.
+        """
         return 1 if self.depthwise_form else self.fc_groups
 
     @property
@@ -154,22 +182,38 @@ class WeightNetConvSpec(DynamicConvSpec):
 
     @property
     def vector_channels(self) -> int:
-        """Numbers that both fully connected layers begin with."""
+        """Numbers that both fully connected layers begin with.
+
+        Returns:
+            A number of channels.
+        """
         if self.hidden_channels is not None:
             return self.hidden_channels
         return max(self.in_channels // self.reduction, self.min_channels)
 
     def reduce(self) -> ReduceSpec:
-        """The mean and the layer behind it, of a layer or a block."""
+        """The mean and the layer behind it, of a layer or a block.
+
+        Returns:
+            Its spec, from the input channels to the vector.
+        """
         return ReduceSpec(self.in_channels, self.vector_channels, self.rank)
 
     def fc1(self) -> ConvSpec:
-        """The layer whose sigmoid gives the numbers of each filter."""
+        """The layer whose sigmoid gives the numbers of each filter.
+
+        Returns:
+            A 1x1 convolution with a bias.
+        """
         numbers = self.out_channels * self.segments * self.copies
         return self._pointwise(self.vector_channels, numbers, bias=True)
 
     def fc2(self) -> ConvSpec:
-        """The layer in groups that turns these numbers into taps."""
+        """The layer in groups that turns these numbers into taps.
+
+        Returns:
+            A 1x1 convolution without a bias.
+        """
         groups = self.out_channels * self.segments
         return ConvSpec(
             in_channels=groups * self.copies,
@@ -181,17 +225,29 @@ class WeightNetConvSpec(DynamicConvSpec):
 
     @property
     def fc1_deviation(self) -> float:
-        """Of the start of `fc1`."""
+        """Of the start of `fc1`.
+
+        Returns:
+            The standard deviation of a normal distribution.
+        """
         return 0.0 if self.head_init == "zero" else 1 / self.vector_channels
 
     @property
     def fc2_deviation(self) -> float:
-        """Of the start of `fc2`: one over the taps of a group, as MegEngine counts its axes."""
+        """Of the start of `fc2`: one over the taps of a group, as MegEngine counts its axes.
+
+        Returns:
+            The standard deviation of a normal distribution.
+        """
         return self.out_channels * self.segments / prod(self.kernel_shape)
 
     @property
     def start_gain(self) -> float:
-        """A tap over the sum of what it is made of, where `fc1` is zero: sigmoids are a half."""
+        """A tap over the sum of what it is made of, where `fc1` is zero: sigmoids are a half.
+
+        Returns:
+            A factor of the kernel.
+        """
         return 0.5
 
     def own_parameters(self) -> tuple[Parameter, ...]:

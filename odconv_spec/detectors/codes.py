@@ -24,6 +24,11 @@ class Code:
         layers: part of a detector -> path of its layer.
         background: part with a row for each class -> "first" or "last", where the code has rows of
             the background there; a part that is missing has none.
+
+    Example:
+        >>> code = CODES["mmdetection"]
+        >>> code.path("scores"), code.background["scores"]
+        ('roi_head.bbox_head.fc_cls', 'last')
     """
 
     name: str
@@ -33,6 +38,9 @@ class Code:
 
     def path(self, part: str, number: int = 0, of: int = 1) -> str:
         """The path of a layer, the `number`-th from 0 of so many of its part.
+
+        Returns:
+            The path, without the name of an array.
 
         Example:
             >>> CODES["mmdetection"].path("lateral", 2, of=4)

@@ -22,6 +22,12 @@ class Heads(NamedTuple):
         code: whose names and class order they have.
         task: "faster_rcnn" or "mask_rcnn".
         num_classes: without the background.
+
+    Example:
+        >>> spec = DetectorSpec("mask_rcnn", model_spec("od_resnet50"), 3, code="mmdetection")
+        >>> heads = heads_of({p.name: p.shape for p in spec.parameters()})
+        >>> heads.code.name, heads.task, heads.num_classes
+        ('mmdetection', 'mask_rcnn', 3)
     """
 
     code: Code
@@ -40,6 +46,13 @@ def heads_of(shapes: Shapes) -> Heads | None:
 
     Raises:
         UnexplainedError: the scores have no axis of classes.
+
+    Example:
+        >>> spec = DetectorSpec("faster_rcnn", model_spec("od_resnet18"), num_classes=7)
+        >>> heads_of({p.name: p.shape for p in spec.parameters()}).num_classes
+        7
+        >>> heads_of({"layer1.0.conv1.weight": (64, 64, 3, 3)}) is None
+        True
     """
     code = code_of(shapes)
     if code is None:
@@ -80,6 +93,12 @@ def detector_from_arrays(shapes: Shapes, heads: Heads, body: BackboneSpec) -> De
 
     Raises:
         UnexplainedError: no such detector has these arrays.
+
+    Example:
+        >>> spec = DetectorSpec("faster_rcnn", model_spec("od_resnet18", num_classes=0), 7)
+        >>> shapes = {p.name: p.shape for p in spec.parameters()}
+        >>> detector_from_arrays(shapes, heads_of(shapes), spec.body) == spec
+        True
     """
     code = heads.code
     count = _laterals(shapes, code)

@@ -29,10 +29,18 @@ def network_to_json(spec: BackboneSpec | DetectorSpec) -> str:
 
 
 def network_from_json(text: str) -> BackboneSpec | DetectorSpec:
-    """The spec that `network_to_json` wrote. Raises ValueError for any other text.
+    """The spec that `network_to_json` wrote.
 
     Returns:
         The spec of a backbone or of a detector.
+
+    Raises:
+        ValueError: the text is no JSON object, or describes no backbone and no detector.
+
+    Example:
+        >>> spec = DetectorSpec("faster_rcnn", model_spec("od_resnet18", num_classes=0), 7)
+        >>> network_from_json(network_to_json(spec)) == spec
+        True
     """
     if _SIGN not in text:
         return from_json(text)

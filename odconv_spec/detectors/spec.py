@@ -78,31 +78,55 @@ class DetectorSpec:
 
     @property
     def name(self) -> str:
-        """Such as "mask_rcnn_od_resnet50"."""
+        """Such as "mask_rcnn_od_resnet50".
+
+        Returns:
+            The task and the name of the body.
+        """
         return f"{self.task}_{self.body.name}"
 
     @property
     def title(self) -> str:
-        """The detector in a few words."""
+        """The detector in a few words.
+
+        Returns:
+            Task, pyramid, body, kernels and classes, as text.
+        """
         kernels = dict(self.body.conv.options).get("kernel_num")
         of = "" if kernels is None else f" {kernels} kernel{'s' * (kernels != 1)}"
         return f"{TITLES[self.task]}, FPN, {self.body.name}{of}, {self.num_classes} classes"
 
     def feature_info(self) -> tuple[FeatureInfo, ...]:
-        """The maps that the pyramid takes."""
+        """The maps that the pyramid takes.
+
+        Returns:
+            Name, channels and stride of each, the largest map first.
+        """
         infos = (*self.body.feature_info(), *self.body.further_maps())
         return tuple(infos[place] for place in self.maps)
 
     def parameters(self) -> tuple[Parameter, ...]:
-        """Every stored array, in the order of torchvision's state dict."""
+        """Every stored array, in the order of torchvision's state dict.
+
+        Returns:
+            Name, role and shape of each array, by the names of `code`.
+        """
         return tuple(piece.parameter for piece in self.pieces())
 
     def trainable_count(self) -> int:
-        """Number of trainable scalars, with those of stages that a training freezes."""
+        """Number of trainable scalars, with those of stages that a training freezes.
+
+        Returns:
+            The sum over all arrays but running statistics.
+        """
         return sum(prod(p.shape) for p in self.parameters() if p.role.trainable)
 
     def pieces(self) -> Iterator[Piece]:
-        """Every stored array with its part, the same order in all codes."""
+        """Every stored array with its part, the same order in all codes.
+
+        Returns:
+            Part and array, such as ("scores", `Parameter`).
+        """
         code, width = CODES[self.code], self.out_channels
         yield from (Piece("body", p.under(code.path("body"))) for p in self.body_parameters())
         infos = self.feature_info()
@@ -121,13 +145,21 @@ class DetectorSpec:
             yield from self._mask_pieces()
 
     def body_parameters(self) -> tuple[Parameter, ...]:
-        """Those of the body, under its own names, without what the pyramid does not see."""
+        """Those of the body, under its own names, without what the pyramid does not see.
+
+        Returns:
+            Name, role and shape of each array.
+        """
         behind = {f"{self.body.head_path}."} | {f"{path}." for path in self._behind()}
         every = self.body.parameters()
         return tuple(p for p in every if not p.name.startswith(tuple(behind)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values that `DetectorSpec.from_dict` turns back into this spec."""
+        """Plain values that `DetectorSpec.from_dict` turns back into this spec.
+
+        Returns:
+            Field -> value of numbers, text, lists and dicts, which JSON can hold.
+        """
         return {
             "detector": self.task,
             "body": replace(self.body, num_classes=0).to_dict(),
@@ -140,7 +172,14 @@ class DetectorSpec:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> DetectorSpec:
-        """The spec that `to_dict` described. Raises ValueError for anything else."""
+        """The spec that `to_dict` described.
+
+        Returns:
+            The spec, equal to the one that was described.
+
+        Raises:
+            ValueError: a field is missing or unknown, or its value is out of range.
+        """
         options = dict(values)
         task, body, maps = (options.pop(name, None) for name in ("detector", "body", "maps"))
         unknown = sorted(set(options) - {"num_classes", "out_channels", "mask_channels", "code"})

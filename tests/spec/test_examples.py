@@ -1,4 +1,4 @@
-"""The examples in the documentation of odconv_spec."""
+"""The examples in the documentation of odconv_spec, of every docstring of every module."""
 
 from __future__ import annotations
 
@@ -9,10 +9,20 @@ from pathlib import Path
 import pytest
 
 import odconv_spec
+import odconv_spec.detectors
 
-FILES = sorted(Path(odconv_spec.__file__).parent.glob("*.py"))
-PUBLIC = {name: getattr(odconv_spec, name) for name in odconv_spec.__all__}
-WITH_EXAMPLES = [path.stem for path in FILES if ">>>" in path.read_text(encoding="utf-8")]
+FOLDER = Path(odconv_spec.__file__).parent
+# What a reader of the reference has imported.
+PUBLIC = {
+    name: getattr(package, name)
+    for package in (odconv_spec.detectors, odconv_spec)
+    for name in package.__all__
+}
+WITH_EXAMPLES = [
+    ".".join(path.relative_to(FOLDER).with_suffix("").parts)
+    for path in sorted(FOLDER.rglob("*.py"))
+    if ">>>" in path.read_text(encoding="utf-8")
+]
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
