@@ -18,6 +18,7 @@ from typing import Any
 from benchmarks.cases import GROUPS, OFFICIAL_CODE
 from benchmarks.conditions import AUTO, CPU, CUDA, DEVICES, DTYPES, FLOAT32, Conditions
 from benchmarks.machine import machine
+from benchmarks.parsers import measuring_parser
 from benchmarks.plots import plot
 from benchmarks.records import Record
 from benchmarks.runner import Plan, run
@@ -27,6 +28,7 @@ from parity_tests.processes import WorkerError
 
 RUNTIMES = ("torch", "paddle", "keras-tensorflow", "keras-jax")
 SHORT_ROUNDS, LONG_ROUNDS = 5, 7
+_OUTPUT = Path("bench_output")
 OFFICIAL_FILES = ("models/od_resnet.py", "models/od_mobilenetv2.py", "modules/odconv.py")
 
 
@@ -88,7 +90,7 @@ class Report:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = _parser()
+    parser = benchmarks_parser()
     options = parser.parse_args(arguments)
     _check(options, parser)
     selection = Selection(
@@ -142,36 +144,62 @@ def _check(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None
             parser.error(f"--official: expected a clone of OSVAI/ODConv, found no {missing[0]}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--long", action="store_true", help="all cases: takes hours")
-    parser.add_argument("--runtime", nargs="+", choices=RUNTIMES, help="all by default")
-    parser.add_argument("--only", nargs="+", choices=GROUPS, help="groups of cases")
-    parser.add_argument(
-        "--cases", nargs="+", metavar="PATTERN", help="such as '*/od-4x/*/batch-32'"
+def benchmarks_parser() -> argparse.ArgumentParser:
+    """The parser of `python -m benchmarks`."""
+    parser = measuring_parser(
+        "benchmarks",
+        "Measures ours beside the static network and the published formulation.\n\n"
+        "Each runtime is measured in a process of its own. Writes results.md, results.json and\n"
+        "pictures of ratios and curves, again after each runtime.",
+        "",
+        "--long --plain --runtime torch --only networks --cases '*/od-*'",
+        "--official ODConv --only official",
     )
-    parser.add_argument(
-        "--plain", action="store_true", help="without the published formulation, which takes long"
+    add = parser.add_argument
+    add("--long", action="store_true", help="measure all cases, which takes hours")
+    add("--runtime", nargs="+", choices=RUNTIMES, help="what runs them (default: all)")
+    add("--only", nargs="+", choices=GROUPS, help="groups of cases (default: all)")
+    add(
+        "--cases",
+        nargs="+",
+        metavar="PATTERN",
+        help="cases, such as '*/od-4x/*/batch-32' (default: all)",
     )
-    parser.add_argument(
-        "--strategy", default=AUTO, help="forces one of our ways to compute; auto by default"
+    add(
+        "--plain", action="store_true", help="leave out the published formulation, which takes long"
     )
-    parser.add_argument(
+    add(
+        "--strategy",
+        default=AUTO,
+        metavar="FORM",
+        help="form of the dynamic convolution in PyTorch (default: auto)",
+    )
+    add(
         "--official",
         type=Path,
         metavar="FOLDER",
         help="a clone of OSVAI/ODConv, whose code is run, for the group official",
     )
-    parser.add_argument(
-        "--device", default=CPU, choices=DEVICES, help="cuda: networks in torch, with their memory"
+    add(
+        "--device",
+        default=CPU,
+        choices=DEVICES,
+        help="what computes; cuda measures networks in PyTorch, with their memory (default: cpu)",
     )
-    parser.add_argument(
+    add(
         "--dtype",
         default=FLOAT32,
         choices=DTYPES,
-        help="of arrays in inference, of autocast in training; torch",
+        help="dtype of arrays in inference and of autocast in training, in PyTorch (default: "
+        "float32)",
     )
-    parser.add_argument("--output", type=Path, default=Path("bench_output"), metavar="FOLDER")
+    add(
+        "--output",
+        type=Path,
+        default=_OUTPUT,
+        metavar="FOLDER",
+        help=f"where the files go (default: {_OUTPUT})",
+    )
     return parser
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from benchmarks.parsers import measuring_parser
 from odconv_training import LAST, digits
 from parity_tests.runtimes import RUNTIMES
 from weights_converter.identify.open_model import open_model
@@ -29,6 +30,7 @@ from weights_converter.identify.request import Request
 ROOT = Path(__file__).parent.parent
 START = ROOT / "examples" / "odconv4x_mobilenetv2_digits.pth.tar"
 TRAINED = ("torch", "paddle", "keras-tensorflow", "keras-jax")
+_OUTPUT = Path("bench_output/drift")
 PRECISIONS = ("float64", "float32")
 REFERENCE = ("torch", "float64")
 # A rate at which this training is stable: where it is not, rounding grows in one runtime alone.
@@ -54,17 +56,36 @@ class Drift:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = ArgumentParser(prog="python -m benchmarks.drift", description=__doc__)
-    parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--output", type=Path, default=Path("bench_output/drift"))
-    parser.add_argument("--runtime", nargs="+", choices=TRAINED, default=TRAINED)
-    options = parser.parse_args(arguments)
+    options = drift_parser().parse_args(arguments)
     found = drifts(options.runtime, options.steps, options.output)
     path = options.output / "drift.json"
     path.write_text(json.dumps([asdict(drift) for drift in found], indent=1), encoding="utf-8")
     plot(found).savefig(options.output / "drift.png", dpi=110)
     sys.stdout.write(table(found))
     return 0
+
+
+def drift_parser() -> ArgumentParser:
+    """The parser of `python -m benchmarks.drift`."""
+    parser = measuring_parser(
+        "benchmarks.drift",
+        "Trains one network in every runtime, and shows how far the trainings drift apart.\n\n"
+        "All start from the shipped checkpoint and see the same batches. Writes drift.json and\n"
+        "drift.png, and prints the table.",
+        "",
+        "--steps 20 --runtime torch keras-jax",
+    )
+    add = parser.add_argument
+    add("--steps", type=int, default=100, metavar="N", help="length of the training (default: 100)")
+    add(
+        "--output",
+        type=Path,
+        default=_OUTPUT,
+        metavar="FOLDER",
+        help=f"where the files go (default: {_OUTPUT})",
+    )
+    add("--runtime", nargs="+", choices=TRAINED, default=TRAINED, help="what trains (default: all)")
+    return parser
 
 
 def drifts(runtimes: Sequence[str], steps: int, folder: Path) -> list[Drift]:

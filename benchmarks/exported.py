@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import sys
 import time
-from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -23,6 +22,7 @@ import numpy as np
 import torch
 
 from benchmarks.machine import machine
+from benchmarks.parsers import exported_parser
 from odconv.exporting.export import export
 from odconv.exporting.targets import FORMS, OF_ONE_IMAGE, PORTABLE
 from odconv.runtimes import open_exported
@@ -32,9 +32,7 @@ from parity_tests.reference import random_arrays
 from weights_converter import Request
 
 SUFFIXES: Final[Mapping[str, str]] = {"onnx": ".onnx", "openvino": ".xml"}
-NETWORKS: Final = ("od_resnet18:4", "od_mobilenetv2_100:1", "od_mobilenetv2_100:4")
 STATIC: Final = "static"
-BATCHES: Final = (1, 8)
 _SIZE, _SEED = 224, 5
 _PAUSE, _WARM_UP = 0.05, 2  # seconds, runs
 
@@ -42,12 +40,7 @@ Run = Callable[[np.ndarray], object]
 
 
 def main(arguments: list[str]) -> int:
-    parser = ArgumentParser(prog="python -m benchmarks.exported", description=__doc__)
-    parser.add_argument("--networks", nargs="+", default=NETWORKS, metavar="NAME:KERNELS")
-    parser.add_argument("--targets", nargs="+", default=[*SUFFIXES, "torch"])
-    parser.add_argument("--batches", nargs="+", type=int, default=BATCHES)
-    parser.add_argument("--rounds", type=int, default=7)
-    options = parser.parse_args(arguments)
+    options = exported_parser().parse_args(arguments)
     _say(", ".join(f"{key}: {value}" for key, value in machine().items()) + "\n")
     _say("| network | runtime | batch | static, ms | " + " | ".join((*FORMS, "auto")) + " |")
     _say("| --- " * (5 + len(FORMS)) + "|")

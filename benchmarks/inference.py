@@ -9,7 +9,6 @@ that. All of a row run in one process, in turn; times are medians.
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser
 from statistics import median
 from typing import Final
 
@@ -18,27 +17,18 @@ import torch
 from torch import nn
 
 from benchmarks.machine import machine
+from benchmarks.parsers import inference_parser
 from benchmarks.timing import Run, alternate
 from odconv_spec import BackboneSpec, model_spec
 from odconv_torch import optimize_for_inference
 from odconv_torch.models.factory import build_model
 
-NETWORKS: Final = tuple(
-    f"{name}:{kernels}"
-    for name in ("od_mobilenetv2_100", "od_resnet18", "od_resnet50")
-    for kernels in (1, 4)
-)
-BATCHES: Final = (1, 8)
 VARIANTS: Final = ("static", "static optimized", "ours", "ours optimized")
 _SIZE, _SEED = 224, 5
 
 
 def main(arguments: list[str]) -> int:
-    parser = ArgumentParser(prog="python -m benchmarks.inference", description=__doc__)
-    parser.add_argument("--networks", nargs="+", default=NETWORKS, metavar="NAME:KERNELS")
-    parser.add_argument("--batches", nargs="+", type=int, default=BATCHES)
-    parser.add_argument("--rounds", type=int, default=9)
-    options = parser.parse_args(arguments)
+    options = inference_parser().parse_args(arguments)
     _say(", ".join(f"{key}: {value}" for key, value in machine().items()))
     _say(f"torch: {torch.__version__}, threads: {torch.get_num_threads()}\n")
     _say(f"| network | batch | static, ms | {' | '.join(VARIANTS[1:])} | difference |")

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import cores, instructions
+from benchmarks.parsers import strides_parser
 from benchmarks.timing import alternate
 
 # (batch, height, width, in), out: odd and even maps, large and small, one sample
@@ -26,24 +27,26 @@ SHAPES = (
     ((1, 7, 7, 512), 1024),
     ((8, 13, 15, 24), 48),
 )
-ROUNDS = 30
 Function = Callable[[Any, Any], Any]
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
+    rounds = strides_parser().parse_args(arguments).rounds
     for name, value in (("KERAS_BACKEND", "tensorflow"), ("TF_CPP_MIN_LOG_LEVEL", "3")):
         os.environ.setdefault(name, value)
-    _say(f"medians of {ROUNDS} runs in turns, {cores()} cores, {instructions()}\n\n")
+    _say(f"medians of {rounds} runs in turns, {cores()} cores, {instructions()}\n\n")
     _say("| map | what | TensorFlow's, ms | ours, ms | times |\n|---|---|---|---|---|\n")
     for shape, filters in SHAPES:
         for what in ("forward", "gradients"):
-            own, ours, ratio = _times(shape, filters, what == "gradients")
+            own, ours, ratio = _times(shape, filters, what == "gradients", rounds)
             size = "x".join(map(str, shape))
             _say(f"| {size} | {what} | {own:.2f} | {ours:.2f} | {ratio:.2f} |\n")
     return 0
 
 
-def _times(shape: tuple[int, ...], filters: int, gradients: bool) -> tuple[float, float, float]:
+def _times(
+    shape: tuple[int, ...], filters: int, gradients: bool, rounds: int
+) -> tuple[float, float, float]:
     import tensorflow as tf
 
     from odconv_keras.layers.conv import conv
@@ -65,7 +68,7 @@ def _times(shape: tuple[int, ...], filters: int, gradients: bool) -> tuple[float
     runs = {name: lambda f=f: f(x, kernel) for name, f in compiled.items()}
     for run in runs.values():
         run()
-    times = alternate(runs, ROUNDS)
+    times = alternate(runs, rounds)
     own, ours = times["own"], times["ours"]
     ratio = median(b / a for a, b in zip(own, ours, strict=True))
     return 1e3 * median(own), 1e3 * median(ours), ratio
@@ -89,4 +92,4 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

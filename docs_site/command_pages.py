@@ -13,23 +13,34 @@ _FOLDER: Final = "reference/command"
 
 
 def command_pages() -> Mapping[str, str]:
-    """Path below docs/ -> Markdown: a page for each command, and one for `python -m` modules."""
+    """Path below docs/ -> Markdown: a page for each command, and for each group of modules."""
     pages = {
         f"{_FOLDER}/{_file(prog)}.md": "\n".join(_page(parser, 1))
         for prog, parser in command_parsers().items()
     }
-    parts = [line for parser in module_parsers() for line in (*_page(parser, 2), "")]
-    return {**pages, f"{_FOLDER}/modules.md": "\n".join(("# python -m", "", *parts))}
+    return pages | {
+        _module_page(title): "\n".join((f"# python -m: {title}", "", *_sections(parsers)))
+        for title, parsers in module_parsers().items()
+    }
 
 
 def command_nav() -> list[dict[str, str]]:
     """What the navigation has for these pages."""
     pages = [{prog: f"{_FOLDER}/{_file(prog)}.md"} for prog in command_parsers()]
-    return [*pages, {"python -m": f"{_FOLDER}/modules.md"}]
+    return [*pages, *({f"python -m: {title}": _module_page(title)} for title in module_parsers())]
 
 
 def _file(prog: str) -> str:
     return "index" if prog == "odconv" else prog.removeprefix("odconv ")
+
+
+def _module_page(title: str) -> str:
+    return f"{_FOLDER}/python-m-{title}.md"
+
+
+def _sections(parsers: Sequence[ArgumentParser]) -> Iterator[str]:
+    for parser in parsers:
+        yield from (*_page(parser, 2), "")
 
 
 def _page(parser: ArgumentParser, level: int) -> Iterator[str]:

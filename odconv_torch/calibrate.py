@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -24,6 +23,7 @@ from odconv_torch.layers.forms.choice import work_of
 from odconv_torch.layers.forms.cost_model import FORMS, Costs, Work, amounts
 from odconv_torch.layers.od_conv import ODConv2d
 from odconv_torch.layers.window import Window
+from odconv_torch.parsers import calibrate_parser
 from odconv_torch.tools.strategy import set_strategy
 
 _RUNS = 5
@@ -71,15 +71,16 @@ _SHAPES = tuple(
 
 
 def main(arguments: list[str]) -> int:
-    parser = ArgumentParser(prog="python -m odconv_torch.calibrate", description=__doc__)
-    parser.add_argument("file", nargs="?", type=Path, help="standard output by default")
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser = calibrate_parser()
     options = parser.parse_args(arguments)
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error(
             "--device cuda: expected a GPU and a PyTorch that is built for it, received torch "
             f"{torch.__version__}, whose torch.cuda.is_available() is False"
         )
+    if options.file is not None and not options.file.parent.is_dir():
+        # Minutes of measuring would be lost.
+        parser.error(f"FILE: expected a folder that exists, received {options.file.parent}")
     constants = {
         name: calibrate(training, device=options.device)
         for name, training in (("inference", False), ("training", True))

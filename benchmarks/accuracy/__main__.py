@@ -20,13 +20,15 @@ from benchmarks.accuracy.methods import methods
 from benchmarks.accuracy.report import table, write
 from benchmarks.accuracy.runs import Job, Run, add_run, missing, read_runs, train_all
 from benchmarks.accuracy.settings import WIDTHS, settings
+from benchmarks.parsers import measuring_parser
 
 EPOCHS, SEEDS = 6, 5
+_OUTPUT = Path("bench_output/accuracy")
 QUICK_EPOCHS, QUICK_WIDTHS = 1, (0.25,)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    options = accuracy_parser().parse_args(arguments)
     options.output.mkdir(parents=True, exist_ok=True)
     wanted = jobs(options)
     left = missing(wanted, read_runs(options.output))
@@ -62,17 +64,62 @@ def _line(run: Run) -> str:
     )
 
 
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
+def accuracy_parser() -> ArgumentParser:
+    """The parser of `python -m benchmarks.accuracy`."""
+    parser = measuring_parser(
+        "benchmarks.accuracy",
+        "Trains static, CondConv, DyConv and ODConv networks on the digits, and compares them.\n\n"
+        "One small network, with heads that start as published and at zero, with and without\n"
+        "annealing. Writes runs.csv, results.md, results.json and accuracy.png, again after each\n"
+        "run; started again, it trains only what is missing there.",
+        "",
+        "--methods --seeds 3",
+        "--quick",
+    )
     add = parser.add_argument
-    add("--output", type=Path, default=Path("bench_output/accuracy"), metavar="FOLDER")
-    add("--quick", action="store_true", help="one seed, one epoch, the smallest width")
-    add("--methods", action="store_true", help="every method, with its defaults, in a ResNet")
-    add("--epochs", type=int, default=EPOCHS, metavar="N")
-    add("--seeds", type=int, default=SEEDS, metavar="N")
-    add("--widths", type=float, nargs="+", default=WIDTHS, metavar="X")
-    add("--jobs", type=int, default=2, metavar="N", help="runs side by side, a core each")
-    add("--minutes", type=float, default=inf, metavar="X", help="begin no run after so many")
+    add(
+        "--output",
+        type=Path,
+        default=_OUTPUT,
+        metavar="FOLDER",
+        help=f"where the files go (default: {_OUTPUT})",
+    )
+    add("--quick", action="store_true", help="train one seed, one epoch, the smallest width")
+    add(
+        "--methods",
+        action="store_true",
+        help="compare all methods instead, each with its own defaults, in one small ResNet",
+    )
+    add(
+        "--epochs",
+        type=int,
+        default=EPOCHS,
+        metavar="N",
+        help=f"length of a run (default: {EPOCHS})",
+    )
+    add("--seeds", type=int, default=SEEDS, metavar="N", help=f"number of seeds (default: {SEEDS})")
+    add(
+        "--widths",
+        type=float,
+        nargs="+",
+        default=WIDTHS,
+        metavar="X",
+        help=f"widths of the network (default: {' '.join(map(str, WIDTHS))})",
+    )
+    add(
+        "--jobs",
+        type=int,
+        default=2,
+        metavar="N",
+        help="number of runs side by side, a core each (default: 2)",
+    )
+    add(
+        "--minutes",
+        type=float,
+        default=inf,
+        metavar="X",
+        help="time after which no run begins (default: no limit)",
+    )
     return parser
 
 

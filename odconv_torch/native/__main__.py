@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Sequence
 
 from odconv_torch.native.library import build, path
+from odconv_torch.parsers import native_parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m odconv_torch.native", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("build", help="compile for this machine and this torch")
-    command.add_argument("--force", action="store_true", help="even if it is there already")
-    options = parser.parse_args(arguments)
+    options = native_parser().parse_args(arguments)
     if path().exists() and not options.force:
         sys.stdout.write(f"{path()} is there already\n")
         return 0

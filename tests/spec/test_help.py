@@ -10,8 +10,12 @@ import pytest
 from docs_site.command_pages import command_pages
 from docs_site.parsers import command_parsers, module_parsers
 from odconv.parser import parser_for
+from tests.documents import PAGES, text_of
 
-PARSERS = {**command_parsers(), **{parser.prog: parser for parser in module_parsers()}}
+MODULES = {parser.prog: parser for group in module_parsers().values() for parser in group}
+PARSERS = {**command_parsers(), **MODULES}
+# As documents write a module of ours that is run, and the command behind it.
+RUN = re.compile(r"-m ((?:odconv_\w+|parity_tests|benchmarks)[\w.]*)(?: ([a-z]+)\b)?")
 # A description that needs the option's name to be read, such as "of the images".
 FRAGMENT = re.compile(r"(of|that|which|whose|at|over|by|default:|may be) ")
 
@@ -43,6 +47,15 @@ def test_every_example_can_be_parsed(prog):
                 parser_for(words).options(words)
         else:
             PARSERS[prog].parse_args(words)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_module_that_a_document_runs_has_a_page(page):
+    """Those of tests/ are for who works on this repository; CONTRIBUTING.md says what they do."""
+    for module, command in RUN.findall(text_of(page)):
+        framework = module.replace("odconv_F", "odconv_torch")
+        progs = {f"python -m {framework}", f"python -m {framework} {command}"}
+        assert progs & MODULES.keys(), module
 
 
 def test_one_page_has_every_option():
