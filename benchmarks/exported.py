@@ -33,7 +33,7 @@ from weights_converter import Request
 
 SUFFIXES: Final[Mapping[str, str]] = {"onnx": ".onnx", "openvino": ".xml"}
 STATIC: Final = "static"
-_SIZE, _SEED = 224, 5
+SIZE, SEED = 224, 5
 _PAUSE, _WARM_UP = 0.05, 2  # seconds, runs
 
 Run = Callable[[np.ndarray], object]
@@ -64,12 +64,10 @@ def rows(
 ) -> Iterator[str]:
     """A row for each batch."""
     with TemporaryDirectory() as folder:
-        checkpoints = {
-            n: _saved(spec, Path(folder) / n) for n, spec in (("s", static), ("o", ours))
-        }
+        checkpoints = {n: saved(spec, Path(folder) / n) for n, spec in (("s", static), ("o", ours))}
         for batch in batches:
             runs = dict(_runs(checkpoints, target, batch))
-            times = _times(runs, batch, rounds)
+            times = medians(runs, batch, rounds)
             cells = [
                 f"{times[form] / times[STATIC]:.2f}" if form in times else "-"
                 for form in (*FORMS, "auto")
@@ -83,33 +81,33 @@ def rows(
 
 def _runs(checkpoints: Mapping[str, Path], target: str, batch: int) -> Iterator[tuple[str, Run]]:
     if target == "torch":
-        yield STATIC, _eager(checkpoints["s"])
-        yield "auto", _eager(checkpoints["o"])
+        yield STATIC, eager(checkpoints["s"])
+        yield "auto", eager(checkpoints["o"])
         return
-    yield STATIC, _played(checkpoints["s"], target, PORTABLE)
+    yield STATIC, played(checkpoints["s"], target, PORTABLE)
     for form in FORMS:
         if form not in OF_ONE_IMAGE or batch == 1:
-            yield form, _played(checkpoints["o"], target, form)
+            yield form, played(checkpoints["o"], target, form)
 
 
-def _saved(spec: BackboneSpec, folder: Path) -> Path:
+def saved(spec: BackboneSpec, folder: Path) -> Path:
     """A checkpoint with random arrays, and its spec beside it."""
     folder.mkdir()
-    arrays = random_arrays(spec.parameters(), _SEED, np.float32)
+    arrays = random_arrays(spec.parameters(), SEED, np.float32)
     torch.save({name: torch.from_numpy(a) for name, a in arrays.items()}, folder / "a.pth")
     (folder / "spec.json").write_text(to_json(spec), encoding="utf-8")
     return folder
 
 
-def _played(folder: Path, target: str, form: str) -> Run:
+def played(folder: Path, target: str, form: str) -> Run:
     path = folder / f"{form}{SUFFIXES[target]}"
     if not path.exists():
         request = Request(folder / "a.pth", folder / "spec.json")
-        export(request, path, form=form, size=_SIZE, tolerance=1.0)
+        export(request, path, form=form, size=SIZE, tolerance=1.0)
     return open_exported(path, None).run
 
 
-def _eager(folder: Path) -> Run:
+def eager(folder: Path) -> Run:
     spec: Any = from_json((folder / "spec.json").read_text(encoding="utf-8"))
     model = build_model(spec)
     model.load_state_dict(torch.load(folder / "a.pth"), strict=False)
@@ -122,13 +120,13 @@ def _eager(folder: Path) -> Run:
     return run
 
 
-def _times(runs: Mapping[str, Run], batch: int, rounds: int) -> dict[str, float]:
+def medians(runs: Mapping[str, Run], batch: int, rounds: int) -> dict[str, float]:
     """The median seconds of each, in turn.
 
     Threads of a runtime wait busily for some time after a run, and would take a core from the next
     runtime. So each waits before its turn, and runs untimed first.
     """
-    images = np.random.default_rng(_SEED).standard_normal((batch, 3, _SIZE, _SIZE), np.float32)
+    images = np.random.default_rng(SEED).standard_normal((batch, 3, SIZE, SIZE), np.float32)
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for name, run in (turn for _ in range(rounds) for turn in runs.items()):
         time.sleep(_PAUSE)

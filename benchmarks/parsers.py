@@ -15,6 +15,7 @@ _INFERENCE_NETWORKS: Final = tuple(
     for name in ("od_mobilenetv2_100", "od_resnet18", "od_resnet50")
     for kernels in (1, 4)
 )
+_BOUNDS_NETWORKS: Final = ("od_resnet18:4", "od_resnet50:4", "od_mobilenetv2_100:4")
 _BATCHES: Final = (1, 8)
 
 
@@ -67,6 +68,31 @@ def inference_parser() -> ArgumentParser:
     )
     _add_networks(parser, _INFERENCE_NETWORKS)
     _add_runs(parser, rounds=9)
+    return parser
+
+
+def bounds_parser() -> ArgumentParser:
+    """The parser of `python -m benchmarks.bounds`."""
+    parser = measuring_parser(
+        "benchmarks.bounds",
+        "Times what memory alone takes of a network with several kernels.\n\n"
+        "Prints a table: milliseconds of the static network and of each pass over the kernels; as\n"
+        "multiples of the static network's time, a lower bound, one for separate operations, and\n"
+        "what ours takes. All of a row run in one process, in turn; times are medians.",
+        "",
+        "--networks od_resnet18:4 --targets onnx --batches 1",
+        "--training --batches 8",
+    )
+    _add_networks(parser, _BOUNDS_NETWORKS)
+    parser.add_argument(
+        "--targets",
+        nargs="+",
+        choices=_EXPORTED_TARGETS,
+        default=("torch",),
+        help="what runs both networks (default: torch)",
+    )
+    parser.add_argument("--training", action="store_true", help="a training step, in torch")
+    _add_runs(parser, rounds=7)
     return parser
 
 

@@ -10,7 +10,7 @@ from benchmarks.__main__ import benchmarks_parser
 from benchmarks.accuracy.__main__ import accuracy_parser
 from benchmarks.drift import drift_parser
 from benchmarks.finetuning.__main__ import finetuning_parser
-from benchmarks.parsers import exported_parser, inference_parser, strides_parser
+from benchmarks.parsers import bounds_parser, exported_parser, inference_parser, strides_parser
 from docs_site.names import ROOT
 from odconv.commands import SUMMARIES
 from odconv.parser import parser_for
@@ -47,6 +47,7 @@ def module_parsers() -> Mapping[str, tuple[ArgumentParser, ...]]:
         "benchmarks": (
             benchmarks_parser(),
             accuracy_parser(),
+            bounds_parser(),
             drift_parser(),
             exported_parser(),
             finetuning_parser(),
