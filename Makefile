@@ -14,7 +14,7 @@ RELEASE := .venv-release/.installed
 # Which tenth of the slow tests: a number that rises by one with each run, or the count of commits.
 PART ?= commit
 
-.PHONY: help install demo test slow slow-part vision vision-slow keras-hub lowest docs dist lint format bench clean
+.PHONY: help install demo test slow slow-part vision vision-slow keras-hub lowest docs links dist lint format bench clean
 
 help:
 	@echo "make install  set up .venv"
@@ -27,6 +27,7 @@ help:
 	@echo "make keras-hub  run the tests with KerasHub, on two backends, in .venv-keras-hub"
 	@echo "make lowest   run a smoke test with the lowest versions, in .venv-lowest"
 	@echo "make docs     build the documentation site in site/, and check it, in .venv-docs"
+	@echo "make links    fetch every address that documents and docstrings name"
 	@echo "make dist     build sdist and wheel in dist/, and check them, in .venv-release"
 	@echo "make lint     ruff, mypy, and zizmor on the workflow"
 	@echo "make format   let ruff change the files"
@@ -92,6 +93,10 @@ $(DOCS): pyproject.toml constraints-docs.txt
 docs: $(DOCS)
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --quiet --strict
 	.venv-docs/bin/python -m pytest -q tests/docs
+
+# Not in CI: links of others break without a change here.
+links: $(DOCS)
+	.venv-docs/bin/python -m docs_site.links
 
 $(RELEASE): pyproject.toml constraints-release.txt
 	$(PYTHON) -m venv .venv-release

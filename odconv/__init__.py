@@ -9,8 +9,10 @@ Example:
     >>> import odconv
     >>> odconv.list_models()[:2]
     ['resnet18', 'resnet34']
-    >>> report = odconv.convert("model_best.pth.tar", "model.pdparams")  # doctest: +SKIP
-    >>> odconv.verify("model_best.pth.tar", "model.pdparams").equal  # doctest: +SKIP
+    >>> checkpoint = odconv.Request("odconv_demo/digits.pth.tar", "odconv_demo/digits.json")
+    >>> odconv.convert(checkpoint, "digits.pdparams").verdict
+    'all bits equal when read back'
+    >>> odconv.verify(checkpoint, "digits.pdparams").equal
     True
 """
 

@@ -47,9 +47,12 @@ def attend(
         ModuleNotFoundError: the framework, or what loads the images, is not installed.
 
     Example:
-        >>> found = attend("model_best.pth.tar", "photos")  # doctest: +SKIP
-        >>> found.layers[0].spreads  # doctest: +SKIP
-        {'kernel': 0.213, 'spatial': 0.051, 'channel': 0.094, 'filter': 0.067}
+        >>> checkpoint = Request("odconv_demo/digits.pth.tar", "odconv_demo/digits.json")
+        >>> found = attend(checkpoint, "digits", count=20)
+        >>> len(found.layers), found.layers[0].path
+        (9, 'features.1.conv.0.0')
+        >>> sorted(found.layers[0].spreads)
+        ['channel', 'kernel', 'spatial']
     """
     return attend_checkpoint(
         Request.of(checkpoint),

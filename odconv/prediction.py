@@ -47,9 +47,14 @@ def predict(
         ModuleNotFoundError: the framework, or what loads the images, is not installed.
 
     Example:
-        >>> found = predict("model_best.pth.tar", "photos/val/cat/1.jpg")  # doctest: +SKIP
-        >>> found.images[0][1][0]  # doctest: +SKIP
-        Guess(name='cat', probability=0.9731)
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> Image.fromarray(np.full((32, 32), 255, np.uint8)).save("white.png")
+        >>> checkpoint = Request("odconv_demo/digits.pth.tar", "odconv_demo/digits.json")
+        >>> found = predict(checkpoint, "white.png", "paddle", top=3, image_size=32)
+        >>> path, guesses = found.images[0]
+        >>> path, len(guesses), 0 < guesses[0].probability < 1
+        ('white.png', 3, True)
     """
     request = Request.of(checkpoint)
     paths = [Path(path) for path in ([images] if isinstance(images, str | Path) else images)]

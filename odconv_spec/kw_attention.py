@@ -43,21 +43,38 @@ class KWAttentionSpec(DynamicConvSpec):
 
     @property
     def mixtures(self) -> int:
-        """Parts that make up the kernel, each of them a mixture of all cells in the warehouse."""
+        """Parts that make up the kernel, each of them a mixture of all cells in the warehouse.
+
+        Returns:
+            A number of cells.
+        """
         raise NotImplementedError
 
     @property
     def place(self) -> Stretch:
-        """The layer's stretch, in a warehouse of the network or of its own."""
+        """The layer's stretch, in a warehouse of the network or of its own.
+
+        Returns:
+            Number of the warehouse, its cells, their shape, and the layer's first cell.
+        """
         raise NotImplementedError
 
     @property
     def hidden_channels(self) -> int:
+        """Hidden width of the attention.
+
+        Returns:
+            A number of channels.
+        """
         return hidden_width(self.in_channels, self.reduction)
 
     @property
     def local_cells(self) -> int:
-        """Cells that the non-local form weighs one by one."""
+        """Cells that the non-local form weighs one by one.
+
+        Returns:
+            A number of cells.
+        """
         return int(self.cell_num_ratio * self.mixtures)
 
     @property
@@ -65,6 +82,9 @@ class KWAttentionSpec(DynamicConvSpec):
         """Width of the basis that stands for the cells of other layers; 0 in the local form.
 
         Without such cells there is nothing to stand for, and the form is the local one.
+
+        Returns:
+            A number of hidden units, or 0.
         """
         others = self.place.cells - self.local_cells
         if self.nonlocal_basis_ratio >= 1 or others < 1:
@@ -73,23 +93,46 @@ class KWAttentionSpec(DynamicConvSpec):
 
     @property
     def logits(self) -> int:
-        """Weights of all mixtures, that of the zero cell included."""
+        """Weights of all mixtures, that of the zero cell included.
+
+        Returns:
+            A number of weights.
+        """
         return self.mixtures * (self.place.cells + 1)
 
     def fc1(self) -> LinearSpec:
+        """The first layer of the attention.
+
+        Returns:
+            From the channels of the input to the hidden width, without a bias.
+        """
         return LinearSpec(self.in_channels, self.hidden_channels, bias=False)
 
     def norm1(self) -> NormSpec:
+        """The batch normalisation behind `fc1`.
+
+        Returns:
+            Its spec, of the hidden width.
+        """
         return NormSpec(self.hidden_channels)
 
     def fc2(self) -> LinearSpec:
+        """The layer that weighs the cells, in the non-local form those of the layer and the basis.
+
+        Returns:
+            From the hidden width to a weight for each mixture and cell, the zero cell included.
+        """
         if not self.basis:
             return LinearSpec(self.hidden_channels, self.logits)
         outputs = (self.local_cells + self.basis + 1) * self.mixtures
         return LinearSpec(self.hidden_channels, outputs, bias=False)
 
     def fc3(self) -> LinearSpec | None:
-        """From the basis to the cells of other layers, in the non-local form."""
+        """From the basis to the cells of other layers, in the non-local form.
+
+        Returns:
+            Its spec without a bias, None in the local form.
+        """
         others = self.place.cells - self.local_cells
         return LinearSpec(self.basis, others, bias=False) if self.basis else None
 

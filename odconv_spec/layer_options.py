@@ -17,11 +17,19 @@ class LayerOptions:
 
     @classmethod
     def own_options(cls) -> tuple[Field[Any], ...]:
-        """The options that are not those of every such layer, in their order."""
+        """The options that are not those of every such layer, in their order.
+
+        Returns:
+            Fields of the dataclass.
+        """
         raise NotImplementedError
 
     @classmethod
     def backbone_options(cls) -> dict[str, Any]:
-        """Every option that the user of a backbone chooses, with its default there."""
+        """Every option that the user of a backbone chooses, with its default there.
+
+        Returns:
+            Option -> default.
+        """
         defaults = {f.name: f.default for f in cls.own_options() if f.name not in cls.placed}
         return {**defaults, **cls.backbone_defaults}

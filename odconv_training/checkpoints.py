@@ -109,6 +109,15 @@ def start(model: Any, options: Options) -> Loaded | None:
     Raises:
         ConverterError: the file cannot be read, or is of another model.
         TrainingError: a network with other classes is to be scored.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from odconv_spec import from_json
+        >>> from odconv_torch.models import build_model
+        >>> from odconv_training import parse
+        >>> model = build_model(from_json(Path("odconv_demo/digits.json").read_text()))
+        >>> options = parse(["--start", "odconv_demo/digits.pth.tar"], "torch")
+        >>> start(model, options).temperature
     """
     if options.start is None:
         return None

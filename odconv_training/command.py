@@ -33,6 +33,11 @@ def main(
 
     Returns:
         The exit code.
+
+    Example:
+        >>> main("torch", lambda options: print(options.data), ["--data", "digits"])
+        digits
+        0
     """
     given = sys.argv[1:] if arguments is None else arguments
     return exit_code(lambda: train(parse(given, framework)), given)

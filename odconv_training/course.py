@@ -34,6 +34,15 @@ def run(options: Options, processes: Processes, trainer: type[Trainer]) -> None:
             holds a run that is neither to be resumed nor overwritten.
         ConverterError: `options.start` cannot be loaded, or a checkpoint not be written.
         OSError: a file cannot be read or written.
+
+    Example:
+        With `Linear`, the network in the example of `Trainer`:
+
+        >>> from odconv_training import parse
+        >>> options = parse(["--output", "linear", "--steps", "20", "--quiet"], "torch")
+        >>> run(options, Processes(), Linear)
+        >>> sorted(path.name for path in options.output.glob("*.csv"))
+        ['train.csv', 'validation.csv']
     """
     check_output(options, trainer.framework, processes.from_first)
     source = open_source(options.data, options.skip_corrupt)
@@ -60,6 +69,18 @@ class Course:
     Raises:
         TrainingError: the last checkpoint is damaged, or of another training; or there is nothing
             to evaluate.
+
+    Example:
+        With `Linear`, the network in the example of `Trainer`:
+
+        >>> from odconv_training import fitted, parse
+        >>> source = open_source("digits")
+        >>> options = fitted(parse(["--output", "course", "--steps", "20"], "torch"), source)
+        >>> course = Course(options, source, Linear(options, Processes()))
+        >>> course.header().splitlines()[0].rpartition(", ")[2]
+        '30,720 of them trained'
+        >>> course.progress.step
+        0
     """
 
     def __init__(self, options: Options, source: Source, trainer: Trainer) -> None:
@@ -99,11 +120,19 @@ class Course:
         self._say(self.footer())
 
     def header(self) -> str:
-        """What is printed before the first step."""
+        """What is printed before the first step.
+
+        Returns:
+            Several lines.
+        """
         return header(self.options, self.source, self.trainer, self.progress.step, self._end)
 
     def footer(self) -> str:
-        """What is printed after the last one."""
+        """What is printed after the last one.
+
+        Returns:
+            One line or two.
+        """
         return footer(self.options, self.progress, self.trainer.framework)
 
     def _say(self, text: str) -> None:

@@ -24,6 +24,17 @@ def check_output(options: Options, framework: str, from_first: Callable[[bool], 
 
     Raises:
         TrainingError: the folder holds a run that is neither to be resumed nor overwritten.
+
+    Example:
+        >>> from odconv_training import TrainingError, parse
+        >>> options = parse(["--output", "earlier"], "torch")
+        >>> options.output.mkdir()
+        >>> size = (options.output / LAST["torch"]).write_bytes(b"arrays")
+        >>> try:
+        ...     check_output(options, "torch", lambda value: value)
+        ... except TrainingError as error:
+        ...     print(str(error).partition(":")[0])
+        earlier holds a run already
     """
     if options.evaluate or options.overwrite:
         return

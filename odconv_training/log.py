@@ -25,6 +25,14 @@ class Log:
     train.csv has a row for each step, counted from 0; validation.csv one for each epoch, with the
     number of steps before it. What an interrupted run has logged after the checkpoint that it
     is resumed from is dropped.
+
+    Example:
+        >>> from odconv_training import parse
+        >>> options = parse(["--output", "logged", "--quiet"], "torch")
+        >>> with Log(options, start_step=0, total=1) as log:
+        ...     log.train(0, 0, learning_rate=0.1, temperature=30.0, loss=2.3, images=64)
+        >>> print(*sorted(path.name for path in options.output.iterdir()))
+        tensorboard train.csv validation.csv
     """
 
     def __init__(
@@ -83,6 +91,7 @@ class Log:
         self._clock = time.perf_counter()
 
     def close(self) -> None:
+        """Closes the files of the run and its bar."""
         self._train.close()
         self._validation.close()
         self._bar.close()

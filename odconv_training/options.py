@@ -35,6 +35,12 @@ class Options:
 
     `classes_from_data` says that nobody has told how many outputs `spec` has, and `class_names` are
     those of the data, in the order of the outputs; see `odconv_training.classes.fitted`.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> options = replace(parse(["--model", "od_resnet18"], "torch"), seed=3, steps=100)
+        >>> options.seed, options.steps, options.recipe.epochs
+        (3, 100, 14)
     """
 
     spec: BackboneSpec
@@ -60,7 +66,11 @@ class Options:
     quiet: bool = False
 
     def network_json(self) -> str:
-        """The network, as a resumed training must have it."""
+        """The network, as a resumed training must have it.
+
+        Returns:
+            What `odconv_spec.to_json` writes.
+        """
         return to_json(self.spec)
 
 

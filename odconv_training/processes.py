@@ -39,11 +39,18 @@ class Processes:
 
     @property
     def writes(self) -> bool:
-        """Whether this process is the one that writes files."""
+        """Whether this process is the one that writes files.
+
+        Returns:
+            True of the first process.
+        """
         return self.rank == 0
 
     def share(self, batch: IntArray) -> IntArray:
         """The samples of a global batch that this process computes.
+
+        Returns:
+            Indices, at least one.
 
         Raises:
             TrainingError: there are more processes than samples.
@@ -51,11 +58,19 @@ class Processes:
         return share(batch, self.rank, self.world)
 
     def total(self, values: npt.ArrayLike) -> FloatArray:
-        """The sum over all processes, in float64."""
+        """The sum over all processes, in float64.
+
+        Returns:
+            An array of the shape of `values`, the same in all processes.
+        """
         return np.asarray(values, np.float64)
 
     def from_first(self, value: T) -> T:
-        """What the first process calls this with; the others' values are not looked at."""
+        """What the first process calls this with; the others' values are not looked at.
+
+        Returns:
+            The value of the first process.
+        """
         return value
 
 
@@ -89,6 +104,14 @@ def noticing_loss(processes: Processes, signs: re.Pattern[str]) -> Iterator[None
 
     Raises:
         TrainingError: another process has ended.
+
+    Example:
+        >>> try:
+        ...     with noticing_loss(Processes(1, 4), re.compile("Connection closed")):
+        ...         raise RuntimeError("Connection closed by peer")
+        ... except TrainingError as error:
+        ...     print(str(error).partition(":")[0])
+        process 1 of 4 stopped
     """
 
     def stopped(signum: int, frame: FrameType | None) -> None:

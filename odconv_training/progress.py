@@ -42,17 +42,28 @@ class Progress:
 
     @classmethod
     def of(cls, options: Options, step: int, epoch: int, best_top1: float) -> Progress:
-        """That of a training with these options."""
+        """That of a training with these options.
+
+        Returns:
+            The progress after `step` steps and `epoch` whole epochs.
+        """
         recipe, network = options.recipe.to_json(), options.network_json()
         return cls(step, epoch, best_top1, options.seed, recipe, network)
 
     def to_json(self) -> str:
-        """The text that `from_json` reads."""
+        """The text that `from_json` reads.
+
+        Returns:
+            A JSON object.
+        """
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Progress:
         """The progress whose `to_json` this is.
+
+        Returns:
+            The progress, equal to the one that was written.
 
         Raises:
             TrainingError: it is another text.

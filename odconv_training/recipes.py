@@ -80,7 +80,11 @@ class Recipe:
             raise TrainingError(f"{name}: expected {expected}, received {getattr(self, name)}")
 
     def learning_rate(self, step: int, steps_per_epoch: int) -> float:
-        """The rate of a step, counted from 0 over the whole training."""
+        """The rate of a step, counted from 0 over the whole training.
+
+        Returns:
+            The factor of the gradient, warm-up included.
+        """
         return self._warm(step) * self._scheduled(step, steps_per_epoch)
 
     def _warm(self, step: int) -> float:
@@ -102,7 +106,11 @@ class Recipe:
         return sum(begin <= epoch for begin in self.milestones)
 
     def temperature(self, step: int, steps_per_epoch: int) -> float:
-        """The temperature of a step, counted from 0 over the whole training."""
+        """The temperature of a step, counted from 0 over the whole training.
+
+        Returns:
+            What the logits of all attentions are divided by, 1 at least.
+        """
         steps = round(self.temperature_epochs * steps_per_epoch)
         if steps == 0:
             return self.temperature_end
@@ -110,11 +118,19 @@ class Recipe:
 
     @property
     def head_factor(self) -> float:
-        """What the rate of a step is multiplied by for the classifier."""
+        """What the rate of a step is multiplied by for the classifier.
+
+        Returns:
+            A factor, 1 where the classifier has no rate of its own.
+        """
         return 1.0 if self.head_lr is None else self.head_lr / self.lr
 
     def to_json(self) -> str:
-        """The same text for equal recipes, without what is not used of fine-tuning."""
+        """The same text for equal recipes, without what is not used of fine-tuning.
+
+        Returns:
+            A JSON object.
+        """
         # Checkpoints of earlier versions do not know it, and can be resumed.
         used = {name: v for name, v in asdict(self).items() if v is not None and v is not False}
         return json.dumps(used, sort_keys=True)

@@ -55,6 +55,9 @@ class Samples:
     def open(self, index: int) -> Image.Image:
         """The decoded file in RGB.
 
+        Returns:
+            An image of three channels, of its own size.
+
         Raises:
             CorruptImageError: it is no image, or a damaged one.
         """

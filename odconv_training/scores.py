@@ -60,39 +60,67 @@ class Score:
 
     @property
     def top1(self) -> float:
-        """Percent of the images whose highest logit is that of their class."""
+        """Percent of the images whose highest logit is that of their class.
+
+        Returns:
+            From 0 to 100.
+        """
         return 100 * self.top1_count / self.images
 
     @property
     def top5(self) -> float:
-        """Percent of the images whose class has one of the five highest logits."""
+        """Percent of the images whose class has one of the five highest logits.
+
+        Returns:
+            From 0 to 100.
+        """
         return 100 * self.top5_count / self.images
 
     @property
     def loss(self) -> float:
-        """Mean cross-entropy in nats."""
+        """Mean cross-entropy in nats.
+
+        Returns:
+            A number of nats, 0 at least.
+        """
         return self.loss_sum / self.images
 
     @property
     def quality(self) -> float:
-        """What the best epoch is chosen by: `top1`."""
+        """What the best epoch is chosen by: `top1`.
+
+        Returns:
+            A number that is the higher the better.
+        """
         return self.top1
 
     def row(self) -> tuple[float, ...]:
-        """As `MEASURES` names them."""
+        """As `MEASURES` names them.
+
+        Returns:
+            Loss, top-1 and top-5.
+        """
         return self.loss, self.top1, self.top5
 
     def __str__(self) -> str:
         return f"top-1 {self.top1:.2f} %, top-5 {self.top5:.2f} %, loss {self.loss:.4f}"
 
     def as_array(self) -> npt.NDArray[np.float64]:
-        """All counts in one array, so that the sum of arrays is the score of all images."""
+        """All counts in one array, so that the sum of arrays is the score of all images.
+
+        Returns:
+            One axis, float64.
+        """
         counts = (self.images, self.top1_count, self.top5_count, self.loss_sum)
         return np.array([*counts, *self.confusion.flat], np.float64)
 
     @classmethod
     def from_array(cls, array: npt.ArrayLike) -> Score:
-        """The score whose `as_array` this is."""
+        """The score whose `as_array` this is.
+
+        Returns:
+            The score, equal in all counts.
+        """
         values = np.asarray(array, np.float64)
         score = cls(round((len(values) - _COUNTS) ** 0.5))
         score.images, score.top1_count, score.top5_count = (int(count) for count in values[:3])

@@ -23,7 +23,15 @@ Answer = tuple[npt.NDArray[np.floating[Any]], IntArray]
 
 
 class Step(Protocol):
-    """Takes a network one batch further."""
+    """Takes a network one batch further.
+
+    Example:
+        >>> def watching(step, images, labels, count, rate, temperature):
+        ...     return 0.0  # a network that has nothing to learn
+        >>> take: Step = watching
+        >>> take(0, None, None, count=8, rate=0.1, temperature=30.0)
+        0.0
+    """
 
     def __call__(
         self, step: int, images: Any, labels: Any, count: int, rate: float, temperature: float
@@ -76,6 +84,59 @@ class Trainer(ABC):
         step: trains on one batch.
         facts: of the network.
         measures: names of what `score` gives.
+
+    Example:
+        A network of one matrix, whose files are those of NumPy:
+
+        >>> class Linear(Trainer):
+        ...     framework = "torch"  # the names of its files
+        ...
+        ...     def __init__(self, options, processes):
+        ...         super().__init__(options, processes)
+        ...         self.weight = np.zeros((3 * 32 * 32, options.spec.num_classes))
+        ...         self.facts = Facts("cpu", trained=self.weight.size)
+        ...
+        ...     def batches(self, samples, indices, epoch):
+        ...         flat = samples.images.reshape(len(samples), -1)
+        ...         return ((flat[batch], samples.labels[batch]) for batch in indices)
+        ...
+        ...     def answers(self, samples, indices):
+        ...         batches = self.batches(samples, indices, epoch=0)
+        ...         return ((images @ self.weight, labels) for images, labels in batches)
+        ...
+        ...     def step(self, step, images, labels, count, rate, temperature):
+        ...         rows, logits = np.arange(count), images @ self.weight
+        ...         chances = np.exp(logits - logits.max(axis=1, keepdims=True))
+        ...         chances /= chances.sum(axis=1, keepdims=True)
+        ...         loss = -np.log(chances[rows, labels]).mean()
+        ...         chances[rows, labels] -= 1
+        ...         self.weight -= rate / count * images.T @ chances
+        ...         return float(loss)
+        ...
+        ...     def average_statistics(self):
+        ...         pass  # it has none
+        ...
+        ...     def write(self, path, content):
+        ...         with path.open("wb") as file:
+        ...             np.savez(file, weight=self.weight, **content)
+        ...
+        ...     def read(self, path):
+        ...         with np.load(path) as file:
+        ...             return {name: file[name].item() for name in file if name != "weight"}
+        ...
+        ...     def restore(self, path, content):
+        ...         with np.load(path) as file:
+        ...             self.weight = file["weight"]
+        >>> from odconv_training import fitted, open_source, parse
+        >>> source = open_source("digits")
+        >>> options = fitted(parse([], "torch"), source)
+        >>> trainer = Linear(options, Processes())
+        >>> images, labels = next(trainer.batches(source.train, [np.arange(64)], epoch=0))
+        >>> losses = [trainer.step(n, images, labels, 64, 0.01, temperature=1.0) for n in range(9)]
+        >>> losses[-1] < losses[0]
+        True
+        >>> trainer.score(source.validation).top1 > 30
+        True
     """
 
     measures: tuple[str, ...] = MEASURES
@@ -120,7 +181,11 @@ class Trainer(ABC):
         """
 
     def score(self, samples: Samples) -> Measured:
-        """How good the network is on samples, of which each process looks at its part."""
+        """How good the network is on samples, of which each process looks at its part.
+
+        Returns:
+            The score of all samples together, the same in all processes.
+        """
         own = shards(len(samples), self.processes.rank, self.processes.world)
         score = Score(self.options.spec.num_classes)
         for logits, labels in self.answers(samples, in_order(own)):
@@ -145,7 +210,11 @@ class Trainer(ABC):
 
     @abstractmethod
     def read(self, path: Path) -> Any:
-        """What `write` wrote; an error of `checkpoints.DAMAGE` says that the file is damaged."""
+        """What `write` wrote; an error of `checkpoints.DAMAGE` says that the file is damaged.
+
+        Returns:
+            The `content` of that call.
+        """
 
     @abstractmethod
     def restore(self, path: Path, content: Mapping[str, Any]) -> None:

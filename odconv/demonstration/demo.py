@@ -116,7 +116,7 @@ def demo(
         ConverterError: a file is there already or cannot be written, or a run failed.
 
     Example:
-        >>> demo("odconv_demo").as_published  # doctest: +SKIP
+        >>> demo("demo", runtimes=["torch"]).as_published
         True
     """
     chosen = [name for name in RUNTIMES if RUNTIMES[name].installed]

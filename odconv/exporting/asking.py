@@ -42,6 +42,14 @@ class ExportOptions:
         std: likewise, by which the images are divided.
         mean_std: "graph" to normalise images in the file, "metadata" to say how.
         tolerance: largest relative difference; 1e-5 by default, 0.02 in half precision.
+
+    Example:
+        >>> options = {"size": 32, "batch": 1, "softmax": True}
+        >>> ExportOptions(**options).form is None
+        True
+        >>> checkpoint = Request("odconv_demo/digits.pth.tar", "odconv_demo/digits.json")
+        >>> export(checkpoint, "softmax.onnx", **options).proof.equal
+        True
     """
 
     form: str | None = None

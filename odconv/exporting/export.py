@@ -63,9 +63,10 @@ def export(
         ModuleNotFoundError: the extra of the format is not installed.
 
     Example:
-        >>> found = export("model_best.pth.tar", "model.onnx", size=160)  # doctest: +SKIP
-        >>> found.proof.difference  # doctest: +SKIP
-        2.4e-07
+        >>> checkpoint = Request("odconv_demo/digits.pth.tar", "odconv_demo/digits.json")
+        >>> found = export(checkpoint, "digits.onnx", size=32)
+        >>> found.proof.equal, found.proof.difference < 1e-5
+        (True, True)
     """
     start = time.perf_counter()
     path = Path(destination)

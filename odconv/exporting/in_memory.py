@@ -56,9 +56,10 @@ def export_onnx(
         ModuleNotFoundError: the extra `export` is not installed.
 
     Example:
+        >>> from torch import nn
         >>> from odconv_torch import ODConv2d
-        >>> model = nn.Sequential(ODConv2d(3, 8, 3), nn.ReLU()).eval()  # doctest: +SKIP
-        >>> export_onnx(model, "model.onnx", (3, 32, 32)).proof.equal  # doctest: +SKIP
+        >>> model = nn.Sequential(ODConv2d(3, 8, 3), nn.ReLU()).eval()
+        >>> export_onnx(model, "model.onnx", (3, 32, 32)).proof.equal
         True
     """
     start = time.perf_counter()

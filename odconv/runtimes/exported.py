@@ -21,6 +21,16 @@ class Exported(Protocol):
     Attributes:
         metadata: what the export wrote into the file, such as `odconv.form`.
         shape: of its input, (batch, channels, height, width), None where it is free.
+
+    Example:
+        >>> import numpy as np
+        >>> checkpoint = Request("odconv_demo/digits.pth.tar", "odconv_demo/digits.json")
+        >>> file = export(checkpoint, "exported.onnx", size=32).path
+        >>> network = open_exported(file)
+        >>> network.shape, network.metadata["odconv.form"]
+        ((None, 3, 32, 32), 'compact')
+        >>> network.run(np.zeros((2, 3, 32, 32), np.float32))[0].shape
+        (2, 10)
     """
 
     metadata: Mapping[str, str]

@@ -31,9 +31,11 @@ def open_exported(path: str | Path, runtime: str | None = None) -> Exported:
         ModuleNotFoundError: the runtime is not installed; the message has what to install.
 
     Example:
-        >>> network = open_exported("model.onnx")  # doctest: +SKIP
-        >>> network.run(images)[0].shape  # doctest: +SKIP
-        (8, 1000)
+        >>> import numpy as np
+        >>> checkpoint = Request("odconv_demo/digits.pth.tar", "odconv_demo/digits.json")
+        >>> file = export(checkpoint, "opened.onnx", size=32).path
+        >>> open_exported(file).run(np.zeros((2, 3, 32, 32), np.float32))[0].shape
+        (2, 10)
     """
     path = Path(path)
     chosen = runtime_of(path, runtime)
@@ -61,6 +63,10 @@ def is_exported(path: str | Path) -> bool:
 
     Returns:
         True of a path that `odconv export` may have written.
+
+    Example:
+        >>> is_exported("model.onnx"), is_exported("model.pdparams")
+        (True, False)
     """
     path = Path(path)
     rows = [row for row in RUNTIMES if path.suffix.lower() in row.suffixes]
@@ -76,6 +82,10 @@ def runtime_of(path: str | Path, name: str | None = None) -> Runtime:
 
     Raises:
         UsageError: there is none.
+
+    Example:
+        >>> runtime_of("model.onnx").name
+        'onnxruntime'
     """
     suffix = Path(path).suffix.lower()
     fitting = [runtime for runtime in RUNTIMES if suffix in runtime.suffixes]

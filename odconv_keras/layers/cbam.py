@@ -88,6 +88,14 @@ class CBAM(Recalibration):
         return from_channels_last(y, self.data_format)
 
     def build(self, input_shape: Any) -> None:
+        """Makes the layers of both gates.
+
+        Args:
+            input_shape: of the map, the batch included.
+
+        Raises:
+            ValueError: the map has another rank.
+        """
         if len(input_shape) != self.rank + 2:
             raise ValueError(
                 f"CBAM: expected an input of {self.rank + 2} axes for rank={self.rank}, received "

@@ -36,7 +36,11 @@ class Chain(keras.layers.Layer):
 
     @property
     def takes_shared(self) -> bool:
-        """Whether a layer inside is called with what its block shares."""
+        """Whether a layer inside is called with what its block shares.
+
+        Returns:
+            True where `call` takes it as a second argument.
+        """
         return any(takes_shared(layer) for layer in self.in_order())
 
     def build(self, input_shape: Sequence[int | None]) -> None:
@@ -56,6 +60,11 @@ class Chain(keras.layers.Layer):
         return input_shape
 
     def in_order(self) -> list[keras.layers.Layer]:
+        """The layers in the order in which they are called.
+
+        Returns:
+            Each of the layers.
+        """
         return [getattr(self, str(index)) for index in range(self.length)]
 
     def get_config(self) -> dict[str, Any]:

@@ -74,7 +74,11 @@ class _CondConv(KernelBank):
 
     @property
     def takes_shared(self) -> bool:
-        """Whether the layer is called with routing weights."""
+        """Whether the layer is called with routing weights.
+
+        Returns:
+            True with router="shared".
+        """
         return self.router == "shared"
 
     def call(self, inputs: Any, routing: Any = None, training: bool | None = None) -> Any:

@@ -64,6 +64,9 @@ class DCDLinear(ChannelFusion):
             spec: all options of the layer.
             **kwargs: `name`, `dtype` and `trainable`.
 
+        Returns:
+            The layer, whose arrays its first call makes.
+
         Example:
             >>> layer = DCDLinear.from_spec(DCDLinearSpec(64, 10))
             >>> tuple(layer(keras.ops.ones((2, 64))).shape)

@@ -132,7 +132,14 @@ class DynamicConv(keras.layers.Layer):
         use_bias: bool,
         **options: Any,
     ) -> DynamicConvSpec:
-        """The spec of arguments of Keras, whose names errors have, for an input of least width."""
+        """The spec of arguments of Keras, whose names errors have, for an input of least width.
+
+        Returns:
+            The spec, whose channels of the input are not yet those of the layer.
+
+        Raises:
+            ValueError: an argument is out of range.
+        """
         filters, groups = whole("filters", filters, 1), whole("groups", groups, 1)
         divisible(groups, filters=filters)
         return cls.spec_class(
@@ -152,12 +159,20 @@ class DynamicConv(keras.layers.Layer):
 
     @classmethod
     def least_channels(cls, groups: int, **options: Any) -> int:
-        """Channels for which every option is possible, until those of the input are known."""
+        """Channels for which every option is possible, until those of the input are known.
+
+        Returns:
+            A number of channels.
+        """
         return groups
 
     @classmethod
     def option_names(cls) -> tuple[str, ...]:
-        """The options that are not those of every convolution."""
+        """The options that are not those of every convolution.
+
+        Returns:
+            Names of constructor arguments.
+        """
         return tuple(field.name for field in cls.spec_class.own_options())
 
     @classmethod
@@ -215,6 +230,9 @@ class DynamicConv(keras.layers.Layer):
             scale: (out,).
             shift: (out,).
 
+        Returns:
+            The new layer; this one stays what it is.
+
         Raises:
             ValueError: other channels, or the kind has no arrays that could take them up.
         """
@@ -226,6 +244,14 @@ class DynamicConv(keras.layers.Layer):
         return layer
 
     def build(self, input_shape: Shape) -> None:
+        """Makes the arrays for the channels of the input.
+
+        Args:
+            input_shape: of the map, the batch included; None where a size is not known.
+
+        Raises:
+            ValueError: the number of channels is not known, or the kernel does not fit.
+        """
         shape = shape_to_channels_last(input_shape, self.data_format)
         if shape[-1] is None:
             raise ValueError(f"expected a known number of channels, received shape {input_shape}")
@@ -248,6 +274,9 @@ class DynamicConv(keras.layers.Layer):
 
         TensorFlow recomputes functions of positional arguments only, and Keras passes `training` by
         keyword.
+
+        Returns:
+            A function of the arguments of `call`.
         """
         known = {"training": kwargs["training"]} if "training" in kwargs else {}
         bound = super().rematerialized_call(partial(layer_call, **known), *args, **kwargs)

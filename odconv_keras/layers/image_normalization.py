@@ -62,6 +62,14 @@ class ImageNormalization(keras.layers.Layer):
         self.data_format = data_format_or_default(data_format)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
+        """Checks that there are as many numbers as channels.
+
+        Args:
+            input_shape: of the images, the batch included.
+
+        Raises:
+            ValueError: the images have other channels than `mean` or `std`.
+        """
         *_, channels = shape_to_channels_last(input_shape, self.data_format)
         for name, given in (("mean", self.mean), ("std", self.std)):
             if len(given) != channels:

@@ -88,6 +88,9 @@ class KWAttention(Tempered):
         """(mixtures, cells + 1): one at the cell that a mixture starts as.
 
         It follows from the spec, so that no file has it.
+
+        Returns:
+            Zeros and ones.
         """
         return ops.one_hot(list(self.spec.start_cells()), self.spec.place.cells + 1)
 

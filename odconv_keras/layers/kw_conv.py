@@ -93,7 +93,11 @@ class KWConv(DynamicConv):
 
     @property
     def takes_shared(self) -> bool:
-        """Whether the layer is called with cells that it shares."""
+        """Whether the layer is called with cells that it shares.
+
+        Returns:
+            False where it has a warehouse of its own.
+        """
         return self._spec_before_build.shares  # type: ignore[attr-defined]  # a KWConvSpec
 
     def call(self, inputs: Any, cells: Any = None, training: bool | None = None) -> Any:
@@ -112,6 +116,9 @@ class KWConv(DynamicConv):
         Args:
             inputs: as in `call`.
             cells: as in `call`.
+
+        Returns:
+            The mixtures of the cells, laid out as kernels.
         """
         return self._kernels(self._channels_last(inputs), cells)
 

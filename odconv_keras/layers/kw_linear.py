@@ -68,6 +68,9 @@ class KWLinear(keras.layers.Layer):
             spec: all options of the layer.
             **kwargs: `name`, `dtype` and `trainable`.
 
+        Returns:
+            The layer, whose arrays its first call makes.
+
         Example:
             >>> layer = KWLinear.from_spec(KWLinearSpec(64, 10))
             >>> tuple(layer(keras.ops.ones((2, 64))).shape)

@@ -45,6 +45,19 @@ class BatchNormalization(keras.layers.BatchNormalization):
         super().__init__(axis=axis, momentum=momentum, epsilon=epsilon, **kwargs)
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """The normalised map.
+
+        Args:
+            inputs: a map of any rank.
+            training: whether the batch's own statistics normalise it, and change the running ones.
+            mask: None; Keras' own layer takes one.
+
+        Returns:
+            A map of the same shape.
+
+        Raises:
+            ValueError: there is a mask.
+        """
         if mask is not None:
             raise ValueError(f"mask: expected None, received a mask for inputs {inputs.shape}")
         x = at_least_single(inputs)

@@ -81,10 +81,22 @@ class Recalibration(keras.layers.Layer):
 
     @classmethod
     def option_names(cls) -> tuple[str, ...]:
-        """The options beside those of every Keras layer."""
+        """The options beside those of every Keras layer.
+
+        Returns:
+            Names of constructor arguments.
+        """
         return tuple(field.name for field in cls.spec_class.own_options())
 
     def build(self, input_shape: Shape) -> None:
+        """Makes the arrays for the channels of the input.
+
+        Args:
+            input_shape: of the map, the batch included; None where a size is not known.
+
+        Raises:
+            ValueError: the number of channels is not known.
+        """
         channels = shape_to_channels_last(input_shape, self.data_format)[-1]
         if channels is None:
             raise ValueError(f"expected a known number of channels, received shape {input_shape}")

@@ -27,6 +27,9 @@ def recording(form: str = "compact") -> Iterator[None]:
         form: "compact", patches and matrix products; or "single", an ordinary convolution with the
             mixed kernel, for a batch of one.
 
+    Returns:
+        A context manager.
+
     Raises:
         ValueError: no such form.
 

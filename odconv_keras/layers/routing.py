@@ -122,6 +122,17 @@ class Routing(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Routing:
+        """The router of a configuration, also of one of earlier versions, where it was a `Dense`.
+
+        Args:
+            config: what `get_config` gave.
+
+        Returns:
+            A router that is not built.
+
+        Raises:
+            ValueError: the `Dense` was quantised or had LoRA.
+        """
         # Files of earlier versions, where the router was a Dense, name the options of that.
         dense = {"lora_rank", "lora_alpha", "quantization_config"}
         if given := sorted(key for key in dense if config.get(key) is not None):

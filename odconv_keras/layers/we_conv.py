@@ -90,7 +90,11 @@ class _WEConv(DynamicConv):
         return self._finished(y if self.bias is None else y + self.bias)
 
     def excited_kernel(self) -> Any:
-        """The kernel that meets the map, (*kernel, in // groups, out)."""
+        """The kernel that meets the map, (*kernel, in // groups, out).
+
+        Returns:
+            The kernel in single precision at least, the same for all samples.
+        """
         weight = at_least_single(ops.convert_to_tensor(self.kernel))
         if self.standardize:
             weight = standardized(weight)

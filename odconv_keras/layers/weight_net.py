@@ -119,7 +119,11 @@ class Reduce(keras.layers.Layer):
 
     @classmethod
     def from_spec(cls, spec: ReduceSpec, **kwargs: Any) -> Reduce:
-        """The layer that `spec` describes, not built yet, for maps with channels last."""
+        """The layer that `spec` describes, not built yet, for maps with channels last.
+
+        Returns:
+            The layer, whose arrays its first call makes.
+        """
         return cls(spec.out_channels, data_format="channels_last", **kwargs)
 
     def build(self, input_shape: Sequence[int | None]) -> None:

@@ -92,7 +92,11 @@ class _WeightNetConv(DynamicConv):
 
     @property
     def takes_shared(self) -> bool:
-        """Whether the layer is called with the vector that its block shares."""
+        """Whether the layer is called with the vector that its block shares.
+
+        Returns:
+            True with router="shared".
+        """
         return self.router == "shared"
 
     @classmethod

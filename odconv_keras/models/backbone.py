@@ -98,17 +98,29 @@ class Backbone(HubModel, Graph):
 
     @property
     def feature_info(self) -> tuple[FeatureInfo, ...]:
-        """Name, channels and stride of the maps that `forward_stages` gives."""
+        """Name, channels and stride of the maps that `forward_stages` gives.
+
+        Returns:
+            The largest map first.
+        """
         return self.spec.feature_info()
 
     @property
     def num_features(self) -> int:
-        """Channels of the last map."""
+        """Channels of the last map.
+
+        Returns:
+            A number of channels.
+        """
         return self.spec.num_features
 
     @property
     def num_classes(self) -> int:
-        """Width of the output, 0 without a head."""
+        """Width of the output, 0 without a head.
+
+        Returns:
+            A number of classes.
+        """
         return self.spec.num_classes
 
     def forward_stages(
@@ -122,6 +134,9 @@ class Backbone(HubModel, Graph):
                 negative ones count from the end; all by default. Layers behind them are not run.
             training: as in `call`.
 
+        Returns:
+            The maps that were asked for, in that order.
+
         Raises:
             ValueError: no map is asked for, or one that does not exist.
         """
@@ -132,18 +147,38 @@ class Backbone(HubModel, Graph):
         return [from_channels_last(y, self.data_format) for y in maps]
 
     def forward_features(self, x: Any, training: bool | None = None) -> Any:
-        """The last map, (batch, height / 32, width / 32, num_features), sizes rounded up."""
+        """The last map of images, whose sizes are rounded up.
+
+        Args:
+            x: (batch, height, width, in_channels), or as the data format of the network says.
+            training: as in `call`.
+
+        Returns:
+            (batch, height / 32, width / 32, num_features).
+        """
         *_, (_, last) = self._maps(x, training)
         return from_channels_last(last, self.data_format)
 
     def forward_head(self, features: Any, training: bool | None = None) -> Any:
-        """Logits (batch, num_classes) of the last map, or its features."""
+        """Logits of the last map, or its features.
+
+        Args:
+            features: the last map, as `forward_features` gives it.
+            training: as in `call`.
+
+        Returns:
+            (batch, num_classes), or (batch, num_features) without a head.
+        """
         x = to_channels_last(features, self.data_format)
         at = self.by_path()
         return _scores([at[path] for path in self._head], x, training, self.data_format)
 
     def get_classifier(self) -> keras.layers.Layer:
-        """The layer that makes logits of the pooled map; without a head an `Identity`."""
+        """The layer that makes logits of the pooled map; without a head an `Identity`.
+
+        Returns:
+            The layer itself, not a copy.
+        """
         return self.by_path()[self.spec.head_path]
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
@@ -210,7 +245,11 @@ class Backbone(HubModel, Graph):
         return cls(**config | given)
 
     def with_layers(self, layers: Layers) -> Backbone:
-        """A new network of the same config, random weights, and these layers at their paths."""
+        """A new network of the same config, random weights, and these layers at their paths.
+
+        Returns:
+            The new network; this one stays what it is.
+        """
         config = self.get_config()
         return type(self).from_config({**config, "layers": layers})
 
@@ -235,6 +274,9 @@ class Backbone(HubModel, Graph):
             at: the layers of the network by path, in their order.
             x: (batch, height, width, in_channels), symbolic where the graph is traced.
             training: as in `call`.
+
+        Returns:
+            Pairs of a name and a map.
         """
         raise NotImplementedError
 

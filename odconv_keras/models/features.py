@@ -107,7 +107,11 @@ class Features(Graph):
         return cls(**config | {"backbone": _backbone(config["backbone"], custom_objects)})
 
     def with_layers(self, layers: Layers) -> Features:
-        """A new body of the same config, random weights, and these layers at their paths."""
+        """A new body of the same config, random weights, and these layers at their paths.
+
+        Returns:
+            The new body; this one stays what it is.
+        """
         config = self.get_config()
         backbone = _backbone(config["backbone"], None).with_layers(layers)
         return type(self)(**config | {"backbone": backbone})

@@ -65,16 +65,28 @@ class Graph(keras.Model):
             self.trainable = False
 
     def by_path(self) -> dict[str, keras.layers.Layer]:
-        """The layers by the attributes that lead to them, such as "layer1.0", in their order."""
+        """The layers by the attributes that lead to them, such as "layer1.0", in their order.
+
+        Returns:
+            Path -> layer.
+        """
         return {self._paths[x.name]: x for x in self.layers if x.name in self._paths}
 
     def layers_to(self, outputs: Any) -> dict[str, keras.layers.Layer]:
-        """Those of `by_path` that lead to symbolic tensors of this model."""
+        """Those of `by_path` that lead to symbolic tensors of this model.
+
+        Returns:
+            Path -> layer.
+        """
         found = {id(operation) for operation in keras.Function(self.inputs, outputs).operations}
         return {path: layer for path, layer in self.by_path().items() if id(layer) in found}
 
     def with_layers(self, layers: Layers) -> Graph:
-        """A new model of the same config, random weights, and these layers at their paths."""
+        """A new model of the same config, random weights, and these layers at their paths.
+
+        Returns:
+            The new model; this one stays what it is.
+        """
         raise NotImplementedError
 
     def set_temperature(self, temperature: float) -> None:
@@ -107,7 +119,11 @@ class Graph(keras.Model):
                 layer.trainable = False
 
     def outputs_of_stages(self) -> list[Any]:
-        """The maps of the stages that can be frozen, symbolic."""
+        """The maps of the stages that can be frozen, symbolic.
+
+        Returns:
+            The largest map first.
+        """
         return list(self.pyramid_outputs.values())
 
     def get_build_config(self) -> dict[str, Any]:

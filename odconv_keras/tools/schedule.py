@@ -54,7 +54,11 @@ class TemperatureScheduler(keras.callbacks.Callback):
 
     @property
     def temperature(self) -> float:
-        """The temperature of the next batch."""
+        """The temperature of the next batch.
+
+        Returns:
+            A number, 1 at least.
+        """
         known = getattr(self, "_model", None) is not None
         annealing = annealing_of(self.model) if known else SOFTEN
         return annealing.at(self.step, self.steps, self.start, self.end)

@@ -3,7 +3,7 @@
 `keras.optimizers.SGD` has the learning rate inside its velocity, so that a change of the rate acts
 on earlier gradients otherwise than in PyTorch, and its `weight_decay` acts on the weights beside
 the velocity. The published recipes are PyTorch's: a schedule of rates over
-https://pytorch.org/docs/stable/generated/torch.optim.SGD.html.
+https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html.
 """
 
 from __future__ import annotations
@@ -30,6 +30,13 @@ class SGD(keras.optimizers.Optimizer):
 
     Raises:
         ValueError: momentum or weight_decay is negative.
+
+    Example:
+        >>> weight = keras.Variable([1.0, -2.0])
+        >>> optimizer = SGD(0.5, momentum=0.9)
+        >>> optimizer.apply([keras.ops.array([0.2, 0.4])], [weight])
+        >>> keras.ops.convert_to_numpy(weight).round(2)
+        array([ 0.9, -2.2], dtype=float32)
     """
 
     def __init__(

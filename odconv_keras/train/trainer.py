@@ -38,13 +38,33 @@ def train(options: Options) -> None:
         TrainingError, ConverterError, OSError: as `odconv_training.run`; TrainingError also where
             the device is unknown, the backend cannot train in several processes, or another
             process ended before its time.
+
+    Example:
+        >>> from odconv_training import parse
+        >>> options = parse(["--output", "run_keras", "--steps", "2", "--quiet"], "keras")
+        >>> train(options)
+        >>> sorted(path.name for path in options.output.glob("*.csv"))
+        ['train.csv', 'validation.csv']
     """
     with computing_in(options.precision), joined(options.device) as processes:
         run(options, processes, Trainer)
 
 
 class Trainer(odconv_training.Trainer):
-    """A network of Keras with its optimizer, and its checkpoints by `Model.save`."""
+    """A network of Keras with its optimizer, and its checkpoints by `Model.save`.
+
+    Example:
+        >>> from odconv_keras.train.joining import joined
+        >>> from odconv_training import batch_indices, fitted, open_source, parse
+        >>> source = open_source("digits")
+        >>> options = fitted(parse([], "keras"), source)
+        >>> with joined(None) as processes:
+        ...     trainer = Trainer(options, processes)
+        >>> indices = batch_indices(len(source.train), 8, seed=0, epoch=0)
+        >>> images, labels = next(iter(trainer.batches(source.train, indices, epoch=0)))
+        >>> len(images), trainer.framework
+        (8, 'keras')
+    """
 
     framework = "keras"
     step: Step

@@ -21,38 +21,83 @@ class ConvAttributes:
 
     @property
     def in_channels(self) -> int:
+        """Channels of the input.
+
+        Returns:
+            A number of channels.
+        """
         return self.spec.in_channels
 
     @property
     def out_channels(self) -> int:
+        """Channels of the output.
+
+        Returns:
+            A number of channels.
+        """
         return self.spec.out_channels
 
     @property
     def kernel_size(self) -> list[int]:
+        """Extent of the kernel along each spatial axis.
+
+        Returns:
+            A list with a number of taps for each axis.
+        """
         return list(self.spec.kernel)
 
     @property
     def stride(self) -> list[int]:
+        """Step of the kernel along each spatial axis.
+
+        Returns:
+            A list with a number of positions for each axis.
+        """
         return list(self.spec.strides)
 
     @property
     def padding(self) -> int | list[int]:
+        """Zeros around the map.
+
+        Returns:
+            As a convolution of Paddle has it: one number, or one for each axis or side.
+        """
         return paddle_padding(self.spec.pads)
 
     @property
     def dilation(self) -> list[int]:
+        """Distance between the taps along each spatial axis.
+
+        Returns:
+            A list with a number of positions for each axis.
+        """
         return list(self.spec.dilations)
 
     @property
     def groups(self) -> int:
+        """Groups of channels that are convolved apart.
+
+        Returns:
+            A number of groups.
+        """
         return self.spec.groups
 
     @property
     def padding_mode(self) -> str:
+        """What the map is padded with.
+
+        Returns:
+            Such as "zeros".
+        """
         return "zeros"
 
     @property
     def data_format(self) -> str:
+        """The order of axes of the map.
+
+        Returns:
+            Such as "NCHW".
+        """
         return self._format
 
     @property

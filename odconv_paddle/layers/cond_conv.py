@@ -62,7 +62,15 @@ class _CondConv(KernelBank):
         self.routing = Routing(spec.in_channels, spec.kernel_num, spec.head_init) if own else None
 
     def forward(self, x: paddle.Tensor, routing: paddle.Tensor | None = None) -> paddle.Tensor:
-        """The convolved maps; `routing` (batch, kernel_num) is for router="shared" only."""
+        """The convolved maps.
+
+        Args:
+            x: (batch, in, *map), or in the order of axes that the layer was made for.
+            routing: (batch, kernel_num), for router="shared" only.
+
+        Returns:
+            (batch, out, *map), in the order of axes of `x`.
+        """
         x = self._channels_first(x)
         mixing = self._routing_weights(x, routing)
         y = mixed_conv(x, self.weight, mixing, self.bias, *self._geometry)

@@ -85,7 +85,14 @@ class _DCDConv(ChannelFusion, DynamicConv):
         return super().from_static(conv, **{"head_init": "zero", **options})
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        """The convolved maps, in the order of axes of the input."""
+        """The convolved maps.
+
+        Args:
+            x: (batch, in, *map), or in the order of axes that the layer was made for.
+
+        Returns:
+            (batch, out, *map), in the order of axes of `x`.
+        """
         x = self._channels_first(x)
         phi, scale = self._phi_and_scale(self._pooled(x))
         low_rank = self._p(self._fused(phi, self._q(self._centre(x))))

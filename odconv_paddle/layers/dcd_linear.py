@@ -58,6 +58,9 @@ class DCDLinear(ChannelFusion):
         Args:
             spec: all options of the layer.
 
+        Returns:
+            The layer in training mode.
+
         Example:
             >>> tuple(DCDLinear.from_spec(DCDLinearSpec(64, 10))(paddle.rand([2, 64])).shape)
             (2, 10)
@@ -80,7 +83,17 @@ class DCDLinear(ChannelFusion):
         return {"phi": phi, "scale": scale}
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        """Logits (batch, out) of features (batch, in)."""
+        """Logits of features.
+
+        Args:
+            x: (batch, in).
+
+        Returns:
+            (batch, out).
+
+        Raises:
+            ValueError: `x` has other axes or channels.
+        """
         if x.ndim != 2 or x.shape[1] not in (self._width, -1):  # -1 is not yet known
             raise ValueError(
                 f"x: expected an input (batch, {self._width}), received the shape {list(x.shape)}"

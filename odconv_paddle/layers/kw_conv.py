@@ -114,6 +114,9 @@ class KWConv(DynamicConv):
 
         Args:
             x: the input, as in `forward`.
+
+        Returns:
+            The mixtures of the cells, laid out as kernels.
         """
         return self._kernels(self._channels_first(x))
 
@@ -130,6 +133,9 @@ class KWConv(DynamicConv):
     @property
     def cells(self) -> paddle.Tensor:
         """Those of the warehouse, (cells, out, in, *taps).
+
+        Returns:
+            The array of the warehouse itself, not a copy.
 
         Raises:
             ValueError: the layer shares a warehouse, and was not told where.

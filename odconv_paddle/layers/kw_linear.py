@@ -71,6 +71,9 @@ class KWLinear(nn.Layer):
         Args:
             spec: all options of the layer.
 
+        Returns:
+            The layer in training mode.
+
         Example:
             >>> tuple(KWLinear.from_spec(KWLinearSpec(64, 10))(paddle.rand([2, 64])).shape)
             (2, 10)
@@ -94,7 +97,17 @@ class KWLinear(nn.Layer):
         return self.conv.attentions(x.unsqueeze(2))
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        """(batch, out) of (batch, in)."""
+        """The layer's output.
+
+        Args:
+            x: (batch, in).
+
+        Returns:
+            (batch, out).
+
+        Raises:
+            ValueError: `x` has other axes or channels.
+        """
         if x.ndim != 2 or x.shape[1] not in (self._width, -1):  # -1 is not yet known
             raise ValueError(
                 f"x: expected an input (batch, {self._width}), received the shape {list(x.shape)}"

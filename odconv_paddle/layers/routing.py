@@ -54,7 +54,11 @@ class Routing(nn.Layer):
 
     @classmethod
     def from_spec(cls, spec: RoutingSpec) -> Routing:
-        """The router that `spec` describes, with random weights."""
+        """The router that `spec` describes, with random weights.
+
+        Returns:
+            The router in training mode.
+        """
         return cls(spec.in_channels, spec.out_channels, spec.head_init)
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:

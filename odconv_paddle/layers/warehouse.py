@@ -52,7 +52,11 @@ class WarehouseManager(nn.Layer):
                     cells.set_value(cells * _deviations(warehouse, cells))
 
     def serve(self, network: nn.Layer) -> WarehouseManager:
-        """Lets every layer in `network` that shares a warehouse read the cells of this manager."""
+        """Lets every layer in `network` that shares a warehouse read the cells of this manager.
+
+        Returns:
+            This manager.
+        """
         for layer in network.sublayers(include_self=True):
             take = getattr(layer, "take_cells_from", None)
             if take is not None:

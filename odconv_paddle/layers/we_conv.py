@@ -97,7 +97,11 @@ class _WEConv(DynamicConv):
         return self._as_given(y)
 
     def excited_kernel(self) -> paddle.Tensor:
-        """The kernel that meets the map, (out, in // groups, *kernel)."""
+        """The kernel that meets the map, (out, in // groups, *kernel).
+
+        Returns:
+            The kernel in single precision at least, the same for all samples.
+        """
         standardize, location, magnitude = self._steps
         weight = at_least_float32(self.weight)
         if standardize:

@@ -89,7 +89,11 @@ class Reduce(Grouped):
 
     @classmethod
     def from_spec(cls, spec: ReduceSpec) -> Reduce:
-        """The layer that `spec` describes, with random weights."""
+        """The layer that `spec` describes, with random weights.
+
+        Returns:
+            The layer in training mode.
+        """
         return cls(spec.in_channels, spec.out_channels, spec.rank)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:

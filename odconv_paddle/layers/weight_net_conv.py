@@ -113,7 +113,15 @@ class _WeightNetConv(DynamicConv):
         return super().from_static(conv, **{"head_init": "zero", **options})
 
     def forward(self, x: paddle.Tensor, reduced: paddle.Tensor | None = None) -> paddle.Tensor:
-        """The convolved maps; `reduced` (batch, hidden_channels) is for router="shared" only."""
+        """The convolved maps.
+
+        Args:
+            x: (batch, in, *map), or in the order of axes that the layer was made for.
+            reduced: (batch, hidden_channels), for router="shared" only.
+
+        Returns:
+            (batch, out, *map), in the order of axes of `x`.
+        """
         x = self._channels_first(x)
         numbers = self._numbers(x, reduced)
         if self._copies > 1:

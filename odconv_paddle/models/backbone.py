@@ -49,7 +49,14 @@ class Backbone(HubModel, nn.Layer):
         self._frozen: Frozen | None = None
 
     def forward_features(self, x: paddle.Tensor) -> paddle.Tensor:
-        """The last map, (batch, num_features, height / 32, width / 32), sizes rounded up."""
+        """The last map of images, whose sizes are rounded up.
+
+        Args:
+            x: (batch, in_channels, height, width).
+
+        Returns:
+            (batch, num_features, height / 32, width / 32).
+        """
         for path, _ in self.steps:
             x = sublayer(self, path)(x)
         return x
@@ -64,6 +71,9 @@ class Backbone(HubModel, nn.Layer):
             out_indices: a number n for the last n of `feature_info`, or which of them, where
                 negative ones count from the end; all by default. Layers behind them are not run.
 
+        Returns:
+            A map (batch, channels, height / stride, width / stride) for each index.
+
         Raises:
             ValueError: no map is asked for, or one that does not exist.
         """
@@ -72,15 +82,33 @@ class Backbone(HubModel, nn.Layer):
         return stage_maps(self, self.steps, x, indices)
 
     def forward_head(self, features: paddle.Tensor) -> paddle.Tensor:
-        """Logits (batch, num_classes) of the last map, or its features."""
+        """Logits of the last map, or its features.
+
+        Args:
+            features: the last map, (batch, num_features, height, width).
+
+        Returns:
+            (batch, num_classes), or (batch, num_features) without a head.
+        """
         raise NotImplementedError
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        """Logits (batch, num_classes), or features, of images (batch, in_channels, *size)."""
+        """Logits of images, or their features.
+
+        Args:
+            x: (batch, in_channels, height, width).
+
+        Returns:
+            (batch, num_classes), or features as `global_pool` says without a head.
+        """
         return self.forward_head(self.forward_features(x))
 
     def get_classifier(self) -> nn.Layer:
-        """The head, `paddle.nn.Identity` where there is none."""
+        """The head, `paddle.nn.Identity` where there is none.
+
+        Returns:
+            The layer itself, not a copy.
+        """
         return sublayer(self, self.spec.head_path.split("."))
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
@@ -144,6 +172,9 @@ class Backbone(HubModel, nn.Layer):
 
         For rates that fall from the head to the stem: `paddle.optimizer` takes a list of groups
         with a factor each.
+
+        Returns:
+            A list of names for each group, the stem first.
 
         Example:
             >>> model = create_model("od_resnet18")

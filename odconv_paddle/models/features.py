@@ -60,7 +60,14 @@ class Features(nn.Layer):
             _adopt(self, path, sublayer(backbone, path))
 
     def forward(self, x: paddle.Tensor) -> list[paddle.Tensor]:
-        """The maps of images (batch, in_channels, height, width), as `feature_info` has them."""
+        """The maps of images, as `feature_info` has them.
+
+        Args:
+            x: (batch, in_channels, height, width).
+
+        Returns:
+            A map (batch, channels, height / stride, width / stride) for each of `out_indices`.
+        """
         return stage_maps(self, self.steps, x, self.out_indices)
 
     def set_temperature(self, temperature: float) -> None:

@@ -50,7 +50,11 @@ class TemperatureScheduler(Callback):
 
     @property
     def temperature(self) -> float:
-        """The temperature of the next batch."""
+        """The temperature of the next batch.
+
+        Returns:
+            A number, 1 at least.
+        """
         annealing = SOFTEN if self.model is None else annealing_of(self.model.network)
         return annealing.at(self.step, self.steps, self.start, self.end)
 

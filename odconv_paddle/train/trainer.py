@@ -31,13 +31,33 @@ def train(options: Options) -> None:
     Raises:
         TrainingError, ConverterError, OSError: as `odconv_training.run`; TrainingError also where
             Paddle has no such device, or another process ended too early.
+
+    Example:
+        >>> from odconv_training import parse
+        >>> options = parse(["--output", "run_paddle", "--steps", "2", "--quiet"], "paddle")
+        >>> train(options)
+        >>> sorted(path.name for path in options.output.glob("*.csv"))
+        ['train.csv', 'validation.csv']
     """
     with joined(options.device) as processes, computing_in(options.precision):
         run(options, processes, Trainer)
 
 
 class Trainer(odconv_training.Trainer):
-    """A network of Paddle with its optimizer, and its checkpoints by `paddle.save`."""
+    """A network of Paddle with its optimizer, and its checkpoints by `paddle.save`.
+
+    Example:
+        >>> from odconv_paddle.train.joining import joined
+        >>> from odconv_training import batch_indices, fitted, open_source, parse
+        >>> source = open_source("digits")
+        >>> options = fitted(parse([], "paddle"), source)
+        >>> with joined("cpu") as processes:
+        ...     trainer = Trainer(options, processes)
+        >>> indices = batch_indices(len(source.train), 8, seed=0, epoch=0)
+        >>> images, labels = next(iter(trainer.batches(source.train, indices, epoch=0)))
+        >>> tuple(images.shape), trainer.framework
+        ((8, 3, 32, 32), 'paddle')
+    """
 
     framework = "paddle"
     step: Step

@@ -31,13 +31,41 @@ def train(options: DetectionOptions) -> None:
     Raises:
         TrainingError, ConverterError, OSError: as `odconv_training.detection.course.run`;
             TrainingError also where torch has no such device, or another process ended too early.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from odconv_training.detection.options import parse_training
+        >>> from odconv_training.detection.shapes import write_shapes
+        >>> write_shapes(Path("shapes"), images=10, size=64, seed=1)
+        >>> words = "--model od_resnet18 --data shapes --output run_shapes --recipe small --steps 1"
+        >>> words += " --batch-size 2 --min-size 64 --max-size 96 --quiet"
+        >>> train(parse_training(words.split(), "detect"))
+        >>> sorted(path.name for path in Path("run_shapes").glob("*.csv"))
+        ['train.csv', 'validation.csv']
     """
     with joined(options.device) as processes:
         run(options, processes, DetectionTrainer)
 
 
 class DetectionTrainer(odconv_torch.train.Trainer):
-    """A detector with its optimizer, and its checkpoints by `torch.save`."""
+    """A detector with its optimizer, and its checkpoints by `torch.save`.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from odconv_torch.train.joining import joined
+        >>> from odconv_training.detection.course import with_categories
+        >>> from odconv_training.detection.options import parse_training
+        >>> from odconv_training.detection.samples import open_scenes
+        >>> from odconv_training.detection.shapes import write_shapes
+        >>> write_shapes(Path("scenes"), images=10, size=64, seed=1)
+        >>> words = ["--model", "od_resnet18", "--data", "scenes", "--recipe", "small"]
+        >>> options = parse_training(words, "detect")
+        >>> options = with_categories(options, open_scenes("scenes", masks=False))
+        >>> with joined("cpu") as processes:
+        ...     trainer = DetectionTrainer(options, processes)
+        >>> trainer.measures[0], trainer.facts.device
+        ('AP', 'cpu')
+    """
 
     options: DetectionOptions
     steps = Step

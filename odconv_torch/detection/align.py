@@ -46,6 +46,9 @@ class AdaptiveAlign(MultiScaleRoIAlign):
             x: name -> map (batch, channels, height, width).
             boxes: of each image, (boxes, 4): left, top, right, bottom in pixels of it.
             image_shapes: taken for torchvision's sake; the strides say the same.
+
+        Returns:
+            One map for each box, zeros where an image has no box.
         """
         maps = [x[name] for name in self.featmap_names]
         rois = self._with_image(boxes)  # (boxes of all images, 5)

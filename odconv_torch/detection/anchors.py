@@ -47,7 +47,11 @@ class StrideAnchors(AnchorGenerator):
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> torch.Tensor:
-        """Corners (ratios * scales, 4) around a position, left, top, right, bottom in pixels."""
+        """Corners (ratios * scales, 4) around a position, left, top, right, bottom in pixels.
+
+        Returns:
+            As many rows as pairs of a scale and a ratio.
+        """
         roots = torch.as_tensor(aspect_ratios, dtype=dtype, device=device).sqrt()
         sides = torch.as_tensor(scales, dtype=dtype, device=device)
         widths = (sides / roots[:, None]).flatten()  # (ratios * scales,)
@@ -57,7 +61,11 @@ class StrideAnchors(AnchorGenerator):
     def forward(
         self, image_list: ImageList, feature_maps: list[torch.Tensor]
     ) -> list[torch.Tensor]:
-        """The anchors (anchors, 4) of each image, position by position, from the finest map."""
+        """The anchors (anchors, 4) of each image, position by position, from the finest map.
+
+        Returns:
+            An array for each image, all alike.
+        """
         first = feature_maps[0]
         self.set_cell_anchors(exact(first.dtype), first.device)
         steps = [[torch.tensor(stride, device=first.device)] * 2 for stride in self.strides]

@@ -48,6 +48,9 @@ class PyramidBody(nn.Module):
 
         Args:
             x: images (batch, in_channels, height, width).
+
+        Returns:
+            The maps from the finest to the coarsest.
         """
         return self.fpn(OrderedDict((str(i), y) for i, y in enumerate(self.body(x))))
 

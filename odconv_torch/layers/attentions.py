@@ -25,7 +25,11 @@ class Attentions(NamedTuple):
     kernel: torch.Tensor | None = None  # (batch, kernel_num)
 
     def one_set_per_kernel(self, rank: int) -> bool:
-        """Whether the kernels do not share their attentions, for maps of `rank` axes."""
+        """Whether the kernels do not share their attentions, for maps of `rank` axes.
+
+        Returns:
+            True where an attention has an axis of kernels.
+        """
         channel, filters, spatial, _ = self
         for factor in (channel, filters):
             if factor is not None and factor.dim() > rank + 2:

@@ -19,22 +19,47 @@ class ConvAttributes:
 
     @property
     def in_channels(self) -> int:
+        """Channels of the input.
+
+        Returns:
+            A number of channels.
+        """
         return self.spec.in_channels
 
     @property
     def out_channels(self) -> int:
+        """Channels of the output.
+
+        Returns:
+            A number of channels.
+        """
         return self.spec.out_channels
 
     @property
     def kernel_size(self) -> tuple[int, ...]:
+        """Extent of the kernel along each spatial axis.
+
+        Returns:
+            A tuple with a number of taps for each axis.
+        """
         return self.spec.kernel
 
     @property
     def stride(self) -> tuple[int, ...]:
+        """Step of the kernel along each spatial axis.
+
+        Returns:
+            A tuple with a number of positions for each axis.
+        """
         return self.spec.strides
 
     @property
     def padding(self) -> str | tuple[int, ...] | Pairs:
+        """Zeros around the map.
+
+        Returns:
+            As a convolution of the framework has it; pairs (before, after) where they differ.
+        """
         if isinstance(self._given_padding, str):
             return self._given_padding
         pads = self.spec.pads
@@ -43,20 +68,45 @@ class ConvAttributes:
 
     @property
     def dilation(self) -> tuple[int, ...]:
+        """Distance between the taps along each spatial axis.
+
+        Returns:
+            A tuple with a number of positions for each axis.
+        """
         return self.spec.dilations
 
     @property
     def groups(self) -> int:
+        """Groups of channels that are convolved apart.
+
+        Returns:
+            A number of groups.
+        """
         return self.spec.groups
 
     @property
     def padding_mode(self) -> str:
+        """What the map is padded with.
+
+        Returns:
+            Such as "zeros".
+        """
         return self._padding_mode
 
     @property
     def transposed(self) -> bool:
+        """Whether it is a transposed convolution.
+
+        Returns:
+            False.
+        """
         return False
 
     @property
     def output_padding(self) -> tuple[int, ...]:
+        """What a transposed convolution adds to the size of its output.
+
+        Returns:
+            Zero for each axis.
+        """
         return (0,) * self.spec.rank

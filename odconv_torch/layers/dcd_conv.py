@@ -107,12 +107,20 @@ class _DCDConv(ChannelFusion, DynamicConv):
 
     @property
     def q_layer(self) -> Any:
-        """Q, which the published code calls `q` or `conv_q`."""
+        """Q, which the published code calls `q` or `conv_q`.
+
+        Returns:
+            A 1x1 convolution.
+        """
         return getattr(self, self.spec.q_path)
 
     @property
     def p_layer(self) -> Any:
-        """P, which the published code calls `p` or `conv_p`; it holds the bias."""
+        """P, which the published code calls `p` or `conv_p`; it holds the bias.
+
+        Returns:
+            A 1x1 convolution.
+        """
         return getattr(self, self.spec.p_path)
 
     def _build(self, device: Device, dtype: torch.dtype | None) -> None:

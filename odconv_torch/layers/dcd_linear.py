@@ -66,6 +66,9 @@ class DCDLinear(ChannelFusion):
             device: where the parameters live.
             dtype: of the parameters.
 
+        Returns:
+            The layer in training mode.
+
         Example:
             >>> DCDLinear.from_spec(DCDLinearSpec(64, 10))(torch.rand(2, 64)).shape
             torch.Size([2, 10])
@@ -91,6 +94,17 @@ class DCDLinear(ChannelFusion):
 
     @leaf
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The layer's output.
+
+        Args:
+            x: (batch, in).
+
+        Returns:
+            (batch, out).
+
+        Raises:
+            ValueError: `x` has other axes or channels.
+        """
         if x.dim() != 2 or x.shape[1] != self.spec.in_channels:
             raise ValueError(
                 f"DCDLinear: expected an input (batch, {self.spec.in_channels}), received "

@@ -43,9 +43,13 @@ class DyAttention(Tempered):
         self.fc2 = Pointwise(fc2, spec.head_init, device, dtype)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The weight of each kernel for each sample, (batch, kernel_num); a sample's add up to one.
+        """The weight of each kernel for each sample; a sample's add up to one.
 
-        `x` is (batch, in, *map).
+        Args:
+            x: (batch, in, *map).
+
+        Returns:
+            (batch, kernel_num).
         """
         layers = self.fc1, self.fc2
         if are_plain(layers, Pointwise) and not exports_a_graph():

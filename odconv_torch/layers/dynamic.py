@@ -183,6 +183,9 @@ class DynamicConv(ConvAttributes, nn.Module):
             scale: (out,).
             shift: (out,).
 
+        Returns:
+            The new layer; this one stays what it is.
+
         Raises:
             ValueError: other channels, or the kind has no arrays that could take them up.
         """

@@ -101,7 +101,11 @@ class KWConv(DynamicConv):
 
     @property
     def borrowed(self) -> tuple[nn.Parameter, ...]:
-        """The cells of a warehouse that it shares, which `forward` may be given."""
+        """The cells of a warehouse that it shares, which `forward` may be given.
+
+        Returns:
+            One array, or none of a layer with a warehouse of its own.
+        """
         return (self.cells,) if self.spec.shares else ()
 
     @leaf
@@ -118,6 +122,9 @@ class KWConv(DynamicConv):
         Args:
             x: (batch, in, *map).
             cells: of the warehouse, (cells, out, in, *taps); None are those that the layer reads.
+
+        Returns:
+            The mixtures of the cells, laid out as kernels.
         """
         cell, parts, shape = self._cut
         cells = self.cells if cells is None else cells
@@ -140,6 +147,9 @@ class KWConv(DynamicConv):
     @property
     def cells(self) -> nn.Parameter:
         """Those of the warehouse, (cells, out, in, *taps).
+
+        Returns:
+            The array of the warehouse itself, not a copy.
 
         Raises:
             ValueError: the layer shares a warehouse, and was not told where.

@@ -78,6 +78,9 @@ class KWLinear(nn.Module):
             device: where the parameters live.
             dtype: of the parameters.
 
+        Returns:
+            The layer in training mode.
+
         Example:
             >>> KWLinear.from_spec(KWLinearSpec(64, 10))(torch.rand(2, 64)).shape
             torch.Size([2, 10])
@@ -103,6 +106,17 @@ class KWLinear(nn.Module):
         return self.conv.attentions(x.unsqueeze(2))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The layer's output.
+
+        Args:
+            x: (batch, in).
+
+        Returns:
+            (batch, out).
+
+        Raises:
+            ValueError: `x` has other axes or channels.
+        """
         if x.dim() != 2 or x.shape[1] != self.spec.in_channels:
             raise ValueError(
                 f"KWLinear: expected an input (batch, {self.spec.in_channels}), received "

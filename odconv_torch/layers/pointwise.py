@@ -67,7 +67,14 @@ class Pointwise(nn.Module):
         return y.reshape(batch_of(y), self.out_channels, *(1,) * (input.dim() - 2))
 
     def product(self, rows: torch.Tensor) -> torch.Tensor:
-        """Of rows, (batch, in) to (batch, out), which no hook sees."""
+        """The product of rows with the kernel, which no hook sees.
+
+        Args:
+            rows: (batch, in).
+
+        Returns:
+            (batch, out).
+        """
         return F.linear(rows, self.weight.flatten(1), self.bias)
 
     def extra_repr(self) -> str:

@@ -60,7 +60,11 @@ class Routing(nn.Module):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> Routing:
-        """The router that `spec` describes, with random weights."""
+        """The router that `spec` describes, with random weights.
+
+        Returns:
+            The router in training mode.
+        """
         return cls(spec.in_channels, spec.out_channels, spec.head_init, device, dtype)
 
     def reset_parameters(self) -> None:

@@ -53,7 +53,11 @@ class WarehouseManager(nn.Module):
                     nn.init.normal_(stretch, std=sqrt(2 / (len(stretch) * out * prod(taps))))
 
     def serve(self, network: nn.Module) -> WarehouseManager:
-        """Lets every layer in `network` that shares a warehouse read the cells of this manager."""
+        """Lets every layer in `network` that shares a warehouse read the cells of this manager.
+
+        Returns:
+            This manager.
+        """
         for module in network.modules():
             take = getattr(module, "take_cells_from", None)
             if take is not None:

@@ -98,7 +98,11 @@ class _WEConv(DynamicConv):
         )
 
     def excited_kernel(self) -> torch.Tensor:
-        """The kernel that meets the map, (out, in // groups, *kernel)."""
+        """The kernel that meets the map, (out, in // groups, *kernel).
+
+        Returns:
+            The kernel, the same for all samples.
+        """
         weight: torch.Tensor = self.weight
         if self.spec.standardize:
             weight = standardized(weight)

@@ -109,7 +109,11 @@ class Reduce(Grouped):
     def from_spec(
         cls, spec: ReduceSpec, device: Device = None, dtype: torch.dtype | None = None
     ) -> Reduce:
-        """The layer that `spec` describes, with random weights."""
+        """The layer that `spec` describes, with random weights.
+
+        Returns:
+            The layer in training mode.
+        """
         return cls(spec.in_channels, spec.out_channels, spec.rank, device, dtype)
 
     @leaf

@@ -46,7 +46,14 @@ class Backbone(HubModel, nn.Module):
         self.grad_checkpointing = False
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
-        """The last map, (batch, num_features, height / 32, width / 32), sizes rounded up."""
+        """The last map of images, whose sizes are rounded up.
+
+        Args:
+            x: (batch, in_channels, height, width).
+
+        Returns:
+            (batch, num_features, height / 32, width / 32).
+        """
         raise NotImplementedError
 
     def forward_head(self, features: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
@@ -55,6 +62,9 @@ class Backbone(HubModel, nn.Module):
         Args:
             features: the last map, (batch, num_features, height, width).
             pre_logits: gives what the classifier takes, (batch, num_features).
+
+        Returns:
+            (batch, num_classes), or (batch, num_features) without a head.
         """
         raise NotImplementedError
 
@@ -66,6 +76,9 @@ class Backbone(HubModel, nn.Module):
             out_indices: a number n for the last n of `feature_info`, or which of them, where
                 negative ones count from the end; all by default. Layers behind them are not run.
 
+        Returns:
+            A map (batch, channels, height / stride, width / stride) for each index.
+
         Raises:
             ValueError: an index is out of range.
         """
@@ -76,6 +89,9 @@ class Backbone(HubModel, nn.Module):
 
         Args:
             x: (batch, channels, height / 32, width / 32).
+
+        Returns:
+            (batch, num_features, height / 32, width / 32).
         """
         return x
 
@@ -115,11 +131,22 @@ class Backbone(HubModel, nn.Module):
         return last, [maps[index] for index in chosen]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (batch, num_classes), or features, of images (batch, in_channels, *size)."""
+        """Logits of images, or their features.
+
+        Args:
+            x: (batch, in_channels, height, width).
+
+        Returns:
+            (batch, num_classes), or features as `global_pool` says without a head.
+        """
         return self.forward_head(self.forward_features(x))
 
     def get_classifier(self) -> nn.Module:
-        """The head, `torch.nn.Identity` where there is none."""
+        """The head, `torch.nn.Identity` where there is none.
+
+        Returns:
+            The layer itself, not a copy.
+        """
         return self.get_submodule(self.spec.head_path)
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
@@ -174,7 +201,11 @@ class Backbone(HubModel, nn.Module):
         self.train(self.training)
 
     def train(self: Model, mode: bool = True) -> Model:
-        """Training or inference mode; frozen stages stay in inference mode."""
+        """Training or inference mode; frozen stages stay in inference mode.
+
+        Returns:
+            The network itself.
+        """
         super().train(mode)
         for module in self._frozen():
             module.eval()
@@ -202,6 +233,9 @@ class Backbone(HubModel, nn.Module):
         """Names of parameters that timm's optimizers do not decay beside those of one axis.
 
         They are the biases of a convolution that has one for each kernel, (kernel_num, out).
+
+        Returns:
+            The names, none where no convolution mixes biases.
         """
         return {n for n, p in self.named_parameters() if n.endswith("bias") and p.ndim > 1}
 
@@ -210,7 +244,11 @@ class Backbone(HubModel, nn.Module):
         set_temperature(self, temperature)
 
     def modules_up_to(self, index: int) -> Mapping[str, nn.Module]:
-        """The children, by name, that the maps up to `feature_info[index]` take."""
+        """The children, by name, that the maps up to `feature_info[index]` take.
+
+        Returns:
+            Name -> module, or the part of a module that is needed.
+        """
         raise NotImplementedError
 
     def _follow(self, spec: BackboneSpec) -> None:

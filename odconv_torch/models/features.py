@@ -57,7 +57,14 @@ class Features(nn.Module):
         self.backbone._modules = {**manager_of(backbone), **layers}
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """The maps of images (batch, in_channels, height, width), as `feature_info` has them."""
+        """The maps of images, as `feature_info` has them.
+
+        Args:
+            x: (batch, in_channels, height, width).
+
+        Returns:
+            A map (batch, channels, height / stride, width / stride) for each of `out_indices`.
+        """
         return self.backbone.forward_stages(x, self.out_indices)
 
     def set_temperature(self, temperature: float) -> None:

@@ -24,6 +24,13 @@ def load() -> None:
 
     Raises:
         RuntimeError: nobody has built it for this processor and this torch.
+
+    Example:
+        >>> from odconv_torch import native
+        >>> if native.path().exists():
+        ...     native.load()
+        >>> native.is_loaded() == native.path().exists()
+        True
     """
     if is_loaded():
         return
@@ -43,6 +50,11 @@ def path() -> Path:
 
     Returns:
         A path of a file that need not exist.
+
+    Example:
+        >>> from odconv_torch import native
+        >>> native.path().name
+        'odconv_native.so'
     """
     from torch.utils.cpp_extension import get_default_build_root  # slow to import
 
@@ -62,8 +74,10 @@ def build() -> Path:
         RuntimeError: there is no compiler, it fails, or this is another system than Linux.
 
     Example:
-        >>> build().name  # doctest: +SKIP
-        'odconv_native.so'
+        >>> from odconv_torch import native
+        >>> file = native.build()
+        >>> file == native.path(), file.exists()
+        (True, True)
     """
     if sys.platform != "linux":
         raise RuntimeError(f"native operations: expected Linux, received {sys.platform}")

@@ -51,7 +51,11 @@ class TemperatureScheduler:
 
     @property
     def temperature(self) -> float:
-        """The temperature that the network has now."""
+        """The temperature that the network has now.
+
+        Returns:
+            A number, 1 at least.
+        """
         return annealing_of(self.model).at(self.last_step, self.steps, self.start, self.end)
 
     def step(self) -> None:
@@ -64,7 +68,11 @@ class TemperatureScheduler:
         self._apply()
 
     def state_dict(self) -> dict[str, Any]:
-        """All but the network, for a checkpoint."""
+        """All but the network, for a checkpoint.
+
+        Returns:
+            Name -> number, which `load_state_dict` takes.
+        """
         return {name: value for name, value in vars(self).items() if name != "model"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -124,11 +132,19 @@ class TemperatureLR(LRScheduler):
 
     @property
     def temperature(self) -> float:
-        """The temperature that the network has now."""
+        """The temperature that the network has now.
+
+        Returns:
+            A number, 1 at least.
+        """
         return self.schedule.temperature
 
     def get_lr(self) -> list[Any]:
-        """The learning rates as they are."""
+        """The learning rates as they are.
+
+        Returns:
+            A rate for each group of parameters.
+        """
         return [group["lr"] for group in self.optimizer.param_groups]
 
     def step(self, epoch: int | None = None) -> None:
@@ -137,7 +153,11 @@ class TemperatureLR(LRScheduler):
         self.schedule.step_to(self.last_epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """All but the network and the optimiser, for a checkpoint."""
+        """All but the network and the optimiser, for a checkpoint.
+
+        Returns:
+            Name -> value, which `load_state_dict` takes.
+        """
         own = {k: v for k, v in super().state_dict().items() if k != "schedule"}
         return own | {"schedule": self.schedule.state_dict()}
 

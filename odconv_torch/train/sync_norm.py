@@ -1,7 +1,7 @@
 """Batch norms over several processes: running statistics, and those of the global batch.
 
 torch.nn.SyncBatchNorm computes on accelerators only: its forward refuses CPU tensors
-(https://pytorch.org/docs/stable/generated/torch.nn.SyncBatchNorm.html).
+(https://docs.pytorch.org/docs/stable/generated/torch.nn.SyncBatchNorm.html).
 """
 
 from __future__ import annotations

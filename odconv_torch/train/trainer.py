@@ -41,13 +41,33 @@ def train(options: Options) -> None:
     Raises:
         TrainingError, ConverterError, OSError: as `odconv_training.run`; TrainingError also where
             torch has no such device, or another process ended too early.
+
+    Example:
+        >>> from odconv_training import parse
+        >>> options = parse(["--output", "run_torch", "--steps", "2", "--quiet"], "torch")
+        >>> train(options)
+        >>> sorted(path.name for path in options.output.glob("*.csv"))
+        ['train.csv', 'validation.csv']
     """
     with joined(options.device) as processes:
         run(options, processes, Trainer)
 
 
 class Trainer(odconv_training.Trainer):
-    """A network of PyTorch with its optimizer, and its checkpoints by `torch.save`."""
+    """A network of PyTorch with its optimizer, and its checkpoints by `torch.save`.
+
+    Example:
+        >>> from odconv_torch.train.joining import joined
+        >>> from odconv_training import batch_indices, fitted, open_source, parse
+        >>> source = open_source("digits")
+        >>> options = fitted(parse([], "torch"), source)
+        >>> with joined("cpu") as processes:
+        ...     trainer = Trainer(options, processes)
+        >>> indices = batch_indices(len(source.train), 8, seed=0, epoch=0)
+        >>> images, labels = next(iter(trainer.batches(source.train, indices, epoch=0)))
+        >>> images.shape, trainer.facts.device
+        (torch.Size([8, 3, 32, 32]), 'cpu')
+    """
 
     framework = "torch"
     step: Step
@@ -64,16 +84,28 @@ class Trainer(odconv_training.Trainer):
         self.facts = self.describe(started)
 
     def build(self) -> nn.Module:
-        """The network with random weights."""
+        """The network with random weights.
+
+        Returns:
+            A module in training mode.
+        """
         return build_model(self.options.spec)
 
     @property
     def body(self) -> Backbone | Features:
-        """What starts from a checkpoint and may be frozen: all of a classifier."""
+        """What starts from a checkpoint and may be frozen: all of a classifier.
+
+        Returns:
+            The network, or the body of a detector.
+        """
         return cast(Backbone, self.model)
 
     def describe(self, started: Loaded | None) -> Facts:
-        """What the head of a log says."""
+        """What the head of a log says.
+
+        Returns:
+            Device, parameters that are trained, and what was started from.
+        """
         trained = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
         return Facts(str(self.processes.device), trained, started)
 

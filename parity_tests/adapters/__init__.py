@@ -17,6 +17,10 @@ def adapter_of(runtime: str) -> Adapter:
     Raises:
         ValueError: there is no such runtime.
         ModuleNotFoundError: the framework is not installed.
+
+    Example:
+        >>> adapter_of("torch").versions().keys() >= {"torch"}
+        True
     """
     if runtime == "torch":
         from parity_tests.adapters import torch

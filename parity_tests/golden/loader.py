@@ -66,7 +66,13 @@ _PATHS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class GoldenTraining:
-    """A pass in training mode: gradients of sum(output * grad_output), statistics after it."""
+    """A pass in training mode: gradients of sum(output * grad_output), statistics after it.
+
+    Example:
+        >>> found = load_golden("odconv_00").training
+        >>> found.grad_output.shape == found.output.shape, sorted(found.statistics)
+        (True, ['attention.bn.running_mean', 'attention.bn.running_var'])
+    """
 
     grad_output: npt.NDArray[np.float64]
     output: npt.NDArray[np.float64]
@@ -77,7 +83,13 @@ class GoldenTraining:
 
 @dataclass(frozen=True)
 class GoldenLayer:
-    """One layer with its arrays by canonical name, an input, and the results in inference mode."""
+    """One layer with its arrays by canonical name, an input, and the results in inference mode.
+
+    Example:
+        >>> layer = load_golden("odconv_00")
+        >>> layer.spec.layer_name, layer.output.shape, sorted(layer.attentions)
+        ('ODConv2d', (3, 8, 7, 9), ['channel', 'filter', 'spatial'])
+    """
 
     spec: _Spec
     temperature: float
@@ -106,6 +118,11 @@ def load_golden(name: str) -> GoldenLayer:
 
     Returns:
         The layer with what the published code computed for it.
+
+    Example:
+        >>> layer = load_golden("odconv_00")
+        >>> layer.input.dtype.name, list(layer.arrays)[0]
+        ('float64', 'weight')
     """
     with np.load(FOLDER / f"{name}.npz") as file:
         config = json.loads(str(file["config"]))

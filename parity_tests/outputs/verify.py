@@ -55,6 +55,14 @@ def verify_outputs(
     Raises:
         UsageError: a runtime is unknown or not installed, or there is nothing to compare.
         ConverterError: a file cannot be read or is not of the model, or a run failed.
+
+    Example:
+        >>> checkpoint = Request("odconv_demo/digits.pth.tar", "odconv_demo/digits.json")
+        >>> file = convert(checkpoint, "outputs.npz").destination
+        >>> other = Request(file, "odconv_demo/digits.json")
+        >>> (found,) = verify_outputs(checkpoint, other, runtimes=["torch"], size=(32, 40))
+        >>> len(found.layers), found.diverging is None
+        (87, True)
     """
     if not 0 <= tolerance < inf:
         raise UsageError(f"expected a tolerance of 0 or more, received {tolerance}")

@@ -95,6 +95,13 @@ def random_arrays(
 
     Returns:
         Canonical name -> array.
+
+    Example:
+        >>> from odconv_spec import ODConvSpec
+        >>> spec = ODConvSpec(in_channels=8, out_channels=6, kernel_size=3)
+        >>> arrays = random_arrays(spec.parameters(), seed=1)
+        >>> arrays["weight"].shape, arrays["weight"].dtype.name
+        ((4, 6, 8, 3, 3), 'float64')
     """
     generator = np.random.default_rng(seed)
     every = {parameter.name: parameter for parameter in parameters}

@@ -27,6 +27,16 @@ class Run:
         grad_input: gradient of the input, None where no gradient was asked for.
         grads: gradient of every trainable array; empty where none was asked for.
         statistics: every running statistic after the pass.
+
+    Example:
+        >>> import numpy as np
+        >>> from odconv_spec import ODConvSpec
+        >>> from parity_tests.reference import random_arrays
+        >>> spec = ODConvSpec(in_channels=8, out_channels=6, kernel_size=3)
+        >>> arrays = random_arrays(spec.parameters(), seed=1)
+        >>> found = evaluate(spec, arrays, np.ones((2, 8, 5, 7)), grad_output=np.ones((2, 6, 3, 5)))
+        >>> found.output.shape, sorted(found.attentions), found.grad_input.shape
+        ((2, 6, 3, 5), ['channel', 'filter', 'kernel', 'spatial'], (2, 8, 5, 7))
     """
 
     output: Array
@@ -61,6 +71,13 @@ def evaluate(
 
     Raises:
         ValueError: the arrays are not those of the spec, or a shape does not fit.
+
+    Example:
+        >>> import numpy as np
+        >>> from odconv_spec import ConvSpec
+        >>> spec = ConvSpec(in_channels=1, out_channels=1, kernel_size=2)
+        >>> evaluate(spec, {"weight": np.ones((1, 1, 2, 2))}, np.ones((1, 1, 2, 3))).output
+        array([[[[4., 4.]]]])
     """
     gradients = grad_output is not None
     values = values_of(spec.parameters(), arrays, gradients=gradients)
@@ -88,6 +105,15 @@ def features(
 
     Returns:
         The map, (batch, channels, *space).
+
+    Example:
+        >>> import numpy as np
+        >>> from odconv_spec import ResNetSpec
+        >>> from parity_tests.reference import random_arrays
+        >>> spec = ResNetSpec(stages=((8, 1), (12, 1)), stem_channels=8)
+        >>> arrays = random_arrays(spec.parameters(), seed=1)
+        >>> features(spec, arrays, np.ones((2, 3, 16, 24))).shape
+        (2, 12, 2, 3)
     """
     values = values_of(spec.parameters(), arrays, gradients=False)
     at = Scope(values, temperature=temperature)

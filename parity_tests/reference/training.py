@@ -18,7 +18,12 @@ from parity_tests.reference.tape import Array, Value, backward
 
 @dataclass(frozen=True)
 class Training:
-    """The loss before each step, and all arrays after the last one, running statistics included."""
+    """The loss before each step, and all arrays after the last one, running statistics included.
+
+    Example:
+        >>> Training(losses=(2.3, 1.9), arrays={"fc.bias": np.zeros(10)}).losses[-1]
+        1.9
+    """
 
     losses: tuple[float, ...]
     arrays: dict[str, Array]
@@ -41,6 +46,17 @@ def train(
 
     Raises:
         ValueError: the arrays are not those of the spec, or a label is not a class.
+
+    Example:
+        >>> import numpy as np
+        >>> from odconv_spec import ResNetSpec
+        >>> from parity_tests.reference import random_arrays
+        >>> spec = ResNetSpec(stages=((8, 1), (12, 1)), stem_channels=8, num_classes=4)
+        >>> arrays = random_arrays(spec.parameters(), seed=1)
+        >>> batch = np.random.default_rng(2).standard_normal((3, 3, 16, 24)), np.array([0, 2, 1])
+        >>> found = train(spec, arrays, [batch, batch], lr=0.01, momentum=0.9, weight_decay=1e-4)
+        >>> len(found.losses), found.losses[1] < found.losses[0]
+        (2, True)
     """
     optimiser = SGD(lr, momentum, weight_decay)
     current = {name: np.asarray(array, np.float64) for name, array in arrays.items()}

@@ -16,6 +16,7 @@ import weights_converter
 from odconv.commands import SUMMARIES
 from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
+from tests.documents import lay_out_for_readers
 from tests.quick import quick
 
 SPEC = model_spec("od_resnet18", **SMALL_RESNET)
@@ -97,6 +98,8 @@ def test_a_conversion_as_a_library(tmp_path):
         odconv.inspect(tmp_path / "nothing.pth")
 
 
-def test_the_examples_of_the_docstring():
+def test_the_examples_of_the_docstring(monkeypatch, tmp_path):
+    lay_out_for_readers(tmp_path)
+    monkeypatch.chdir(tmp_path)
     failed, attempted = doctest.testmod(odconv)
     assert failed == 0 and attempted

@@ -1,34 +1,60 @@
-"""Every public name is described: what it is, and what it returns."""
+"""Every public name is described: what it is, what it returns and raises, and how it is used."""
 
 from __future__ import annotations
 
 import re
-from functools import cache
 
 import pytest
-from griffe import GriffeLoader, Object
+from griffe import Class
 
-from docs_site.names import PACKAGES, ROOT
-from docs_site.reference import entries
+from tests.docs.described import OF_FRAMEWORKS, described, docstrings, members, raised, result
 
 RETURNS = re.compile(r"^(Returns|Yields):$", re.MULTILINE)
-NOTHING = {"None", "NoReturn"}
+RAISES = re.compile(r"^Raises:$", re.MULTILINE)
+STATEMENT = re.compile(r"^ *>>> (?!.*doctest: \+SKIP)(?!import |from )", re.MULTILINE)
+NOTHING = {"", "None", "NoReturn"}
+# Of a base class: it says which method is missing, to whoever writes a subclass.
+MISSING = {"NotImplementedError"}
 
 
-@cache
-def described() -> dict[str, Object]:
-    """The objects behind the entries of the reference, by their path."""
-    loader = GriffeLoader(search_paths=[ROOT])
-    for package in PACKAGES:
-        loader.load(package)
-    loader.resolve_aliases(implicit=False)
-    found = {path: loader.modules_collection[path] for path in entries().values()}
-    return {path: one.final_target if one.is_alias else one for path, one in found.items()}
-
-
-@pytest.mark.parametrize("path", sorted(entries().values()))
+@pytest.mark.parametrize("path", sorted(described()))
 def test_a_public_name_is_described(path):
-    one = described()[path]
-    assert one.docstring, "without a docstring"
-    if one.is_function and one.returns is not None and str(one.returns) not in NOTHING:
-        assert RETURNS.search(one.docstring.value), "without Returns"
+    assert described()[path].docstring, "without a docstring"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(path for path, one in described().items() if one.is_function or one.is_class)
+)
+def test_a_function_or_class_has_an_example_that_runs(path):
+    """Whether it gives what it says is tested where its package can be imported."""
+    assert STATEMENT.search(described()[path].docstring.value), "without an example"
+
+
+@pytest.mark.parametrize("path", sorted(members()))
+def test_a_method_is_described(path):
+    """By its own docstring or by that of the method which it overrides."""
+    member = members()[path]
+    if member.name not in OF_FRAMEWORKS:
+        assert any(docstrings(member)), "without a docstring"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(path for path, one in {**described(), **members()}.items() if not one.is_class)
+)
+def test_what_is_returned_is_described(path):
+    one = {**described(), **members()}[path]
+    texts = list(docstrings(one))
+    constant = one.is_attribute and path in described()
+    if texts and not constant and result(one) not in NOTHING:
+        assert any(RETURNS.search(text) for text in texts), "without Returns"
+
+
+@pytest.mark.parametrize("path", sorted({**described(), **members()}))
+def test_what_is_raised_is_described(path):
+    one = {**described(), **members()}[path]
+    if one.is_attribute and path in described():
+        return
+    texts = [one.docstring.value] if isinstance(one, Class) else list(docstrings(one))
+    errors = raised(one) - MISSING
+    if errors:
+        assert any(RAISES.search(text) for text in texts), f"without Raises: {sorted(errors)}"

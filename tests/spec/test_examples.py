@@ -10,6 +10,8 @@ import pytest
 
 import odconv_spec
 import odconv_spec.detectors
+from docs_site.names import public_names
+from tests.examples import SUITES, packages_of
 
 FOLDER = Path(odconv_spec.__file__).parent
 # What a reader of the reference has imported.
@@ -30,3 +32,7 @@ def test_examples_run(name):
     module = import_module(f"odconv_spec.{name}")
     result = doctest.testmod(module, extraglobs=PUBLIC)
     assert result.attempted and not result.failed
+
+
+def test_a_suite_runs_the_examples_of_every_package():
+    assert sorted(p for suite in SUITES for p in packages_of(suite)) == sorted(public_names())

@@ -2,47 +2,25 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+import pytest
 
-import odconv
-import weights_converter
-import weights_converter.formats
-from parity_tests import golden
-from tests.documents import ROOT
-from tests.examples import check_examples
-
-# What comes from these functions, errors, and what takes a whole network.
-WITHOUT = {
-    "Comparison",
-    "ConverterError",
-    "DamagedError",
-    "Diff",
-    "ExportOptions",
-    "FileError",
-    "GoldenLayer",
-    "GoldenTraining",
-    "Inspection",
-    "Loaded",
-    "Manifest",
-    "MismatchError",
-    "RefusedError",
-    "Report",
-    "UsageError",
-    "__version__",
-    "load_golden",
-    "read",
-    "verify_outputs",
-    "write",
-    "write_shards",
-}
+from tests.documents import lay_out_for_readers
+from tests.examples import check_examples, check_public, names_for_readers, public_objects
 
 
-def test_public_functions_have_examples_that_run(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    public = {}
-    for package in (odconv, weights_converter, weights_converter.formats, golden):
-        for name in set(package.__all__) - WITHOUT:
-            value = getattr(package, name)
-            known = vars(import_module(value.__module__)) | {"Request": odconv.Request}
-            public[name] = (value, known)
-    check_examples(public)
+@pytest.fixture(autouse=True)
+def readers_folder(monkeypatch, tmp_path):
+    lay_out_for_readers(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_public_names_have_examples_that_run():
+    check_public("together", names_for_readers("spec", "together"))
+
+
+def test_examples_of_training_that_need_a_framework_run():
+    public = public_objects("training")
+    known = names_for_readers("training")
+    with_framework = {p: v for p, v in public.items() if "odconv_torch" in v.__doc__}
+    assert with_framework
+    check_examples({path: (value, known) for path, value in with_framework.items()})

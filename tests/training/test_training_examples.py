@@ -1,43 +1,16 @@
-"""Every public name of odconv_training has an example that runs."""
+"""The examples of odconv_training run, those that need no framework."""
 
 from __future__ import annotations
 
-from importlib import import_module
-
-import odconv_training
-from tests.examples import check_examples
-
-# What a framework fills in, what takes a whole training, errors, and tables.
-WITHOUT = {
-    "BEST",
-    "DROPOUTS",
-    "LAST",
-    "MEAN",
-    "RECIPES",
-    "STD",
-    "Answer",
-    "CorruptImageError",
-    "Course",
-    "Log",
-    "Options",
-    "Step",
-    "Trainer",
-    "TrainingError",
-    "__version__",
-    "check_output",
-    "main",
-    "noticing_loss",
-    "run",
-    "start",
-}
+from tests.examples import check_examples, lay_out_for_readers, public_objects
+from tests.training.example_trainer import example_names
 
 
-def test_public_names_have_examples_that_run():
-    public = {name: getattr(odconv_training, name) for name in odconv_training.__all__}
-    check_examples(
-        {
-            name: (value, vars(import_module(value.__module__)))
-            for name, value in public.items()
-            if name not in WITHOUT
-        }
-    )
+def test_public_names_have_examples_that_run(monkeypatch, tmp_path):
+    lay_out_for_readers(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    known = example_names()
+    public = public_objects("training")
+    without_framework = {p: v for p, v in public.items() if "odconv_torch" not in v.__doc__}
+    assert without_framework
+    check_examples({path: (value, known) for path, value in without_framework.items()})

@@ -68,6 +68,13 @@ class Diff:
         by: what gave the arrays their names.
         atol: the largest difference that is none; None asks for equal bits.
         changes: of every array, in the order of the first file, equal ones included.
+
+    Example:
+        >>> source = Request("odconv_demo/digits.pth.tar", "odconv_demo/digits.json")
+        >>> half = convert(source, "half.safetensors", dtype="float16", allow_half_statistics=True)
+        >>> found = diff(source, half.destination)
+        >>> len(found.changes), found.different[0].name
+        (151, 'features.0.0.weight')
     """
 
     left: Path
@@ -78,11 +85,19 @@ class Diff:
 
     @property
     def different(self) -> tuple[Change, ...]:
-        """The arrays that are not the same."""
+        """The arrays that are not the same.
+
+        Returns:
+            The changes beyond `atol`.
+        """
         return tuple(change for change in self.changes if not change.within(self.atol))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Plain values for JSON.
+
+        Returns:
+            What `odconv diff --json` prints.
+        """
         return {
             "schema": SCHEMA,
             "left": self.left.name,
@@ -101,6 +116,9 @@ class Diff:
 
         Args:
             rows: how many arrays are shown; None shows all that differ.
+
+        Returns:
+            Several lines.
         """
         worst = sorted(self.different, key=_nearness)
         lines = [*_summary(self), *_table(worst[:rows])]

@@ -37,6 +37,11 @@ class Inspection:
 
     `values` tells of the values of the arrays, by name, where they were asked for; `class_names`
     has those that the file tells, in the order of the logits.
+
+    Example:
+        >>> found = inspect(Request("odconv_demo/digits.pth.tar", "odconv_demo/digits.json"))
+        >>> found.checkpoint.format, found.spec.name, len(found.checkpoint.tensors)
+        ('torch', 'od_mobilenetv2_custom', 170)
     """
 
     checkpoint: Checkpoint
@@ -46,7 +51,11 @@ class Inspection:
     class_names: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Plain values for JSON.
+
+        Returns:
+            What `odconv inspect --json` prints.
+        """
         checkpoint = self.checkpoint
         return {
             "schema": SCHEMA,
@@ -94,7 +103,11 @@ class Inspection:
         return "\n".join(lines)
 
     def table(self) -> str:
-        """Every array's name, dtype and shape, a line each."""
+        """Every array's name, dtype and shape, a line each.
+
+        Returns:
+            As many lines as arrays.
+        """
         tensors = self.checkpoint.tensors
         width = max((len(legible(name)) for name in tensors), default=0)
         return "\n".join(

@@ -36,6 +36,11 @@ class Comparison:
     """The result of comparing all arrays of two checkpoints of one model.
 
     `right` is None where a file was compared with the digests that it keeps of its arrays.
+
+    Example:
+        >>> source = Request("odconv_demo/digits.pth.tar", "odconv_demo/digits.json")
+        >>> convert(source, "compared.npz").proof.demand_equal().arrays
+        151
     """
 
     left: Path
@@ -46,16 +51,32 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
+        """Whether all arrays have equal bits.
+
+        Returns:
+            False where one differs or is missing.
+        """
         return not self.differences
 
     def demand_equal(self) -> Comparison:
-        """Itself. Raises MismatchError where an array differs."""
+        """The comparison itself, where all arrays are equal.
+
+        Returns:
+            This comparison.
+
+        Raises:
+            MismatchError: an array differs.
+        """
         if self.differences:
             raise MismatchError(str(self))
         return self
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values for JSON."""
+        """Plain values for JSON.
+
+        Returns:
+            What `odconv verify --json` prints.
+        """
         return {
             "left": self.left.name,
             "right": self.right and self.right.name,
@@ -73,6 +94,9 @@ class Comparison:
 
         Args:
             rows: how many of these are shown; None shows all.
+
+        Returns:
+            A line, and one for each array that differs.
         """
         equal = f"{self.arrays - len(self.differences)} of {self.arrays} arrays of {self.model}"
         left = legible(self.left.name)

@@ -85,10 +85,12 @@ def convert(
         ConverterError: see `weights_converter.errors`; the destination is then as it was.
 
     Example:
-        >>> from weights_converter import Request, convert
-        >>> convert("od.pth.tar", "od.safetensors").files  # doctest: +SKIP
-        (PosixPath('od.safetensors'),)
-        >>> convert(Request("run.pth", key="ema"), "od.pdparams")  # doctest: +SKIP
+        >>> checkpoint = Request("odconv_demo/digits.pth.tar", "odconv_demo/digits.json")
+        >>> report = convert(checkpoint, "digits.safetensors")
+        >>> report.verdict
+        'all bits equal when read back'
+        >>> convert(checkpoint, "digits.pdparams", dtype="float64").files
+        (PosixPath('digits.pdparams'), PosixPath('digits.pdparams.manifest.json'))
     """
     request = Request.of(source)
     check_dtype(dtype)

@@ -79,6 +79,14 @@ class Report:
         defaulted: arrays of the destination that the source does not have.
         notes: what was unwrapped, dropped or given a default.
         proof: comparison of the destination, read back, with the source; None without one.
+
+    Example:
+        >>> checkpoint = Request("odconv_demo/digits.pth.tar", "odconv_demo/digits.json")
+        >>> report = convert(checkpoint, "reported.weights.h5", dry_run=True)
+        >>> report.arrays, report.nbytes, report.level, report.files
+        (151, 2211556, 'fair', ())
+        >>> print(report.verdict)
+        nothing was written (dry run)
     """
 
     source: Path
@@ -96,16 +104,28 @@ class Report:
 
     @property
     def arrays(self) -> int:
-        """Number of arrays that were carried over."""
+        """Number of arrays that were carried over.
+
+        Returns:
+            A number of arrays.
+        """
         return len(self.carried)
 
     @property
     def nbytes(self) -> int:
-        """Their size together, in the destination."""
+        """Their size together, in the destination.
+
+        Returns:
+            A number of bytes.
+        """
         return sum(array.nbytes for array in self.carried)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; names stay, and new ones may come, while "schema" is the same."""
+        """Plain values for JSON; names stay, and new ones may come, while "schema" is the same.
+
+        Returns:
+            What `odconv convert --json` prints.
+        """
         told = asdict(self.provenance)
         return {
             "schema": SCHEMA,
@@ -157,18 +177,30 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """The headline, the worst news first: what was lost, and how sure the rest is."""
+        """The headline, the worst news first: what was lost, and how sure the rest is.
+
+        Returns:
+            One line.
+        """
         return "; ".join((*self.warnings(), self._assurance()))
 
     @property
     def level(self) -> str:
-        """ "bad" where values are lost or not finite, "good" where nothing is lost, else "fair"."""
+        """ "bad" where values are lost or not finite, "good" where nothing is lost, else "fair".
+
+        Returns:
+            One of the three.
+        """
         if self._worst():
             return "bad"
         return "fair" if self.proof is None or any(self.warnings()) else "good"
 
     def warnings(self) -> Iterator[str]:
-        """What a user should know before using the destination, the worst first."""
+        """What a user should know before using the destination, the worst first.
+
+        Returns:
+            A line for each.
+        """
         yield from self._worst()
         error = max((a.finding.loss.relative_error for a in self.carried), default=0)
         if error:
@@ -199,10 +231,19 @@ class Report:
         )
 
     def nonfinite(self) -> list[Carried]:
+        """The arrays that have NaN or an infinity.
+
+        Returns:
+            Those of `carried`, none where all numbers are finite.
+        """
         return [a for a in self.carried if a.finding.values.nan or a.finding.values.inf]
 
     def cast_lines(self) -> Iterator[str]:
-        """What was cast, and what that lost; nothing where every dtype was kept."""
+        """What was cast, and what that lost; nothing where every dtype was kept.
+
+        Returns:
+            Two lines or more, none without a cast.
+        """
         if self.provenance.dtype == KEEP:
             return
         cast = [a.finding for a in self.carried if a.finding.before != a.finding.after]

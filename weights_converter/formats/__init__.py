@@ -36,6 +36,14 @@ def read(path: str | Path, key: str | None = None, *, isolate: bool | None = Fal
         DamagedError: it is truncated, corrupt, or not a checkpoint.
         RefusedError: it holds something unsafe or unsupported.
         UsageError: `key` is needed, or names nothing.
+
+    Example:
+        >>> checkpoint = read("odconv_demo/digits.pth.tar")
+        >>> checkpoint.format, len(checkpoint.tensors)
+        ('torch', 170)
+        >>> tensor = checkpoint.tensors["module.features.0.0.weight"]
+        >>> tensor.shape, tensor.dtype, tensor.load().shape
+        ((32, 3, 3, 3), 'F32', (32, 3, 3, 3))
     """
     if isolate:
         return _isolated(path, key)
@@ -76,6 +84,12 @@ def write(
         UsageError: the format is unknown, or a name is given twice or impossible in it.
         RefusedError: the format cannot hold one of the dtypes.
         MismatchError: an array is not what its tensor says.
+
+    Example:
+        >>> tensors = read("odconv_demo/digits.pth.tar").tensors.values()
+        >>> files = write("written.safetensors", "safetensors", tensors, {"note": "digits"})
+        >>> read(files[0]).metadata["note"]
+        'digits'
     """
     destination = Destination(Path(path), format_called(format), None, overwrite)
     return _written(destination, list(tensors), metadata)
@@ -96,6 +110,12 @@ def write_shards(
 
     Returns:
         The paths of all files that were written.
+
+    Example:
+        >>> tensors = read("odconv_demo/digits.pth.tar").tensors.values()
+        >>> files = write_shards("digits.safetensors.index.json", tensors, {}, 1_500_000)
+        >>> len(files), files[-1].name
+        (3, 'digits.safetensors.index.json')
     """
     return _written(Destination.of(path, most_bytes, overwrite), list(tensors), metadata)
 

@@ -55,6 +55,11 @@ class Manifest:
         arrays: in the order of the model.
         dtypes: name -> safetensors tag; a file must have exactly these. A name that is not in it
             may have any.
+
+    Example:
+        >>> manifest = Manifest.of_layer(DyConvSpec(in_channels=8, out_channels=6, kernel_size=3))
+        >>> manifest.name, [parameter.name for parameter in manifest.parameters()][:2]
+        ('DyConv2d', ['weight', 'attention.fc1.weight'])
     """
 
     name: str
@@ -63,19 +68,35 @@ class Manifest:
 
     @classmethod
     def of_layer(cls, spec: DynamicConvSpec | LinearSpec | RecalibrationSpec) -> Manifest:
-        """The manifest of a lone layer, of any dtype."""
+        """The manifest of a lone layer, of any dtype.
+
+        Returns:
+            The manifest, named as the layer.
+        """
         return cls(spec.layer_name, spec.parameters(), {})
 
     def parameters(self) -> tuple[Parameter, ...]:
-        """Every stored array, as `BackboneSpec.parameters` gives them."""
+        """Every stored array, as `BackboneSpec.parameters` gives them.
+
+        Returns:
+            Name, role and shape of each array.
+        """
         return self.arrays
 
     def trainable_count(self) -> int:
-        """Number of trainable scalars."""
+        """Number of trainable scalars.
+
+        Returns:
+            The sum over all arrays but running statistics and indices.
+        """
         return sum(prod(p.shape) for p in self.arrays if p.role.trainable)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, which `manifest_from_dict` reads."""
+        """Plain values for JSON, which `manifest_from_dict` reads.
+
+        Returns:
+            What `save_manifest` writes.
+        """
         return {
             VERSION_KEY: _VERSION,
             "name": self.name,
@@ -126,7 +147,10 @@ def read_manifest(path: str | Path) -> Manifest:
         UsageError: it holds no manifest.
 
     Example:
-        >>> read_manifest("net.json")  # doctest: +SKIP
+        >>> import torch
+        >>> save_manifest(torch.nn.Sequential(torch.nn.Conv2d(3, 8, 5)), "net.json")
+        >>> read_manifest("net.json").parameters()[0].shape
+        (8, 3, 5, 5)
     """
     text = read_text(Path(path))
     try:

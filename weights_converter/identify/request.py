@@ -49,21 +49,40 @@ class Request:
 
     @classmethod
     def of(cls, source: str | Path | Request) -> Request:
-        """The request itself, or one for nothing but the file at a path."""
+        """The request itself, or one for nothing but the file at a path.
+
+        Returns:
+            A request.
+        """
         return source if isinstance(source, Request) else cls(source)
 
     @property
     def names_model(self) -> bool:
-        """Whether the user said what model it is."""
+        """Whether the user said what model it is.
+
+        Returns:
+            True with a model or a table of stages.
+        """
         return self.model is not None or self.stages is not None
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """The patterns of arrays to leave out."""
+        """The patterns of arrays to leave out.
+
+        Returns:
+            The patterns, one alone in a tuple, too.
+        """
         return (self.ignore,) if isinstance(self.ignore, str) else tuple(self.ignore)
 
     def to_json(self) -> str:
-        """The request as text for another process; its model must be a spec."""
+        """The request as text for another process; its model must be a spec.
+
+        Returns:
+            A JSON object.
+
+        Raises:
+            TypeError: the model is none, or a name.
+        """
         if not isinstance(self.model, BackboneSpec):
             raise TypeError(f"expected the spec of a backbone, received {self.model!r}")
         values = asdict(replace(self, path=str(self.path), model=None, ignore=self.patterns))
@@ -71,6 +90,10 @@ class Request:
 
     @classmethod
     def from_json(cls, text: str) -> Request:
-        """The request that `to_json` wrote."""
+        """The request that `to_json` wrote.
+
+        Returns:
+            The request, equal but for the patterns, which are a tuple.
+        """
         values = json.loads(text)
         return cls(**values | {"model": from_dict(values["model"])})

@@ -40,6 +40,15 @@ class Loaded:
         skipped: names of the arrays of the model's own head, where `head="skip"` left it.
         temperature: that the file records and the model has now; None where it records none, and
             the model keeps its own.
+
+    Example:
+        >>> from odconv_spec import from_json
+        >>> from pathlib import Path
+        >>> from odconv_torch.models import build_model
+        >>> model = build_model(from_json(Path("odconv_demo/digits.json").read_text()))
+        >>> loaded = load_into(model, "odconv_demo/digits.pth.tar")
+        >>> loaded.temperature, loaded.skipped
+        (None, ())
     """
 
     dropped: Mapping[str, str]
@@ -74,16 +83,19 @@ def load_into(
         ConverterError: the file cannot be read.
 
     Example:
-        >>> from odconv_torch import create_model
-        >>> model = create_model("od_resnet18", num_classes=10)
-        >>> load_into(model, "best.pdparams").temperature  # doctest: +SKIP
-        1.0
+        >>> from pathlib import Path
+        >>> from odconv_spec import from_json
+        >>> from odconv_torch.models import build_model
+        >>> spec = from_json(Path("odconv_demo/digits.json").read_text())
+        >>> load_into(build_model(spec), "odconv_demo/digits.pth.tar").dropped
+        {}
 
         A classifier of one's own begins with the layers of a published one:
 
-        >>> model = create_model("od_resnet18", num_classes=3)
-        >>> load_into(model, "official.pth.tar", head="skip").dropped  # doctest: +SKIP
-        {'fc.weight': "the head of the file of 1000 classes, left out by head='skip'", ...}
+        >>> from dataclasses import replace
+        >>> model = build_model(replace(spec, num_classes=3))
+        >>> list(load_into(model, "odconv_demo/digits.pth.tar", head="skip").dropped)
+        ['classifier.1.weight', 'classifier.1.bias']
     """
     return load_checkpoint(model, open_checkpoint(source), head=head, cast=cast)
 

@@ -252,7 +252,7 @@ KERAS = Layout(
 TENSORFLOW = Layout(
     "tensorflow",
     KERAS.rows,
-    # https://github.com/tensorflow/tpu/blob/master/models/official/efficientnet/condconv
+    # https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/condconv
     flat={Role.EXPERT_KERNELS: Row("kernel", "expert out in * -> expert (* in out)")},
 )
 LAYOUTS: Final[Mapping[str, Layout]] = {

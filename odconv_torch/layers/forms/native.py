@@ -26,6 +26,11 @@ def is_loaded() -> bool:
 
     Returns:
         True once `load` has loaded the library.
+
+    Example:
+        >>> from odconv_torch import native
+        >>> hasattr(torch.ops.odconv, "dynamic_conv") == native.is_loaded()
+        True
     """
     return hasattr(torch.ops.odconv, "dynamic_conv")
 
