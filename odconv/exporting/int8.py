@@ -11,6 +11,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from odconv.exporting.calibration import calibration_batches
 from odconv.exporting.job import Job
+from odconv.exporting.stored_integers import store_as_integers
 
 _LINEAR: Final = ("Gemm", "MatMul")
 
@@ -19,7 +20,8 @@ def quantize(source: Path, path: Path, job: Job, input_name: str) -> None:
     """Writes a file whose kernels are integers, with a scale for each output channel.
 
     Activations are rounded before a convolution and become floats behind it (QDQ), by ranges that
-    the images of `job.int8` have. Attentions stay floats: they are few, and scale whole maps.
+    the images of `job.int8` have. Attentions compute in floats, as they scale whole maps: only
+    their kernels are stored as integers.
 
     Args:
         source: the same network in float32.
@@ -27,18 +29,22 @@ def quantize(source: Path, path: Path, job: Job, input_name: str) -> None:
         job: how both are made.
         input_name: of the images.
     """
+    attentions = _attentions(source)
     quantize_static(
         str(source),
         str(path),
         _Images(calibration_batches(str(job.int8), job), input_name),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=["Conv", *_LINEAR],
-        nodes_to_exclude=_attentions(source),
+        nodes_to_exclude=attentions,
         per_channel=True,
         # Processors without VNNI add pairs of signed products in 16 bits, which overflow.
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QUInt8,
     )
+    model = onnx.load(path)
+    store_as_integers(model, attentions)
+    onnx.save(model, path)
 
 
 def _attentions(source: Path) -> list[str]:
