@@ -27,7 +27,7 @@ from benchmarks.frameworks.base import LEARNING_RATE, MOMENTUM
 from benchmarks.frameworks.torch import FRAMEWORK
 from benchmarks.machine import machine
 from benchmarks.parsers import bounds_parser
-from odconv.exporting.targets import PORTABLE
+from odconv.exporting.targets import PORTABLE, TARGETS
 from odconv_spec import BackboneSpec, model_spec
 from odconv_torch.layers.kernel_bank import KernelBank
 from odconv_torch.models.factory import build_model
@@ -66,13 +66,13 @@ def _taken(word: str, target: str, batch: int, trains: bool, rounds: int) -> dic
 def _inferences(
     specs: Mapping[str, BackboneSpec], target: str, batch: int, folder: Path
 ) -> dict[str, Run]:
-    """Both networks, in the form for this batch if they are exported."""
-    forms = {STATIC: PORTABLE, OURS: "single" if batch == 1 else "compact"}
-    found = {}
-    for name, spec in specs.items():
-        here = saved(spec, folder / name)
-        found[name] = eager(here) if target == "torch" else played(here, target, forms[name])
-    return found
+    """Both networks, in the target's form for this batch if they are exported."""
+    folders = {name: saved(spec, folder / name) for name, spec in specs.items()}
+    if target == "torch":
+        return {name: eager(here) for name, here in folders.items()}
+    (row,) = (row for row in TARGETS if row.name == target)
+    forms = {STATIC: PORTABLE, OURS: row.default_form(integers=False, batch=batch)[0]}
+    return {name: played(here, target, forms[name], batch) for name, here in folders.items()}
 
 
 def _steps(specs: Mapping[str, BackboneSpec], batch: int) -> dict[str, Run]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from typing import Final
 
+from odconv.exporting.targets import FORMS
+
 _EXPORTED_NETWORKS: Final = ("od_resnet18:4", "od_mobilenetv2_100:1", "od_mobilenetv2_100:4")
 _EXPORTED_TARGETS: Final = ("onnx", "openvino", "torch")
 _INFERENCE_NETWORKS: Final = tuple(
@@ -50,6 +52,21 @@ def exported_parser() -> ArgumentParser:
         choices=_EXPORTED_TARGETS,
         default=_EXPORTED_TARGETS,
         help="what runs them (default: all)",
+    )
+    parser.add_argument(
+        "--forms", nargs="+", choices=FORMS, default=FORMS, help="which are timed (default: all)"
+    )
+    parser.add_argument(
+        "--bounds",
+        action="store_true",
+        help="time two graphs beside them that no form can go below, a file for each batch: one "
+        "reads the kernels once, the other is the static network with our attentions",
+    )
+    parser.add_argument(
+        "--folder",
+        metavar="FOLDER",
+        help="keep what is exported in this folder, and take what is there: a run that is to be "
+        "timed makes nothing then",
     )
     _add_runs(parser, rounds=7)
     return parser

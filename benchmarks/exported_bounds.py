@@ -1,0 +1,79 @@
+"""Less than a dynamic network computes, exported as it is: what no form of it can go below.
+
+Two graphs: one reads all kernels but the first of each layer once; the other is the static network
+with the attentions of ours, each of which scales its output. Whatever the form, the kernels must be
+read, and the attentions come before what they scale.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from odconv.exporting.job import Job
+from odconv.exporting.targets import Target
+from odconv_torch import ODConv2d
+from odconv_torch.layers.forms.columns import plain_conv
+from odconv_torch.layers.window import Window
+
+READ, ATTENDED = BOUNDS = ("kernels read", "static and attentions")
+
+
+def write(name: str, network: nn.Module, path: Path, target: Target, job: Job) -> None:
+    """Writes one of the two.
+
+    Args:
+        name: one of `BOUNDS`.
+        network: ours, in inference mode; it is left as it is.
+        path: of the file.
+        target: its format.
+        job: how it is made.
+    """
+    ready = target.networks.prepared(target.networks.wrapped(network, job), job)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    target.writer.write(Reading(ready) if name == READ else _attended(ready), path, job)
+
+
+class Reading(nn.Module):
+    """Passes kernels once: a row of equal numbers times each bank, (1, kernels * out)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        banks = (layer.weight[1:] for layer in network.modules() if isinstance(layer, ODConv2d))
+        rows = [bank.flatten(0, 1).flatten(1) for bank in banks if len(bank)]
+        self.rows = nn.ParameterList(nn.Parameter(bank, requires_grad=False) for bank in rows)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        total = images[:1].mean((1, 2, 3)).reshape(1, 1)
+        for bank in self.rows:
+            row = total * torch.ones(1, len(bank))
+            total = total + (row @ bank).mean(1, keepdim=True)
+        return total
+
+
+class _Attended(nn.Module):
+    """The convolution with the first kernel, whose outputs the filter attention scales."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        layer: Any = self.layer
+        attentions = layer.attention(x)
+        x, window = layer._padded(x)
+        y = plain_conv(x, layer.weight[0], Window(*window))
+        # Depthwise layers have no filter attention: their outputs are their input's channels.
+        y = y * (attentions.channel if attentions.filter is None else attentions.filter)
+        return y if layer.bias is None else y + layer.bias.reshape(-1, 1, 1)
+
+
+def _attended(network: nn.Module) -> nn.Module:
+    for name, layer in list(network.named_modules()):
+        if isinstance(layer, ODConv2d):
+            above, _, last = name.rpartition(".")
+            setattr(network.get_submodule(above), last, _Attended(layer))
+    return network
