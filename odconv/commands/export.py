@@ -35,7 +35,8 @@ def _add_options(command: ArgumentParser) -> None:
         "--form",
         choices=FORMS,
         help="how dynamic convolutions are written: as a product with patches; as convolutions of "
-        "constant kernels only, for integers and NPUs; or as one convolution, for a batch of one "
+        "constant kernels only, for integers and NPUs; or as convolutions of a known batch, one "
+        "for each image or all in groups of one "
         "(default: the fastest in the format, which the report names)",
     )
     _add_images(command)

@@ -8,7 +8,7 @@ from math import isfinite
 from typing import NamedTuple
 
 from odconv.exporting.job import Job
-from odconv.exporting.targets import OF_ONE_IMAGE, Target
+from odconv.exporting.targets import OF_A_FIXED_BATCH, Target
 from odconv_spec.feature_maps import FeatureInfo, feature_indices
 from weights_converter.errors import UsageError
 
@@ -107,7 +107,7 @@ def job_of(options: ExportOptions, target: Target, known: Known) -> Job:
         channels=known.channels,
         size=_size(options, known),
         dynamic_size=options.dynamic_size,
-        batch=1 if form in OF_ONE_IMAGE and options.batch is None else options.batch,
+        batch=1 if form in OF_A_FIXED_BATCH and options.batch is None else options.batch,
         opset=options.opset,
         features=_features(options, known),
         half=options.half,
@@ -136,11 +136,6 @@ def _check_target(options: ExportOptions, job: Job, target: Target) -> None:
         raise UsageError(
             f"form: expected one of {', '.join(target.forms)} for {target.name}, received "
             f"{job.form!r}"
-        )
-    if job.form in OF_ONE_IMAGE and job.batch != 1:
-        raise UsageError(
-            f"the form {job.form} is for a batch of 1, received --batch {job.batch}",
-            help="ask for --form compact, or leave --batch out",
         )
     if job.batch is not None and job.batch < 1:
         raise UsageError(f"batch: expected a number from 1, received {job.batch}")

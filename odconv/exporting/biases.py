@@ -11,7 +11,7 @@ import numpy as np
 from onnxscript import ir
 from onnxscript.rewriter import pattern, rewrite
 
-_BIAS = 2  # its place among the inputs of a convolution
+BIAS = 2  # its place among the inputs of a convolution
 
 
 class _Bias(pattern.RewriteRuleClassBase):
@@ -22,13 +22,10 @@ class _Bias(pattern.RewriteRuleClassBase):
 
     def check(self, context: Any, x: Any, kernel: Any, bias: Any, y: Any) -> Any:
         found = pattern.MatchResult()
-        axes = () if bias.const_value is None else bias.const_value.shape
-        channels = bias.const_value.size if axes else 0
-        rank = None if kernel.shape is None else len(kernel.shape)
-        out = None if rank is None else kernel.shape[0]
-        if rank is None or not axes or out != channels or axes[1 - rank :][:1] != (channels,):
+        shape = kernel.shape
+        if shape is None or not is_of_channels(bias, shape[0], len(shape)):
             return found.fail("not a number for each channel")
-        if len(y.producer().inputs) > _BIAS:
+        if len(y.producer().inputs) > BIAS:
             return found.fail("the convolution has a bias already")
         return found
 
@@ -36,6 +33,13 @@ class _Bias(pattern.RewriteRuleClassBase):
         flat = ir.tensor(np.ravel(bias.const_value.numpy()))  # (out,)
         bias = op.initializer(flat, f"{bias.name}_of_conv")
         return op.Conv(x, kernel, bias, **y.producer().attributes)
+
+
+def is_of_channels(bias: Any, channels: int, rank: int) -> bool:
+    """Whether a value is a constant with a number for each channel of maps with `rank` axes."""
+    axes = () if bias.const_value is None else tuple(bias.const_value.shape)
+    one_each = axes[1 - rank :][:1] == (channels,)
+    return one_each and bias.const_value.size == channels
 
 
 def fold_biases(model: Any) -> None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from odconv.exporting.biases import fold_biases
 from odconv.exporting.folding import fold_constants
+from odconv.exporting.grouped_samples import join_what_follows
 from odconv.exporting.job import Job
 from odconv.exporting.torch_graph import INPUT, output_names, quietly, recorded
 from weights_converter.errors import UsageError
@@ -44,6 +45,7 @@ def write(model: nn.Module, path: Path, job: Job) -> None:
         )
     fold_constants(found.model)
     fold_biases(found.model)
+    join_what_follows(found.model)
     _name_axes(found.model.graph)
     _forget_origins(found.model)
     found.model.metadata_props.update(job.metadata)

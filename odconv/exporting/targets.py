@@ -12,7 +12,7 @@ from weights_converter.errors import UsageError, legible
 
 PORTABLE: Final = "portable"
 FORMS: Final = ("compact", PORTABLE, "single", "folded")
-OF_ONE_IMAGE: Final = ("single", "folded")
+OF_A_FIXED_BATCH: Final = ("single", "folded")
 WITHOUT_LOOPS: Final = ("compact", "single")  # of `odconv_keras.recording`
 
 
@@ -34,7 +34,7 @@ class Target:
         runtime: of `odconv.runtimes`, which plays the file.
         forms: which forms of dynamic convolutions it takes; the first is its default.
         reason: why that is the default, in a few words.
-        of_one: the default of a batch of one, where that is another.
+        of_fixed: the default of a batch that is known, where that is another.
         extra: of this package, with what writes and plays it.
         layout: of the images that the file takes.
         several: whether it has a place for several outputs.
@@ -49,7 +49,7 @@ class Target:
     runtime: str
     forms: tuple[str, ...]
     reason: str
-    of_one: str | None = None
+    of_fixed: str | None = None
     extra: str = "export"
     layout: str = "NCHW"
     several: bool = True
@@ -60,8 +60,8 @@ class Target:
         """The form that is taken where none is asked for, and why."""
         if integers:
             return PORTABLE, "integers need kernels that are constant"
-        if batch == 1 and self.of_one is not None:
-            return self.of_one, "takes the least time for one image"
+        if batch is not None and self.of_fixed is not None:
+            return self.of_fixed, "takes the least time for a batch that is known"
         return self.forms[0], self.reason
 
     @property
@@ -84,7 +84,7 @@ TARGETS: Final = (
         "onnxruntime",
         FORMS,
         "takes the least time in ONNX Runtime at any batch",
-        of_one="folded",
+        of_fixed="folded",
         half=True,
         int8=True,
     ),
@@ -96,7 +96,7 @@ TARGETS: Final = (
         "openvino",
         FORMS,
         "takes the least time in OpenVINO at any batch",
-        of_one="single",
+        of_fixed="single",
         half=True,
     ),
     Target(

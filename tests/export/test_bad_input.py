@@ -35,7 +35,6 @@ from weights_converter.errors import UsageError
         ("a.onnx", ("--int8", "--calibrate", "x"), 2, "with images, received x: No such file"),
         ("a.onnx", ("--int8", "--calibrate", "LABELS"), 2, "labels: Not a directory"),
         ("a.xml", ("--int8", "--calibrate", "x"), 2, "int8: odconv writes openvino in float32"),
-        ("a.onnx", ("--form", "single", "--batch", 4), 2, "for a batch of 1, received --batch 4"),
         ("a.pt2", ("--opset", 17), 2, "opset: pt2 has none"),
         ("a.onnx", ("--opset", 999), 2, "opset: expected 7 to"),
         ("a.onnx", ("--features", "0,7"), 2, "features: expected a number of last maps"),
@@ -146,6 +145,11 @@ def test_a_target_without_a_place_for_several_outputs():
     known = Known(3, 5, tuple(model_spec("od_resnet18").feature_info()))
     with pytest.raises(UsageError, match="no place for several outputs"):
         job_of(ExportOptions(features=True), one, known)
+
+
+def test_a_batch_of_nothing():
+    with pytest.raises(UsageError, match="batch: expected a number from 1, received 0"):
+        job_of(ExportOptions(batch=0), TARGETS[0], Known(3))
 
 
 def test_a_form_that_a_target_lacks():

@@ -88,11 +88,36 @@ def test_every_form(ending, form, checkpoint, tmp_path, told):
     assert [trial["batch"] for trial in found["trials"]] == batches
 
 
+# Of wide layers on small maps, whose kernels are larger than patches, and of depthwise ones.
+WIDE = {"stages": [[8, 1], [72, 1]], "stem_channels": 8, "num_classes": 5}
+DEPTHWISE = {"stages": [[1, 16, 1, 1], [3, 24, 2, 2]], "num_classes": 5}
+
+
+@pytest.mark.parametrize(
+    ("ending", "form"),
+    quick_rows(
+        [("onnx", "folded"), ("xml", "single")],
+        [(ending, form) for ending in ("onnx", "xml") for form in ("single", "folded")],
+    ),
+)
+@pytest.mark.parametrize("kernels", quick([3], [1, 3]))
+@pytest.mark.parametrize(
+    ("name", "options"), [("od_resnet18", WIDE), ("od_mobilenetv2_050", DEPTHWISE)]
+)
+def test_a_known_number_of_images(ending, form, kernels, name, options, tmp_path, told):
+    spec = model_spec(name, kernel_num=kernels, **options)
+    checkpoint = save(tmp_path / "a.pth", spec, arrays_of(spec))
+    words = ("--size", 32, "--form", form, "--batch", 3, "--model", _spec_file(tmp_path, spec))
+    found = told("export", checkpoint, tmp_path / f"a.{ending}", *words)
+    assert found["difference"] <= EQUAL and [trial["batch"] for trial in found["trials"]] == [3]
+
+
 @pytest.mark.parametrize(("name", "form"), [("onnx", "folded"), ("openvino", "single")])
-def test_the_default_of_one_image_is_what_its_runtime_takes_fastest(name, form):
+def test_the_default_of_a_known_batch_is_what_its_runtime_takes_fastest(name, form):
     (target,) = (target for target in TARGETS if target.name == name)
     assert target.default_form(integers=False, batch=1)[0] == form
-    assert target.default_form(integers=False, batch=2)[0] == "compact"
+    assert target.default_form(integers=False, batch=8)[0] == form
+    assert target.default_form(integers=False, batch=None)[0] == "compact"
     assert target.default_form(integers=True, batch=1)[0] == "portable"
 
 

@@ -129,6 +129,24 @@ def test_a_graph_of_one_sample_is_one_convolution_of_any_size(kind, rank, option
     assert len(calls) == 1
 
 
+@pytest.mark.parametrize("form", FIXED_BATCH)
+@pytest.mark.parametrize("batch", [1, 3, 17])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"kernel_num": 1}, {"attentions": ["filter", "kernel"]}, {"attention_sharing": False}],
+    ids=str,
+)
+def test_kernels_larger_than_the_patches_of_a_map(form, batch, stride, options):
+    layer = randomised(ODConv2d(5, 72, 3, stride, 1, bias=True, **options)).double().eval()
+    x = random_map(2, 5, batch)[..., :4, :3]
+    with torch.no_grad():
+        expected = layer(x)
+        set_strategy(layer, form)
+        program = export(layer, (x,), strict=False)
+        torch.testing.assert_close(program.module()(x), expected, rtol=1e-11, atol=1e-11)
+
+
 def test_the_mean_of_a_map_is_a_mean():
     """Whether gradients are on or not: the sum of a large map is too much for half precision."""
     program = export(ODConv2d(4, 8, 3).eval(), (torch.rand(2, 4, 8, 9),))

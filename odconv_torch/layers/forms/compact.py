@@ -26,7 +26,7 @@ def compact(
     if attentions.one_set_per_kernel(x.dim() - 2):
         return conv_by_columns(x, aggregate_scaled(weight, attentions, window.groups), window)
     channel, filters, spatial, kernel = attentions
-    few = spatial is None or _has_few_positions(x, weight, window)
+    few = spatial is None or has_few_positions(x, weight, window)
     if kernel is None and few:
         return portable(x, weight, attentions, window)
     kernels, channels = aggregate(weight, kernel), known(x.shape[1:2])[0]
@@ -34,6 +34,8 @@ def compact(
         columns = columns_of(x, known(weight.shape[3:]), window)
         columns = times_channels(columns, factor_of_input(attentions, False, channels))
         return times(product(columns, kernels, window.groups), filters)
+    if channel is not None and weight.shape[1:3] == (x.shape[1], 1):  # depthwise: kernels are less
+        kernels, channel = kernels * channel[:, :, None], None
     x = x if channel is None else x * channel
     kernels = kernels if spatial is None else kernels * spatial
     return times(conv_by_columns(x, kernels, window), filters)
@@ -69,7 +71,12 @@ def has_fixed_batch(x: torch.Tensor) -> bool:
     return isinstance(x.shape[0], int) and not torch.jit.is_tracing()
 
 
-def _has_few_positions(x: torch.Tensor, weight: torch.Tensor, window: Window) -> bool:
+def has_fixed_size(x: torch.Tensor) -> bool:
+    """Whether a graph is recorded for maps of this size alone, as far as one can see."""
+    return has_fixed_batch(x) and all(isinstance(size, int) for size in x.shape)
+
+
+def has_few_positions(x: torch.Tensor, weight: torch.Tensor, window: Window) -> bool:
     """Whether the map is known to have fewer positions than a group has outputs."""
     sizes = known(window.output_size(x.shape, weight.shape[3:]))
     fixed = all(isinstance(size, int) for size in sizes)
