@@ -16,6 +16,9 @@ from weights_converter.identify.request import Request
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?", re.IGNORECASE)
 _FRAMEWORKS: Final = ("torch", "paddle", "keras")
+# Keras needs a backend; a framework and runtimes of exported files have extras of their name.
+_EXTRAS: Final[Mapping[str, str]] = {"keras": "tensorflow"}
+_OF_TRAIN: Final = ("PIL", "matplotlib", "sklearn")  # what `odconv[train]` brings
 _UNITS: Final[Mapping[str, int]] = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
@@ -67,9 +70,13 @@ def needing_packages(command: str, framework: str | None) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
+        needed = (error.name or str(error)).partition(".")[0]
+        extra = (
+            "" if needed in _OF_TRAIN else f"{_EXTRAS.get(framework or '', framework) or 'torch'},"
+        )
         raise UsageError(
-            f"{command} needs {error.name}, which is not installed",
-            help=f"pip install 'odconv[{framework or 'torch'},train]'",
+            f"{command} needs {needed}, which is not installed",
+            help=f"pip install 'odconv[{extra}train]'",
         ) from error
 
 

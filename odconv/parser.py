@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import (
+    Action,
+    ArgumentError,
+    ArgumentParser,
+    Namespace,
+    RawDescriptionHelpFormatter,
+)
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -50,6 +56,21 @@ class Parser(ArgumentParser):
         if unknown:
             options.parser.error(f"unknown arguments: {' '.join(map(repr, unknown))}")
         return options
+
+    def _check_value(self, action: Action, value: object) -> None:
+        """Says of a value that is none of the choices what was expected, in our words.
+
+        Those of argparse differ between versions of Python.
+        """
+        from difflib import get_close_matches  # after an error only
+
+        choices = None if action.choices is None else tuple(map(str, action.choices))
+        if choices is not None and str(value) not in choices:
+            near = get_close_matches(str(value), choices, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ArgumentError(
+                action, f"expected one of {', '.join(choices)}, received {value!r}{hint}"
+            )
 
     def print_help(self, file: object = None) -> None:
         """Prints the help as everything else is printed."""

@@ -45,11 +45,14 @@ R = TypeVar("R", bound=Recipe)
 Adder = Callable[..., Any]  # `add_argument` of a parser, or of a group of it
 
 
-def parser_with(prog: str, description: str, *examples: str) -> ArgumentParser:
+def parser_with(
+    prog: str, description: str, *examples: str, usage: str = "[options]"
+) -> ArgumentParser:
     """A parser whose help ends with examples, given without `prog`, and the exit codes."""
     lines = "\n".join(f"  {prog} {example}".rstrip() for example in examples)
     return ArgumentParser(
         prog=prog,
+        usage=f"{prog} {usage}",
         description=description,
         epilog=f"examples:\n{lines}\n\n{_EXIT_CODES}",
         formatter_class=RawDescriptionHelpFormatter,

@@ -26,7 +26,7 @@ def header(options: Options, source: Source, trainer: Trainer, first: int, end: 
         options: of the command.
         source: the samples.
         trainer: the network in its framework.
-        first: the step that it begins or goes on with.
+        first: the step that it begins or continues with.
         end: the step that it ends before.
     """
     facts, recipe, world = trainer.facts, options.recipe, trainer.processes.world
@@ -47,7 +47,7 @@ def header(options: Options, source: Source, trainer: Trainer, first: int, end: 
             f"{recipe.epochs} epochs, batches of {recipe.batch_size}, rate {recipe.lr:g}"
             f"{head_rate}, {recipe.schedule}",
         ),
-        ("start", f"goes on after step {first} of {end}" if first else _start(options, facts)),
+        ("start", f"continues after step {first} of {end}" if first else _start(options, facts)),
         ("writes", f"{_path(options.output)}: {', '.join(files)}"),
     ]
     return _aligned(lines)
@@ -56,7 +56,7 @@ def header(options: Options, source: Source, trainer: Trainer, first: int, end: 
 def footer(options: Options, progress: Progress, framework: str) -> str:
     """How good it is, where the best is, and what can be done with it."""
     if progress.epoch == 0:
-        return _aligned([("stopped", f"after step {progress.step}; --resume goes on")])
+        return _aligned([("stopped", f"after step {progress.step}; --resume continues")])
     best = options.output / BEST[framework]
     file, converted = _quoted(best), _quoted(best.with_name("model_best.safetensors"))
     size = "" if options.image_size == _DEFAULT_SIZE else f" --image-size {options.image_size}"

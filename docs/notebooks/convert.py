@@ -107,7 +107,7 @@ except odconv.ConverterError as error:
 
 # %% [markdown]
 # ```
-# digits.onnx: no format has this extension - use .npz, .pth, .pt, .pth.tar, .bin, .weights.h5, .safetensors, .pdparams
+# expected a destination that ends in .npz, .pth, .pt, .pth.tar, .bin, .weights.h5, .safetensors, .pdparams, received digits.onnx - `odconv export` writes files for runtimes, such as .onnx
 # ```
 #
 # ## On the command line

@@ -71,7 +71,8 @@ def _run(options: Namespace) -> int:
         return _run_outputs(options)
     if options.runtime or options.tolerance is not None or options.outputs_size is not None:
         raise UsageError(
-            "arrays are compared bit for bit, models by what they compute", help="add --outputs"
+            "--runtime, --tolerance, --outputs-size: expected --outputs beside them, received none",
+            help="add --outputs to run the models; without it, arrays are compared bit for bit",
         )
     if options.right is None:
         found = verify_digests(request_of(options, options.left))

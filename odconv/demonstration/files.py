@@ -38,7 +38,9 @@ def lay_out(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"{legible(str(folder))}: {error.strerror or error}") from error
+        raise FileError(
+            f"cannot make the folder {legible(str(folder))}: {error.strerror or error}"
+        ) from error
     for name in (CHECKPOINT, SPEC):
         _lay(folder / name, _content(name))
 

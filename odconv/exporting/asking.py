@@ -8,7 +8,7 @@ from math import isfinite
 from typing import NamedTuple
 
 from odconv.exporting.job import Job
-from odconv.exporting.targets import OF_A_FIXED_BATCH, Target
+from odconv.exporting.targets import OF_A_FIXED_BATCH, TARGETS, Target
 from odconv_spec.feature_maps import FeatureInfo, feature_indices
 from weights_converter.errors import UsageError
 
@@ -140,33 +140,42 @@ def _check_target(options: ExportOptions, job: Job, target: Target) -> None:
     if job.batch is not None and job.batch < 1:
         raise UsageError(f"batch: expected a number from 1, received {job.batch}")
     if options.opset is not None and target.name != "onnx":
-        raise UsageError(f"opset: {target.name} has none; it is for .onnx")
+        raise UsageError(
+            f"opset: expected a destination that ends in .onnx, received one of {target.name}"
+        )
     if job.features is not None and not target.several:
-        raise UsageError(f"features: {target.name} has no place for several outputs")
+        raise UsageError(
+            f"features: expected a format with several outputs, received {target.name}"
+        )
     for name, has in (("half", target.half), ("int8", target.int8)):
         if getattr(options, name) and not has:
-            raise UsageError(f"{name}: odconv writes {target.name} in float32 only")
+            able = ", ".join(row.name for row in TARGETS if getattr(row, name))
+            raise UsageError(f"{name}: expected a file of {able}, received one of {target.name}")
 
 
 def _check_integers(options: ExportOptions) -> None:
     if options.int8 and options.calibrate is None:
         raise UsageError(
-            "int8 needs images to measure ranges by", help="--calibrate FOLDER with some hundreds"
+            "int8: expected images by which the ranges are measured, received none",
+            help="give some hundreds: --calibrate FOLDER",
         )
     if options.calibrate is not None and not options.int8:
-        raise UsageError("calibrate: there is nothing to measure without int8", help="add --int8")
+        raise UsageError("calibrate: expected --int8 beside it, received none", help="add --int8")
     if options.int8 and options.half:
         raise UsageError("expected int8 or half, received both")
 
 
 def _check_head(job: Job, known: Known) -> None:
     if job.features is not None and (job.softmax or (job.labels and known.labels != job.labels)):
-        raise UsageError("features: maps have no classes; leave out --softmax and --labels")
+        raise UsageError(
+            "features: maps have no classes: expected neither softmax nor labels beside it"
+        )
     if job.softmax and known.classes == 0:
         raise UsageError("softmax: the network has no classes")
     if job.labels and known.classes is not None and len(job.labels) != known.classes:
         raise UsageError(
-            f"labels: expected {known.classes}, one for each class, received {len(job.labels)}"
+            f"labels: expected {known.classes} names, one for each class, received "
+            f"{len(job.labels)}"
         )
 
 
@@ -179,7 +188,10 @@ def _check_images(options: ExportOptions, job: Job) -> None:
             help="say it: --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225",
         )
     if not all(map(isfinite, (*job.mean, *job.std))) or not all(std > 0 for std in job.std):
-        raise UsageError(f"expected finite means and positive std, received {job.mean}, {job.std}")
+        raise UsageError(
+            "expected finite means and positive std, received "
+            f"{job.mean or 'no mean'}, {job.std or 'no std'}"
+        )
 
 
 def _size(options: ExportOptions, known: Known) -> tuple[int, int]:
@@ -188,11 +200,17 @@ def _size(options: ExportOptions, known: Known) -> tuple[int, int]:
     stride = known.maps[-1].stride if known.maps else 1
     if min(size) < 1 or any(length % stride for length in size):
         raise UsageError(
-            f"size: the strides of this network divide multiples of {stride}, received "
+            f"size: expected multiples of {stride}, the stride of the last map, received "
             f"{size[0]}x{size[1]}",
-            help="runtimes round other sizes each in a way of its own",
+            help=f"runtimes round other sizes each in its own way; ask for {_near(size, stride)}",
         )
     return size
+
+
+def _near(size: tuple[int, int], stride: int) -> str:
+    """The option with the next larger size that the stride divides."""
+    height, width = (max(1, -(-length // stride)) * stride for length in size)
+    return f"--size {height}x{width}"
 
 
 def _features(options: ExportOptions, known: Known) -> tuple[int, ...] | None:

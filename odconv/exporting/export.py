@@ -128,10 +128,11 @@ def needed(target: Target) -> None:
     try:
         _ = target.networks, target.writer, import_module(runtime.module)
     except ModuleNotFoundError as error:
+        needed = (error.name or str(error)).partition(".")[0]
         raise ModuleNotFoundError(
-            f"an export to {target.name} needs {error.name}, which is not installed: "
+            f"an export to {target.name} needs {needed}, which is not installed: "
             f"pip install 'odconv[{target.extra}]'",
-            name=error.name,
+            name=needed,
         ) from error
 
 

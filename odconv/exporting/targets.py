@@ -125,7 +125,7 @@ TARGETS: Final = (
         "saved_model",
         WITHOUT_LOOPS,
         "takes any batch",
-        "tensorflow",
+        extra="tensorflow",
         layout="NHWC",
     ),
     Target(
@@ -136,7 +136,7 @@ TARGETS: Final = (
         "litert",
         WITHOUT_LOOPS,
         "takes any batch",
-        "litert",
+        extra="litert",
         layout="NHWC",
         half=True,
     ),
@@ -148,7 +148,7 @@ TARGETS: Final = (
         "paddle",
         ("compact",),
         "takes any batch",
-        "paddle",
+        extra="paddle",
     ),
 )
 
@@ -167,7 +167,8 @@ def target_of(path: Path, name: str | None = None) -> Target:
     if not path.name.lower().endswith(rows[name].suffixes):
         endings = " or ".join(rows[name].suffixes)
         raise UsageError(
-            f"{legible(path.name)}: the name of a file of format {name} ends in {endings}"
+            f"expected a destination that ends in {endings}, as files of {name} do, received "
+            f"{legible(path.name)}"
         )
     return rows[name]
 
@@ -177,4 +178,7 @@ def _by_ending(path: Path) -> Target:
         if path.name.lower().endswith(target.suffixes):
             return target
     known = ", ".join(suffix for target in TARGETS for suffix in target.suffixes)
-    raise UsageError(f"{legible(path.name)}: no format has this extension", f"use {known}")
+    raise UsageError(
+        f"expected a destination that ends in {known}, received {legible(path.name)}",
+        help="`odconv convert` writes checkpoints, such as .pth and .safetensors",
+    )

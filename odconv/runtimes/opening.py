@@ -40,7 +40,7 @@ def open_exported(path: str | Path, runtime: str | None = None) -> Exported:
     path = Path(path)
     chosen = runtime_of(path, runtime)
     if not path.exists():
-        raise FileError(f"{legible(str(path))}: No such file or directory")
+        raise FileError(f"cannot read {legible(str(path))}: No such file or directory")
     try:
         return cast(Exported, import_module(chosen.module).open_file(path))
     except ModuleNotFoundError as error:

@@ -123,8 +123,7 @@ def transforms_v2() -> ModuleType:
         from torchvision.transforms import v2
     except ImportError as error:
         raise TrainingError(
-            "a folder of images needs torchvision, which cannot be imported "
-            f"({error}): pip install torchvision"
+            f"images need torchvision, which cannot be imported ({error}): pip install torchvision"
         ) from error
     return v2
 

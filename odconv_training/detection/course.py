@@ -55,7 +55,7 @@ class DetectionCourse(Course):
     def footer(self) -> str:
         """How good it is, where the best is, and what can be done with it."""
         if self.progress.epoch == 0:
-            return f"stopped after step {self.progress.step}; --resume goes on"
+            return f"stopped after step {self.progress.step}; --resume continues"
         best = self.options.output / BEST[self.trainer.framework]
         start = f"python -m odconv_{self.trainer.framework}.detect"
         file, data = shlex.quote(str(best)), shlex.quote(self.options.data)

@@ -191,6 +191,7 @@ def training_parser(prog: str) -> ArgumentParser:
         "Trains Faster or Mask R-CNN on data in COCO's format.",
         "--model od_resnet18 --data coco",
         "--model od_resnet50 --data coco --detector mask --start od_resnet50.pth.tar",
+        usage="--data FOLDER [options]",
     )
     add = add_network(parser, "body and data")
     add(

@@ -22,6 +22,7 @@ def detect_parser() -> ArgumentParser:
         "shapes shapes",
         "train --model od_resnet18 --data coco",
         "evaluate --help",
+        usage="COMMAND ...",
     )
     add = parser.add_argument
     add(
@@ -41,6 +42,7 @@ def evaluate_parser() -> ArgumentParser:
         "Scores a checkpoint of a detector by COCO's average precisions.",
         "runs/faster_od_resnet18/model_best.pth.tar --data coco",
         "mask_rcnn.pth --data coco --arithmetic torchvision --results results.json",
+        usage="CKPT --data FOLDER [options]",
     )
     add = parser.add_argument
     add("checkpoint", type=Path, metavar="CKPT", help="checkpoint, such as model_best.pth.tar")
@@ -64,6 +66,7 @@ def predict_parser() -> ArgumentParser:
         "The folder also gets predictions.json, all objects as COCO's results.",
         "runs/faster_od_resnet18/model_best.pth.tar photo.jpg",
         "model_best.pth.tar photo.jpg --threshold 0.8 --output found",
+        usage="CKPT IMAGE... [options]",
     )
     add = parser.add_argument
     add("checkpoint", type=Path, metavar="CKPT", help="checkpoint, such as model_best.pth.tar")
@@ -93,6 +96,7 @@ def shapes_parser() -> ArgumentParser:
         "Writes images of circles, triangles and squares in COCO's format.",
         "shapes",
         "shapes --images 1000 --size 256 --seed 1",
+        usage="FOLDER [options]",
     )
     add = parser.add_argument
     add(

@@ -23,19 +23,39 @@ from weights_converter.errors import UsageError
 @pytest.mark.parametrize(
     ("name", "words", "code", "sentence"),
     [
-        ("a.txt", (), 2, "a.txt: no format has this extension"),
-        ("a.pt2", ("--format", "onnx"), 2, "the name of a file of format onnx ends in .onnx"),
-        ("a.onnx", ("--size", 50), 2, "divide multiples of 8, received 50x50"),
-        ("a.onnx", ("--size", "32x36"), 2, "divide multiples of 8, received 32x36"),
-        ("a.onnx", ("--int8",), 2, "int8 needs images to measure ranges by"),
-        ("a.onnx", ("--calibrate", "x"), 2, "there is nothing to measure without int8"),
+        ("a.txt", (), 2, ", received a.txt"),
+        ("a.pt2", ("--format", "onnx"), 2, "ends in .onnx, as files of onnx do, received a.pt2"),
+        (
+            "a.onnx",
+            ("--size", 50),
+            2,
+            "size: expected multiples of 8, the stride of the last map, received 50x50",
+        ),
+        ("a.onnx", ("--size", "32x36"), 2, "the last map, received 32x36"),
+        ("a.onnx", ("--int8",), 2, "int8: expected images"),
+        ("a.onnx", ("--calibrate", "x"), 2, "calibrate: expected --int8 beside it"),
         ("a.onnx", ("--int8", "--calibrate", "x", "--half"), 2, "expected int8 or half"),
-        ("a.pt2", ("--half",), 2, "half: odconv writes pt2 in float32 only"),
-        ("a.torchscript", ("--int8", "--calibrate", "x"), 2, "writes torchscript in float32 only"),
+        (
+            "a.pt2",
+            ("--half",),
+            2,
+            "half: expected a file of onnx, openvino, litert, received one of pt2",
+        ),
+        (
+            "a.torchscript",
+            ("--int8", "--calibrate", "x"),
+            2,
+            "int8: expected a file of onnx, received one of torchscript",
+        ),
         ("a.onnx", ("--int8", "--calibrate", "x"), 2, "with images, received x: No such file"),
         ("a.onnx", ("--int8", "--calibrate", "LABELS"), 2, "labels: Not a directory"),
-        ("a.xml", ("--int8", "--calibrate", "x"), 2, "int8: odconv writes openvino in float32"),
-        ("a.pt2", ("--opset", 17), 2, "opset: pt2 has none"),
+        (
+            "a.xml",
+            ("--int8", "--calibrate", "x"),
+            2,
+            "int8: expected a file of onnx, received one of openvino",
+        ),
+        ("a.pt2", ("--opset", 17), 2, "ends in .onnx, received one of pt2"),
         ("a.onnx", ("--opset", 999), 2, "opset: expected 7 to"),
         ("a.onnx", ("--features", "0,7"), 2, "features: expected a number of last maps"),
         ("a.onnx", ("--features", "--softmax"), 2, "features: maps have no classes"),
@@ -43,7 +63,12 @@ from weights_converter.errors import UsageError
         ("a.onnx", ("--std", "0"), 2, "expected finite means and positive std"),
         ("a.onnx", ("--mean-std", "graph"), 2, "does not tell how its images are normalised"),
         ("a.onnx", ("--tolerance", "-1"), 2, "tolerance: expected a number from 0"),
-        ("a.onnx", ("--labels", "LABELS"), 2, "labels: expected 5, one for each class, received 2"),
+        (
+            "a.onnx",
+            ("--labels", "LABELS"),
+            2,
+            "labels: expected 5 names, one for each class, received 2",
+        ),
         ("no/a.onnx", (), 5, "its folder does not exist"),
     ],
     ids=str,
@@ -143,7 +168,7 @@ def test_the_spec_of_a_layer_is_no_network(tmp_path, run, capsys):
 def test_a_target_without_a_place_for_several_outputs():
     one = _like(TARGETS[0], several=False)
     known = Known(3, 5, tuple(model_spec("od_resnet18").feature_info()))
-    with pytest.raises(UsageError, match="no place for several outputs"):
+    with pytest.raises(UsageError, match="expected a format with several outputs"):
         job_of(ExportOptions(features=True), one, known)
 
 

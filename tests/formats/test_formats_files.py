@@ -68,10 +68,9 @@ def test_format_of(name, format):
 
 @pytest.mark.parametrize("name", ["a.h5", "a.tar", "a", "a.npy", "pth", "a.keras", ""])
 def test_format_of_other_names(name):
-    with pytest.raises(UsageError, match="no format has this extension") as error:
+    endings = r"\.npz, \.pth, \.pt, \.pth\.tar, \.bin, \.weights\.h5, \.safetensors, \.pdparams"
+    with pytest.raises(UsageError, match=f"expected a destination that ends in {endings}, rec"):
         format_of(name)
-    endings = ".npz .pth .pt .pth.tar .bin .weights.h5 .safetensors .pdparams"
-    assert error.value.help == f"use {endings.replace(' ', ', ')}"
 
 
 def scripted(folder):

@@ -133,7 +133,7 @@ def test_odconv_evaluate(python, missing):
     checkpoint = "examples/odconv4x_mobilenetv2_digits.pth.tar"
     options = ("--model", "examples/digits.json", "--data", "digits", "--framework", "torch")
     run = python(missing, "-m", "odconv", "evaluate", checkpoint, *options)
-    help = "pip install 'odconv[torch,train]'"
+    help = f"pip install 'odconv[{'torch,' * (missing == 'torch')}train]'"
     assert run.returncode == 2
     assert run.stderr == (
         f"error: evaluate needs {missing}, which is not installed\nhelp: {help}\n"

@@ -115,9 +115,9 @@ def test_what_is_said_of_a_start(options, capsys, tmp_path):
     run(chosen, trainer)
     out = capsys.readouterr().out
     assert "a.pth, without its head: fc.weight, fc.bias start at random\n" in out
-    assert "stopped after step 2; --resume goes on\n" in out
+    assert "stopped after step 2; --resume continues\n" in out
     run(longer(options, 3))
-    assert "start   goes on after step 2 of 15\n" in capsys.readouterr().out
+    assert "start   continues after step 2 of 15\n" in capsys.readouterr().out
 
 
 def test_a_quiet_training_says_nothing(options, capsys):

@@ -141,7 +141,8 @@ def format_in(source: Source) -> Format:
             return format
     raise DamagedError(
         f"{source.name} is not a weights file of a known format",
-        "known: torch (.pth, .pt), Paddle (.pdparams), Keras (.weights.h5), safetensors, .npz",
+        "those are files of PyTorch (.pth, .pt), Paddle (.pdparams), Keras (.weights.h5), "
+        "safetensors and NumPy (.npz)",
     )
 
 
@@ -155,7 +156,10 @@ def format_asked_by(path: Path) -> Format:
         if path.name.lower().endswith(format.endings):
             return format
     known = ", ".join(ending for format in FORMATS for ending in format.endings)
-    raise UsageError(f"{legible(path.name)}: no format has this extension", f"use {known}")
+    raise UsageError(
+        f"expected a destination that ends in {known}, received {legible(path.name)}",
+        help="`odconv export` writes files for runtimes, such as .onnx",
+    )
 
 
 def format_called(name: str) -> Format:

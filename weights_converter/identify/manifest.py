@@ -166,7 +166,7 @@ def read_text(path: Path) -> str:
             raise UsageError(f"{legible(path.name)} is too large to describe a model")
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise FileError(f"{legible(str(path))}: {error.strerror}") from error
+        raise FileError(f"cannot read {legible(str(path))}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{legible(path.name)} is not a text file") from error
 

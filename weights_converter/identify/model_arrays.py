@@ -86,8 +86,10 @@ def _tensors_of(
         )
         if explained:
             raise explained from error
-        stored = {LAYOUTS[checkpoint.layout].stored_name(p) for p in parameters}
-        if checkpoint.tensors.keys() > stored:
+        layout = LAYOUTS[checkpoint.layout]
+        stored = {layout.stored_name(parameter) for parameter in parameters}
+        beside = {companion.name for companion in companions(layout, parameters)}
+        if checkpoint.tensors.keys() - beside > stored:
             raise MismatchError(str(error), help=_LEAVE_OUT) from error
         raise
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,16 +44,21 @@ def target_of(checkpoint: Checkpoint, request: Request) -> Target:
     model, stages = request.model, request.stages
     given = isinstance(model, (BackboneSpec, DetectorSpec, Manifest))
     if (given or Path(str(model)).suffix == ".json") and stages is not None:
-        raise UsageError("a spec has a stage table of its own", help="drop the stages option")
+        raise UsageError(
+            "stages: expected a model by name beside it, received a spec, which has its own table",
+            help="leave the stages out",
+        )
     if isinstance(model, (BackboneSpec, DetectorSpec, Manifest)):
         return model
     if model is not None and Path(model).suffix == ".json":
         return read_target(Path(model))
     _check_stages(stages)
     if model is not None and str(model) not in list_models():
+        near = get_close_matches(str(model), list_models(), n=3)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
         raise UsageError(
             f"unknown model {str(model)!r}: expected a name or a .json file with a spec",
-            help="`odconv models` lists the names",
+            help=f"{hint}`odconv models` lists the names",
         )
     spec = _named_in(checkpoint) if stages is None else None
     if spec is None and model is None:  # one that names a backbone asks for the body

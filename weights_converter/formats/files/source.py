@@ -37,8 +37,9 @@ class Source:
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             raise FileError(f"cannot read {legible(str(path))}: {_reason(error)}") from error
         if not stat.S_ISREG(status.st_mode):
-            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-            raise FileError(f"{legible(str(path))} is {kind}", "name one weights file")
+            if stat.S_ISDIR(status.st_mode):
+                raise FileError(f"{legible(str(path))} is a folder", "name a weights file in it")
+            raise FileError(f"{legible(str(path))} is not a regular file", "name a weights file")
         return cls(path, status.st_size, _stamp(status))
 
     @property

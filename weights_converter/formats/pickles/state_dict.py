@@ -125,7 +125,7 @@ def _asked_for(
         refuse_placeholders(source, [content.get(key)])
         raise UsageError(
             f"{source.name} holds no state dict under {legible(key)!r}",
-            f"state dicts: {_listed(inside) if inside else 'none'}",
+            f"its state dicts are {_listed(inside)}" if inside else "it has none",
         )
     return key
 
