@@ -128,7 +128,6 @@ CASES: Final[Mapping[str, tuple[Case, ...]]] = {
         f"odconv export digits.pth.tar new.onnx {_M} --int8 --calibrate folder",
         f"odconv export digits.pth.tar new.onnx {_M} --int8 --half --calibrate digits",
         f"odconv export digits.pth.tar new.pt2 {_M} --half",
-        f"odconv export digits.pth.tar new.onnx {_M} --form folded",
         f"odconv export digits.pth.tar new.onnx {_M} --size 30",
         f"odconv export digits.pth.tar new.onnx {_M} --features --softmax",
         f"odconv export digits.pth.tar new.onnx {_M} --features 7",
