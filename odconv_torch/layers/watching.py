@@ -26,13 +26,17 @@ def is_plain(layer: nn.Module, kind: type[nn.Module]) -> bool:
         >>> is_plain(layer, nn.ReLU)
         False
     """
-    if type(layer).forward is not kind.forward or any(_HOOKS_OF_ALL_MODULES):
+    if type(layer).forward is not kind.forward or is_watched(layer):
         return False
+    return "forward" not in vars(layer)
+
+
+def is_watched(layer: nn.Module) -> bool:
+    """Whether a hook sees what enters or leaves the layer."""
+    if any(_HOOKS_OF_ALL_MODULES):
+        return True
     own = vars(layer)
-    for name in _HOOKS:
-        if own.get(name):
-            return False
-    return "forward" not in own
+    return any(own.get(name) for name in _HOOKS)
 
 
 def are_plain(layers: Iterable[nn.Module], kind: type[nn.Module]) -> bool:

@@ -19,6 +19,7 @@ from odconv_torch.models.backbone import (
     Device,
     build_head,
 )
+from odconv_torch.models.conv_norm import conv_norm
 from odconv_torch.models.sharing import add_shared, add_warehouses, serve_cells, shared_by
 
 MATCH_PREVIOUS: Final = 99999  # timm's word for "in the group before"
@@ -35,7 +36,7 @@ class ConvNormReLU6(nn.Sequential):
 
     def forward(self, x: torch.Tensor, *shared: torch.Tensor) -> torch.Tensor:
         conv, norm, activation = self
-        return activation(norm(conv(x, *shared)))
+        return activation(conv_norm(conv, norm, x, *shared))
 
 
 class InvertedResidual(nn.Module):
@@ -60,9 +61,11 @@ class InvertedResidual(nn.Module):
         shared = shared_by(self, self._shared, x)
         layers = tuple(self.conv)
         y = x
-        for conv in layers[: self._activated + 1]:  # the last of them is the projection
-            y = conv(y, *shared)
-        for layer in layers[self._activated + 1 :]:
+        for activated in layers[: self._activated]:
+            y = activated(y, *shared)
+        project, norm, *scaling = layers[self._activated :]
+        y = conv_norm(project, norm, y, *shared)
+        for layer in scaling:
             y = layer(y)
         if self.residual:
             y += x

@@ -20,6 +20,7 @@ from odconv_torch.models.backbone import (
     Device,
     build_head,
 )
+from odconv_torch.models.conv_norm import conv_norm
 from odconv_torch.models.sharing import (
     ConvNorm,
     add_shared,
@@ -48,8 +49,8 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         shared = shared_by(self, self._shared, x)
-        y = F.relu(self.bn1(self.conv1(x, *shared)), inplace=True)
-        y = self.bn2(self.conv2(y, *shared))
+        y = F.relu(conv_norm(self.conv1, self.bn1, x, *shared), inplace=True)
+        y = conv_norm(self.conv2, self.bn2, y, *shared)
         y = getattr(self, self._scaling)(y) if self._scaling else y
         beside = shared if self._shared_beside else ()
         shortcut = x if self.downsample is None else self.downsample(x, *beside)
@@ -78,9 +79,9 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         shared = shared_by(self, self._shared, x)
-        y = F.relu(self.bn1(self.conv1(x, *shared)), inplace=True)
-        y = F.relu(self.bn2(self.conv2(y, *shared)), inplace=True)
-        y = self.bn3(self.conv3(y, *shared))
+        y = F.relu(conv_norm(self.conv1, self.bn1, x, *shared), inplace=True)
+        y = F.relu(conv_norm(self.conv2, self.bn2, y, *shared), inplace=True)
+        y = conv_norm(self.conv3, self.bn3, y, *shared)
         y = getattr(self, self._scaling)(y) if self._scaling else y
         beside = shared if self._shared_beside else ()
         shortcut = x if self.downsample is None else self.downsample(x, *beside)
@@ -124,7 +125,7 @@ class ResNet(Backbone):
 
     def forward_stages(self, x: torch.Tensor, out_indices: OutIndices = None) -> list[torch.Tensor]:
         chosen = feature_indices(self._maps, out_indices)
-        maps = [F.relu(self.bn1(self.conv1(x)), inplace=True)]
+        maps = [F.relu(conv_norm(self.conv1, self.bn1, x), inplace=True)]
         for index, stage in enumerate(self.stages[: max(chosen)]):
             x = self.maxpool(maps[0]) if index == 0 else maps[-1]
             maps.append(self._run(getattr(self, stage), x))

@@ -11,6 +11,7 @@ from torch import nn
 from odconv_spec import BackboneSpec, SharedSpec
 from odconv_spec.warehouse import MANAGER
 from odconv_torch.layers import KWConv, WarehouseManager, build_shared
+from odconv_torch.models.conv_norm import conv_norm
 
 Device = torch.device | str | None
 
@@ -20,7 +21,7 @@ class ConvNorm(nn.Sequential):
 
     def forward(self, x: torch.Tensor, *shared: torch.Tensor) -> torch.Tensor:
         conv, norm = self
-        return norm(conv(x, *shared))
+        return conv_norm(conv, norm, x, *shared)
 
 
 def add_shared(

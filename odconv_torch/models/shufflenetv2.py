@@ -19,6 +19,7 @@ from odconv_spec.feature_maps import OutIndices, feature_indices
 from odconv_spec.shufflenetv2 import NORM_SHIFT, start_deviation
 from odconv_torch.layers import build_conv, build_norm
 from odconv_torch.models.backbone import Backbone, Device, build_head
+from odconv_torch.models.conv_norm import conv_norm
 from odconv_torch.models.sharing import add_shared, shared_by
 
 MATCH_PREVIOUS: Final = 99999  # timm's word for "in the group before"
@@ -55,7 +56,7 @@ class ShuffleBlock(nn.Module):
     ) -> torch.Tensor:
         for unit in units:
             conv, norm = self.get_submodule(unit.conv), self.get_submodule(unit.norm)
-            x = norm(conv(x, *shared) if unit.takes_shared else conv(x))
+            x = conv_norm(conv, norm, x, *(shared if unit.takes_shared else ()))
             x = F.relu(x, inplace=True) if unit.activated else x
         return x
 

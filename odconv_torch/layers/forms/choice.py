@@ -27,6 +27,7 @@ from odconv_torch.layers.forms.cost_model import (
     cheapest,
 )
 from odconv_torch.layers.forms.folded import folded
+from odconv_torch.layers.forms.gathering import gathering
 from odconv_torch.layers.forms.grouped import grouped
 from odconv_torch.layers.forms.layout import laid_last, lies_last
 from odconv_torch.layers.forms.measured_costs import INFERENCE, TRAINING
@@ -92,13 +93,15 @@ def convolve(
     form = FUNCTIONS[choose_form(x, weight, attentions, window, strategy)]
     if records_a_graph():  # compilers choose what they keep, and how it lies
         return form(x, weight, attentions, window)
+    lies = lies_last(x)
+    x = gathering(x)
     if strategy.recompute:
         y = checkpoint(
             form, x, weight, attentions, window, use_reentrant=False, preserve_rng_state=False
         )
     else:
         y = form(x, weight, attentions, window)
-    return laid_last(y) if lies_last(x) else y
+    return laid_last(y) if lies else y
 
 
 def choose_form(

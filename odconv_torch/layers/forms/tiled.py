@@ -69,7 +69,8 @@ def product_of_tiles(
     for rows, tile in _tiles(bank):
         for part in _parts(columns):
             space = _mixed(mixing[part], tile, space)
-            y[part, :, rows] = space.unflatten(1, tile.shape[1:]) @ columns[part]
+            kernels = space.unflatten(1, (bank.shape[1], -1, bank.shape[3]))
+            y[part, :, rows] = kernels @ columns[part]
     return y
 
 
@@ -128,28 +129,36 @@ def gradients_of_tiles(
     """Those of `product_of_tiles` to columns, bank and mixing."""
     to_columns = torch.zeros_like(columns, memory_format=torch.contiguous_format)
     to_mixing = torch.zeros_like(mixing, memory_format=torch.contiguous_format)
-    to_bank = torch.empty_like(bank, memory_format=torch.contiguous_format)
+    fresh = torch.empty_like if len(columns) else torch.zeros_like  # no tile without samples
+    to_bank = fresh(bank, memory_format=torch.contiguous_format)
     transposed, space = columns.transpose(2, 3), bank.new_empty(0)
     for rows, tile in _tiles(bank):
-        flat = tile.flatten(1)
-        to_tile = torch.zeros_like(flat)
-        for part in _parts(columns):
+        to_tile = to_bank[:, :, rows].flatten(1)  # of several groups a copy
+        for index, part in enumerate(_parts(columns)):
             space = _mixed(mixing[part], tile, space)
-            kernels, slope = space.unflatten(1, tile.shape[1:]), grad[part, :, rows]
-            to_columns[part] += kernels.transpose(2, 3) @ slope
+            kernels = space.unflatten(1, (bank.shape[1], -1, bank.shape[3]))
+            slope = grad[part, :, rows]
+            sums = to_columns[part].flatten(0, 1)  # a view
+            sums.baddbmm_(kernels.transpose(2, 3).flatten(0, 1), slope.flatten(0, 1))
             to_kernels = (slope @ transposed[part]).flatten(1)
-            to_tile.addmm_(mixing[part].t(), to_kernels)
-            to_mixing[part] += to_kernels @ flat.t()
-        to_bank[:, :, rows] = to_tile.view_as(tile)
+            to_tile.addmm_(
+                mixing[part].t(), to_kernels, beta=min(index, 1)
+            )  # 0 ignores what is there
+            to_mixing[part] += to_kernels @ tile.t()
+        if bank.shape[1] > 1:
+            to_bank[:, :, rows] = to_tile.view_as(to_bank[:, :, rows])
     return to_columns, to_bank, to_mixing
 
 
 def _tiles(bank: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Which rows, and those of all kernels, (kernel_num, groups, rows of the tile, depth)."""
+    """Which rows, and those of all kernels, (kernel_num, groups * rows of the tile * depth).
+
+    Without groups these are views: a copy of the bank takes as long as reading it three times.
+    """
     count = max(1, _TILE // (_SAMPLES * bank.shape[1] * bank.shape[3]))
     for start in range(0, bank.shape[2], count):
         rows = slice(start, start + count)
-        yield rows, bank[:, :, rows].contiguous()
+        yield rows, bank[:, :, rows].flatten(1)
 
 
 def _parts(columns: torch.Tensor) -> Iterator[slice]:
@@ -163,7 +172,6 @@ def _mixed(mixing: torch.Tensor, tile: torch.Tensor, space: torch.Tensor) -> tor
     In the memory of the tile before, if that has the same size: new memory takes longer to get from
     the system than to fill.
     """
-    flat = tile.flatten(1)
-    if space.shape != (len(mixing), flat.shape[1]):
-        space = flat.new_empty(len(mixing), flat.shape[1])
-    return torch.mm(mixing, flat, out=space)
+    if space.shape != (len(mixing), tile.shape[1]):
+        space = tile.new_empty(len(mixing), tile.shape[1])
+    return torch.mm(mixing, tile, out=space)
