@@ -12,6 +12,7 @@ from odconv_spec import KernelBankSpec
 from odconv_torch.layers.dynamic import Device, DynamicConv
 from odconv_torch.layers.from_static import copy_function, layer_like
 from odconv_torch.layers.init import kaiming_normal_experts_
+from odconv_torch.layers.memory_format import passing_by
 
 Layer = TypeVar("Layer", bound="KernelBank")
 
@@ -108,16 +109,7 @@ class KernelBank(DynamicConv):
 
     def _apply(self: Layer, fn: Callable[..., torch.Tensor], recurse: bool = True) -> Layer:
         """Lets `to(memory_format=torch.channels_last)` pass by the bank, which has five axes."""
-
-        def apply(tensor: torch.Tensor) -> torch.Tensor:
-            try:
-                return fn(tensor)
-            except RuntimeError:
-                if tensor.shape != self.weight.shape:
-                    raise
-                return fn(tensor.flatten(1)).unflatten(1, tensor.shape[1:])
-
-        return super()._apply(apply, recurse)
+        return super()._apply(passing_by([self.weight], fn), recurse)
 
     def _notable(self) -> dict[str, Any]:
         return {"kernel_num": self.spec.kernel_num} | super()._notable()

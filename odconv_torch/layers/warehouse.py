@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod, sqrt
+from typing import TypeVar
 
 import torch
 from torch import nn
 
 from odconv_spec import WarehouseManagerSpec
+from odconv_torch.layers.memory_format import passing_by
 
 Device = torch.device | str | None
+Module = TypeVar("Module", bound="WarehouseManager")
 
 
 class WarehouseManager(nn.Module):
@@ -63,6 +67,10 @@ class WarehouseManager(nn.Module):
             if take is not None:
                 take(self)
         return self
+
+    def _apply(self: Module, fn: Callable[..., torch.Tensor], recurse: bool = True) -> Module:
+        """Lets `to(memory_format=torch.channels_last)` pass by the cells, which have five axes."""
+        return super()._apply(passing_by(self.weights, fn), recurse)
 
     def extra_repr(self) -> str:
         return f"cells={[warehouse.shape for warehouse in self.spec.warehouses]}"

@@ -13,6 +13,7 @@ from odconv_torch.layers.forms.choice import Strategy, form_of_graph
 from odconv_torch.layers.forms.compact import conv_by_columns
 from odconv_torch.layers.forms.cost_model import COMPACT, FOLDED, GRAPH_FORMS, PORTABLE, SINGLE
 from odconv_torch.layers.forms.grouped import conv_in_groups
+from odconv_torch.layers.forms.layout import laid_last, lies_last
 from odconv_torch.layers.forms.patches import product_of_views
 from odconv_torch.layers.forms.recording import exports_a_graph, records_a_graph
 from odconv_torch.layers.forms.samples import each_with_its_own
@@ -60,6 +61,10 @@ def conv_per_sample(
         return product_of_views(x, kernels, window)  # whose graph holds for any batch size
     depthwise = kernels.shape[2] == 1 < window.groups
     small = x.shape[0] == 1 or kernels[0].numel() <= _SMALL
-    if depthwise or small or x.device.type != "cpu":  # one call suits accelerators
+    if x.device.type != "cpu":  # one call suits accelerators
+        y = conv_in_groups(x, kernels, window)
+        return laid_last(y) if lies_last(x) else y
+    # Side by side, maps with their channels last would be copied to the other layout and back.
+    if (depthwise or small) and not lies_last(x):
         return conv_in_groups(x, kernels, window)
     return each_with_its_own(x, kernels, window)
