@@ -162,8 +162,9 @@ def _grouped(taps: Sequence[Any], kernels: Any, groups: int) -> Any:
     positions = prod(shape[1:-1])
     inputs, outputs = kernels.shape[-2:]
     if groups == 1:  # in three axes, which runtimes take that have no more than four
-        patches = ops.reshape(ops.concatenate(taps, -1), (shape[0], positions, -1))
-        y = patches @ ops.reshape(kernels, (-1, len(taps) * inputs, outputs))
+        depth = len(taps) * inputs  # a number, because torch infers no axis of an empty batch
+        patches = ops.reshape(ops.concatenate(taps, -1), (shape[0], positions, depth))
+        y = patches @ ops.reshape(kernels, (-1, depth, outputs))
         return ops.reshape(y, (*shape[:-1], outputs))
     patches = ops.stack(taps, axis=-2)  # (batch, *map, taps, in)
     patches = ops.reshape(patches, (shape[0], positions, len(taps), groups, inputs))

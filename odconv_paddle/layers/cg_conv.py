@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, TypeVar
 
 import paddle
@@ -140,8 +141,9 @@ class _CGConv(DynamicConv):
 
     def _gate(self, x: paddle.Tensor) -> paddle.Tensor:
         """(batch, in, *map) to (batch, out, in, *kernel)."""
-        # In the new shapes 0 keeps a size and -1 infers it, which a static graph does not.
-        encoded = self.ce(adaptive_mean(x, self._taps).reshape([0, 0, -1]))  # (batch, in, latent)
+        # In the new shapes 0 keeps the batch; of an empty one no size can be inferred or kept.
+        means = adaptive_mean(x, self._taps).reshape([0, self.in_channels, prod(self._taps)])
+        encoded = self.ce(means)  # (batch, in, latent)
         of_input = self.gd(_active(self.ce_bn, encoded))  # (batch, in, taps)
         groups = _active(self.ci_bn2, encoded).reshape([0, *self._inputs, self.spec.latent])
         # Of (batch, sixteens, mixed, latent) the third axis is mixed.
@@ -149,7 +151,7 @@ class _CGConv(DynamicConv):
         mixed = mixed.reshape([0, self._outputs, self.spec.latent])  # (batch, out, latent)
         of_output = self.gd2(_active(self.ci_bn, mixed))  # (batch, out, taps)
         sums = of_input.unsqueeze(1) + of_output.unsqueeze(2)  # (batch, out, in, taps)
-        return gate(sums).reshape([0, 0, 0, *self._taps])
+        return gate(sums).reshape([0, *sums.shape[1:3], *self._taps])
 
     def _take_function(self, conv: nn.Layer) -> None:
         spec = self.spec
@@ -168,9 +170,10 @@ def _active(norm: nn.Layer, x: paddle.Tensor) -> paddle.Tensor:
     The norm takes it as (batch * latent, channels): of maps Paddle's kernel would round epsilon to
     float32, and has no second derivative.
     """
-    _, channels, latent = x.shape
-    rows = norm(x.transpose([0, 2, 1]).reshape([-1, channels]))
-    return F.relu(rows).reshape([-1, latent, channels]).transpose([0, 2, 1])
+    batch, channels, latent = x.shape  # -1 in a static graph
+    count = batch * latent if batch >= 0 else -1  # of an empty batch none may be inferred
+    rows = norm(x.transpose([0, 2, 1]).reshape([count, channels]))
+    return F.relu(rows).reshape([batch, latent, channels]).transpose([0, 2, 1])
 
 
 def _linear(spec: LinearSpec, head_init: str = "published") -> nn.Linear:

@@ -58,6 +58,7 @@ ON_TORCH = frozenset(
         "test_attentions.py",
         "test_channel_fusion.py",
         "test_dynamic.py",
+        "test_empty_batch.py",
         "test_examples.py",
         "test_excitation.py",
         "test_features.py",

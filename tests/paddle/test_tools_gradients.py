@@ -155,9 +155,3 @@ def test_softmax_is_that_of_paddle(recorded, axis):
     np.testing.assert_allclose(
         differentiable.softmax(x, axis), F.softmax(x, axis), rtol=1e-12, atol=1e-25
     )
-
-
-@pytest.mark.parametrize("make", [ODConv2D, DyConv2D, CondConv2D])
-def test_an_empty_batch(make):
-    x = paddle.zeros([0, 4, 5, 6])
-    assert make(4, 6, 3)(x).shape == [0, 6, 3, 4]

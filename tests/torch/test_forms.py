@@ -176,6 +176,22 @@ def test_only_what_is_asked_for_gets_a_gradient(form):
     assert layer.attention.fc.weight.grad is not None
 
 
+@pytest.mark.parametrize("form", ["auto", *EAGER_FORMS])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("geometry", [*GEOMETRIES, {"kernel_size": 1}])
+@pytest.mark.parametrize("kernel_num", [1, 3])
+def test_an_empty_batch(form, kind, geometry, kernel_num):
+    layer = LAYERS[kind][1](8, 12, **geometry | {"kernel_num": kernel_num})
+    set_strategy(layer, form)
+    x = torch.randn(0, 8, 9, 11, requires_grad=True)
+    y = layer.eval()(x)
+    assert y.shape == (0, *layer(torch.randn(1, 8, 9, 11)).shape[1:])
+    y.sum().backward()
+    assert x.grad.shape == x.shape
+    with torch.no_grad():
+        assert layer(x).shape == y.shape
+
+
 @pytest.mark.parametrize("form", ["auto", *FORMS])
 @pytest.mark.parametrize("geometry", [*GEOMETRIES, {"kernel_size": 3, "groups": 8}])
 @pytest.mark.parametrize("batch", [1, 3])

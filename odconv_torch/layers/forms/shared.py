@@ -8,6 +8,8 @@ is what small maps of many channels cost.
 
 from __future__ import annotations
 
+from math import prod
+
 import torch
 
 from odconv_torch.layers.attentions import Attentions
@@ -42,12 +44,14 @@ def _all_outputs(
     if spatial is None:
         z = plain_conv(x, bank.flatten(0, 2), window)
     else:
-        columns = patches_of(x, taps, window) * spatial.reshape(x.shape[0], 1, 1, -1, 1)
+        count = prod(taps)
+        columns = patches_of(x, taps, window) * spatial.reshape(x.shape[0], 1, 1, count, 1)
+        columns = columns.reshape(x.shape[0], x.shape[1] * count, *size)
         ones = (1,) * len(taps)
         bank = bank.reshape(-1, weight[0, 0].numel(), *ones)  # pointwise, on all taps at once
-        conv = CONVS[x.dim() - 3]
-        z = conv(columns.reshape(x.shape[0], -1, *size), bank, groups=groups)
-    return z.reshape(x.shape[0], groups, len(weight), -1, *size)
+        z = CONVS[x.dim() - 3](columns, bank, groups=groups)
+    # Of no samples torch infers no axis.
+    return z.reshape(x.shape[0], groups, len(weight), weight.shape[1] // groups, *size)
 
 
 def _mixed(z: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
