@@ -54,7 +54,11 @@ def exported_parser() -> ArgumentParser:
         help="what runs them (default: all)",
     )
     parser.add_argument(
-        "--forms", nargs="+", choices=FORMS, default=FORMS, help="which are timed (default: all)"
+        "--forms",
+        nargs="+",
+        choices=FORMS,
+        default=FORMS,
+        help="forms that are timed (default: all)",
     )
     parser.add_argument(
         "--bounds",
@@ -108,7 +112,7 @@ def bounds_parser() -> ArgumentParser:
         default=("torch",),
         help="what runs both networks (default: torch)",
     )
-    parser.add_argument("--training", action="store_true", help="a training step, in torch")
+    parser.add_argument("--training", action="store_true", help="time a training step, in torch")
     _add_runs(parser, rounds=7)
     return parser
 
