@@ -44,7 +44,7 @@ def main() -> int:
 
 def page() -> str:
     """The page, of what is said today."""
-    return "\n".join((_HEAD, *_sections()))
+    return "\n".join((_HEAD, '<div class="messages" markdown>\n', *_sections(), "</div>\n"))
 
 
 def said(case: Case) -> tuple[int, str]:

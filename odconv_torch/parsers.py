@@ -14,8 +14,8 @@ the dynamic convolution.
 
 Times every form on layers of different shapes, and finds the constants of the model of costs that
 explain the times best. Takes a few minutes, in which nothing else should run. Writes the constants
-as JSON; set_strategy(model, **load_costs(FILE)) uses them."""
-_NATIVE: Final = """Compiles the operation of set_strategy(model, "native") for this machine and
+as JSON; `set_strategy(model, **load_costs(FILE))` uses them."""
+_NATIVE: Final = """Compiles the operation of `set_strategy(model, "native")` for this machine and
 this version of PyTorch.
 
 Needs Linux and a C++ compiler: that of CXX, or `c++`. The library lies in PyTorch's folder for
