@@ -94,6 +94,9 @@ CASES: Final[Mapping[str, tuple[Case, ...]]] = {
     "Packages that are missing": (
         Case(f"odconv evaluate digits.pth.tar {_M} --data digits", FRAMEWORKS),
         Case(f"odconv predict digits.pth.tar cat.png {_M} --framework keras", FRAMEWORKS),
+        Case(
+            f"odconv evaluate digits.pth.tar {_M} --data digits --framework keras", ("tensorflow",)
+        ),
         Case(f"odconv attend digits.pth.tar --images folder {_M} --framework paddle", FRAMEWORKS),
         Case(f"odconv verify digits.pth.tar digits.npz {_M} --outputs", FRAMEWORKS),
         Case("odconv demo demo --runtime keras-jax", FRAMEWORKS),

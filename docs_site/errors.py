@@ -74,7 +74,11 @@ def _in_a_process(words: Sequence[str], without: Sequence[str]) -> tuple[int, st
     module = ["-m", "odconv", *words[1:]] if words[0] == "odconv" else words[1:]
     with TemporaryDirectory() as folder:
         (Path(folder) / "sitecustomize.py").write_text(_STARTED_WITHOUT)
-        own = {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "WITHOUT": " ".join(without)}
+        own = {
+            "KERAS_BACKEND": "tensorflow",
+            "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
+            "WITHOUT": " ".join(without),
+        }
         run = subprocess.run(
             [sys.executable, *module],
             env=os.environ | own,

@@ -16,8 +16,7 @@ from weights_converter.identify.request import Request
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?", re.IGNORECASE)
 _FRAMEWORKS: Final = ("torch", "paddle", "keras")
-# Keras needs a backend; a framework and runtimes of exported files have extras of their name.
-_EXTRAS: Final[Mapping[str, str]] = {"keras": "tensorflow"}
+_BACKENDS: Final = ("tensorflow", "jax")  # of Keras, beside PyTorch
 _OF_TRAIN: Final = ("PIL", "matplotlib", "sklearn")  # what `odconv[train]` brings
 _UNITS: Final[Mapping[str, int]] = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
@@ -71,13 +70,22 @@ def needing_packages(command: str, framework: str | None) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         needed = (error.name or str(error)).partition(".")[0]
-        extra = (
-            "" if needed in _OF_TRAIN else f"{_EXTRAS.get(framework or '', framework) or 'torch'},"
-        )
         raise UsageError(
-            f"{command} needs {needed}, which is not installed",
-            help=f"pip install 'odconv[{extra}train]'",
+            f"{command} needs {needed}, which is not installed", help=_advice(needed, framework)
         ) from error
+
+
+def _advice(needed: str, framework: str | None) -> str:
+    """What to install, or to set, where a package is missing."""
+    if needed in _OF_TRAIN:
+        return "pip install 'odconv[train]'"
+    if framework in (None, "keras") and needed in _BACKENDS:
+        return (
+            "pip install 'odconv[tensorflow,train]', or set KERAS_BACKEND to jax or torch, "
+            "whichever is installed"
+        )
+    extra = "tensorflow" if framework == "keras" else framework or "torch"  # Keras needs a backend
+    return f"pip install 'odconv[{extra},train]'"
 
 
 @contextmanager

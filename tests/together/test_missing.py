@@ -140,6 +140,18 @@ def test_odconv_evaluate(python, missing):
     )
 
 
+def test_odconv_evaluate_in_keras_without_the_backend(python):
+    """Somebody with JAX or PyTorch is not sent to another framework."""
+    checkpoint = "examples/odconv4x_mobilenetv2_digits.pth.tar"
+    options = ("--model", "examples/digits.json", "--data", "digits", "--framework", "keras")
+    run = python(
+        "tensorflow", "-m", "odconv", "evaluate", checkpoint, *options, backend="tensorflow"
+    )
+    fact, advice = run.stderr.splitlines()
+    assert (run.returncode, fact) == (2, "error: evaluate needs tensorflow, which is not installed")
+    assert "set KERAS_BACKEND to jax or torch" in advice
+
+
 def test_odconv_verify_outputs(python):
     checkpoint = "examples/odconv4x_mobilenetv2_digits.pth.tar"
     options = ("--model", "examples/digits.json", "--outputs", "--runtime", "paddle")
