@@ -36,6 +36,24 @@ def listed(path: Path) -> tuple[str, ...]:
     return ()
 
 
+def defined_in(path: str) -> str:
+    """Where the object of a name is defined, if a module of the same name hides it from Griffe.
+
+    `odconv_torch.tools.fuse` is a function for who imports it, and a file for who reads the source.
+    """
+    package, _, name = path.rpartition(".")
+    folder = ROOT.joinpath(*package.split("."))
+    file = folder / "__init__.py"
+    if not file.is_file():
+        return path
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and name in (alias.name for alias in node.names):
+            inner = defined_in(f"{node.module}.{name}")
+            hidden = (folder / f"{name}.py").is_file() or inner != f"{node.module}.{name}"
+            return inner if hidden else path
+    return path
+
+
 def summary(package: str) -> str:
     """The first sentence of a package's docstring."""
     path = ROOT.joinpath(*package.split("."), "__init__.py")

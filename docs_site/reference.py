@@ -7,9 +7,10 @@ stands on the page of `odconv_torch.layers`, and the page of `odconv_torch` link
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Final
 
-from docs_site.names import PACKAGES, public_names, summary
+from docs_site.names import PACKAGES, defined_in, public_names, summary
 
 FOLDER: Final = "reference"
 
@@ -33,10 +34,11 @@ def page_of(package: str) -> str:
     return f"{FOLDER}/{package.replace('.', '/')}/index.md"
 
 
+@cache
 def entries() -> Mapping[str, str]:
-    """The path of each entry, `package.name`, with its name in the outermost package as value."""
+    """`package.name` -> the path that its entry has: the shortest one, if it leads there."""
     return {
-        f"{package}.{name}": f"{outermost(package, name)}.{name}"
+        f"{package}.{name}": defined_in(f"{outermost(package, name)}.{name}")
         for package, names in public_names().items()
         for name in names
         if not _elsewhere(package, name)
@@ -57,14 +59,14 @@ def _page(package: str) -> str:
     if shared:
         lines += ["| name | described in |", "|---|---|", *_rows(package, shared), ""]
     for name in own:
-        lines += [f"::: {outermost(package, name)}.{name}", ""]
+        lines += [f"::: {entries()[f'{package}.{name}']}", ""]
     return "\n".join(lines)
 
 
 def _rows(package: str, names: list[str]) -> Iterator[str]:
     for name in names:
         home = _elsewhere(package, name)
-        yield f"| [`{name}`][{package}.{name}] | {home} |"
+        yield f"| [`{name}`][{defined_in(f'{package}.{name}')}] | {home} |"
 
 
 def _elsewhere(package: str, name: str) -> str | None:

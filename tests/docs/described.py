@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from griffe import Attribute, Class, Function, GriffeLoader, ModulesCollection, Object
+from griffe import Attribute, Class, Function, GriffeLoader, Object
 
 from docs_site.names import PACKAGES, ROOT
 from docs_site.reference import entries
@@ -29,7 +29,8 @@ def described() -> Mapping[str, Object]:
     for package in PACKAGES:
         loader.load(package)
     loader.resolve_aliases(implicit=False)
-    return {path: _behind(path, loader.modules_collection) for path in entries().values()}
+    found = {path: loader.modules_collection[path] for path in entries().values()}
+    return {path: one.final_target if one.is_alias else one for path, one in found.items()}
 
 
 @cache
@@ -89,13 +90,6 @@ def _functions(path: Path) -> Mapping[str, ast.FunctionDef]:
         for node in nodes
         if isinstance(node, ast.FunctionDef)
     }
-
-
-def _behind(path: str, known: ModulesCollection) -> Object:
-    """What an import of the name gives: the function `fuse`, where Griffe has its module."""
-    package, _, name = path.rpartition(".")
-    imported = known[package].imports.get(name)
-    return known[path] if imported is None else _behind(imported, known)
 
 
 def _is_called(member: Object) -> bool:

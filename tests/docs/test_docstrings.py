@@ -19,6 +19,7 @@ MISSING = {"NotImplementedError"}
 
 @pytest.mark.parametrize("path", sorted(described()))
 def test_a_public_name_is_described(path):
+    assert not described()[path].is_module, "the entry is of a file, not of what it defines"
     assert described()[path].docstring, "without a docstring"
 
 
