@@ -121,7 +121,7 @@ class Evaluation:
         ]
         worst = [one for one, _ in zip(self.confusions(), range(_SHOWN), strict=False)]
         lines += [
-            f"{one.count} of {one.images} {one.truth} taken for {one.answer}" for one in worst
+            f"{one.truth} taken for {one.answer}: {one.count} of {one.images}" for one in worst
         ]
         return "\n".join(lines)
 

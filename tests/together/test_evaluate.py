@@ -47,7 +47,7 @@ def test_the_table(capsys):
     assert run("--data", "digits", *MODEL, "--batch-size", 100) == 0
     out = capsys.readouterr().out
     assert "top-1     96.39 %\ntop-5     100.00 %\nloss      0.1587\n" in out
-    assert "2 of 38 5 taken for 9" in out
+    assert "5 taken for 9: 2 of 38\n" in out
 
 
 def test_a_folder_needs_no_images_to_train_with(tmp_path):

@@ -148,8 +148,9 @@ def _histogram(array: Array, tag: str, values: Values) -> tuple[int, ...]:
 def _overflow(dtype: str, finding: Finding) -> str:
     lost = finding.loss
     limit = f"{LARGEST[finding.after]:.6g}"
+    values = "1 value" if lost.overflowed == 1 else f"{lost.overflowed} values"
     return (
-        f"--dtype {dtype} would turn {lost.overflowed} values of {finding.name} into Inf "
+        f"--dtype {dtype} would turn {values} of {finding.name} into Inf "
         f"(max |x| {_number(lost.largest)} > {limit})"
     )
 
