@@ -43,19 +43,21 @@ def main(
     return exit_code(lambda: train(parse(given, framework)), given)
 
 
-def exit_code(act: Callable[[], None], given: Sequence[str]) -> int:
+def exit_code(act: Callable[[], None], given: Sequence[str], resumes: bool = True) -> int:
     """Does what a command is for, and says what went wrong; see `main`.
 
     Args:
         act: parses the arguments and does what they ask for.
         given: the arguments.
+        resumes: whether it is a training, which --resume continues after an interrupt.
     """
     try:
         act()
     except (TrainingError, ConverterError, OSError) as error:
         return _report(error)
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; --resume continues from the last checkpoint\n")
+        advice = "; --resume continues from the last checkpoint" if resumes else ""
+        sys.stderr.write(f"interrupted{advice}\n")
         return _INTERRUPTED
     except Exception as error:  # no error of ours: whatever it is, the user has done nothing wrong
         if isinstance(error, MemoryError) or _NO_MEMORY.search(_text(error)):

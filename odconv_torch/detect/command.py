@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if not given or given[0] not in _COMMANDS:
         detect_parser().parse_args(given)
-    return exit_code(lambda: _COMMANDS[given[0]](given[1:]), given)
+    return exit_code(lambda: _COMMANDS[given[0]](given[1:]), given, resumes=given[0] == "train")
 
 
 def _train(arguments: Sequence[str]) -> None:
