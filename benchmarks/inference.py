@@ -1,6 +1,7 @@
 """Networks by `optimize_for_inference` beside themselves and the static ones, in PyTorch.
 
     python -m benchmarks.inference [--networks NAME:KERNELS ...] [--batches N ...] [--rounds N]
+        [--strategy NAME]
 
 Prints a table: milliseconds of the plain static network, and what the others take as a multiple of
 that. All of a row run in one process, in turn; times are medians.
@@ -20,7 +21,7 @@ from benchmarks.machine import machine
 from benchmarks.parsers import inference_parser
 from benchmarks.timing import Run, alternate
 from odconv_spec import BackboneSpec, model_spec
-from odconv_torch import optimize_for_inference
+from odconv_torch import optimize_for_inference, set_strategy
 from odconv_torch.models.factory import build_model
 
 VARIANTS: Final = ("static", "static optimized", "ours", "ours optimized")
@@ -35,14 +36,15 @@ def main(arguments: list[str]) -> int:
     _say("| --- " * (len(VARIANTS) + 3) + "|")
     for name in options.networks:
         for batch in options.batches:
-            _say(row(name, batch, options.rounds))
+            _say(row(name, batch, options.rounds, options.strategy))
     return 0
 
 
-def row(name: str, batch: int, rounds: int) -> str:
+def row(name: str, batch: int, rounds: int, strategy: str) -> str:
     """One network at one batch size."""
     title, _, kernels = name.partition(":")
     ours = network(model_spec(title, kernel_num=int(kernels), head_init="published"))
+    set_strategy(ours, strategy)
     static = network(model_spec(title.partition("_")[2]))
     models = (static, optimize_for_inference(static), ours, optimize_for_inference(ours))
     images = torch.randn(batch, 3, _SIZE, _SIZE, generator=torch.Generator().manual_seed(_SEED))

@@ -89,6 +89,12 @@ def inference_parser() -> ArgumentParser:
     )
     _add_networks(parser, _INFERENCE_NETWORKS)
     _add_runs(parser, rounds=9)
+    parser.add_argument(
+        "--strategy",
+        choices=("auto", "native"),
+        default="auto",
+        help="of our networks: native has the compiled operations",
+    )
     return parser
 
 

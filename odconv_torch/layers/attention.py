@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from odconv_spec import ODConvSpec
+from odconv_torch.layers.attending import Heads, attended, linear_of
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.build_static import build_norm, draw_as_convs
 from odconv_torch.layers.forms.recording import batch_of, exports_a_graph
@@ -71,13 +72,18 @@ class ODAttention(Tempered):
             self.add_module(name, None if head is None else Pointwise(head, *start))
         self._present = tuple(heads)
         self._widths = [head.out_channels for head in heads.values()]
-        self._shapes = _shapes(spec)
+        self._shapes = shapes_of(spec)
         self._softmax_of_taps = spec.spatial_activation == "softmax" and "spatial_fc" in heads
+        self._heads = heads_of(spec)
 
     def forward(self, x: torch.Tensor) -> Attentions:
         own = self._modules  # a look-up there takes less time than an attribute
         heads: list[Any] = [own[name] for name in self._present]
-        if self._is_plain(heads):
+        plain = self._is_plain(heads)
+        found = self._compiled(x, heads) if plain and self.native else None
+        if found is not None:
+            return found
+        if plain:
             logits = product_of_all(heads, self._squeezed(x))
         else:
             logits = side_by_side(heads, self._squeeze(x))
@@ -85,9 +91,17 @@ class ODAttention(Tempered):
 
     def _is_plain(self, heads: Iterable[nn.Module]) -> bool:
         """Whether nobody watches a part, or put another in its place: they need not be called."""
-        fixed = self.ln is None and (self.bn is None or is_fixed(self.bn))
-        plain = are_plain((self.fc, *heads), Pointwise)
-        return fixed and plain and not exports_a_graph()
+        own: Any = self._modules
+        norm = own.get("bn")
+        fixed = own.get("ln") is None and (norm is None or is_fixed(norm))
+        return fixed and are_plain((own["fc"], *heads), Pointwise) and not exports_a_graph()
+
+    def _compiled(self, x: torch.Tensor, heads: Iterable[Any]) -> Attentions | None:
+        """The attentions of plain parts in one operation, or None where it is not for this call."""
+        own: Any = self._modules
+        squeeze, layers = linear_of(own["fc"]), map(linear_of, heads)
+        parts = attended(x, squeeze, own.get("bn"), layers, self._heads, self.temperature)
+        return None if parts is None else shaped(parts, self._present, self._shapes)
 
     def _squeezed(self, x: torch.Tensor) -> torch.Tensor:
         """`_squeeze` of plain parts in few operations, (batch, hidden)."""
@@ -118,7 +132,28 @@ class ODAttention(Tempered):
         return Attentions(*map(found.get, HEADS))
 
 
-def _shapes(spec: ODConvSpec) -> dict[str, tuple[int, ...]]:
+def shaped(
+    parts: Sequence[torch.Tensor], names: Sequence[str], shapes: Mapping[str, Sequence[int]]
+) -> Attentions:
+    """The outputs of heads (batch, out), each in the shape of what it scales."""
+    found = dict(zip(names, parts, strict=True))
+    for name, part in found.items():
+        if name in shapes:
+            found[name] = part.view(part.shape[0], *shapes[name])
+    return Attentions(*map(found.get, HEADS))
+
+
+def heads_of(spec: ODConvSpec) -> Heads:
+    """The heads that an attention has, and their activations."""
+    names = tuple(spec.heads())
+    counts = {"kernel_fc": spec.kernel_num}
+    if spec.spatial_activation == "softmax":
+        counts["spatial_fc"] = prod(spec.kernel)
+    widths = tuple(spec.head(name).out_channels for name in names)
+    return Heads(names, widths, tuple(counts.get(name, 0) for name in names))
+
+
+def shapes_of(spec: ODConvSpec) -> dict[str, tuple[int, ...]]:
     """Of the attentions of a sample that scale a map or the taps of a kernel."""
     copies = () if spec.attention_sharing else (spec.copies,)
     ones = (1,) * spec.rank

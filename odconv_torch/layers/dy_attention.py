@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from odconv_spec import DyConvSpec
+from odconv_torch.layers.attending import Heads, attended, linear_of
 from odconv_torch.layers.build_static import draw_as_convs
 from odconv_torch.layers.forms.recording import exports_a_graph
 from odconv_torch.layers.pointwise import Pointwise
@@ -52,9 +53,25 @@ class DyAttention(Tempered):
             (batch, kernel_num).
         """
         layers = self.fc1, self.fc2
-        if are_plain(layers, Pointwise) and not exports_a_graph():
+        plain = are_plain(layers, Pointwise) and not exports_a_graph()
+        found = self._compiled(x) if plain and self.native else None
+        if found is not None:
+            return found
+        if plain:
             logits = self.fc2.product(torch.relu(self.fc1.product(global_mean(x).flatten(1))))
         else:
             hidden = torch.relu(self.fc1(global_mean(x)))  # (batch, hidden, *ones)
             logits = self.fc2(hidden).flatten(1)
         return softmax(self._tempered(logits))
+
+    def _compiled(self, x: torch.Tensor) -> torch.Tensor | None:
+        """The same in one operation, or None where it is not for this call."""
+        first, last = linear_of(self.fc1), linear_of(self.fc2)
+        parts = attended(x, first, None, (last,), heads_of(self.spec), self.temperature)
+        return None if parts is None else parts[0]
+
+
+def heads_of(spec: DyConvSpec) -> Heads:
+    """Its one head, a softmax over the kernels."""
+    count = spec.kernel_num
+    return Heads(("fc2",), (count,), (count,))

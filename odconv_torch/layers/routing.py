@@ -9,11 +9,12 @@ from torch.nn import functional as F
 from odconv_spec import LinearSpec, RoutingSpec
 from odconv_spec.geometry import one_of, whole
 from odconv_spec.kernel_bank import HEAD_INITS
+from odconv_torch.layers.attending import Attending, Heads, attended, linear_of
 from odconv_torch.layers.leaf import leaf
 from odconv_torch.layers.pooling import global_mean
 
 
-class Routing(nn.Module):
+class Routing(Attending):
     """Routing weights (batch, kernel_num) of maps (batch, in, *map). It has no temperature.
 
     A `CondConv2d` has its own, or the convolutions of a block share one: they are then made with
@@ -75,6 +76,11 @@ class Routing(nn.Module):
 
     @leaf
     def forward(self, input: torch.Tensor) -> torch.Tensor:
+        if self.native:
+            head = Heads(("routing",), (self.kernel_num,), (0,))
+            parts = attended(input, None, None, (linear_of(self),), head)
+            if parts is not None:
+                return parts[0]
         return torch.sigmoid(F.linear(global_mean(input).flatten(1), self.weight, self.bias))
 
     def extra_repr(self) -> str:

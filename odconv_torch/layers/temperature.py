@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from odconv_spec.schedule import SOFTEN, Annealing
+from odconv_torch.layers.attending import Attending
 
 Module = TypeVar("Module", bound="Tempered")
 
 
-class Tempered(nn.Module):
+class Tempered(Attending):
     """A module with a temperature, at the start that at which nobody anneals: 1 for softmaxes.
 
     The temperature is a buffer, so that compiled code sees it change, and not persistent, so that

@@ -1,8 +1,8 @@
-"""The dynamic convolution of inference as one compiled operation: optional, built when asked for.
+"""The dynamic convolution of inference and its attention as compiled operations: optional.
 
-`python -m odconv_torch.native build` compiles it once, which takes a C++ compiler and a few
-seconds; `set_strategy(model, "native")` loads it and lets a network use it. Importing this package
-does neither.
+`python -m odconv_torch.native build` compiles them once, which takes a C++ compiler and some
+seconds; `set_strategy(model, "native")` loads them and lets a network use them. Importing this
+package does neither.
 """
 
 from odconv_torch.layers.forms.native import is_loaded

@@ -15,7 +15,7 @@ import torch
 
 from odconv_torch.layers.forms.native import is_loaded
 
-_SOURCE = Path(__file__).with_name("dynamic_conv.cpp")
+_SOURCE = Path(__file__).with_name("dynamic_conv.cpp")  # which includes the headers beside it
 _NAME = "odconv_native"
 
 
@@ -59,7 +59,7 @@ def path() -> Path:
     from torch.utils.cpp_extension import get_default_build_root  # slow to import
 
     root = os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root()
-    parts = (_SOURCE.read_text(encoding="utf-8"), *_flags(), torch.__version__, _processor())
+    parts = (*_sources(), *_flags(), torch.__version__, _processor())
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     return Path(root) / f"{_NAME}_{key}" / f"{_NAME}.so"
 
@@ -109,6 +109,12 @@ def _compile(target: Path) -> None:
             f"native operations: {shlex.join(command)} ended with {error.returncode}:\n"
             f"{error.stderr[-2000:]}"
         ) from error
+
+
+def _sources() -> list[str]:
+    """The text of every file that is compiled."""
+    headers = sorted(_SOURCE.parent.glob("*.h"))
+    return [file.read_text(encoding="utf-8") for file in (_SOURCE, *headers)]
 
 
 def _flags() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from odconv_torch.layers.attending import Attending
 from odconv_torch.layers.dynamic import DynamicConv
 from odconv_torch.layers.forms.choice import Strategy
 from odconv_torch.layers.forms.cost_model import AUTO, NATIVE, Costs, check_strategy
@@ -28,8 +29,9 @@ def set_strategy(
     * "shared": the kernels as they are stored, `kernel_num` times the arithmetic.
     * "tiled": a few rows of the kernels at a time, on the patches of the map.
     * "patches": one batched matrix product on the patches of the map.
-    * "native": one compiled operation, where it infers float32 on a CPU in less time; elsewhere
-      what "auto" chooses. `python -m odconv_torch.native build` must have built it.
+    * "native": compiled operations, one for the attention and one for the convolution, where they
+      infer float32 on a CPU in less time; elsewhere what "auto" chooses.
+      `python -m odconv_torch.native build` must have built them.
 
     * "compact": one constant convolution for the patches, and one matrix product.
     * "portable": constant convolutions, whose outputs are mixed; `kernel_num` times the arithmetic.
@@ -79,3 +81,5 @@ def set_strategy(
     for child in module.modules():
         if isinstance(child, DynamicConv):
             child.strategy = chosen
+        elif isinstance(child, Attending):
+            child.native = strategy == NATIVE

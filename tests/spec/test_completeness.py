@@ -97,6 +97,7 @@ def test_packages_have_parallel_files():
             *map(str, DETECTION),  # torchvision's
             "flops.py",  # counters that hook modules
             "layers/attentions.py",
+            "layers/attending.py",  # compiled
             "layers/attributes.py",
             "layers/leaf.py",  # tracers of torch.fx
             "layers/watching.py",  # hooks, which only torch's layers have everywhere

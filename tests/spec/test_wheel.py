@@ -37,7 +37,7 @@ def test_has_the_packages_and_nothing_else(names):
 
 @pytest.mark.parametrize("package", sorted(PACKAGES))
 def test_has_each_file_of_a_package(package, names):
-    kinds = (".py", ".cpp", ".typed", ".npz", ".json", ".json.gz", ".yaml", ".pth.tar")
+    kinds = (".py", ".cpp", ".h", ".typed", ".npz", ".json", ".json.gz", ".yaml", ".pth.tar")
     files = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / package).rglob("*")

@@ -64,16 +64,47 @@ GEOMETRIES = {
     "biased": (16, 34, 3, {"bias": True}),
     "one kernel": (16, 32, 3, {"padding": 1, "kernel_num": 1}),
     "many kernels": (16, 32, 3, {"padding": 1, "kernel_num": 7}),
+    "pointwise with a bias": (35, 33, 1, {"bias": True}),
+    "pointwise with one kernel": (35, 33, 1, {"kernel_num": 1, "bias": True}),
+    "pointwise on a small map": (2, 3, 1, {"kernel_num": 1, "attentions": ("channel", "filter")}),
+    "pointwise with a small kernel": (70, 90, 1, {"kernel_num": 1, "attentions": ("filter",)}),
+    "pointwise with a large kernel": (520, 530, 1, {"bias": True}),
+    "depthwise": (35, 35, 3, {"padding": 1, "groups": 35}),
+    "depthwise with a step": (35, 35, 3, {"padding": 1, "groups": 35, "stride": 2, "bias": True}),
+    "depthwise of five taps": (17, 17, 5, {"padding": 2, "groups": 17, "kernel_num": 1}),
+    "depthwise, not square": (
+        *(17, 17, (2, 3)),
+        {"padding": (1, 4), "dilation": (2, 3), "stride": (3, 2), "groups": 17},
+    ),
+    "depthwise, more padding than taps": (
+        *(5, 5, (1, 3)),
+        {"padding": (2, 5), "stride": 3, "groups": 5},
+    ),
+    "depthwise on one position": (3, 3, (7, 8), {"groups": 3, "kernel_num": 1}),
 }
 
 
 @needs_compiler
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 @pytest.mark.parametrize("batch", [1, 3])
-def test_layers_of_every_geometry(native_library, geometry, batch):
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_layers_of_every_geometry(native_library, geometry, batch, layout):
     ins, outs, kernel, options = GEOMETRIES[geometry]
     layer = randomised(ODConv2d(ins, outs, kernel, **options))
-    meets_the_formula(layer, random_map(2, ins, batch, torch.float32))
+    x = random_map(2, ins, batch, torch.float32).to(memory_format=layout)
+    meets_the_formula(layer, x)
+    with torch.no_grad():
+        y = forced(layer)(x)
+    assert y.is_contiguous(memory_format=layout)
+
+
+@needs_compiler
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (9, 16), (13, 19), (31, 34), (4, 70)])
+def test_depthwise_layers_on_maps_of_every_size(native_library, size, stride, layout):
+    layer = randomised(ODConv2d(19, 19, 3, stride=stride, padding=1, groups=19))
+    meets_the_formula(layer, torch.randn(2, 19, *size).to(memory_format=layout))
 
 
 @needs_compiler
@@ -110,7 +141,7 @@ def test_other_layers(native_library, layer):
 @needs_compiler
 @pytest.mark.parametrize(
     "layer",
-    [ODConv3d(4, 6, 3), ODConv2d(4, 4, 3, groups=4), ODConv2d(4, 6, 3, attention_sharing=False)],
+    [ODConv3d(4, 6, 3), ODConv2d(4, 8, 3, groups=4), ODConv2d(4, 6, 3, attention_sharing=False)],
 )
 def test_layers_that_it_is_not_for(native_library, layer):
     meets_the_formula(randomised(layer), random_map(layer.rank, 4, 3, torch.float32), takes=False)
@@ -139,8 +170,10 @@ def test_uneven_padding(native_library):
         lambda x: x[:1].expand(3, -1, -1, -1),
     ],
 )
-def test_maps_in_other_layouts(native_library, change):
-    layer = randomised(ODConv2d(8, 12, 3, padding=1))
+@pytest.mark.parametrize("options", [{}, {"groups": 8}])
+@pytest.mark.parametrize("taps", [1, 3])
+def test_maps_in_other_layouts(native_library, change, taps, options):
+    layer = randomised(ODConv2d(8, 8, taps, padding=taps // 2, **options))
     meets_the_formula(layer, change(random_map(2, 8, 3, torch.float32)))
 
 
@@ -149,6 +182,19 @@ def test_a_bank_in_another_layout(native_library):
     layer = randomised(ODConv2d(8, 12, 3))
     layer.weight = torch.nn.Parameter(layer.weight.detach().transpose(3, 4))
     meets_the_formula(layer, random_map(2, 8, 3, torch.float32))
+
+
+@needs_compiler
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_depthwise_value_that_is_no_number(native_library, value, layout):
+    x, weight = torch.rand(2, 18, 9, 11), torch.rand(3, 18, 1, 3, 3)
+    x[1, 17, 4, 6] = value
+    found = torch.ops.odconv.dynamic_conv(
+        *(x.to(memory_format=layout), weight, None, None, None, torch.rand(2, 3), None),
+        *([1, 1], [1, 1], [1, 1], 18),
+    )
+    assert (~found.isfinite()).sum() == 9 and (~found[1, 17].isfinite()).sum() == 9
 
 
 @needs_compiler
@@ -213,6 +259,16 @@ def test_the_operation_is_a_proper_one(native_library, rows):
     bias = None if rows is None else torch.randn(rows)
     given = (x, weight, *factors, torch.rand(3, 4), bias, [2, 1], [1, 0], [1, 2], 2)
     torch.library.opcheck(torch.ops.odconv.dynamic_conv.default, given)
+    last = x.to(memory_format=torch.channels_last)
+    torch.library.opcheck(torch.ops.odconv.dynamic_conv.default, (last, *given[1:]))
+
+
+@needs_compiler
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_operation_is_a_proper_one_for_depthwise_layers(native_library, layout):
+    x, weight = torch.randn(3, 6, 7, 9).to(memory_format=layout), torch.randn(1, 6, 1, 3, 2)
+    given = (x, weight, torch.rand(3, 6, 1, 1), None, None, None, None, [2, 1], [1, 0], [1, 2], 6)
+    torch.library.opcheck(torch.ops.odconv.dynamic_conv.default, given)
 
 
 @needs_compiler
@@ -266,7 +322,9 @@ def test_threads_do_not_disturb_each_other(native_library):
 
 
 @needs_compiler
-@pytest.mark.parametrize("name", ["od_resnet18", "dy_mobilenetv2_050", "cond_resnet18"])
+@pytest.mark.parametrize(
+    "name", ["od_resnet18", "od_mobilenetv2_050", "dy_mobilenetv2_050", "cond_resnet18"]
+)
 def test_networks(native_library, name):
     """By the usual costs, which choose it for some of the layers."""
     model, x = create_model(name, num_classes=7).eval(), torch.randn(2, 3, 64, 96)

@@ -19,6 +19,7 @@ from odconv_torch.layers.forms.recording import records_a_graph
 from odconv_torch.layers.forms.scaled import scaled, times
 from odconv_torch.layers.window import Window
 
+_WIDE, _MANY = 64, 1 << 25  # channels and multiply-adds that a convolution is faster for
 _SMALL = 1 << 20  # elements of a kernel that stays in the cache between its mixing and its use
 
 
@@ -114,10 +115,20 @@ def _pointwise(
         else:
             kernels = kernels * channel.view(batch, 1, inputs)
     if filters is None:
-        return product_of_maps(x, kernels, bias)
+        return _product(x, kernels, bias)
     if positions <= inputs:
-        return _after(product_of_maps(x, kernels, None), filters, bias)
-    return product_of_maps(x, kernels * filters.view(batch, outputs, 1), bias)
+        return _after(_product(x, kernels, None), filters, bias)
+    return _product(x, kernels * filters.view(batch, outputs, 1), bias)
+
+
+def _product(x: torch.Tensor, kernels: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """Of maps and kernels (batch or 1, out, in), as a convolution where that is faster."""
+    _, inputs, height, width = x.shape
+    outputs = kernels.shape[1]
+    large = inputs >= _WIDE and height * width * inputs * outputs >= _MANY
+    if large and x.shape[0] == 1 and x.is_contiguous():
+        return F.conv2d(x, kernels.view(outputs, inputs, 1, 1), flat(bias))
+    return product_of_maps(x, kernels, bias)
 
 
 def _mixed(

@@ -14,9 +14,11 @@ from torch import nn
 
 from odconv_spec import ODConvSpec
 from odconv_torch.layers import KernelBank
-from odconv_torch.layers.attention import HEADS, ODAttention
+from odconv_torch.layers.attending import Attending, Linear, attended
+from odconv_torch.layers.attention import HEADS, ODAttention, heads_of, shaped, shapes_of
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.dy_attention import DyAttention
+from odconv_torch.layers.dy_attention import heads_of as dy_heads_of
 from odconv_torch.layers.forms.recording import records_a_graph
 from odconv_torch.layers.pointwise import Pointwise
 from odconv_torch.layers.temperature import Tempered, softmax
@@ -29,7 +31,7 @@ Arrays = Mapping[str, Any]
 Product = tuple[torch.Tensor, torch.Tensor]  # weight (out, in) and bias (out,), in float64
 
 
-class FixedODAttention(nn.Module):
+class FixedODAttention(Attending):
     """`ODAttention` at its present temperature.
 
     Takes maps (batch, in, *map) and returns `Attentions`.
@@ -52,8 +54,14 @@ class FixedODAttention(nn.Module):
         self._gates = [(place, part, shape) for part, (place, shape) in enumerate(gates)]
         self._kernels = 0 if heads[_KERNEL] is None else spec.kernel_num
         self._softmax_of_taps = spec.spatial_activation == "softmax" and heads[_SPATIAL] is not None
+        self._heads, self._shapes = heads_of(spec), shapes_of(spec)
+        self.native = attention.native
 
     def forward(self, x: torch.Tensor) -> Attentions:
+        if self.native and self.ln is None:
+            compiled = self._compiled(x)
+            if compiled is not None:
+                return compiled
         hidden = squeezed(x, self._buffers)
         if self.ln is not None:
             hidden = self.ln(hidden)
@@ -68,13 +76,18 @@ class FixedODAttention(nn.Module):
             found[_SPATIAL] = self._over_taps(logits)
         return Attentions(*found)
 
+    def _compiled(self, x: torch.Tensor) -> Attentions | None:
+        """The same in one operation, or None where it is not for this call."""
+        parts = attended(x, *_layers(self._buffers), self._heads)
+        return None if parts is None else shaped(parts, self._heads.names, self._shapes)
+
     def _over_taps(self, logits: torch.Tensor) -> torch.Tensor:
         _, part, shape = self._gates[-1]
         taps = logits.split_with_sizes(self._widths, 1)[part]
         return softmax(taps.unflatten(1, (-1, prod(self.spec.kernel)))).view(shape)
 
 
-class FixedDyAttention(nn.Module):
+class FixedDyAttention(Attending):
     """`DyAttention` at its present temperature: maps (batch, in, *map) to (batch, kernel_num).
 
     Args:
@@ -87,8 +100,13 @@ class FixedDyAttention(nn.Module):
         like = attention.fc1.weight
         _keep(self, "squeeze", _arrays(attention.fc1), like)
         _keep(self, "heads", _over(_arrays(attention.fc2), attention), like)
+        self._heads = dy_heads_of(attention.spec)
+        self.native = attention.native
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        parts = attended(x, *_layers(self._buffers), self._heads) if self.native else None
+        if parts is not None:
+            return parts[0]
         return softmax(excited(squeezed(x, self._buffers), self._buffers))
 
 
@@ -96,14 +114,20 @@ def squeezed(x: torch.Tensor, arrays: Arrays) -> torch.Tensor:
     """The first product on the mean of the map, (batch, hidden)."""
     axes, weight, bias = tuple(range(2, x.dim())), arrays["squeeze_weight"], arrays["squeeze_bias"]
     if records_a_graph() or x.dtype not in _WIDE:
-        return torch.addmm(bias, x.mean(axes), weight)
+        return torch.addmm(bias, x.mean(axes), weight.t())
     # A mean is a sum and a division, which the product does on the way.
-    return torch.addmm(bias, x.sum(axes), weight, alpha=1 / prod(x.shape[2:]))
+    return torch.addmm(bias, x.sum(axes), weight.t(), alpha=1 / prod(x.shape[2:]))
 
 
 def excited(hidden: torch.Tensor, arrays: Arrays) -> torch.Tensor:
     """The logits of all heads, (batch, their channels)."""
-    return torch.addmm(arrays["heads_bias"], torch.relu(hidden), arrays["heads_weight"])
+    return torch.addmm(arrays["heads_bias"], torch.relu(hidden), arrays["heads_weight"].t())
+
+
+def _layers(arrays: Arrays) -> tuple[Linear, None, tuple[Linear]]:
+    """The first layer, no norm, and that of all heads, as `attended` takes them."""
+    heads = arrays["heads_weight"], arrays["heads_bias"]
+    return (arrays["squeeze_weight"], arrays["squeeze_bias"]), None, (heads,)
 
 
 FIXED = {ODAttention: FixedODAttention, DyAttention: FixedDyAttention}
@@ -184,5 +208,5 @@ def _over(arrays: Product, attention: Tempered) -> Product:
 
 def _keep(layer: nn.Module, name: str, arrays: Product, like: torch.Tensor) -> None:
     weight, bias = (array.to(like.dtype) for array in arrays)
-    layer.register_buffer(f"{name}_weight", weight.t().contiguous())  # (in, out)
+    layer.register_buffer(f"{name}_weight", weight)  # (out, in)
     layer.register_buffer(f"{name}_bias", bias)
