@@ -175,7 +175,8 @@ def test_transposed_arrays_of_a_known_model(tmp_path):
         open_model(Request(tmp_path / "x.pth", SMALL))
     hint = "   looks transposed; was this file converted before?"
     assert str(error.value) == (
-        "2 of wrong shape in x.pth for od_resnet_custom (kernel_num=1, 5 classes)\n"
+        "the arrays do not fit: 2 of wrong shape in x.pth for "
+        "od_resnet_custom (kernel_num=1, 5 classes)\n"
         f"  shape       conv1.weight  expected (8, 3, 7, 7), found (7, 7, 3, 8){hint}\n"
         f"  shape       fc.weight  expected (5, 12), found (12, 5){hint}"
     )

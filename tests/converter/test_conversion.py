@@ -122,7 +122,7 @@ def test_differences_are_reported_together(tmp_path):
     with pytest.raises(MismatchError) as error:
         convert(Request(tmp_path / "a.pth", SPEC), tmp_path / "b.pdparams")
     assert str(error.value).splitlines() == [
-        "1 missing, 1 unexpected, 2 of wrong shape in a.pth for "
+        "the arrays do not fit: 1 missing, 1 unexpected, 2 of wrong shape in a.pth for "
         "od_resnet_custom (kernel_num=2, 5 classes)",
         "  missing     layer1.0.conv1.attention.kernel_fc.weight  expected (2, 16, 1, 1)",
         "  unexpected  layer1.0.conv1.attention.kernal_fc.weight  (4, 16, 1, 1) F32   "

@@ -93,7 +93,8 @@ def test_names_shapes_and_dtypes_are_exact(tmp_path):
     with pytest.raises(MismatchError) as error:
         open_model(Request(path, NET))
     assert str(error.value) == (
-        "1 missing, 1 of wrong shape, 1 of wrong dtype in a.pth for Net (22 arrays)\n"
+        "the arrays do not fit: 1 missing, 1 of wrong shape, 1 of wrong dtype in a.pth for "
+        "Net (22 arrays)\n"
         "  missing     stem.bias  expected (6,) F32\n"
         "  shape       body.0.norm.weight  expected (6,), found (5,)\n"
         "  dtype       neck.head.bias  expected F32, found F16"

@@ -63,7 +63,8 @@ def _summary(
         (len(shapes), "of wrong shape"),
         (len(dtypes), "of wrong dtype"),
     )
-    return ", ".join(f"{count} {kind}" for count, kind in counts if count) + f" in {what}"
+    listed = ", ".join(f"{count} {kind}" for count, kind in counts if count)
+    return f"the arrays do not fit: {listed} in {what}"
 
 
 def _unexpected(name: str, form: Form, missing: list[str]) -> str:
