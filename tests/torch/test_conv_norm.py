@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.autograd import forward_ad
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from odconv_torch import ODConv2d
 from odconv_torch.layers.norm import BatchNorm2d
@@ -13,11 +14,22 @@ LARGE = (2, 6, 150, 160)  # in elements what the norm writes in place
 
 
 class Keeping(nn.Conv2d):
-    """Keeps what it gave, as nobody may who is not watched."""
+    """Keeps what it gave."""
 
     def forward(self, x):
         self.kept = super().forward(x)
         return self.kept
+
+
+class InPlace(TorchDispatchMode):
+    """Counts the norms that overwrite their input."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        self.count += func is torch.ops.aten.native_batch_norm.out and kwargs["out"] is args[0]
+        return func(*args, **kwargs)
 
 
 @pytest.fixture
@@ -51,10 +63,21 @@ def test_it_computes_what_the_parts_do(kind, layout, mode, norm, x):
 
 
 def test_in_inference_the_output_of_the_convolution_is_overwritten(norm, x):
-    conv = Keeping(6, 8, 3)
+    conv = nn.Conv2d(6, 8, 3)
+    with torch.no_grad(), InPlace() as norms:
+        conv_norm(conv, norm, x)
+        conv_norm(conv, norm, x[:1, :, :9])  # small
+    assert norms.count == 1
+
+
+def test_what_code_of_others_keeps_stays(norm, x):
+    conv, usual = Keeping(6, 8, 3), nn.Conv2d(6, 8, 3)
+    usual.forward, kept = lambda x: kept.append(nn.Conv2d.forward(usual, x)) or kept[-1], []
     with torch.no_grad():
-        y = conv_norm(conv, norm, x)
-    assert y.data_ptr() == conv.kept.data_ptr()
+        for layer in (conv, usual):
+            conv_norm(layer, norm, x)
+        torch.testing.assert_close(conv.kept, nn.Conv2d.forward(conv, x), rtol=0, atol=0)
+        torch.testing.assert_close(kept[0], nn.Conv2d.forward(usual, x), rtol=0, atol=0)
 
 
 def test_what_a_hook_has_seen_stays(norm, x):
@@ -68,9 +91,10 @@ def test_what_a_hook_has_seen_stays(norm, x):
 
 
 def test_what_gradients_need_stays(norm, x):
-    conv = Keeping(6, 8, 3)
-    y = conv_norm(conv, norm, x)
-    assert y.data_ptr() != conv.kept.data_ptr()
+    conv = nn.Conv2d(6, 8, 3)
+    with InPlace() as norms:
+        y = conv_norm(conv, norm, x)
+    assert norms.count == 0
     y.sum().backward()
     assert conv.weight.grad.abs().sum() > 0 and norm.weight.grad.abs().sum() > 0
 
@@ -84,15 +108,15 @@ def test_what_stands_in_the_place_of_a_convolution_may_give_its_input(norm, x):
 
 
 def test_a_norm_that_learns_or_is_watched_is_called(norm, x):
-    conv, calls = Keeping(6, 8, 3), []
+    conv, calls = nn.Conv2d(6, 8, 3), []
     handle = norm.register_forward_hook(lambda *call: calls.append(call))
-    with torch.no_grad():
+    with torch.no_grad(), InPlace() as norms:
         conv_norm(conv, norm, x)
         handle.remove()
-        y, before = conv_norm(conv, norm.train(), x), norm.running_mean.clone()
+        conv_norm(conv, norm.train(), x)
+        before = norm.running_mean.clone()
         conv_norm(conv, norm, x)
-    assert len(calls) == 1
-    assert y.data_ptr() != conv.kept.data_ptr()
+    assert len(calls) == 1 and norms.count == 0
     assert not torch.equal(norm.running_mean, before)
 
 
