@@ -35,8 +35,8 @@ class SGD(keras.optimizers.Optimizer):
         >>> weight = keras.Variable([1.0, -2.0])
         >>> optimizer = SGD(0.5, momentum=0.9)
         >>> optimizer.apply([keras.ops.array([0.2, 0.4])], [weight])
-        >>> keras.ops.convert_to_numpy(weight).round(2)
-        array([ 0.9, -2.2], dtype=float32)
+        >>> [f"{value:.1f}" for value in keras.ops.convert_to_numpy(weight)]
+        ['0.9', '-2.2']
     """
 
     def __init__(
