@@ -100,10 +100,12 @@ def test_packages_have_parallel_files():
             "layers/attending.py",  # compiled
             "layers/attributes.py",
             "layers/leaf.py",  # tracers of torch.fx
+            "layers/memory_format.py",  # the other packages take a layout when a layer is made
             "layers/watching.py",  # hooks, which only torch's layers have everywhere
             "layers/window.py",
             "lightning.py",
             *(f"native/{path.name}" for path in NATIVE.glob("*.py")),  # compiled
+            "models/conv_norm.py",  # in place, which only torch lets a caller choose
             "parsers.py",  # of calibrate and native
             "timm.py",
             "tools/rebuilt.py",  # trainers that build a network anew
