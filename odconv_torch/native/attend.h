@@ -176,10 +176,11 @@ inline std::vector<Linear> heads_of(Arrays& arrays, at::TensorList weights,
   return heads;
 }
 
-inline std::vector<at::Tensor> attend(const at::Tensor& x, const Optional& squeeze, const Optional& offset,
-                               const c10::List<Optional>& norm, double eps, at::TensorList weights,
-                               const c10::List<Optional>& biases, at::IntArrayRef widths,
-                               at::IntArrayRef together, const Optional& temperature) {
+inline std::vector<at::Tensor> attend(const at::Tensor& x, const Optional& squeeze,
+                                      const Optional& offset, const c10::List<Optional>& norm,
+                                      double eps, at::TensorList weights,
+                                      const c10::List<Optional>& biases, at::IntArrayRef widths,
+                                      at::IntArrayRef together, const Optional& temperature) {
   TORCH_CHECK(x.dim() >= 3 && x.scalar_type() == at::kFloat && x.numel() > 0,
               "odconv::attend: expected a map (batch, in, *map) of float32, received ",
               x.scalar_type(), " and ", x.sizes());
@@ -200,7 +201,8 @@ inline std::vector<at::Tensor> attend(const at::Tensor& x, const Optional& squee
     Norm normed{nullptr, nullptr, nullptr, nullptr, eps};
     if (norm.size())
       normed = {arrays("a mean", norm.get(0), hidden), arrays("a variance", norm.get(1), hidden),
-                arrays("a scale", norm.get(2), hidden), arrays("a shift", norm.get(3), hidden), eps};
+                arrays("a scale", norm.get(2), hidden), arrays("a shift", norm.get(3), hidden),
+                eps};
     std::vector<float> squeezed(batch * hidden);
     for (int64_t i = 0; i < batch * hidden; ++i)
       squeezed[i] = normed.at(layer.at(&rows[i / hidden * channels], i % hidden), i % hidden);
@@ -220,10 +222,11 @@ inline std::vector<at::Tensor> attend(const at::Tensor& x, const Optional& squee
 }
 
 // The shapes alone, for graphs that are recorded.
-inline std::vector<at::Tensor> shapes_of_attend(const at::Tensor& x, const Optional&, const Optional&,
-                                         const c10::List<Optional>&, double, at::TensorList,
-                                         const c10::List<Optional>&, at::IntArrayRef widths,
-                                         at::IntArrayRef, const Optional&) {
+inline std::vector<at::Tensor> shapes_of_attend(const at::Tensor& x, const Optional&,
+                                                const Optional&, const c10::List<Optional>&, double,
+                                                at::TensorList, const c10::List<Optional>&,
+                                                at::IntArrayRef widths, at::IntArrayRef,
+                                                const Optional&) {
   std::vector<at::Tensor> found;
   for (const int64_t width : widths)
     found.push_back(at::empty_symint({x.sym_size(0), width}, x.options()));

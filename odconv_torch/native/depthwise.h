@@ -116,7 +116,8 @@ class Planes {
 // Channels last: vectors of channels, a few positions at a time.
 class Rows {
  public:
-  explicit Rows(const Call& call) : call_(call), table_(call.batch * call.tap_count() * call.groups) {
+  explicit Rows(const Call& call)
+      : call_(call), table_(call.batch * call.tap_count() * call.groups) {
     const int64_t count = call.tap_count(), channels = call.groups;
     at::parallel_for(0, call.batch * channels, 256, [&](int64_t begin, int64_t end) {
       std::vector<float> taps(count);
@@ -159,7 +160,8 @@ class Rows {
       const Range x = seen(1, i);
       const bool alike = i + kSpots <= call_.out[1] && x.first == 0 &&
                          seen(1, i + kSpots - 1).last == call_.taps[1];
-      alike ? convolve_spots<kSpots>(sample, line, i, y, x) : convolve_spots<1>(sample, line, i, y, x);
+      if (alike) convolve_spots<kSpots>(sample, line, i, y, x);
+      else convolve_spots<1>(sample, line, i, y, x);
       i += alike ? kSpots : 1;
     }
   }

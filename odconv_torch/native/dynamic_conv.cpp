@@ -147,7 +147,8 @@ TORCH_LIBRARY_FRAGMENT(odconv, library) {
       "-> Tensor");
   library.def(
       "attend(Tensor x, Tensor? squeeze, Tensor? offset, Tensor?[] norm, float eps, "
-      "Tensor[] weights, Tensor?[] biases, int[] widths, int[] together, Tensor? temperature) -> Tensor[]");
+      "Tensor[] weights, Tensor?[] biases, int[] widths, int[] together, Tensor? temperature) "
+      "-> Tensor[]");
 }
 
 TORCH_LIBRARY_IMPL(odconv, CPU, library) {

@@ -73,7 +73,8 @@ class Pointwise : Call {
     const float* scales = fixed_ && filter ? filter + sample * outs : nullptr;
     const float* shifts = bias ? bias + sample * bias_step : nullptr;
     const int64_t lines = channels_last ? count : outs, width = channels_last ? outs : count;
-    at::parallel_for(0, lines, std::max<int64_t>(1, (1 << 15) / width), [&](int64_t begin, int64_t end) {
+    const int64_t grain = std::max<int64_t>(1, (1 << 15) / width);
+    at::parallel_for(0, lines, grain, [&](int64_t begin, int64_t end) {
       for (int64_t line = begin; line < end; ++line) {
         float* to = start + line * width;
         each_lane(width, [&](int64_t i, auto lane) {

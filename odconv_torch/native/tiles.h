@@ -106,7 +106,8 @@ class Tiles : Call {
         at::parallel_for(0, groups * count * parts, 1, [&](int64_t begin, int64_t end) {
           std::vector<float> tile(high * kStep);
           for (int64_t i = begin; i < end; ++i) {
-            const int64_t part = i % parts, group = i / parts / count, top = i / parts % count * high;
+            const int64_t part = i % parts, group = i / parts / count;
+            const int64_t top = i / parts % count * high;
             for (int64_t s = samples * part / parts; s < samples * (part + 1) / parts; ++s)
               run_tile(tile.data(), first + s, group, s * groups + group, top,
                        std::min(high, outs - top), start, deep);
@@ -140,7 +141,8 @@ class Tiles : Call {
   // A set is a group of a sample, counted from the first sample whose patches are kept.
 
   // Element `d` of the patches of a sample's group, and what scales it.
-  void pack(int64_t sample, int64_t group, int64_t set, int64_t start, int64_t d, float* row) const {
+  void pack(int64_t sample, int64_t group, int64_t set, int64_t start, int64_t d,
+            float* row) const {
     const int64_t size = tap_count(), tap = (start + d) % size;
     const int64_t plane = (sample * groups + group) * ins + (start + d) / size;
     scales[set * most + d] =
