@@ -74,7 +74,7 @@ class ODAttention(Tempered):
         self._widths = [head.out_channels for head in heads.values()]
         self._shapes = shapes_of(spec)
         self._softmax_of_taps = spec.spatial_activation == "softmax" and "spatial_fc" in heads
-        self._heads = heads_of(spec)
+        self._heads = heads_of(spec, self._present, self._widths)
 
     def forward(self, x: torch.Tensor) -> Attentions:
         own = self._modules  # a look-up there takes less time than an attribute
@@ -143,14 +143,13 @@ def shaped(
     return Attentions(*map(found.get, HEADS))
 
 
-def heads_of(spec: ODConvSpec) -> Heads:
-    """The heads that an attention has, and their activations."""
-    names = tuple(spec.heads())
+def heads_of(spec: ODConvSpec, names: Iterable[str], widths: Iterable[int]) -> Heads:
+    """The heads that an attention has, and what their activations are over."""
     counts = {"kernel_fc": spec.kernel_num}
     if spec.spatial_activation == "softmax":
         counts["spatial_fc"] = prod(spec.kernel)
-    widths = tuple(spec.head(name).out_channels for name in names)
-    return Heads(names, widths, tuple(counts.get(name, 0) for name in names))
+    names = tuple(names)
+    return Heads(names, tuple(widths), tuple(counts.get(name, 0) for name in names))
 
 
 def shapes_of(spec: ODConvSpec) -> dict[str, tuple[int, ...]]:

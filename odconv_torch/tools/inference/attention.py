@@ -54,7 +54,8 @@ class FixedODAttention(Attending):
         self._gates = [(place, part, shape) for part, (place, shape) in enumerate(gates)]
         self._kernels = 0 if heads[_KERNEL] is None else spec.kernel_num
         self._softmax_of_taps = spec.spatial_activation == "softmax" and heads[_SPATIAL] is not None
-        self._heads, self._shapes = heads_of(spec), shapes_of(spec)
+        names = [name for name, head in zip(HEADS, heads, strict=True) if head is not None]
+        self._heads, self._shapes = heads_of(spec, names, self._widths), shapes_of(spec)
         self.native = attention.native
 
     def forward(self, x: torch.Tensor) -> Attentions:
