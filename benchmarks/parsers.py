@@ -93,7 +93,7 @@ def inference_parser() -> ArgumentParser:
         "--strategy",
         choices=("auto", "native"),
         default="auto",
-        help="of our networks: native has the compiled operations",
+        help="strategy of our networks, native with the compiled operations (default: auto)",
     )
     return parser
 
