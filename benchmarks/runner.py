@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -40,12 +40,13 @@ def run(runtime: str, plan: Plan, listener: Callable[[Record], None]) -> dict[st
         WorkerError: with the process's own words.
     """
     described: dict[str, Any] = {"environment": _settings(runtime)}
-    options = asdict(plan)
-    for values in _answers(runtime, "benchmarks.worker", json.dumps(options)):
-        if "versions" in values:
-            described |= values
-        else:
-            listener(Record(**{f.name: values[f.name] for f in fields(Record)}))
+    for selection in plan.selection.processes(runtime):
+        options = json.dumps(asdict(replace(plan, selection=selection)))
+        for values in _answers(runtime, "benchmarks.worker", options):
+            if "versions" in values:
+                described |= values
+            else:
+                listener(Record(**{f.name: values[f.name] for f in fields(Record)}))
     for case in plan.selection.cases(runtime):
         if case.group == MEMORY:
             listener(_memory(runtime, case, plan.conditions.strategy))

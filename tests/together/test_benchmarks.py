@@ -290,3 +290,14 @@ def test_selections(runtime):
         ("dy", 4),
         ("cond", 8),
     }
+
+
+@pytest.mark.parametrize("runtime", ["torch", "paddle"])
+def test_a_network_has_a_process_of_its_own(runtime):
+    whole = Selection(long=True, official=True)
+    of_each = [list(selection.cases(runtime)) for selection in whole.processes(runtime)]
+    measured = sorted(case.id for cases in of_each for case in cases)
+    assert measured == sorted(case.id for case in whole.cases(runtime))
+    networks = [cases for cases in of_each if cases[0].group in (NETWORKS, OFFICIAL_CODE)]
+    assert len(networks) > 20 and {len(cases) for cases in networks} == {1}
+    assert len(of_each) == len(networks) + 1
