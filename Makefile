@@ -14,7 +14,7 @@ RELEASE := .venv-release/.installed
 # Which tenth of the slow tests: a number that rises by one with each run, or the count of commits.
 PART ?= commit
 
-.PHONY: help install demo test slow slow-part vision vision-slow keras-hub lowest docs links dist lint format bench clean
+.PHONY: help install demo test slow slow-part vision vision-slow vision-slow-part keras-hub lowest docs links dist lint format bench clean
 
 help:
 	@echo "make install  set up .venv"
@@ -24,6 +24,7 @@ help:
 	@echo "make slow-part  run a tenth of them, drawn by the commit or by PART=N"
 	@echo "make vision   run the tests with torchvision, timm, Lightning, ..., in .venv-vision"
 	@echo "make vision-slow  run the slow ones of these"
+	@echo "make vision-slow-part  run a tenth of them"
 	@echo "make keras-hub  run the tests with KerasHub, on two backends, in .venv-keras-hub"
 	@echo "make lowest   run a smoke test with the lowest versions, in .venv-lowest"
 	@echo "make docs     build the documentation site in site/, and check it, in .venv-docs"
@@ -64,6 +65,9 @@ vision: $(VISION)
 
 vision-slow: $(VISION)
 	.venv-vision/bin/python -m pytest tests/vision -m slow
+
+vision-slow-part: $(VISION)
+	.venv-vision/bin/python -m pytest tests/vision -m slow -p tests.parts --part $(PART)
 
 $(KERAS_HUB): pyproject.toml constraints.txt constraints-keras-hub.txt
 	$(PYTHON) -m venv .venv-keras-hub

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from parity_tests.runtimes import RUNTIMES
-from tests.parts import PARTS, number_of_commit
+from tests.parts import drawn
 
 ROOT = Path(__file__).parent.parent
 # Of each folder of tests: building, computing, replacing, storing and converting.
@@ -114,7 +114,7 @@ def main(arguments: Sequence[str]) -> int:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--slow", action="store_true", help="run the tests marked slow only")
     which.add_argument("--smoke", action="store_true", help="run a few files of each suite only")
-    parser.add_argument("--part", metavar="N", type=_number, help="a tenth of the slow")
+    parser.add_argument("--part", metavar="N", type=drawn, help="a tenth of the slow")
     options = parser.parse_args(own)
     unknown = [name for name in options.suites if name not in known]
     if unknown:
@@ -128,8 +128,8 @@ def main(arguments: Sequence[str]) -> int:
     if options.part is not None and not options.slow:
         parser.error("expected --slow beside --part; received --part alone")
     if options.part is not None:
-        passed_on = [*passed_on, "-p", "tests.parts", "--part", str(options.part)]
-        _say(f"part {options.part % PARTS} of {PARTS} of the tests marked slow")
+        passed_on = [*passed_on, "-p", "tests.parts", "--part", str(options.part.number)]
+        _say(str(options.part))
     with ThreadPoolExecutor(options.jobs) as pool:
         results = list(pool.map(lambda suite: _run(suite, passed_on), chosen))
     for result in results:
@@ -138,15 +138,6 @@ def main(arguments: Sequence[str]) -> int:
     failed = sum(result.code != 0 for result in results)
     _say(f"suites: {len(results) - failed} passed, {failed} failed")
     return 1 if failed else 0
-
-
-def _number(part: str) -> int:
-    """The number of a run, as it is given or of the commit; the log has its origin."""
-    if part != "commit":
-        return int(part)
-    number, origin = number_of_commit(ROOT)
-    _say(f"drawn from {origin}")
-    return number
 
 
 def _run(suite: Suite, options: Sequence[str]) -> Result:
