@@ -33,10 +33,7 @@ def is_plain(layer: nn.Module, kind: type[nn.Module]) -> bool:
 
 def is_watched(layer: nn.Module) -> bool:
     """Whether a hook sees what enters or leaves the layer."""
-    if any(_HOOKS_OF_ALL_MODULES):
-        return True
-    own = vars(layer)
-    return any(own.get(name) for name in _HOOKS)
+    return any(_HOOKS_OF_ALL_MODULES) or any(map(vars(layer).get, _HOOKS))
 
 
 def are_plain(layers: Iterable[nn.Module], kind: type[nn.Module]) -> bool:
