@@ -19,7 +19,7 @@ from odconv_torch.ultralytics.building import dynamic_paths
 from odconv_torch.ultralytics.rows import modules
 from tests.examples import check_examples
 from tests.quick import quick
-from tests.vision.yolo import close, convolutions, predictions, stir
+from tests.vision.yolo import close, predictions, stir, work
 
 NAMES = ("yolov8n-od1", "yolov8n-od4", "yolo11n-od1", "yolo11n-od4")
 QUICK = ("ODConv2d", "CondConv2d", "DCDConv2d", "C2f_DyConv", "C3k2_ODConv")
@@ -118,15 +118,23 @@ def flops(found, size):
 
 
 @pytest.mark.parametrize("size", quick([(64, 96)], [(64, 96), (640, 640)]))
-@pytest.mark.parametrize("name", ["yolov8n", "yolo11n"])
+@pytest.mark.parametrize("name", ["yolov8n", "yolo11n", *NAMES])
 def test_flops(name, size):
-    """What dynamic convolutions take beyond static ones, which ultralytics counts with norms."""
-    static, dynamic = network(f"{name}.yaml"), network(str(config_path(f"{name}-od4")))
-    found = flops(dynamic, size) - flops(static, size)
-    wanted = convolutions(dynamic, size) - convolutions(static, size)
-    assert found == pytest.approx(wanted, rel=1e-6) and wanted > 0
-    fused = dynamic.fuse(verbose=False)
-    assert flops(fused, size) == pytest.approx(convolutions(dynamic, size), rel=0.02)
+    """`info()` is the count of the specs with the norms and the products of YOLO11's attention."""
+    found = network(str(config_path(name)) if name in NAMES else f"{name}.yaml")
+    whole = work(found, size)
+    assert whole.norms > 0 and (whole.products > 0) == name.startswith("yolo11")
+    assert flops(found, size) == pytest.approx(whole.total, rel=1e-6)
+    fused = found.fuse(verbose=False)
+    assert work(fused, size) == pytest.approx(whole._replace(norms=0))
+    assert flops(fused, size) == pytest.approx(whole.total - whole.norms, rel=1e-6)
+
+
+@pytest.mark.parametrize("module", quick(QUICK, modules()))
+def test_flops_of_every_module(module):
+    found = network(small([-1, 1, module, [64, True] if "_" in module else [64, 3, 2]]))
+    for network_ in (found, copy.deepcopy(found).fuse(verbose=False)):
+        assert flops(network_, (64, 96)) == pytest.approx(work(network_, (64, 96)).total, rel=1e-6)
 
 
 def test_without_thop_nothing_is_counted_as_in_ultralytics(monkeypatch):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import nn
+from ultralytics.nn.modules.block import Attention
+from ultralytics.nn.modules.head import Detect
 
 from odconv_spec import multiply_adds
 from odconv_torch.layers import DynamicConv
@@ -54,7 +57,7 @@ def train(model, folder, data, **options):
 
 
 def stir(network, seed=0):
-    """Random statistics of norms and random heads of attentions: a network as after training."""
+    """Random norms, attentions and biases of the outputs: a network as after training."""
     generator = torch.Generator().manual_seed(seed)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -64,6 +67,9 @@ def stir(network, seed=0):
             for name, parameter in module.named_parameters():
                 if "fc" in name:
                     parameter.data.normal_(0, 0.3, generator=generator)
+        if isinstance(module, Detect):
+            for branch in (*module.cv2, *module.cv3):  # boxes and scores of one map
+                branch[-1].bias.data.normal_(0, 2, generator=generator)
     return network.eval()
 
 
@@ -73,30 +79,95 @@ def predictions(network, x):
     return network(x)[0]
 
 
+class Difference(NamedTuple):
+    """The largest one of each kind of output.
+
+    Attributes:
+        scores: numbers from 0 to 1.
+        boxes: in pixels.
+        relative: of the boxes, over the largest number in them.
+    """
+
+    scores: float
+    boxes: float
+    relative: float
+
+
+def difference(found, wanted):
+    """Of predictions."""
+    boxes, scores = (part.abs().max().item() for part in (found - wanted).tensor_split([4], dim=1))
+    return Difference(scores, boxes, boxes / wanted[:, :4].abs().max().item())
+
+
 def close(found, wanted):
     """Boxes are numbers up to 500, in pixels: some units in the last place of float32."""
-    return (found - wanted).abs().max() <= 5e-7 * wanted.abs().max()
+    differs = difference(found, wanted)
+    return differs.scores <= 1e-6 and differs.relative <= 5e-7
+
+
+class Work(NamedTuple):
+    """What one image takes, in GFLOPs as ultralytics prints them: twice the multiply-adds.
+
+    Attributes:
+        convolutions: static and dynamic ones, by `odconv_spec.multiply_adds`.
+        norms: thop counts four for each number, a difference, a quotient, a product and a sum.
+        products: of the attention in YOLO11, queries by keys and weights by values.
+    """
+
+    convolutions: float
+    norms: float
+    products: float
+
+    @property
+    def total(self):
+        return sum(self)
 
 
 @torch.no_grad()
-def convolutions(network, size):
-    """Twice the multiply-adds of all convolutions by odconv_spec, in G, as ultralytics prints."""
+def work(network, size):
+    """Counted from shapes alone, without thop."""
     calls, handles = [], []
-    for layer in _outermost(network):
+    for layer in _counted(network):
         handles.append(layer.register_forward_hook(lambda *call: calls.append(call)))
     network.eval()(torch.zeros(1, 3, *size))
     for handle in handles:
         handle.remove()
-    specs = [(getattr(layer, "spec", None) or static_spec(layer), x) for layer, (x,), _ in calls]
-    return 2e-9 * sum(multiply_adds(spec, tuple(x.shape[2:])) for spec, x in specs)
+    terms = {_of_conv: 0, _of_norm: 0, _of_attention: 0}
+    for layer, (x,), _ in calls:
+        count = _counting(layer)
+        terms[count] += 2e-9 * count(layer, x)
+    return Work(*terms.values())
 
 
-def _outermost(module):
+def _counted(module):
+    """Layers that are counted; those inside a dynamic convolution are counted with it."""
     for child in module.children():
-        if isinstance(child, DynamicConv | nn.Conv2d):
+        if _counting(child):
             yield child
-        else:
-            yield from _outermost(child)
+        if not isinstance(child, DynamicConv):
+            yield from _counted(child)
+
+
+def _counting(layer):
+    if isinstance(layer, DynamicConv | nn.Conv2d):
+        return _of_conv
+    if isinstance(layer, nn.BatchNorm2d):
+        return _of_norm
+    return _of_attention if isinstance(layer, Attention) else None
+
+
+def _of_conv(layer, x):
+    spec = layer.spec if isinstance(layer, DynamicConv) else static_spec(layer)
+    return multiply_adds(spec, tuple(x.shape[2:]))
+
+
+def _of_norm(layer, x):
+    return 4 * x.numel()
+
+
+def _of_attention(layer, x):
+    positions = x.shape[2] * x.shape[3]
+    return positions**2 * layer.num_heads * (layer.key_dim + layer.head_dim)
 
 
 def python(code, *arguments, **variables):
