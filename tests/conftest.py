@@ -16,6 +16,8 @@ import atexit
 import gc
 import os
 import tempfile
+from importlib import import_module
+from types import ModuleType
 
 
 def pytest_configure() -> None:
@@ -24,6 +26,12 @@ def pytest_configure() -> None:
     folder = tempfile.TemporaryDirectory(prefix="odconv-tests-", ignore_cleanup_errors=True)
     os.environ["TMPDIR"] = tempfile.tempdir = folder.name
     atexit.register(folder.cleanup)
+
+
+@pytest.fixture
+def kit() -> ModuleType:
+    """What a framework's folder builds and runs layers with, see tests/frameworks/conftest.py."""
+    return import_module("kit")
 
 
 def pytest_collectstart() -> None:

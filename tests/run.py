@@ -30,11 +30,13 @@ SMOKE = {
     "torch": ("golden", "from_static", "layers", "loading", "models", "pointwise", "replace"),
     "paddle": ("from_static", "golden", "layers", "loading", "models", "replace", "saving"),
     "keras": ("from_static", "golden", "loading", "norm", "replace", "saving"),
+    "frameworks": ("from_static", "loading", "models", "replace"),
     "converter": ("cli", "conversion", "dtype", "precision", "round_trip"),
     "formats": ("formats_keras", "formats_npz", "formats_paddle"),
     "together": ("native_loading",),
     "reference": ("reference_golden",),
 }
+SHARED = "tests/frameworks"  # what each framework runs behind its own folder
 LONGEST = (  # in this order; the rest is shorter
     *("converter", "together", "parity-keras-jax", "keras-torch", "paddle", "torch"),
     *("keras-tensorflow", "formats", "export", "parity-keras-tensorflow", "spec", "reference"),
@@ -51,18 +53,23 @@ class Suite:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def folders(self) -> tuple[str, ...]:
+        return tuple(argument for argument in self.arguments if (ROOT / argument).is_dir())
+
+    @property
     def has_slow(self) -> bool:
-        files = (ROOT / self.arguments[0]).glob("*.py")
+        files = (file for folder in self.folders for file in (ROOT / folder).glob("*.py"))
         return any("pytest.mark.slow" in file.read_text(encoding="utf-8") for file in files)
 
     @property
     def smoke(self) -> Suite | None:
         """The files of the suite that are run with the lowest versions, if it has any."""
-        folder = self.arguments[0]
-        names = SMOKE.get(Path(folder).name)
-        if names is None:
-            return None
-        return replace(self, arguments=tuple(f"{folder}/test_{name}.py" for name in names))
+        chosen = [
+            f"{folder}/test_{name}.py"
+            for folder in self.folders
+            for name in SMOKE.get(Path(folder).name, ())
+        ]
+        return replace(self, arguments=tuple(chosen)) if chosen else None
 
 
 @dataclass(frozen=True)
@@ -89,18 +96,10 @@ def _all_suites() -> Iterable[Suite]:
             arguments += ("--ignore", "tests/parity/test_strategies.py")
         yield Suite(f"parity-{runtime}", arguments, asked)
         if runtime.startswith("keras"):
-            yield Suite(runtime, ("tests/keras",), RUNTIMES[runtime].suite)
-    yield Suite("paddle", ("tests/paddle",), RUNTIMES["paddle"].suite)
-    for name in (
-        "converter",
-        "together",
-        "formats",
-        "torch",
-        "training",
-        "export",
-        "reference",
-        "spec",
-    ):
+            yield Suite(runtime, ("tests/keras", SHARED), RUNTIMES[runtime].suite)
+    yield Suite("paddle", ("tests/paddle", SHARED), RUNTIMES["paddle"].suite)
+    yield Suite("torch", ("tests/torch", SHARED))
+    for name in ("converter", "together", "formats", "training", "export", "reference", "spec"):
         yield Suite(name, (f"tests/{name}",))
 
 

@@ -25,14 +25,6 @@ def _seed():
 
 
 @pytest.fixture
-def kit():
-    """What the tests that all frameworks share ask of this one."""
-    import kit
-
-    return kit
-
-
-@pytest.fixture
 def float64():
     """Layers, models and `fit` compute in float64."""
     before = keras.config.floatx(), keras.config.dtype_policy()

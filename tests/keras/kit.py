@@ -17,6 +17,7 @@ from odconv_spec import BackboneSpec, LinearSpec, RecalibrationSpec
 from weights_converter import assign
 
 __all__ = [
+    "TAKES_EMPTY_BATCHES",
     "at",
     "build",
     "dynamic",
@@ -27,9 +28,12 @@ __all__ = [
     "norm",
     "package",
     "run",
+    "seed",
     "temperatures",
     "trains",
 ]
+TAKES_EMPTY_BATCHES = keras.backend.backend() != "tensorflow"
+seed = keras.utils.set_random_seed
 
 
 def build(spec, arrays=None, dtype="float64"):
@@ -72,7 +76,7 @@ def first(array):
 
 
 def network():
-    """Static layers with random arrays, see tests/replacing.py."""
+    """Static layers with random arrays, see tests/frameworks/test_replace.py."""
     conv, exact = keras.layers.Conv2D, {"dtype": "float64"}
     inside = [
         conv(6, (3, 2), 2, name="0", **exact),

@@ -10,14 +10,6 @@ from test_dynamic import LAYERS
 
 from odconv_keras import DyConv2D, ODConv2D
 from odconv_keras.layers import StaticConv2D
-from tests.from_static import (  # noqa: F401  # pytest finds them here
-    test_a_dynamic_layer_is_no_static_one,
-    test_another_number_of_axes,
-    test_kernels_differ_by_the_noise,
-    test_the_function_is_kept_for_every_geometry,
-    test_the_function_is_kept_for_every_option,
-    test_wrong_options,
-)
 
 CONVS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 

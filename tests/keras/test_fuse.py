@@ -9,11 +9,6 @@ from helpers import channels_first, fill, numpy, run
 from test_dynamic import LAYERS, made, maps
 
 from odconv_keras import BatchNormalization, ODConv2D, fuse
-from tests.fusing import (  # noqa: F401  # pytest finds them here
-    test_a_norm_without_scale_and_shift,
-    test_the_fused_layer_computes_both,
-    test_what_cannot_be_fused,
-)
 
 
 def pair(kind, norm_class=BatchNormalization, **options):

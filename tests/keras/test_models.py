@@ -22,15 +22,6 @@ from small import KINDS, SMALL, small
 from odconv_keras import ODConv2D, create_model, set_temperature
 from odconv_keras.layers.temperature import Tempered
 from parity_tests.reference import random_arrays
-from tests.networks import (  # noqa: F401  # pytest finds them here
-    test_a_batch_of_one_trains,
-    test_a_network_is_that_of_the_reference,
-    test_classifiers_start_small,
-    test_every_parameter_learns,
-    test_options_reach_the_layers,
-    test_pooling_and_networks_without_a_head,
-    test_unknown_models_and_options,
-)
 
 GOLDEN = Path(__file__).parents[2] / "parity_tests" / "golden" / "official_names.json.gz"
 OFFICIAL = json.loads(gzip.decompress(GOLDEN.read_bytes()))

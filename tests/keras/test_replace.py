@@ -11,23 +11,6 @@ from small import small
 from odconv_keras import DyConv2D, ODConv2D, create_model, replace_convs
 from odconv_keras.layers import DynamicConv
 from odconv_spec import ConvSpec, DyConvSpec
-from tests.replacing import (  # noqa: F401  # pytest finds them here
-    test_a_dry_run_tells_the_cost_and_changes_nothing,
-    test_a_frozen_convolution_is_left,
-    test_a_frozen_convolution_is_replaced_when_asked,
-    test_a_frozen_first_convolution_is_the_first,
-    test_a_kind_that_can_replace_nothing_changes_nothing,
-    test_a_lone_convolution,
-    test_a_wrong_size_changes_nothing,
-    test_dynamic_convolutions_are_left_alone,
-    test_fresh_kernels_learn,
-    test_the_function_is_kept,
-    test_the_report,
-    test_what_a_kind_cannot_have_is_left,
-    test_where_sees_each_path_and_convolution,
-    test_words_choose,
-    test_wrong_arguments_change_nothing,
-)
 
 
 def images(*shape):

@@ -29,18 +29,9 @@ from train_helpers import (
 )
 
 from odconv_training import BEST, LAST, Samples, main, open_source
-from tests import training_command
-from tests.training_command import (  # noqa: F401  # pytest finds them here
-    test_logits_for_the_evaluate_command,
-    test_wrong_data_is_one_line,
-)
 from tests.trainings import rows
 from weights_converter import extract
 
-# It compiles five times.
-test_a_run_is_not_replaced_unasked = pytest.mark.slow(
-    training_command.test_a_run_is_not_replaced_unasked
-)
 SLOW = ("--batch-size", 64, "--epochs", 8, "--checkpoint-steps", 3)  # 184 steps
 
 

@@ -9,12 +9,6 @@ from helpers import fill, numpy
 from small import SMALL, small
 
 from odconv_keras import Features, freeze_norms
-from tests.tuning import (  # noqa: F401  # pytest finds them here
-    test_a_head_for_a_network_without_one,
-    test_a_new_head,
-    test_stages_that_do_not_exist,
-    test_statistics_of_frozen_stages_stay,
-)
 
 X = np.random.default_rng(0).random((4, 33, 40, 3), "float32")
 Y = np.array([0, 1, 2, 3])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import kit as this_kit
 import paddle
 import pytest
 
@@ -21,9 +20,3 @@ def float64():
     paddle.set_default_dtype("float64")
     yield
     paddle.set_default_dtype(before)
-
-
-@pytest.fixture
-def kit():
-    """What the tests that all frameworks share ask of this one."""
-    return this_kit

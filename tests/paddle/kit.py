@@ -17,6 +17,7 @@ from odconv_spec import BackboneSpec
 from weights_converter import assign
 
 __all__ = [
+    "TAKES_EMPTY_BATCHES",
     "at",
     "build",
     "dynamic",
@@ -27,9 +28,12 @@ __all__ = [
     "norm",
     "package",
     "run",
+    "seed",
     "temperatures",
     "trains",
 ]
+TAKES_EMPTY_BATCHES = True
+seed = paddle.seed
 
 
 def build(spec, arrays=None, dtype="float64"):
@@ -65,7 +69,7 @@ def idle(model, x):
 
 
 def network():
-    """Static layers with random arrays, see tests/replacing.py."""
+    """Static layers with random arrays, see tests/frameworks/test_replace.py."""
     layers = [
         nn.Conv2D(3, 4, 3, bias_attr=False),
         nn.BatchNorm2D(4),

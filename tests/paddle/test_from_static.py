@@ -9,14 +9,6 @@ from canonical import randomised
 from paddle import nn
 
 from odconv_paddle import CondConv2D, DyConv2D, ODConv2D
-from tests.from_static import (  # noqa: F401  # pytest finds them here
-    test_a_dynamic_layer_is_no_static_one,
-    test_another_number_of_axes,
-    test_kernels_differ_by_the_noise,
-    test_the_function_is_kept_for_every_geometry,
-    test_the_function_is_kept_for_every_option,
-    test_wrong_options,
-)
 
 
 @pytest.mark.usefixtures("float64")

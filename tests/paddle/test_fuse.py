@@ -9,11 +9,6 @@ from canonical import randomised
 from paddle import nn
 
 from odconv_paddle import ODConv2D, fuse
-from tests.fusing import (  # noqa: F401  # pytest finds them here
-    test_a_norm_without_scale_and_shift,
-    test_the_fused_layer_computes_both,
-    test_what_cannot_be_fused,
-)
 
 
 @pytest.mark.usefixtures("float64")

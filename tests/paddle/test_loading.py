@@ -7,18 +7,6 @@ import pytest
 from paddle import nn
 
 from odconv_paddle import ODConv2D
-from tests.loading import (  # noqa: F401  # pytest finds them here
-    test_a_body_without_a_head,
-    test_a_checkpoint_of_another_model_changes_nothing,
-    test_a_file_without_a_temperature_leaves_the_model_its_own,
-    test_a_lone_layer_loads_from_every_format,
-    test_assigned_arrays_come_back_bit_for_bit,
-    test_everything_wrong_is_reported_together_and_nothing_is_assigned,
-    test_the_shipped_checkpoint_loads_into_a_live_model,
-    test_the_temperature_of_a_file_that_keras_wrote,
-    test_the_temperature_that_a_file_records_is_set,
-    test_what_was_dropped_and_what_the_file_did_not_have,
-)
 from weights_converter import MismatchError, extract
 
 

@@ -14,15 +14,6 @@ from canonical import paddle_name, paddle_shape
 
 from odconv_paddle import create_model, list_models
 from odconv_spec import model_spec
-from tests.networks import (  # noqa: F401  # pytest finds them here
-    test_a_batch_of_one_trains,
-    test_a_network_is_that_of_the_reference,
-    test_classifiers_start_small,
-    test_every_parameter_learns,
-    test_options_reach_the_layers,
-    test_pooling_and_networks_without_a_head,
-    test_unknown_models_and_options,
-)
 from tests.quick import quick
 
 GOLDEN = Path(__file__).parents[2] / "parity_tests" / "golden" / "official_names.json.gz"

@@ -13,14 +13,6 @@ from train_helpers import call, command, last, same_arrays, spec_file, train
 
 from odconv_training import main
 from tests.training.folders import BROKEN
-from tests.training_command import (  # noqa: F401  # pytest finds them here
-    test_a_run_is_not_replaced_unasked,
-    test_evaluation_of_the_last_checkpoint,
-    test_every_sample_is_seen_once_an_epoch,
-    test_logits_for_the_evaluate_command,
-    test_start_from_another_frameworks_file,
-    test_wrong_data_is_one_line,
-)
 from tests.trainings import rows
 
 

@@ -13,12 +13,6 @@ from paddle.static import InputSpec
 
 from odconv_paddle import Features, create_model, freeze_norms
 from tests.quick import quick_rows
-from tests.tuning import (  # noqa: F401  # pytest finds them here
-    test_a_head_for_a_network_without_one,
-    test_a_new_head,
-    test_stages_that_do_not_exist,
-    test_statistics_of_frozen_stages_stay,
-)
 
 RESNET = {"stages": [[8, 1], [12, 1]], "stem_channels": 8, "num_classes": 5}
 MOBILENET = {"stages": [[1, 16, 1, 1], [3, 24, 2, 2]], "num_classes": 5}

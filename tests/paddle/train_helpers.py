@@ -34,7 +34,6 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 
 
 options = partial(options_of, SPEC)
-seed = paddle.seed
 spec_file = partial(spec_file_of, SPEC)
 
 

@@ -1,17 +1,11 @@
-"""What the tests that all frameworks share ask of this one."""
+"""The library that some tests compile."""
 
 from __future__ import annotations
 
-import kit as this_kit
 import pytest
 
 from odconv_torch import native
 from tests.training.folders import folder  # noqa: F401  # a fixture
-
-
-@pytest.fixture
-def kit():
-    return this_kit
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from odconv_torch.models.factory import build_model
 from weights_converter import assign
 
 __all__ = [
+    "TAKES_EMPTY_BATCHES",
     "at",
     "build",
     "dynamic",
@@ -24,9 +25,12 @@ __all__ = [
     "norm",
     "package",
     "run",
+    "seed",
     "temperatures",
     "trains",
 ]
+TAKES_EMPTY_BATCHES = True
+seed = torch.manual_seed
 
 
 def build(spec, arrays=None, dtype="float64"):
@@ -56,7 +60,7 @@ def idle(model, x):
 
 
 def network():
-    """Static layers with random arrays, see tests/replacing.py."""
+    """Static layers with random arrays, see tests/frameworks/test_replace.py."""
     layers = [
         nn.Conv2d(3, 4, 3, bias=False),
         nn.BatchNorm2d(4),

@@ -9,20 +9,6 @@ import pytest
 import torch
 
 from odconv_torch import Features, create_model
-from tests.features import (  # noqa: F401  # pytest finds them here
-    test_a_backbone_gives_the_chosen_maps,
-    test_a_backbone_gives_the_map_behind_its_stages,
-    test_a_body_gives_the_chosen_maps,
-    test_a_body_has_the_layers_of_the_backbone_that_it_needs,
-    test_a_body_with_the_map_behind_freezes_its_stages,
-    test_create_model_gives_a_body,
-    test_every_parameter_of_a_body_learns,
-    test_every_parameter_of_a_body_with_the_map_behind_learns,
-    test_indices_of_a_classifier,
-    test_maps_that_do_not_exist,
-    test_the_maps_are_those_of_the_reference,
-    test_the_temperature_of_a_body,
-)
 
 SMALL = {"stages": [[8, 1], [12, 2], [16, 1], [20, 1]], "stem_channels": 6}
 

@@ -9,14 +9,6 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from odconv_torch import ODConv2d
-from tests.from_static import (  # noqa: F401  # pytest finds them here
-    test_a_dynamic_layer_is_no_static_one,
-    test_another_number_of_axes,
-    test_kernels_differ_by_the_noise,
-    test_the_function_is_kept_for_every_geometry,
-    test_the_function_is_kept_for_every_option,
-    test_wrong_options,
-)
 
 CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 

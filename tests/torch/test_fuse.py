@@ -7,11 +7,6 @@ import torch
 from torch import nn
 
 from odconv_torch import DyConv2d, ODConv2d, fuse
-from tests.fusing import (  # noqa: F401  # pytest finds them here
-    test_a_norm_without_scale_and_shift,
-    test_the_fused_layer_computes_both,
-    test_what_cannot_be_fused,
-)
 
 
 def test_the_statistics_are_used_in_training_mode_too():

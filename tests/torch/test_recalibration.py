@@ -10,16 +10,6 @@ from helpers import close, randomised
 from torch import nn
 
 from odconv_torch import CBAM, EfficientChannelAttention, SqueezeExcitation
-from tests.recalibration import (  # noqa: F401  # pytest finds them here
-    test_a_layer_is_made_from_its_spec,
-    test_arrays_out_of_files_of_every_format,
-    test_convolutions_inside_are_not_replaced,
-    test_every_kind_is_tested_here,
-    test_inputs_of_another_shape,
-    test_starts_are_those_of_the_published_code,
-    test_the_output_is_the_map_times_the_gates,
-    test_ties_of_the_maximum,
-)
 
 LAYERS = {
     "se": lambda **options: SqueezeExcitation(6, 2, **options),

@@ -10,14 +10,6 @@ from train_helpers import spec_file, train
 
 from odconv_torch.train.data import Files
 from odconv_training import Samples, main
-from tests.training_command import (  # noqa: F401  # pytest finds them here
-    test_a_run_is_not_replaced_unasked,
-    test_evaluation_of_the_last_checkpoint,
-    test_every_sample_is_seen_once_an_epoch,
-    test_logits_for_the_evaluate_command,
-    test_start_from_another_frameworks_file,
-    test_wrong_data_is_one_line,
-)
 
 
 def test_a_folder_without_torchvision_names_the_remedy(tmp_path, folder, monkeypatch, capsys):

@@ -7,13 +7,6 @@ from torch import nn
 from train_helpers import last, options, run
 
 from odconv_torch.models import build_model
-from tests.resuming import (  # noqa: F401  # pytest finds them here
-    test_a_damaged_checkpoint,
-    test_a_full_disk_leaves_the_last_checkpoint,
-    test_a_resumed_training_ends_bit_identical,
-    test_checkpoints_between_epochs_do_not_change_the_training,
-    test_the_converter_reads_it,
-)
 
 
 def test_the_official_script_can_go_on(tmp_path):

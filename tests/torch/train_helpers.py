@@ -30,7 +30,7 @@ ONE_CORE = {"OMP_NUM_THREADS": "1"}
 
 
 options = partial(options_of, SPEC)
-seed, store = torch.manual_seed, torch.save
+store = torch.save
 spec_file = partial(spec_file_of, SPEC)
 
 
