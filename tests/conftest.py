@@ -19,6 +19,8 @@ import tempfile
 from importlib import import_module
 from types import ModuleType
 
+import pytest
+
 
 def pytest_configure() -> None:
     usual = tempfile.gettempdir()
