@@ -52,3 +52,9 @@ class Job:
     def example(self) -> tuple[int, int, int, int]:
         """A shape of images: (batch, channels, height, width); exporters take batch 1 for fixed."""
         return (self.batch or 2, self.channels, *self.size)
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """The shape of the images that the file takes, as `example`; None where any length is."""
+        sizes = (None, None) if self.dynamic_size else self.size
+        return (self.batch, self.channels, *sizes)

@@ -17,6 +17,8 @@ def write(model: nn.Module, path: Path, job: Job) -> None:
     with quietly():
         graph = openvino.convert_model(program)
     graph.inputs[0].get_tensor().set_names({INPUT})
+    # The converter forgets what is fixed, and layers of an unknown shape are slow.
+    graph.reshape([-1 if length is None else length for length in job.shape])
     for output, name in zip(graph.outputs, output_names(len(graph.outputs)), strict=True):
         output.get_tensor().set_names({name})
     for key, value in job.metadata.items():

@@ -51,6 +51,24 @@ def test_axes_and_outputs_have_names(portable):
     assert (images.name, axes, output.name) == ("images", ["batch", 3, 32, 48], "output")
 
 
+@pytest.mark.parametrize(
+    ("words", "shape"),
+    [
+        (("--size", "32x48"), (None, 3, 32, 48)),
+        (("--size", 32, "--batch", 3), (3, 3, 32, 32)),
+        (("--size", 32, "--batch", 3, "--dynamic-size"), (3, 3, None, None)),
+        (("--size", 32, "--dynamic-size"), (None, 3, None, None)),
+    ],
+    ids=["size", "both", "batch", "none"],
+)
+@pytest.mark.parametrize("ending", ["onnx", "xml"])
+def test_what_is_fixed_is_fixed_in_the_file(ending, words, shape, checkpoint, tmp_path, run):
+    assert run("export", checkpoint, tmp_path / f"a.{ending}", *words, "--quiet") == 0
+    network = open_exported(tmp_path / f"a.{ending}")
+    assert network.shape == shape
+    network.close()
+
+
 @pytest.mark.parametrize("ending", ["xml", "pt2", "torchscript"])
 def test_every_format_tells_the_same(ending, exported):
     network = open_exported(exported(ending))
