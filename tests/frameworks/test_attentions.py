@@ -7,8 +7,9 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from odconv_spec import ODConvSpec, model_spec
+from odconv_spec import model_spec
 from parity_tests.reference import evaluate, random_arrays
+from tests.frameworks.test_layers import VARIANTS, maps, spec_of
 
 X = np.random.default_rng(0).standard_normal((3, 3, 17, 20))
 RESNET = {"stages": [[4, 1], [6, 1]], "stem_channels": 4, "kernel_num": 2, "num_classes": 3}
@@ -55,12 +56,17 @@ def test_attentions_are_those_of_the_reference(kit, network):
     assert expected == {}
 
 
-def test_of_a_lone_layer(kit):
-    spec = ODConvSpec(in_channels=3, out_channels=4, kernel_size=(3, 2), kernel_num=3)
+@pytest.mark.parametrize("temperature", [1.0, 4.5])
+@pytest.mark.parametrize(("kind", "options"), VARIANTS, ids=str)
+def test_of_a_lone_layer(kit, kind, options, temperature):
+    spec, x = spec_of(kind, options), maps(2)
     arrays = random_arrays(spec.parameters(), 1)
-    found = watched(kit, kit.build(spec, arrays), X)
-    assert list(found) == [""]
-    same(found[""], evaluate(spec, arrays, X).attentions)
+    layer = kit.build(spec, arrays)
+    layer.set_temperature(temperature)
+    found = watched(kit, layer, x)
+    expected = evaluate(spec, arrays, x, temperature=temperature).attentions
+    assert list(found) == ([""] if expected else [])
+    same(found.get("", {}), expected)
 
 
 def test_each_call_is_seen_and_none_afterwards(kit):

@@ -63,6 +63,7 @@ ON_TORCH = frozenset(
         "test_habits.py",
         "test_hub.py",
         "test_kw_linear.py",
+        "test_layers.py",
         "test_loading.py",
         "test_loading_heads.py",
         "test_models.py",

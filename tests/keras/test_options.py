@@ -7,7 +7,6 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from helpers import fill, run
 
 from odconv_keras import CondConv2D, DyConv2D, ODConv2D
 
@@ -32,35 +31,6 @@ def test_defaults_are_those_of_the_spec(layer):
     parameters = inspect.signature(layer).parameters
     spec = {f.name: f.default for f in layer.spec_class.__dataclass_fields__.values()}
     assert all(parameters[name].default == spec[name] for name in layer.option_names())
-
-
-def test_the_temperature_divides_every_logit():
-    layer = ODConv2D(6, 3, kernel_num=3, dtype="float64")
-    x = np.random.default_rng(0).standard_normal((2, 5, 6, 4))
-    layer.build(x.shape)
-    cool = run(fill(layer).attention, x)._asdict()
-    layer.set_temperature(2.0)
-    warm = run(layer.attention, x)._asdict()
-    for kind in ("channel", "filter", "spatial"):
-        logits = [np.log(a / (1 - a)) for a in (cool[kind], warm[kind])]
-        np.testing.assert_allclose(logits[0] / 2, logits[1], rtol=1e-9)
-    logits = [np.diff(np.log(a)) for a in (cool["kernel"], warm["kernel"])]
-    np.testing.assert_allclose(logits[0] / 2, logits[1], rtol=1e-9)
-
-
-def test_cond_conv_has_no_temperature():
-    layer = CondConv2D(6, 3, dtype="float64")
-    x = np.random.default_rng(0).standard_normal((2, 5, 6, 4))
-    layer.build(x.shape)
-    before = run(fill(layer), x)
-    layer.set_temperature(30.0)
-    np.testing.assert_array_equal(run(layer, x), before)
-
-
-@pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf")])
-def test_temperature_must_be_positive(wrong):
-    with pytest.raises(ValueError, match="temperature: expected a positive number, received"):
-        ODConv2D(4, 3).set_temperature(wrong)
 
 
 def test_temperature_needs_a_built_layer():

@@ -22,6 +22,8 @@ from odconv_paddle import (
     ODConv2D,
     ODConv3D,
 )
+from parity_tests.reference import random_arrays
+from tests.frameworks.test_layers import SITES, VARIANTS, maps, spec_of
 
 KINDS = {
     "od": (ODConv1D, ODConv2D, ODConv3D),
@@ -29,7 +31,6 @@ KINDS = {
     "cond": (CondConv1D, CondConv2D, CondConv3D),
 }
 BIAS = {"od": [6], "dy": [2, 6], "cond": [2, 6]}
-OWN = {"attention_sharing": False, "norm": "layer", "spatial_activation": "softmax"}
 
 
 @pytest.fixture(params=KINDS)
@@ -37,32 +38,29 @@ def kind(request):
     return request.param
 
 
-@pytest.mark.parametrize("rank", [1, 2, 3])
-@pytest.mark.parametrize("channels", [(1, 5), (4, 4)])
-@pytest.mark.parametrize("size", [1, 4])
-def test_a_batch_of_one_trains(kind, rank, channels, size):
-    layer = randomised(KINDS[kind][rank - 1](*channels, 3, padding=1))
-    before = copy.deepcopy(layer.state_dict())
-    x = paddle.randn([1, channels[0], *(size, size + 1, size)[:rank]])
-    x = x[:, :, :1] if size == 1 else x
-    y = layer(x)
-    y.square().sum().backward()
-    assert y.isfinite().all()
-    assert all(p.grad.isfinite().all() for p in layer.parameters() if not p.stop_gradient)
-    for name, value in layer.state_dict().items():  # the statistics are left alone
-        np.testing.assert_array_equal(value, before[name])
-    layer.eval()
-    np.testing.assert_allclose(y, layer(x), rtol=1e-5, atol=1e-5)
+@pytest.mark.parametrize(("kind", "options"), VARIANTS, ids=str)
+@pytest.mark.parametrize(("rank", "batch", "sizes"), SITES, ids=str)
+def test_nothing_is_changed_where_nothing_is_recorded(kit, kind, options, rank, batch, sizes):
+    """Some of it computes in place then."""
+    spec, x = spec_of(kind, options, rank), paddle.to_tensor(maps(rank, batch, sizes))
+    layer = kit.build(spec, random_arrays(spec.parameters(), rank))
+    given = [x, *layer.state_dict().values()]
+    kept, expected = [array.numpy() for array in given], layer(x).numpy()
+    with paddle.no_grad():
+        np.testing.assert_allclose(layer(x), expected, rtol=1e-12, atol=1e-12)
+    for array, before in zip(given, kept, strict=True):
+        np.testing.assert_array_equal(array, before)
 
 
-@pytest.mark.parametrize("options", [OWN, {"norm": "none"}, {"kernel_num": 1, "attentions": ()}])
-def test_a_batch_of_one_trains_in_every_variant(options):
-    layer = randomised(ODConv2D(1, 5, 3, padding=1, **options))
-    x = paddle.randn([1, 1, 1, 1])
-    y = layer(x)
-    y.sum().backward()
-    layer.eval()
-    np.testing.assert_allclose(y, layer(x), rtol=1e-5, atol=1e-5)
+def test_shapes_of_attentions():
+    x = paddle.randn([3, 4, 8, 9])
+    shared = ODConv2D(4, 6, (2, 3), kernel_num=5).attention(x)
+    each = ODConv2D(4, 6, (2, 3), kernel_num=5, attention_sharing=False).attention(x)
+    for name, shape in {"channel": [4, 1, 1], "filter": [6, 1, 1], "spatial": [1, 1, 2, 3]}.items():
+        assert getattr(shared, name).shape == [3, *shape]
+        assert getattr(each, name).shape == [3, 5, *shape]
+    assert shared.kernel.shape == each.kernel.shape == [3, 5]
+    assert ODConv2D(4, 6, 1).attention(x).spatial is None
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
@@ -140,12 +138,6 @@ def test_wrong_options(kind, arguments, options, message):
         KINDS[kind][1](*arguments, **options)
 
 
-@pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf")])
-def test_temperature_must_be_positive(kind, wrong):
-    with pytest.raises(ValueError, match="temperature: expected a positive number, received"):
-        KINDS[kind][1](4, 4, 3).set_temperature(wrong)
-
-
 @pytest.mark.parametrize(
     "copied",
     [
@@ -193,3 +185,25 @@ def test_the_text_of_a_layer_shows_its_options():
     shown = repr(ODConv2D(4, 6, 3, groups=2, attention_sharing=False, data_format="NHWC"))
     assert "ODConv2D(4, 6, kernel_size=(3, 3)" in shown
     assert "groups=2, bias=False, kernel_num=4, attention_sharing=False, data_format=NHWC" in shown
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "message"),
+    [
+        (ODConv2D, {"attentions": ("kernel", "taps")}, "attentions: expected one of"),
+        (ODConv2D, {"attentions": ("channel",)}, "expected 'kernel' beside kernel_num=4"),
+        (ODConv2D, {"spatial_activation": "relu"}, "spatial_activation: expected one of"),
+        (ODConv2D, {"attention_sharing": 1}, "attention_sharing: expected True or False"),
+        (ODConv2D, {"norm": "group"}, "norm: expected one of 'batch', 'layer', 'none'"),
+        (ODConv2D, {"reduction": 0}, "reduction: expected a number"),
+        (ODConv2D, {"min_channels": 0}, "min_channels: expected a whole number >= 1"),
+        (ODConv2D, {"head_init": "zeros"}, "head_init: expected one of 'zero', 'published'"),
+        (DyConv2D, {"hidden_rule": "half"}, "hidden_rule: expected one of 'paper', 'plus_one'"),
+        (DyConv2D, {"hidden_channels": 0}, "hidden_channels: expected a whole number >= 1"),
+        (DyConv2D, {"fc1_bias": None}, "fc1_bias: expected True or False"),
+        (DyConv2D, {"reduction": 1.5}, "reduction: expected a number"),
+    ],
+)
+def test_wrong_options_of_one_kind(make, options, message):
+    with pytest.raises(ValueError, match=message):
+        make(4, 6, 3, **options)

@@ -1,4 +1,4 @@
-"""CondConv: its formula against a plain loop, own and shared routers, and starting values."""
+"""The router of CondConv, its own or one for several layers."""
 
 from __future__ import annotations
 
@@ -7,57 +7,8 @@ import paddle
 import pytest
 from canonical import randomised
 from paddle import nn
-from paddle.nn import functional as F
 
 from odconv_paddle import CondConv1D, CondConv2D, CondConv3D, Routing
-
-CLASSES = (CondConv1D, CondConv2D, CondConv3D)
-CONVS = (F.conv1d, F.conv2d, F.conv3d)
-
-
-@pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("router", ["own", "shared"])
-@pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("rank", [1, 2, 3])
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"groups": 2, "stride": 2, "padding": 1, "mix_bias": False},
-        {"groups": 4, "dilation": 2, "padding": 2, "kernel_num": 1},
-        {"padding": "same", "kernel_num": 2, "bias_attr": False},
-    ],
-)
-def test_each_sample_mixes_kernels_and_biases(rank, options, batch, router):
-    layer = randomised(CLASSES[rank - 1](4, 8, 3, router=router, **options))
-    x = paddle.randn([batch, 4, *(7, 5, 6)[:rank]])
-    spec = layer.spec
-    if router == "own":
-        weights, found = layer.routing(x), layer(x)
-    else:
-        weights = paddle.rand([batch, spec.kernel_num])
-        found = layer(x, weights)
-    for i in range(batch):
-        kernel = sum(weights[i, k] * layer.weight[k] for k in range(spec.kernel_num))
-        bias = layer.bias
-        if spec.bias and spec.mix_bias:
-            bias = sum(weights[i, k] * layer.bias[k] for k in range(spec.kernel_num))
-        pads = [side for pair in spec.pads for side in pair]
-        y = CONVS[rank - 1](
-            x[i : i + 1], kernel, bias, spec.strides, pads, spec.dilations, spec.groups
-        )
-        np.testing.assert_allclose(found[i], y[0], rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.usefixtures("float64")
-def test_routing_is_a_sigmoid_of_a_linear_layer_and_knows_no_temperature():
-    layer = randomised(CondConv2D(6, 5, 3, kernel_num=4))
-    x = paddle.randn([3, 6, 5, 7])
-    logits = x.mean([2, 3]) @ layer.routing.weight + layer.routing.bias
-    np.testing.assert_allclose(layer.routing(x), F.sigmoid(logits), rtol=1e-12)
-    before = layer(x)
-    layer.set_temperature(30.0)
-    np.testing.assert_array_equal(layer(x), before)
 
 
 def test_routing_is_stored_as_a_linear_layer_of_paddle():
@@ -65,6 +16,18 @@ def test_routing_is_stored_as_a_linear_layer_of_paddle():
     assert list(routing.state_dict()) == list(nn.Linear(6, 4).state_dict())
     assert not isinstance(routing, nn.Linear)
     assert routing.weight.shape == [6, 4]  # (in, out)
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("options", [{}, {"mix_bias": False, "stride": 2}, {"bias_attr": False}])
+def test_a_shared_router_mixes_as_an_own_one(rank, options):
+    make = (CondConv1D, CondConv2D, CondConv3D)[rank - 1]
+    own = randomised(make(4, 8, 3, kernel_num=3, **options))
+    shared = make(4, 8, 3, kernel_num=3, router="shared", **options)
+    shared.set_state_dict(own.state_dict())
+    x = paddle.randn([2, 4, *(7, 5, 6)[:rank]])
+    np.testing.assert_allclose(shared(x, own.routing(x)), own(x), rtol=1e-12, atol=1e-12)
 
 
 def test_bias_shapes():
@@ -98,18 +61,6 @@ def test_wrong_routing_weights(router, routing, message):
     x = paddle.randn([2, 4, 5, 6])
     with pytest.raises(ValueError, match=message):
         layer(x, None if routing is None else paddle.rand(routing))
-
-
-@pytest.mark.parametrize("start", ["zero", "published"])
-def test_starting_values(start):
-    layer = CondConv2D(64, 256, 3, groups=2, kernel_num=16, head_init=start)
-    for kernel in layer.weight.numpy():
-        assert kernel.std() == pytest.approx((2 / (256 * 9)) ** 0.5, rel=0.02)
-    weight = layer.routing.weight.numpy()
-    bound = 0 if start == "zero" else (6 / (64 + 16)) ** 0.5
-    assert abs(weight).max() == pytest.approx(bound, rel=0.02)
-    assert weight.std() == pytest.approx(bound / 3**0.5, rel=0.05)
-    assert not layer.routing.bias.any()
 
 
 @pytest.mark.parametrize(
