@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+from pathlib import Path
 
 import onnxruntime
 import pytest
@@ -204,6 +206,40 @@ def test_the_file_for_several_gpus_registers(tiny, data, tmp_path):
     assert run.returncode == 0, run.stderr[-3000:]
     (best,) = tmp_path.glob("run*/weights/best.pt")
     assert any(type(layer) is ODConv2d for layer in YOLO(str(best)).model.modules())
+
+
+STEP = """
+    import torch
+    from torch import distributed
+    distributed.init_process_group("gloo")
+    trainer.setup_model()
+    network = torch.nn.parallel.DistributedDataParallel(trainer.model.train())
+    torch.manual_seed(distributed.get_rank())
+    outputs = network(torch.rand(2, 3, 64, 64))
+    (outputs["boxes"].std() + outputs["scores"].std()).backward()
+    layers = [layer for layer in trainer.model.modules() if type(layer).__name__ == "ODConv2d"]
+    found = [torch.zeros_like(layers[0].weight) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(found, layers[0].weight.grad)
+    assert torch.equal(*found) and found[0].any()
+    assert len(layers) == 2
+    if distributed.get_rank() == 0:
+        print("trained by", distributed.get_world_size())
+    distributed.destroy_process_group()
+"""
+
+
+def test_two_processes_of_the_file_for_several_gpus_train_one_network(tiny, data, tmp_path):
+    """ultralytics itself would take NCCL and a GPU each; here its command and file with gloo."""
+    overrides = {"model": str(tiny), "data": str(data), "project": str(tmp_path), "name": "run"}
+    trainer = DetectionTrainer(overrides={**overrides, "imgsz": 64, "device": "cpu", "workers": 0})
+    trainer.world_size = 2
+    command, file = dist.generate_ddp_command(trainer)
+    text = Path(file).read_text()
+    assert text.count("    trainer.train()\n") == 1
+    Path(file).write_text(text.replace("    trainer.train()\n", STEP))
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert run.stdout.splitlines()[-1] == "trained by 2"
 
 
 @pytest.mark.slow
