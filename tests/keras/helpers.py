@@ -7,8 +7,14 @@ from functools import lru_cache, partial
 import keras
 import numpy as np
 
+from odconv_keras import layers
 from odconv_spec import Role
 
+LAYERS = {  # kind -> the layers over one, two and three axes
+    "od": (layers.ODConv1D, layers.ODConv2D, layers.ODConv3D),
+    "dy": (layers.DyConv1D, layers.DyConv2D, layers.DyConv3D),
+    "cond": (layers.CondConv1D, layers.CondConv2D, layers.CondConv3D),
+}
 LEAVES = {
     Role.CONV_KERNEL: {"weight": "kernel"},
     Role.EXPERT_KERNELS: {"weight": "kernel"},

@@ -5,27 +5,12 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from helpers import channels_first, channels_last, fill, numpy, run
+from helpers import LAYERS, channels_first, channels_last, fill, numpy, run
 
-from odconv_keras import (
-    CondConv1D,
-    CondConv2D,
-    CondConv3D,
-    DyConv1D,
-    DyConv2D,
-    DyConv3D,
-    ODConv1D,
-    ODConv2D,
-    ODConv3D,
-)
+from odconv_keras import ODConv2D
 from tests.frameworks.test_layers import VARIANTS, spec_of
 from tests.frameworks.test_layers import maps as of_a_batch
 
-LAYERS = {
-    "od": (ODConv1D, ODConv2D, ODConv3D),
-    "dy": (DyConv1D, DyConv2D, DyConv3D),
-    "cond": (CondConv1D, CondConv2D, CondConv3D),
-}
 SIZES = (6, 5, 7)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from helpers import channels_first, fill, run
-from test_dynamic import LAYERS
+from helpers import LAYERS, channels_first, fill, run
 
 from odconv_keras import DyConv2D, ODConv2D
 from odconv_keras.layers import StaticConv2D

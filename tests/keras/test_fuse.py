@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from helpers import channels_first, fill, numpy, run
-from test_dynamic import LAYERS, made, maps
+from helpers import LAYERS, channels_first, fill, numpy, run
+from test_dynamic import made, maps
 
 from odconv_keras import BatchNormalization, ODConv2D, fuse
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from helpers import channels_first, fill, numpy, run
+from helpers import LAYERS, channels_first, fill, numpy, run
 
-from odconv_keras import CondConv1D, CondConv2D, CondConv3D, ODConv2D, Routing
+from odconv_keras import CondConv2D, ODConv2D, Routing
 from odconv_keras.layers import Chain
-
-CLASSES = (CondConv1D, CondConv2D, CondConv3D)
 
 
 def images(*shape):
@@ -34,7 +32,7 @@ def test_the_router_is_a_sigmoid_of_a_linear_layer_on_the_mean(data_format):
 def test_shared_routing_weights(rank):
     x = images(2, *(5, 6, 4)[:rank], 4).astype("float64")
     own, layer = (
-        CLASSES[rank - 1](6, 3, kernel_num=3, router=router, dtype="float64")
+        LAYERS["cond"][rank - 1](6, 3, kernel_num=3, router=router, dtype="float64")
         for router in ("own", "shared")
     )
     own.build(x.shape)

@@ -11,22 +11,10 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from helpers import assign, fill, numpy, run, to_keras, variable
+from helpers import LAYERS, assign, fill, numpy, run, to_keras, variable
 from small import SMALL, small
 
-from odconv_keras import (
-    CondConv1D,
-    CondConv2D,
-    CondConv3D,
-    DyConv1D,
-    DyConv2D,
-    DyConv3D,
-    ODConv1D,
-    ODConv2D,
-    ODConv3D,
-    Routing,
-    create_model,
-)
+from odconv_keras import CondConv2D, DyConv2D, ODConv2D, Routing, create_model
 from odconv_keras.layers import Chain, ODAttention
 from odconv_spec import Role
 from parity_tests.reference import random_arrays
@@ -91,7 +79,7 @@ EVERYTHING = {
 
 KINDS = {
     "od": (
-        (ODConv1D, ODConv2D, ODConv3D),
+        LAYERS["od"],
         {
             "reduction": 0.5,
             "min_channels": 3,
@@ -102,7 +90,7 @@ KINDS = {
         },
     ),
     "dy": (
-        (DyConv1D, DyConv2D, DyConv3D),
+        LAYERS["dy"],
         {
             "reduction": 0.5,
             "hidden_rule": "plus_one",
@@ -111,7 +99,7 @@ KINDS = {
             "fc2_bias": False,
         },
     ),
-    "cond": ((CondConv1D, CondConv2D, CondConv3D), {"router": "own", "mix_bias": False}),
+    "cond": (LAYERS["cond"], {"router": "own", "mix_bias": False}),
 }
 
 

@@ -8,23 +8,13 @@ import keras
 import numpy as np
 import pytest
 from graphs import pointwise_with_stride, strided
+from helpers import LAYERS as DYNAMIC
 from helpers import channels_first, channels_last, fill, numpy, run
 from small import SMALL
 from test_second_derivatives import squared_gradient
 
 from benchmarks import strides
-from odconv_keras import (
-    CondConv1D,
-    CondConv2D,
-    CondConv3D,
-    DyConv1D,
-    DyConv2D,
-    DyConv3D,
-    ODConv1D,
-    ODConv2D,
-    ODConv3D,
-    create_model,
-)
+from odconv_keras import create_model
 from odconv_keras.layers import StaticConv1D, StaticConv2D, StaticConv3D
 from odconv_spec import ConvSpec
 from parity_tests.reference import evaluate
@@ -32,9 +22,7 @@ from weights_converter import extract
 
 LAYERS = {
     "static": (StaticConv1D, StaticConv2D, StaticConv3D),
-    "od": (ODConv1D, ODConv2D, ODConv3D),
-    "dy": (DyConv1D, DyConv2D, DyConv3D),
-    "cond": (CondConv1D, CondConv2D, CondConv3D),
+    **DYNAMIC,
 }
 SIZES = (7, 6, 5)
 OPTIONS = [

@@ -34,6 +34,7 @@ FRAMEWORK, NO_DEVICE = "keras", "frob:7"
 ONE_CORE = {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
+CLIP_EPSILON = 0.0
 options = partial(options_of, SPEC)
 spec_file = partial(spec_file_of, SPEC)
 source = partial(trainings.source, train=24)  # three batches

@@ -1,11 +1,17 @@
-"""Canonical names in a Paddle state dict, and random values for every array."""
+"""The layers by kind, canonical names in a Paddle state dict, and random values for every array."""
 
 from __future__ import annotations
 
 import paddle
 
+from odconv_paddle import layers
 from odconv_spec import Role
 
+LAYERS = {  # kind -> the layers over one, two and three axes
+    "od": (layers.ODConv1D, layers.ODConv2D, layers.ODConv3D),
+    "dy": (layers.DyConv1D, layers.DyConv2D, layers.DyConv3D),
+    "cond": (layers.CondConv1D, layers.CondConv2D, layers.CondConv3D),
+}
 LEAVES = {Role.NORM_MEAN: "_mean", Role.NORM_VARIANCE: "_variance"}
 
 

@@ -8,32 +8,17 @@ import pickle
 import numpy as np
 import paddle
 import pytest
-from canonical import paddle_name, paddle_shape, randomised
+from canonical import LAYERS, paddle_name, paddle_shape, randomised
 from paddle import nn
 
-from odconv_paddle import (
-    CondConv1D,
-    CondConv2D,
-    CondConv3D,
-    DyConv1D,
-    DyConv2D,
-    DyConv3D,
-    ODConv1D,
-    ODConv2D,
-    ODConv3D,
-)
+from odconv_paddle import DyConv2D, ODConv2D
 from parity_tests.reference import random_arrays
 from tests.frameworks.test_layers import SITES, VARIANTS, maps, spec_of
 
-KINDS = {
-    "od": (ODConv1D, ODConv2D, ODConv3D),
-    "dy": (DyConv1D, DyConv2D, DyConv3D),
-    "cond": (CondConv1D, CondConv2D, CondConv3D),
-}
 BIAS = {"od": [6], "dy": [2, 6], "cond": [2, 6]}
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=LAYERS)
 def kind(request):
     return request.param
 
@@ -65,7 +50,7 @@ def test_shapes_of_attentions():
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_arrays_are_those_of_the_spec_in_its_order(kind, rank):
-    layer = KINDS[kind][rank - 1](4, 6, 3, bias_attr=None)
+    layer = LAYERS[kind][rank - 1](4, 6, 3, bias_attr=None)
     parameters = layer.spec.parameters()
     state = layer.state_dict()
     assert list(state) == [paddle_name(p) for p in parameters]
@@ -74,7 +59,7 @@ def test_arrays_are_those_of_the_spec_in_its_order(kind, rank):
 
 def test_arguments_come_in_the_order_of_paddle(kind):
     theirs = nn.Conv2D(4, 8, (3, 2), 2, 1, 2, 2)
-    ours = KINDS[kind][1](4, 8, (3, 2), 2, 1, 2, 2)
+    ours = LAYERS[kind][1](4, 8, (3, 2), 2, 1, 2, 2)
     x = paddle.randn([2, 4, 9, 8])
     assert ours(x).shape == theirs(x).shape
     assert ours.weight.shape[1:] == theirs.weight.shape
@@ -82,7 +67,7 @@ def test_arguments_come_in_the_order_of_paddle(kind):
 
 def test_attributes_reach_the_parameters(kind):
     fill = paddle.ParamAttr(initializer=nn.initializer.Constant(2.0), learning_rate=0.5)
-    make = KINDS[kind][1]
+    make = LAYERS[kind][1]
     layer = make(4, 6, 3, weight_attr=fill, bias_attr=fill)
     for parameter in (layer.weight, layer.bias):
         assert (parameter == 2).all()
@@ -98,7 +83,7 @@ def test_attributes_reach_the_parameters(kind):
     [(1, "NLC", (0, 2, 1)), (2, "NHWC", (0, 2, 3, 1)), (3, "NDHWC", (0, 2, 3, 4, 1))],
 )
 def test_channels_last(kind, rank, data_format, order):
-    make = KINDS[kind][rank - 1]
+    make = LAYERS[kind][rank - 1]
     last = randomised(make(4, 6, 3, stride=2, data_format=data_format))
     first = make(4, 6, 3, stride=2)
     first.set_state_dict(last.state_dict())
@@ -119,7 +104,7 @@ def test_channels_last(kind, rank, data_format, order):
 )
 def test_wrong_inputs(kind, rank, shape, message):
     with pytest.raises(ValueError, match=message):
-        KINDS[kind][rank - 1](4, 6, 3)(paddle.randn(shape))
+        LAYERS[kind][rank - 1](4, 6, 3)(paddle.randn(shape))
 
 
 @pytest.mark.parametrize(
@@ -135,7 +120,7 @@ def test_wrong_inputs(kind, rank, shape, message):
 )
 def test_wrong_options(kind, arguments, options, message):
     with pytest.raises(ValueError, match=message):
-        KINDS[kind][1](*arguments, **options)
+        LAYERS[kind][1](*arguments, **options)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +136,7 @@ def test_wrong_options(kind, arguments, options, message):
     ],
 )
 def test_copies_and_pickles_keep_everything(kind, copied):
-    layer = randomised(KINDS[kind][1](4, 6, 3, kernel_num=2))
+    layer = randomised(LAYERS[kind][1](4, 6, 3, kernel_num=2))
     layer.eval()
     layer.set_temperature(3.0)
     x = paddle.randn([2, 4, 5, 6])
@@ -162,7 +147,7 @@ def test_copies_and_pickles_keep_everything(kind, copied):
 
 
 def test_state_dicts_go_through_files(kind, tmp_path):
-    layer, twin = (randomised(KINDS[kind][1](4, 6, 3)) for _ in range(2))
+    layer, twin = (randomised(LAYERS[kind][1](4, 6, 3)) for _ in range(2))
     path = str(tmp_path / "layer.pdparams")
     paddle.save(layer.state_dict(), path)
     assert twin.set_state_dict(paddle.load(path)) == ([], [])
@@ -174,7 +159,7 @@ def test_state_dicts_go_through_files(kind, tmp_path):
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_summary(kind, rank, capsys):
-    layer = KINDS[kind][rank - 1](4, 6, 3, padding=1)
+    layer = LAYERS[kind][rank - 1](4, 6, 3, padding=1)
     counts = paddle.summary(nn.Sequential(layer), (2, 4, *(5, 6, 7)[:rank]))
     expected = sum(p.size for p in layer.parameters() if not p.stop_gradient)
     assert counts["trainable_params"] == expected

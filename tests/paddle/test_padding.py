@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import paddle
 import pytest
-from canonical import randomised
+from canonical import LAYERS, randomised
 from paddle.nn import functional as F
 
-from odconv_paddle import ODConv1D, ODConv2D, ODConv3D
+from odconv_paddle import ODConv2D
 
-CLASSES = (ODConv1D, ODConv2D, ODConv3D)
 FORMS = [
     # rank, padding, zeros (before, after) each axis
     (1, [2], [(2, 2)]),
@@ -34,7 +33,7 @@ FORMS = [
 @pytest.mark.parametrize(("rank", "padding", "pairs"), FORMS)
 def test_equals_padding_by_hand(rank, padding, pairs, batch, kernel_num):
     kernel, dilation = ((4, 3, 2)[:rank], 1) if padding != "Same" else ((4, 3), (1, 2))
-    make = CLASSES[rank - 1]
+    make = LAYERS["od"][rank - 1]
     layer = randomised(make(4, 6, kernel, 1, padding, dilation, 2, kernel_num=kernel_num))
     bare = make(4, 6, kernel, 1, 0, dilation, 2, kernel_num=kernel_num)
     bare.set_state_dict(layer.state_dict())

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import paddle
 import pytest
-from canonical import randomised
+from canonical import LAYERS, randomised
 from paddle import nn
 
-from odconv_paddle import CondConv1D, CondConv2D, CondConv3D, Routing
+from odconv_paddle import CondConv2D, Routing
 
 
 def test_routing_is_stored_as_a_linear_layer_of_paddle():
@@ -22,7 +22,7 @@ def test_routing_is_stored_as_a_linear_layer_of_paddle():
 @pytest.mark.parametrize("rank", [1, 2, 3])
 @pytest.mark.parametrize("options", [{}, {"mix_bias": False, "stride": 2}, {"bias_attr": False}])
 def test_a_shared_router_mixes_as_an_own_one(rank, options):
-    make = (CondConv1D, CondConv2D, CondConv3D)[rank - 1]
+    make = LAYERS["cond"][rank - 1]
     own = randomised(make(4, 8, 3, kernel_num=3, **options))
     shared = make(4, 8, 3, kernel_num=3, router="shared", **options)
     shared.set_state_dict(own.state_dict())

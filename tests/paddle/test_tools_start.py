@@ -8,34 +8,18 @@ import pickle
 import numpy as np
 import paddle
 import pytest
-from canonical import randomised
+from canonical import LAYERS, randomised
 from paddle import nn
 
-from odconv_paddle import (
-    CondConv1D,
-    CondConv2D,
-    CondConv3D,
-    DyConv1D,
-    DyConv2D,
-    DyConv3D,
-    ODConv1D,
-    ODConv2D,
-    ODConv3D,
-    Routing,
-)
+from odconv_paddle import CondConv2D, DyConv2D, ODConv2D, Routing
 from odconv_paddle.layers.pointwise import Pointwise
 from odconv_spec import ConvSpec
 
-KINDS = (
-    (ODConv1D, ODConv2D, ODConv3D),
-    (DyConv1D, DyConv2D, DyConv3D),
-    (CondConv1D, CondConv2D, CondConv3D),
-)
-LAYERS = (ODConv2D, DyConv2D, CondConv2D)
+KINDS = tuple(LAYERS.values())
 CONVS = (nn.Conv1D, nn.Conv2D, nn.Conv3D)
 
 
-@pytest.fixture(params=LAYERS)
+@pytest.fixture(params=[kind[1] for kind in KINDS])
 def make(request):
     return request.param
 

@@ -14,6 +14,7 @@ import paddle
 from odconv_paddle.models.factory import build_model  # noqa: F401  # a test imports it from here
 from odconv_paddle.train import Trainer, train  # noqa: F401
 from odconv_paddle.train.evaluation import logits  # noqa: F401
+from odconv_paddle.train.precision import computing_in  # noqa: F401
 from odconv_paddle.train.processes import Processes
 from odconv_training import LAST, Course
 from tests.trainings import options_of, source, spec_file_of
@@ -33,6 +34,7 @@ ALONE = Processes(0, 1)
 ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 
 
+CLIP_EPSILON = 0.0
 options = partial(options_of, SPEC)
 spec_file = partial(spec_file_of, SPEC)
 
