@@ -1,4 +1,4 @@
-"""The dynamic convolution of inference and its attention as compiled operations: optional.
+"""The dynamic convolution, its gradients and its attention as compiled operations: optional.
 
 `python -m odconv_torch.native build` compiles them once, which takes a C++ compiler and some
 seconds; `set_strategy(model, "native")` loads them and lets a network use them. Importing this

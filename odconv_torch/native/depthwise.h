@@ -42,9 +42,7 @@ class Planes {
   }
 
   void run() const {
-    const int64_t work = call_.positions() * call_.tap_count();
-    const int64_t grain = std::max<int64_t>(1, kWork / std::max<int64_t>(work, 1));
-    at::parallel_for(0, call_.batch * call_.groups, grain, [&](int64_t begin, int64_t end) {
+    each_part([&](int64_t begin, int64_t end) {
       // What lies outside the map is zero in each plane; vectors may read behind the last one.
       std::vector<float> parts(call_.stride[0] * call_.stride[1] * part_ + kLanes, 0.f);
       std::vector<float> taps(call_.tap_count());
@@ -56,7 +54,15 @@ class Planes {
     });
   }
 
- private:
+ protected:
+  // Calls `run(begin, end)` for parts of the planes, on all threads.
+  template <class Run>
+  void each_part(Run run) const {
+    const int64_t work = call_.positions() * call_.tap_count();
+    const int64_t grain = std::max<int64_t>(1, kWork / std::max<int64_t>(work, 1));
+    at::parallel_for(0, call_.batch * call_.groups, grain, run);
+  }
+
   // Where a position of the padded plane lies in the parts.
   int64_t place(int64_t y, int64_t x) const {
     const int64_t part = y % call_.stride[0] * call_.stride[1] + x % call_.stride[1];
@@ -64,20 +70,33 @@ class Planes {
   }
 
   void split(const float* map, float* parts) const {
+    each_run([&](int64_t from, int64_t to, int64_t count) {
+      const int64_t step = call_.stride[1];
+      for (int64_t i = 0; i < count; ++i) parts[to + i] = map[from + i * step];
+    });
+  }
+
+  // Calls `run(place in the map, place in the parts, count)` for what lies side by side in a part.
+  template <class Run>
+  void each_run(Run run) const {
     const int64_t step = call_.stride[1], pad = call_.padding[1];
-    for (int64_t y = 0; y < call_.in[0]; ++y, map += call_.in[1]) {
+    for (int64_t y = 0; y < call_.in[0]; ++y) {
       const int64_t line = y + call_.padding[0];
       if (line / call_.stride[0] >= size_[0]) break;
       for (int64_t phase = 0; phase < step; ++phase) {
         const int64_t first = ((phase - pad) % step + step) % step;  // column of the map
-        float* to = parts + place(line, pad + first);
         const int64_t room = size_[1] - (pad + first) / step;
         const int64_t count = std::min(room, above(call_.in[1] - first, step));
-        for (int64_t i = 0; i < count; ++i) to[i] = map[first + i * step];
+        run(y * call_.in[1] + first, place(line, pad + first), count);
       }
     }
   }
 
+  const Call& call_;
+  int64_t size_[2], part_;  // of one part
+  std::vector<int64_t> tap_at_;
+
+ private:
   void convolve(int64_t plane, const float* parts, const float* taps) const {
     const float offset = call_.offset(plane / call_.groups, plane % call_.groups);
     float* y = call_.y + plane * call_.positions();
@@ -107,10 +126,6 @@ class Planes {
         std::memcpy(y + i, &sum, std::min<int64_t>(kLanes, width - i) * sizeof(float));
     }
   }
-
-  const Call& call_;
-  int64_t size_[2], part_;  // of one part
-  std::vector<int64_t> tap_at_;
 };
 
 // Channels last: vectors of channels, a few positions at a time.

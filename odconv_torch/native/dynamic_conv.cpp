@@ -1,4 +1,4 @@
-// The operations of inference: float32, on a CPU. One file includes the others, as reading torch's
+// The compiled operations: float32, on a CPU. One file includes the others, as reading torch's
 // headers takes most of the time of a build.
 
 #include <optional>
@@ -14,6 +14,8 @@
 #include "attend.h"
 #include "call.h"
 #include "depthwise.h"
+#include "depthwise_gradients.h"
+#include "gradients.h"
 #include "pointwise.h"
 #include "tiles.h"
 
@@ -82,8 +84,32 @@ struct Arguments {
   }
 };
 
+// The attentions and the bias, for as long as their pointers are used.
+class Factors {
+ public:
+  Factors(const Arguments& given, Call& call) {
+    kept_.reserve(5);
+    call.channel = pointer(given.channel), call.filter = pointer(given.filter);
+    call.spatial = pointer(given.spatial), call.mixing = pointer(given.kernel);
+    call.bias = pointer(given.bias);
+  }
+
+ private:
+  const float* pointer(const Optional& tensor) {
+    if (!tensor.has_value()) return nullptr;
+    kept_.push_back(tensor->contiguous());
+    return kept_.back().const_data_ptr<float>();
+  }
+
+  std::vector<at::Tensor> kept_;
+};
+
+bool is_depthwise(const Call& call) {
+  return call.ins == 1 && call.outs == 1 && call.groups > 1;
+}
+
 void run(const Arguments& given, Call call, const at::Tensor& y) {
-  const bool depthwise_layer = call.ins == 1 && call.outs == 1 && call.groups > 1;
+  const bool depthwise_layer = is_depthwise(call);
   const bool product = call.pointwise() && call.groups == 1 && call.ins * call.outs <= kSmall;
   const at::MemoryFormat layout = layout_of(y);
   const bool as_it_lies = depthwise_layer || product;
@@ -92,21 +118,28 @@ void run(const Arguments& given, Call call, const at::Tensor& y) {
   const at::Tensor weight = given.weight.contiguous();
   const at::Tensor out = as_it_lies ? y : at::empty(y.sizes(), y.options());
 
-  std::vector<at::Tensor> kept;  // contiguous ones
-  kept.reserve(5);
-  const auto pointer = [&](const Optional& tensor) -> const float* {
-    if (!tensor.has_value()) return nullptr;
-    kept.push_back(tensor->contiguous());
-    return kept.back().const_data_ptr<float>();
-  };
+  const Factors factors(given, call);
   call.x = map.const_data_ptr<float>(), call.bank = weight.const_data_ptr<float>();
-  call.channel = pointer(given.channel), call.filter = pointer(given.filter);
-  call.spatial = pointer(given.spatial), call.mixing = pointer(given.kernel);
-  call.bias = pointer(given.bias), call.y = out.mutable_data_ptr<float>();
+  call.y = out.mutable_data_ptr<float>();
   if (depthwise_layer) depthwise(call);
   else if (product) Pointwise(call, map, weight, out).run();
   else Tiles(call).run();
   if (!out.is_same(y)) y.copy_(out);
+}
+
+// Arrays for the gradients to the map, the bank, and the channel, filter, spatial and kernel
+// attention.
+std::vector<at::Tensor> shapes_of_gradients(const at::Tensor& map, const at::Tensor& bank) {
+  const auto batch = map.sym_size(0), one = c10::SymInt(1);
+  const auto of = [&](std::vector<c10::SymInt> sizes) {
+    return at::empty_symint(sizes, map.options(), at::MemoryFormat::Contiguous);
+  };
+  return {of(map.sym_sizes().vec()),
+          of(bank.sym_sizes().vec()),
+          of({batch, map.sym_size(1), one, one}),
+          of({batch, bank.sym_size(1), one, one}),
+          of({batch, one, one, bank.sym_size(3), bank.sym_size(4)}),
+          of({batch, bank.sym_size(0)})};
 }
 
 at::Tensor dynamic_conv(const at::Tensor& map, const at::Tensor& weight, const Optional& channel,
@@ -124,6 +157,44 @@ at::Tensor dynamic_conv(const at::Tensor& map, const at::Tensor& weight, const O
   return y;
 }
 
+// Of depthwise and of pointwise layers, channels first: the gradients to all arguments but the bias,
+// those of attentions that are not there as well.
+std::vector<at::Tensor> gradients(const at::Tensor& grad, const at::Tensor& map,
+                                  const at::Tensor& bank, const Optional& channel,
+                                  const Optional& filter, const Optional& spatial,
+                                  const Optional& kernel, at::IntArrayRef stride,
+                                  at::IntArrayRef padding, at::IntArrayRef dilation,
+                                  int64_t groups) {
+  const at::AutoDispatchBelowADInplaceOrView guard;
+  const Optional none;
+  const Arguments given{map, bank, channel, filter, spatial, kernel, none,
+                        stride, padding, dilation, groups};
+  given.check_all();
+  Call call = given.geometry();
+  const bool product = call.pointwise() && call.groups == 1;
+  TORCH_CHECK((is_depthwise(call) || product) && call.kernels <= kMost,
+              "odconv::dynamic_conv_backward: expected a depthwise or a pointwise layer of at most ",
+              kMost, " kernels, received ", bank.sizes(), " with ", groups, " groups");
+  check("grad", grad, {call.batch, bank.size(1), call.out[0], call.out[1]});
+  const at::Tensor slope = grad.contiguous(), x = map.contiguous(), weight = bank.contiguous();
+  const Factors factors(given, call);
+  call.x = x.const_data_ptr<float>(), call.bank = weight.const_data_ptr<float>();
+
+  std::vector<at::Tensor> found = shapes_of_gradients(x, weight);
+  Gradients to;
+  float** const places[] = {&to.x, &to.bank, &to.channel, &to.filter, &to.spatial, &to.mixing};
+  for (size_t i = 0; i < found.size(); ++i) *places[i] = found[i].mutable_data_ptr<float>();
+  if (product) {
+    Pointwise(call, found[0], weight, slope).run_back(x, to);
+  } else {
+    const at::Tensor slopes = at::empty({call.batch, call.groups, call.tap_count()}, x.options());
+    float* const of_taps = slopes.mutable_data_ptr<float>();
+    PlaneGradients(call).run(slope.const_data_ptr<float>(), to.x, of_taps);
+    Spread(call, of_taps, to).run();
+  }
+  return found;
+}
+
 // The shape alone, for graphs that are recorded.
 at::Tensor shape_of(const at::Tensor& map, const at::Tensor& weight, const Optional&,
                     const Optional&, const Optional&, const Optional&, const Optional&,
@@ -137,6 +208,13 @@ at::Tensor shape_of(const at::Tensor& map, const at::Tensor& weight, const Optio
   return at::empty_symint(sizes, map.options(), layout_of(map));
 }
 
+std::vector<at::Tensor> shapes_of_all(const at::Tensor&, const at::Tensor& map,
+                                      const at::Tensor& bank, const Optional&, const Optional&,
+                                      const Optional&, const Optional&, at::IntArrayRef,
+                                      at::IntArrayRef, at::IntArrayRef, int64_t) {
+  return shapes_of_gradients(map, bank);
+}
+
 }  // namespace
 }  // namespace odconv
 
@@ -146,6 +224,10 @@ TORCH_LIBRARY_FRAGMENT(odconv, library) {
       "Tensor? kernel, Tensor? bias, int[2] stride, int[2] padding, int[2] dilation, int groups) "
       "-> Tensor");
   library.def(
+      "dynamic_conv_backward(Tensor grad, Tensor x, Tensor weight, Tensor? channel, "
+      "Tensor? filter, Tensor? spatial, Tensor? kernel, int[2] stride, int[2] padding, "
+      "int[2] dilation, int groups) -> Tensor[]");
+  library.def(
       "attend(Tensor x, Tensor? squeeze, Tensor? offset, Tensor?[] norm, float eps, "
       "Tensor[] weights, Tensor?[] biases, int[] widths, int[] together, Tensor? temperature) "
       "-> Tensor[]");
@@ -153,10 +235,12 @@ TORCH_LIBRARY_FRAGMENT(odconv, library) {
 
 TORCH_LIBRARY_IMPL(odconv, CPU, library) {
   library.impl("dynamic_conv", odconv::dynamic_conv);
+  library.impl("dynamic_conv_backward", odconv::gradients);
   library.impl("attend", odconv::attend);
 }
 
 TORCH_LIBRARY_IMPL(odconv, Meta, library) {
   library.impl("dynamic_conv", odconv::shape_of);
+  library.impl("dynamic_conv_backward", odconv::shapes_of_all);
   library.impl("attend", odconv::shapes_of_attend);
 }

@@ -1,69 +1,112 @@
-// Pointwise kernels are a matrix product with the map as it lies. The attentions scale whichever is
+// Pointwise kernels are a matrix product with the map as it lies, and so are their gradients. The attentions scale whichever is
 // smaller: the kernels, which are made anew where there are several, or both maps.
 
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/bmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/mul.h>
 
 #include "call.h"
+#include "gradients.h"
 #include "vectors.h"
 
 namespace odconv {
 
 constexpr int64_t kSmall = 1 << 18;  // elements of a kernel that stays in the cache until its use
+constexpr int64_t kTogether = 1 << 20;  // elements of kernels that are made at a time, about: 4 MiB
 
 class Pointwise : Call {
  public:
-  // `x` and `y` are maps (batch, channels, height, width), `weight` the bank.
+  // `x` and `y` are maps (batch, channels, height, width), `weight` the bank. Of gradients, `x` is
+  // that of the input, to be filled, and `y` that of the output.
   Pointwise(const Call& call, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& y)
-      : Call(call), x_(x), y_(y), kernel_(weight.view({-1, ins}).narrow(0, 0, outs)) {
+      : Call(call), x_(rows(x)), y_(rows(y)), kernels_(weight.view({-1, outs, ins})) {
     const int64_t maps = positions() * ((channel ? ins : 0) + (filter ? outs : 0));
     fixed_ = kernels == 1 && !mixing && !spatial && maps <= ins * outs;
   }
 
   void run() {
-    if (!fixed_) kernel_ = at::empty({outs, ins}, x_.options(), at::MemoryFormat::Contiguous);
-    for (int64_t sample = 0; sample < batch; ++sample) {
-      if (!fixed_) make_kernel(sample, kernel_.mutable_data_ptr<float>());
-      at::Tensor map = rows(x_[sample], ins), out = rows(y_[sample], outs);
-      if (fixed_ && channel) map = at::mul(map, factors(sample));
-      if (channels_last) at::mm_out(out, map, kernel_.t());
-      else at::mm_out(out, kernel_, map);
-      if (bias || (fixed_ && filter)) finish(sample);
-    }
+    each_chunk([&](int64_t first, int64_t count) {
+      at::Tensor map = x_.narrow(0, first, count);
+      if (fixed_ && channel) map = at::mul(map, factors(first, count));
+      const at::Tensor own = fixed_ ? kernels_.expand({count, outs, ins}) : made(first, count);
+      const at::Tensor out = y_.narrow(0, first, count);
+      if (channels_last) multiply(map, own.transpose(1, 2), out);
+      else multiply(own, map, out);
+      for (int64_t s = first; s < first + count && (bias || (fixed_ && filter)); ++s) finish(s);
+    });
+  }
+
+  // The gradients to the input and, of the map that the kernels saw, to all others; channels first.
+  void run_back(const at::Tensor& seen, const Gradients& to) {
+    each_chunk([&](int64_t first, int64_t count) {
+      const at::Tensor own = made(first, count).transpose(1, 2);
+      multiply(own, y_.narrow(0, first, count), x_.narrow(0, first, count));
+    });
+    const at::Tensor slopes = at::bmm(y_, rows(seen).transpose(1, 2));
+    Spread(*this, slopes.const_data_ptr<float>(), to).run();
   }
 
  private:
-  // A map of one sample as a matrix: (channels, positions), or (positions, channels).
-  at::Tensor rows(const at::Tensor& map, int64_t channels) const {
-    return channels_last ? map.permute({1, 2, 0}).view({-1, channels}) : map.view({channels, -1});
+  // Calls `run(first sample, count)` for as many samples at a time as have small kernels.
+  template <class Run>
+  void each_chunk(Run run) const {
+    const int64_t most = std::clamp<int64_t>(kTogether / (outs * ins), 1, batch);
+    for (int64_t first = 0; first < batch; first += most)
+      run(first, std::min(most, batch - first));
   }
 
-  // The channel attention of a sample, to scale `rows` of the map.
-  at::Tensor factors(int64_t sample) const {
-    const auto pointer = const_cast<float*>(channel + sample * ins);  // nobody writes to it
-    const at::Tensor row = at::from_blob(pointer, {ins}, x_.options());
-    return channels_last ? row : row.unsqueeze(1);
+  // Maps as matrices: (batch, channels, positions), or (batch, positions, channels).
+  at::Tensor rows(const at::Tensor& map) const {
+    return channels_last ? map.permute({0, 2, 3, 1}).flatten(1, 2) : map.flatten(2);
   }
 
-  // The kernel of a sample (out, in), with all attentions in it.
-  void make_kernel(int64_t sample, float* to) const {
-    std::vector<float> scale(ins, spatial ? spatial[sample] : 1.f);
-    for (int64_t i = 0; channel && i < ins; ++i) scale[i] *= channel[sample * ins + i];
+  static void multiply(const at::Tensor& a, const at::Tensor& b, at::Tensor out) {
+    if (out.size(0) > 1) {
+      at::bmm_out(out, a, b);
+    } else {
+      at::Tensor only = out[0];
+      at::mm_out(only, a[0], b[0]);
+    }
+  }
+
+  // The channel attentions of samples, to scale `rows` of their maps.
+  at::Tensor factors(int64_t first, int64_t count) const {
+    const auto pointer = const_cast<float*>(channel + first * ins);  // nobody writes to it
+    const at::Tensor rows = at::from_blob(pointer, {count, ins}, x_.options());
+    return rows.unsqueeze(channels_last ? 1 : 2);
+  }
+
+  // The kernels of samples (count, out, in), with all attentions in them.
+  at::Tensor made(int64_t first, int64_t count) {
+    if (!made_.defined() || made_.size(0) < count)
+      made_ = at::empty({count, outs, ins}, x_.options(), at::MemoryFormat::Contiguous);
+    float* const to = made_.mutable_data_ptr<float>();
     const int64_t grain = std::max<int64_t>(1, (1 << 14) / (ins * kernels));
-    at::parallel_for(0, outs, grain, [&](int64_t begin, int64_t end) {
-      std::vector<float> mixing(weights(sample), weights(sample) + kernels), own(kernels);
-      for (int64_t row = begin; row < end; ++row) {
-        for (int64_t k = 0; k < kernels; ++k) own[k] = mixing[k] * factor(sample * outs + row);
-        mix(bank + row * ins, outs * ins, own.data(), kernels, scale.data(), ins, to + row * ins);
+    at::parallel_for(0, count * outs, grain, [&](int64_t begin, int64_t end) {
+      std::vector<float> scale(ins), own(kernels);
+      for (int64_t plane = begin; plane < end; ++plane) {
+        const int64_t sample = first + plane / outs, row = plane % outs;
+        if (plane == begin || row == 0) scale_of(sample, scale.data());
+        for (int64_t k = 0; k < kernels; ++k)
+          own[k] = weights(sample)[k] * factor(sample * outs + row);
+        mix(bank + row * ins, outs * ins, own.data(), kernels, scale.data(), ins, to + plane * ins);
       }
     });
+    return made_.narrow(0, 0, count);
+  }
+
+  // What scales each input channel of a sample.
+  void scale_of(int64_t sample, float* to) const {
+    for (int64_t i = 0; i < ins; ++i)
+      to[i] = (spatial ? spatial[sample] : 1.f) * (channel ? channel[sample * ins + i] : 1.f);
   }
 
   // y * filter + bias, where the kernel has no filter attention in it.
@@ -89,8 +132,8 @@ class Pointwise : Call {
     });
   }
 
-  const at::Tensor &x_, &y_;
-  at::Tensor kernel_;
+  const at::Tensor x_, y_, kernels_;
+  at::Tensor made_;
   bool fixed_;  // the kernel is the bank's, and the maps are scaled
 };
 

@@ -13,8 +13,8 @@ from odconv_torch import set_strategy
 from odconv_torch.layers.forms.cost_model import Costs
 
 # Only arithmetic counts, of which this form is said to have the fastest: every layer takes it.
-ARITHMETIC = ("conv", "grouped", "sample", "product")
-ALWAYS = Costs(**{field.name: float(field.name in ARITHMETIC) for field in fields(Costs)})
+ARITHMETIC = {"conv": 2.0, "grouped": 1.0, "sample": 1.0, "product": 1.0}
+ALWAYS = Costs(**{field.name: ARITHMETIC.get(field.name, 0.0) for field in fields(Costs)})
 COMPILER = os.environ.get("CXX", "c++")
 needs_compiler = pytest.mark.skipif(
     shutil.which(COMPILER) is None, reason=f"no C++ compiler {COMPILER} on this machine"
@@ -24,5 +24,5 @@ needs_compiler = pytest.mark.skipif(
 def forced(layer):
     """A copy that takes the operation wherever it can."""
     layer = copy.deepcopy(layer).eval()
-    set_strategy(layer, "native", inference=ALWAYS)
+    set_strategy(layer, "native", inference=ALWAYS, training=ALWAYS)
     return layer

@@ -61,7 +61,7 @@ _LARGE = 32  # times the map: kernels that are mixed in tiles, whatever the batc
 _TRAFFIC = 1180  # operations of an H100 with bfloat16 in the time of writing and reading an element
 _SHARED_ATTENTIONS = ("shared", "tiled")  # whose kernels all see the same
 # A map is its own patches there, and a product takes them as they are: convolutions copy them.
-_POINTWISE = ("shared", "tiled", "patches")
+POINTWISE = ("shared", "tiled", "patches")
 
 
 class Strategy(NamedTuple):
@@ -186,7 +186,7 @@ def _form(
     if device != "cpu":
         return form_of_accelerator(x, weight, own, spatial, window)
     if window.is_pointwise(weight[3:]):
-        possible = tuple(form for form in possible if form in _POINTWISE)
+        possible = tuple(form for form in possible if form in POINTWISE)
     return cheapest(possible, work_of(x, weight, spatial, window), costs)
 
 
