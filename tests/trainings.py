@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -48,3 +50,23 @@ def rows(path):
     header, *lines = path.read_text(encoding="utf-8").splitlines()
     columns = zip(*(map(float, line.split(",")) for line in lines), strict=True)
     return dict(zip(header.split(","), map(list, columns), strict=True))
+
+
+def wait_for_steps(path, steps, *processes):
+    """Until the log of a training in other processes has so many steps."""
+    end = time.monotonic() + 120
+    while all(process.poll() is None for process in processes) and time.monotonic() < end:
+        if path.exists() and len(path.read_text().splitlines()) > steps:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"no {steps} steps in {path}")
+
+
+def child_with(parent, setting):
+    """The child of a process that has this `NAME=value` in its environment."""
+    for entry in Path(f"/proc/{parent}/task").glob("*/children"):
+        for child in entry.read_text().split():
+            environment = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+            if setting.encode() in environment:
+                return int(child)
+    raise AssertionError(f"{parent} has no child with {setting}")

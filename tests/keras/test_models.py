@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -14,7 +10,6 @@ from helpers import (
     channels_first,
     numpy,
     run,
-    to_canonical,
     variable,
 )
 from small import KINDS, SMALL, small
@@ -23,26 +18,9 @@ from odconv_keras import ODConv2D, create_model, set_temperature
 from odconv_keras.layers.temperature import Tempered
 from parity_tests.reference import random_arrays
 
-GOLDEN = Path(__file__).parents[2] / "parity_tests" / "golden" / "official_names.json.gz"
-OFFICIAL = json.loads(gzip.decompress(GOLDEN.read_bytes()))
-
 
 def images(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("entry", ["od_resnet18/4", "od_mobilenetv2_050/1"])
-def test_weights_are_the_official_ones(entry):
-    name, _, kernel_num = entry.partition("/")
-    model = create_model(name, kernel_num=int(kernel_num))
-    shapes = {}
-    for parameter in model.spec.parameters():
-        stored = np.empty(variable(model, parameter).shape, bool)
-        shapes[parameter.name] = list(to_canonical(parameter.role, stored).shape)
-    assert shapes == OFFICIAL[entry]
-    temperatures = sum(weight.path.endswith("/temperature") for weight in model.weights)
-    assert len(model.weights) == len(shapes) + temperatures
 
 
 @pytest.mark.parametrize("name", SMALL)

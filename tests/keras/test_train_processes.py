@@ -17,7 +17,7 @@ from train_helpers import ROOT, assert_close, call, command, environment, last, 
 
 from odconv_keras.train.joining import joined
 from odconv_training import BEST, LAST, TrainingError
-from tests.trainings import rows
+from tests.trainings import rows, wait_for_steps
 
 sys.path.append(str(Path(__file__).parents[1] / "training"))  # what all frameworks share
 
@@ -94,7 +94,7 @@ if BACKEND != "torch":  # where several processes are refused
         common += ("--checkpoint-steps", 5, "--output", tmp_path / "run")
         with ExitStack() as stack:
             started = start(stack, *common)
-            wait_for_steps(tmp_path / "run" / "train.csv", 12, started)
+            wait_for_steps(tmp_path / "run" / "train.csv", 12, *started)
             began = time.monotonic()
             started[rank].send_signal(signal.SIGKILL)
             _, message = started[1 - rank].communicate(timeout=BOUND)
@@ -147,12 +147,3 @@ def free_port():
     with closing(socket.socket()) as found:
         found.bind(("localhost", 0))
         return found.getsockname()[1]
-
-
-def wait_for_steps(path, steps, processes):
-    end = time.monotonic() + 120
-    while all(p.poll() is None for p in processes) and time.monotonic() < end:
-        if path.exists() and len(path.read_text().splitlines()) > steps:
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"no {steps} steps in {path}")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import copy
-import gzip
-import json
-from pathlib import Path
 
 import numpy as np
 import paddle
@@ -16,8 +13,6 @@ from odconv_paddle import create_model, list_models
 from odconv_spec import model_spec
 from tests.quick import quick
 
-GOLDEN = Path(__file__).parents[2] / "parity_tests" / "golden" / "official_names.json.gz"
-OFFICIAL = json.loads(gzip.decompress(GOLDEN.read_bytes()))
 RESNET = {"stages": [[8, 1], [12, 1]], "stem_channels": 8}
 MOBILENET = {"stages": [[1, 16, 1, 1], [3, 24, 2, 2]]}
 SMALL = {
@@ -29,25 +24,6 @@ SMALL = {
 
 def small(name, **options):
     return create_model(name, num_classes=5, **SMALL[name] | options)
-
-
-# The spec has the official names of every entry (tests/spec/test_official_names.py), and every
-# model those of its spec.
-FEW = ("resnet18", "od_resnet18/1", "od_resnet18/4", "od_resnet50/2", "od_mobilenetv2_050/4")
-
-
-@pytest.mark.parametrize("entry", quick(FEW, OFFICIAL))
-def test_state_dict_is_the_official_one(entry):
-    name, _, kernel_num = entry.partition("/")
-    options = {"kernel_num": int(kernel_num)} if kernel_num else {}
-    with paddle.LazyGuard():
-        state = create_model(name, **options).state_dict()
-    parameters = model_spec(name, **options).parameters()
-    assert [p.name for p in parameters] == list(OFFICIAL[entry])
-    assert {k: tuple(v.shape) for k, v in state.items()} == {
-        paddle_name(p): paddle_shape(p) for p in parameters
-    }
-    assert list(state) == [paddle_name(p) for p in parameters]
 
 
 def test_starting_values():

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from train_helpers import ENVIRONMENT, ROOT, call, command, last, spec_file
 
 from odconv_training import BEST
-from tests.trainings import rows
+from tests.trainings import child_with, rows, wait_for_steps
 
 SHORT = ("--batch-size", 33, "--epochs", 2, "--seed", 3)
 
@@ -48,7 +46,7 @@ def test_a_killed_process_stops_the_others_and_a_resume_goes_on(tmp_path):
         cwd=ROOT,
     ) as launch:
         wait_for_steps(tmp_path / "run" / "train.csv", 12, launch)
-        os.kill(worker(launch.pid, rank=1), signal.SIGKILL)
+        os.kill(child_with(launch.pid, "PADDLE_TRAINER_ID=1"), signal.SIGKILL)
         launch.communicate(timeout=60)
     assert launch.returncode != 0
     messages = (tmp_path / "logs" / "workerlog.0").read_text()
@@ -83,22 +81,3 @@ def test_scores_are_of_every_image_once(tmp_path):
     call(*common, "--evaluate", processes=3, logs=tmp_path / "logs")
     assert "360 images" in one
     assert one in (tmp_path / "logs" / "workerlog.0").read_text()
-
-
-def wait_for_steps(path, steps, process):
-    end = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < end:
-        if path.exists() and len(path.read_text().splitlines()) > steps:
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"no {steps} steps in {path}")
-
-
-def worker(parent, rank):
-    """The process of a rank among the children of launch."""
-    for entry in Path(f"/proc/{parent}/task").glob("*/children"):
-        for child in entry.read_text().split():
-            environment = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
-            if f"PADDLE_TRAINER_ID={rank}".encode() in environment:
-                return int(child)
-    raise AssertionError(f"{parent} has no worker of rank {rank}")

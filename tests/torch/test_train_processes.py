@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ import torch
 from train_helpers import ONE_CORE, call, command, last, spec_file
 
 from odconv_training import BEST
-from tests.trainings import rows
+from tests.trainings import child_with, rows, wait_for_steps
 
 
 @pytest.mark.slow
@@ -46,7 +45,7 @@ def test_a_killed_process_stops_the_others_and_a_resume_goes_on(tmp_path):
         start, stderr=subprocess.PIPE, text=True, env=os.environ | ONE_CORE, cwd=root
     ) as torchrun:
         wait_for_steps(tmp_path / "run" / "train.csv", 12, torchrun)
-        os.kill(worker(torchrun.pid, rank=1), signal.SIGKILL)
+        os.kill(child_with(torchrun.pid, "RANK=1"), signal.SIGKILL)
         _, messages = torchrun.communicate(timeout=60)
     assert torchrun.returncode != 0
     assert "process 0 of 2 stopped: another process of this training has ended" in messages
@@ -104,22 +103,3 @@ def test_scores_are_of_every_image_once(tmp_path):
     )
     assert "360 images" in one
     assert three == one
-
-
-def wait_for_steps(path, steps, process):
-    end = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < end:
-        if path.exists() and len(path.read_text().splitlines()) > steps:
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"no {steps} steps in {path}")
-
-
-def worker(parent, rank):
-    """The process of a rank among the children of torchrun."""
-    for entry in Path(f"/proc/{parent}/task").glob("*/children"):
-        for child in entry.read_text().split():
-            environment = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
-            if f"RANK={rank}".encode() in environment:
-                return int(child)
-    raise AssertionError(f"{parent} has no worker of rank {rank}")
