@@ -15,6 +15,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import shutil
 import tempfile
 from importlib import import_module
 from types import ModuleType
@@ -25,9 +26,14 @@ import pytest
 def pytest_configure() -> None:
     usual = tempfile.gettempdir()
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", usual)  # pytest keeps what failed, and cleans up
-    folder = tempfile.TemporaryDirectory(prefix="odconv-tests-", ignore_cleanup_errors=True)
-    os.environ["TMPDIR"] = tempfile.tempdir = folder.name
-    atexit.register(folder.cleanup)
+    folder = tempfile.mkdtemp(prefix="odconv-tests-")
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
+    atexit.register(_remove, folder, os.getpid())
+
+
+def _remove(folder: str, owner: int) -> None:
+    if os.getpid() == owner:  # what a process registered, its forks run when they end, too
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

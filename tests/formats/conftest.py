@@ -2,8 +2,7 @@
 
 import os
 
-import paddle  # noqa: F401  first: its import crashes once TensorFlow is loaded
-
+import tests.before_tensorflow  # noqa: F401
 from parity_tests.keras_alone import import_keras
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 
-import paddle  # noqa: F401  # before TensorFlow: behind it, the import of Paddle crashes the process
-
+import tests.before_tensorflow  # noqa: F401
 from parity_tests.keras_alone import import_keras
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
