@@ -33,7 +33,8 @@ def watch_attentions(model: nn.Layer) -> Iterator[list[Seen]]:
         model: a network with dynamic convolutions, which is as it was afterwards.
 
     Yields:
-        An item for each layer and call, in the order of the calls.
+        An item for each ODConv, DyConv and CondConv layer and call, in the order of the calls.
+        What layers of other kinds compute is what their method `attentions` returns.
 
     Example:
         >>> model = create_model("od_resnet18", num_classes=10)

@@ -103,9 +103,10 @@ def attend_checkpoint(
     attended = collected([attentions for attentions, _ in found]) if found[0][0] else []
     if not attended:
         raise UsageError(
-            f"{file}: expected a network with dynamic convolutions, received {describe(spec)}, "
-            "whose layers have no attentions",
-            help="replace_convs puts dynamic convolutions into a trained network",
+            f"{file}: expected a network with ODConv, DyConv or CondConv layers, whose attentions "
+            f"can be drawn, received {describe(spec)}",
+            help="replace_convs puts such layers into a trained network; layers of other kinds "
+            "have a method `attentions`",
         )
     answers = np.concatenate([logits for _, logits in found]).argmax(axis=1)
     return AttendedImages(

@@ -103,7 +103,8 @@ def test_what_are_no_images(tmp_path, files, words, capsys):
 @pytest.mark.parametrize(
     ("spec", "options", "words"),
     [
-        (model_spec("resnet18", **SMALL), (), "whose layers have no attentions"),
+        (model_spec("resnet18", **SMALL), (), "expected a network with ODConv, DyConv or CondConv"),
+        (model_spec("cgc_resnet18", **SMALL), (), "other kinds have a method `attentions`"),
         (SPEC, ("--layers", "layer9*"), "expected a pattern of some of layer1.0.conv1, layer1.0."),
         (SPEC, ("--output", "page.txt"), "expected a page's name in .html"),
     ],
