@@ -25,6 +25,7 @@ def test_the_router_is_a_sigmoid_of_a_linear_layer_on_the_mean(data_format):
     np.testing.assert_allclose(run(routing, given), 1 / (1 + np.exp(-logits)), rtol=1e-12)
     assert routing.compute_output_shape(given.shape) == (3, 7)
     assert not isinstance(routing, keras.layers.Dense)
+    assert isinstance(routing.kernel_initializer, keras.initializers.GlorotUniform)
     assert Routing.from_config(routing.get_config()).get_config() == routing.get_config()
 
 
