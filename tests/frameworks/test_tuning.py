@@ -68,6 +68,25 @@ def test_a_new_head(kit, name, classes, pool):
     close(kit.run(model, X), evaluate(wanted, given, X).output)
 
 
+@pytest.mark.parametrize("name", ["od_resnet18", "cond_mobilenetv2_050"])
+def test_the_head_that_is_asked_for(kit, name):
+    model = kit.build(*small(name, dropout=0.5))
+    old, stored = model.get_classifier(), list(extract(model))
+    model.reset_classifier(3)
+    head = model.get_classifier()
+    assert type(head) is type(old)
+    assert head is not old
+    arrays = extract(model)
+    assert list(arrays) == stored
+    assert {array.dtype for array in arrays.values()} == {np.dtype("float64")}
+    y = kit.run(model, X)
+    np.testing.assert_array_equal(y, kit.run(model, X))  # in inference it drops nothing
+    assert y.shape == (4, 3)
+    model.reset_classifier(0)
+    assert type(model.get_classifier()).__name__ == "Identity"
+    assert model.spec == small(name, num_classes=0, dropout=0.5)[0]
+
+
 def test_a_head_for_a_network_without_one(kit):
     spec, arrays = small("od_resnet18", num_classes=0)
     model = kit.build(spec, arrays)

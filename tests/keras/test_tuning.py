@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import fill, numpy
-from small import SMALL, small
+from small import small
 
 from odconv_keras import Features, freeze_norms
 
@@ -72,13 +72,3 @@ def test_a_frozen_body(maps):
     assert frozen == ["features_0", "features_1"]
     with pytest.raises(ValueError, match="freeze_stages: expected"):
         body.freeze_stages(2)
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_the_classifier(name):
-    model = small(name)
-    head = model.fc if "resnet" in name else getattr(model.classifier, "1")
-    assert model.get_classifier() is head
-    model.reset_classifier(0)
-    assert isinstance(model.get_classifier(), keras.layers.Identity)
-    assert model.output_shape == (None, model.num_features)

@@ -40,26 +40,6 @@ def same(first, second):
     return {name for name, value in first.items() if np.array_equal(value, second[name])}
 
 
-@pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("name", SMALL)
-def test_the_head_that_is_asked_for(name):
-    model = small(name)
-    model.eval()
-    old, stored = model.get_classifier(), list(model.state_dict())
-    paddle.set_default_dtype("float32")
-    model.reset_classifier(3)
-    head = model.get_classifier()
-    assert type(head) is type(old)
-    assert head is not old
-    assert not head.training
-    assert head.weight.dtype == paddle.float64
-    assert list(model.state_dict()) == stored
-    assert model(images().astype("float64")).shape == [2, 3]
-    model.reset_classifier(0)
-    assert type(model.get_classifier()) is nn.Identity
-    assert model.spec == small(name, num_classes=0).spec
-
-
 @pytest.mark.parametrize(  # test_to_static has graphs in pieces of layers each time
     ("name", "full_graph"),
     quick_rows([("od_resnet18", True)], product(SMALL, (True, False))),

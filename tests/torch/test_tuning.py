@@ -30,22 +30,6 @@ def frozen(model):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_the_head_that_is_asked_for(name):
-    model = small(name).double().eval()
-    old, stored = model.get_classifier(), list(model.state_dict())
-    model.reset_classifier(3)
-    head = model.get_classifier()
-    assert type(head) is type(old)
-    assert head is not old
-    assert not head.training
-    assert head.weight.dtype == torch.float64
-    assert list(model.state_dict()) == stored
-    model.reset_classifier(0)
-    assert type(model.get_classifier()) is nn.Identity
-    assert model.spec == small(name, num_classes=0).spec
-
-
-@pytest.mark.parametrize("name", SMALL)
 def test_what_the_classifier_takes(name):
     model, x = small(name).eval(), images()
     features = model.forward_features(x)
