@@ -13,7 +13,9 @@ from odconv.exporting.biases import fold_biases
 from odconv.exporting.folding import fold_constants
 from odconv.exporting.grouped_samples import join_what_follows
 from odconv.exporting.job import Job
+from odconv.exporting.means import part_means
 from odconv.exporting.torch_graph import INPUT, output_names, quietly, recorded
+from odconv.exporting.views import join_views
 from weights_converter.errors import UsageError
 
 OPSET: Final = 18  # the first with all operators that the exporter uses, so that none is rewritten
@@ -46,6 +48,8 @@ def write(model: nn.Module, path: Path, job: Job) -> None:
     fold_constants(found.model)
     fold_biases(found.model)
     join_what_follows(found.model)
+    join_views(found.model)
+    part_means(found.model)
     _name_axes(found.model.graph)
     _forget_origins(found.model)
     found.model.metadata_props.update(job.metadata)

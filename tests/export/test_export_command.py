@@ -15,7 +15,7 @@ from odconv_torch import ODConv2d, create_model
 from odconv_torch.layers import set_temperature
 from tests.converter.helpers import arrays_of, save
 from tests.quick import quick, quick_rows
-from weights_converter import load_into
+from weights_converter import Request, load_into
 
 SMALL = {"stages": [[8, 1], [12, 1]], "stem_channels": 8, "num_classes": 5, "kernel_num": 2}
 EQUAL = 1e-6
@@ -216,3 +216,12 @@ def test_published_networks(name, ending, tmp_path, told):
     checkpoint = save(tmp_path / "a.pth", spec, arrays_of(spec))
     found = told("export", checkpoint, tmp_path / f"a.{ending}", "--size", 64)
     assert found["difference"] <= 3 * EQUAL
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["compact", "folded"])
+def test_large_maps_of_a_trained_network(form, tmp_path):
+    """Images of 224 pixels, for a network of 32: maps whose means lost a digit in ONNX Runtime."""
+    checkpoint = Request("examples/odconv4x_mobilenetv2_digits.pth.tar", "examples/digits.json")
+    found = odconv.export(checkpoint, tmp_path / "a.onnx", form=form, batch=1, size=224)
+    assert found.proof.difference < 7e-6
