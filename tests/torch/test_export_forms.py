@@ -147,6 +147,47 @@ def test_kernels_larger_than_the_patches_of_a_map(form, batch, stride, options):
         torch.testing.assert_close(program.module()(x), expected, rtol=1e-11, atol=1e-11)
 
 
+def calls_of(program, kind):
+    return [node for node in program.graph.nodes if kind in str(node.target)]
+
+
+@pytest.mark.parametrize("form", FIXED_BATCH)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_num": 1},
+        {"kernel_num": 3},
+        {"kernel_num": 1, "attentions": ["filter"]},
+        {"kernel_num": 3, "attentions": ["channel", "kernel"]},
+        {"kernel_num": 3, "attention_sharing": False},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("size", [(5, 4), (23, 21)], ids=["small", "large"])
+def test_pointwise_layers(form, batch, size, options):
+    """Kernels are smaller than a large map and larger than a small one; neither has patches."""
+    layer = randomised(ODConv2d(24, 40, 1, bias=True, dtype=torch.float64, **options)).eval()
+    x = torch.randn(batch, 24, *size, dtype=torch.float64)
+    with torch.no_grad():
+        expected = layer(x)
+        set_strategy(layer, form)
+        program = export(layer, (x,), strict=False)
+        torch.testing.assert_close(program.module()(x), expected, rtol=1e-11, atol=1e-11)
+    each = batch if form == "single" and options["kernel_num"] > 1 else 1
+    assert len(calls_of(program, "conv2d")) == each
+
+
+def test_a_lone_sample_on_a_large_map_has_all_attentions_in_its_kernel():
+    """So that no map is scaled: the bias is what is right behind the convolution."""
+    layer = ODConv2d(8, 12, 1, bias=True, kernel_num=1).eval()
+    set_strategy(layer, "single")
+    for size, scaled in ((30, 0), (2, 2)):
+        program = export(layer, (torch.rand(1, 8, size, size),), strict=False)
+        products = calls_of(program, "mul")
+        assert sum(node.meta["val"].shape[-1] == size for node in products) == scaled
+
+
 def test_the_mean_of_a_map_is_a_mean():
     """Whether gradients are on or not: the sum of a large map is too much for half precision."""
     program = export(ODConv2d(4, 8, 3).eval(), (torch.rand(2, 4, 8, 9),))

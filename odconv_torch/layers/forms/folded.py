@@ -2,7 +2,8 @@
 
 For graphs of a batch that does not change: one operation for a layer, its bias and its activation,
 which ONNX Runtime takes in less time than maps that are scaled. Maps with few positions become
-patches, as in `compact`: their kernels are larger. Of an unknown size this is `single`.
+patches, as in `compact`: their kernels are larger. Pointwise layers have no patches. Of an unknown
+size this is `single`.
 """
 
 from __future__ import annotations
@@ -11,16 +12,22 @@ import torch
 
 from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.forms.compact import compact, has_few_positions, has_fixed_size
-from odconv_torch.layers.forms.grouped import grouped
+from odconv_torch.layers.forms.grouped import conv_in_groups
+from odconv_torch.layers.forms.scaled import scaled, times
 from odconv_torch.layers.forms.single import single
 from odconv_torch.layers.window import Window
+
+_PASSES = 3  # that a convolution does not do, where its output is scaled: that, bias, activation
 
 
 def folded(
     x: torch.Tensor, weight: torch.Tensor, attentions: Attentions, window: Window
 ) -> torch.Tensor:
+    taps = weight.shape[3:]
     if not has_fixed_size(x):
         return single(x, weight, attentions, window)
-    own = attentions.one_set_per_kernel(x.dim() - 2)
-    form = compact if has_few_positions(x, weight, window) and not own else grouped
-    return form(x, weight, attentions, window)
+    own, pointwise = attentions.one_set_per_kernel(x.dim() - 2), window.is_pointwise(taps)
+    if has_few_positions(x, weight, window) and not (own or pointwise):
+        return compact(x, weight, attentions, window)
+    x, kernels, after = scaled(x, weight, attentions, window, _PASSES)
+    return times(conv_in_groups(x, kernels, window), after)

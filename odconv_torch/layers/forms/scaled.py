@@ -13,12 +13,16 @@ from math import prod
 import torch
 
 from odconv_torch.layers.attentions import Attentions
-from odconv_torch.layers.forms.recording import records_a_graph
+from odconv_torch.layers.forms.recording import exports_a_graph, records_a_graph
 from odconv_torch.layers.window import Window
 
 
 def scaled(
-    x: torch.Tensor, weight: torch.Tensor, attentions: Attentions, window: Window
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    attentions: Attentions,
+    window: Window,
+    passes: int = 1,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """Applies each attention to the map or to the kernels, whichever is smaller.
 
@@ -27,6 +31,7 @@ def scaled(
         weight: (kernel_num, out, in // groups, *kernel).
         attentions: of the samples.
         window: how the kernels move.
+        passes: over the output that it costs to multiply it.
 
     Returns:
         The input; the kernels, (batch, out, in // groups, *kernel) in the dtype of the input; and
@@ -40,7 +45,7 @@ def scaled(
         x, channel = x * channel, None
     if filters is not None:
         positions = prod(window.output_size(x.shape, weight.shape[3:]))
-        if weight.shape[1] * positions <= kernel_size:
+        if passes * weight.shape[1] * positions <= kernel_size:
             after, filters = filters, None
     own = kernel is not None  # mixed here, and not the layer's array
     kernels = _times(kernels, channel, filters, spatial, window.groups, own)
@@ -53,6 +58,16 @@ def aggregate(weight: torch.Tensor, kernel: torch.Tensor | None) -> torch.Tensor
         return weight
     # A matrix product: the (batch, kernel_num, out, ...) product is never held in memory.
     return (kernel.to(weight.dtype) @ weight.flatten(1)).unflatten(1, weight.shape[1:])
+
+
+def scaled_kernels(weight: torch.Tensor, attentions: Attentions, groups: int) -> torch.Tensor:
+    """The kernel of each sample with all attentions in it, (batch, out, in // groups, *kernel).
+
+    Those of all kernels together, whose input and output stay as they are.
+    """
+    channel, filters, spatial, kernel = attentions
+    kernels = aggregate(weight, kernel)
+    return _times(kernels, channel, filters, spatial, groups, own=kernel is not None)
 
 
 def times(y: torch.Tensor, factor: torch.Tensor | None) -> torch.Tensor:
@@ -86,10 +101,18 @@ def _times(
         if each.shape[1:3] == (*kernels.shape[1:2], 1) and rows is not None:  # as of depthwise
             each, rows = each * rows, None
         spatial = each if spatial is None else each * spatial
-    for factor in (rows, spatial):
-        if factor is not None:
-            kernels, own = times(kernels, factor) if own else kernels * factor, True
-    return kernels
+    factors = [factor for factor in (rows, spatial) if factor is not None]
+    lone = exports_a_graph() and all(_is_lone(array) for array in (kernels, *factors))
+    if lone:  # without an axis of samples, which the graph would drop behind the products
+        kernels, factors = kernels.squeeze(0), [factor.squeeze(0) for factor in factors]
+    for factor in factors:
+        kernels, own = times(kernels, factor) if own else kernels * factor, True
+    return kernels.unsqueeze(0) if lone else kernels
+
+
+def _is_lone(array: torch.Tensor) -> bool:
+    """Whether it is known to be of one sample."""
+    return isinstance(array.shape[0], int) and not torch.jit.is_tracing() and array.shape[0] == 1
 
 
 def _of_each_output(channel: torch.Tensor, groups: int, out: int) -> torch.Tensor:

@@ -2,7 +2,8 @@
 
 That of one sample is what the static network has in this place. Several stand one after the other,
 which OpenVINO takes in less time than groups of one convolution; samples of depthwise layers are
-groups. A kernel that all samples share is a constant between two scaled maps.
+groups. A kernel that all samples share is a constant between two scaled maps, unless there is one
+sample and the kernel is smaller than these.
 """
 
 from __future__ import annotations
@@ -17,11 +18,18 @@ from odconv_torch.layers.forms.compact import has_fixed_size
 from odconv_torch.layers.forms.grouped import conv_in_groups, grouped
 from odconv_torch.layers.forms.portable import factor_of_input, times_channels
 from odconv_torch.layers.forms.samples import conv_of_each
-from odconv_torch.layers.forms.scaled import aggregate, aggregate_scaled, scaled, times
+from odconv_torch.layers.forms.scaled import (
+    aggregate,
+    aggregate_scaled,
+    scaled,
+    scaled_kernels,
+    times,
+)
 from odconv_torch.layers.window import Window
 
 _MOST = 16  # samples that stand one after the other: each is a part of the graph
 _LARGE = 4  # times the patches of a map: kernels that take longer to scale and lay out than these
+_PASSES = 3  # over a kernel: it is read, written, and laid out
 
 
 def single(
@@ -31,10 +39,14 @@ def single(
     if attentions.one_set_per_kernel(x.dim() - 2):
         kernels = aggregate_scaled(weight, attentions, window.groups).to(x.dtype)
         return _with_their_own(x, kernels, window)
+    fixed = has_fixed_size(x)
+    if fixed and _has_larger_maps(x, weight, window):
+        kernels = scaled_kernels(weight, attentions, window.groups).to(x.dtype)
+        return conv_in_groups(x, kernels, window)
     if kernel is None and spatial is None:
         x = x if channel is None else x * channel
         return times(plain_conv(x, weight.flatten(0, 1).to(x.dtype), window), filters)
-    if not has_fixed_size(x):
+    if not fixed:
         x = x if channel is None else x * channel
         kernels = aggregate(weight, kernel)
         kernels = kernels if spatial is None else kernels * spatial
@@ -54,6 +66,15 @@ def _with_their_own(x: torch.Tensor, kernels: torch.Tensor, window: Window) -> t
         return conv_in_groups(x, kernels, window)
     x, window = window.symmetric(x)
     return conv_of_each(x, kernels, window)
+
+
+def _has_larger_maps(x: torch.Tensor, weight: torch.Tensor, window: Window) -> bool:
+    """Whether a lone sample's kernel takes less time to scale and lay out than its maps to scale.
+
+    The bias and the activation behind it are then part of the convolution.
+    """
+    outputs = weight.shape[1] * prod(window.output_size(x.shape, weight.shape[3:]))
+    return x.shape[0] == 1 and _PASSES * prod(weight.shape[1:]) < prod(x.shape[1:]) + outputs
 
 
 def _has_large_kernels(x: torch.Tensor, weight: torch.Tensor, window: Window) -> bool:
