@@ -1,8 +1,8 @@
 """Less than a dynamic network computes, exported as it is: what no form of it can go below.
 
 Two graphs: one reads all kernels but the first of each layer once; the other is the static network
-with the attentions of ours, each of which scales its output. Whatever the form, the kernels must be
-read, and the attentions come before what they scale.
+that computes the attentions of ours beside it, and scales nothing by them. Whatever the form, the
+kernels must be read, and the attentions come before what they scale.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def write(name: str, network: nn.Module, path: Path, target: Target, job: Job) -
     """
     ready = target.networks.prepared(target.networks.wrapped(network, job), job)
     path.parent.mkdir(parents=True, exist_ok=True)
-    target.writer.write(Reading(ready) if name == READ else _attended(ready), path, job)
+    target.writer.write(Reading(ready) if name == READ else _Attending(ready), path, job)
 
 
 class Reading(nn.Module):
@@ -55,25 +55,37 @@ class Reading(nn.Module):
 
 
 class _Attended(nn.Module):
-    """The convolution with the first kernel, whose outputs the filter attention scales."""
+    """The convolution with the first kernel, beside which the attentions are computed."""
 
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, layer: Any, looked: list[torch.Tensor]) -> None:
         super().__init__()
         self.layer = layer
+        self.looked = looked
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         layer: Any = self.layer
         attentions = layer.attention(x)
+        # Depthwise layers have no filter attention: their outputs are their input's channels.
+        scale = attentions.channel if attentions.filter is None else attentions.filter
+        self.looked.append(scale.flatten(1)[:, :1])  # (batch, 1)
         x, window = layer._padded(x)
         y = plain_conv(x, layer.weight[0], Window(*window))
-        # Depthwise layers have no filter attention: their outputs are their input's channels.
-        y = y * (attentions.channel if attentions.filter is None else attentions.filter)
         return y if layer.bias is None else y + layer.bias.reshape(-1, 1, 1)
 
 
-def _attended(network: nn.Module) -> nn.Module:
-    for name, layer in list(network.named_modules()):
-        if isinstance(layer, ODConv2d):
-            above, _, last = name.rpartition(".")
-            setattr(network.get_submodule(above), last, _Attended(layer))
-    return network
+class _Attending(nn.Module):
+    """A network whose attentions are part of what it gives, so that no runtime leaves them out."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.looked: list[torch.Tensor] = []
+        for name, layer in list(network.named_modules()):
+            if isinstance(layer, ODConv2d):
+                above, _, last = name.rpartition(".")
+                setattr(network.get_submodule(above), last, _Attended(layer, self.looked))
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.looked.clear()
+        logits: torch.Tensor = self.network(images)
+        return logits + sum(self.looked)
