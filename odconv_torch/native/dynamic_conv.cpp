@@ -16,6 +16,7 @@
 #include "depthwise.h"
 #include "depthwise_gradients.h"
 #include "gradients.h"
+#include "packed.h"
 #include "pointwise.h"
 #include "tiles.h"
 
@@ -110,10 +111,12 @@ bool is_depthwise(const Call& call) {
 
 void run(const Arguments& given, Call call, const at::Tensor& y) {
   const bool depthwise_layer = is_depthwise(call);
-  const bool product = call.pointwise() && call.groups == 1 && call.ins * call.outs <= kSmall;
   const at::MemoryFormat layout = layout_of(y);
+  const bool last = layout == at::MemoryFormat::ChannelsLast;
+  const bool small = call.ins * call.outs <= kSmall || (last && call.batch == 1);
+  const bool product = call.pointwise() && call.groups == 1 && small;
   const bool as_it_lies = depthwise_layer || product;
-  call.channels_last = as_it_lies && layout == at::MemoryFormat::ChannelsLast;
+  call.channels_last = as_it_lies && last;
   const at::Tensor map = given.map.contiguous(as_it_lies ? layout : at::MemoryFormat::Contiguous);
   const at::Tensor weight = given.weight.contiguous();
   const at::Tensor out = as_it_lies ? y : at::empty(y.sizes(), y.options());
@@ -122,6 +125,7 @@ void run(const Arguments& given, Call call, const at::Tensor& y) {
   call.x = map.const_data_ptr<float>(), call.bank = weight.const_data_ptr<float>();
   call.y = out.mutable_data_ptr<float>();
   if (depthwise_layer) depthwise(call);
+  else if (product && Packed::suits(call)) Packed(call).run();
   else if (product) Pointwise(call, map, weight, out).run();
   else Tiles(call).run();
   if (!out.is_same(y)) y.copy_(out);
@@ -157,8 +161,8 @@ at::Tensor dynamic_conv(const at::Tensor& map, const at::Tensor& weight, const O
   return y;
 }
 
-// Of depthwise and of pointwise layers, channels first: the gradients to all arguments but the bias,
-// those of attentions that are not there as well.
+// Of depthwise and of pointwise layers, channels first: the gradients to all arguments but the
+// bias, those of attentions that are not there as well.
 std::vector<at::Tensor> gradients(const at::Tensor& grad, const at::Tensor& map,
                                   const at::Tensor& bank, const Optional& channel,
                                   const Optional& filter, const Optional& spatial,
@@ -173,8 +177,8 @@ std::vector<at::Tensor> gradients(const at::Tensor& grad, const at::Tensor& map,
   Call call = given.geometry();
   const bool product = call.pointwise() && call.groups == 1;
   TORCH_CHECK((is_depthwise(call) || product) && call.kernels <= kMost,
-              "odconv::dynamic_conv_backward: expected a depthwise or a pointwise layer of at most ",
-              kMost, " kernels, received ", bank.sizes(), " with ", groups, " groups");
+              "odconv::dynamic_conv_backward: expected a depthwise or a pointwise layer of at "
+              "most ", kMost, " kernels, received ", bank.sizes(), " with ", groups, " groups");
   check("grad", grad, {call.batch, bank.size(1), call.out[0], call.out[1]});
   const at::Tensor slope = grad.contiguous(), x = map.contiguous(), weight = bank.contiguous();
   const Factors factors(given, call);

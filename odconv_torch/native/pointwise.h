@@ -1,5 +1,6 @@
-// Pointwise kernels are a matrix product with the map as it lies, and so are their gradients. The attentions scale whichever is
-// smaller: the kernels, which are made anew where there are several, or both maps.
+// Pointwise kernels are a matrix product with the map as it lies, and so are their gradients. The
+// attentions scale whichever is smaller: the kernels, which are made anew where there are several,
+// or both maps.
 
 #pragma once
 

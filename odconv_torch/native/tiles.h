@@ -27,9 +27,9 @@ constexpr int64_t kDepth = 1024;     // ... and elements of each row: 128 KiB
 constexpr int64_t kStep = kDepth + 16;  // between rows: a power of two would share few cache sets
 constexpr int64_t kPatches = 1 << 20;  // elements that are kept at a time, about: 4 MiB
 
-// kRows rows of kernels with a panel of patches (depth, vectors * kLanes), to `out` (kRows, same).
+// kRows rows, `step` apart, with a panel (depth, vectors * kLanes), to `out` (kRows, same).
 template <int vectors>
-void product(const float* rows, const float* panel, int64_t depth, float* out) {
+void product(const float* rows, int64_t step, const float* panel, int64_t depth, float* out) {
   Vector sums[kRows][vectors] = {};
   for (int64_t d = 0; d < depth; ++d, panel += vectors * kLanes) {
     Vector patch[vectors];
@@ -38,13 +38,13 @@ void product(const float* rows, const float* panel, int64_t depth, float* out) {
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 3
-      for (int v = 0; v < vectors; ++v) sums[r][v] += rows[r * kStep + d] * patch[v];
+      for (int v = 0; v < vectors; ++v) sums[r][v] += rows[r * step + d] * patch[v];
     }
   }
   for (int r = 0; r < kRows; ++r)
     for (int v = 0; v < vectors; ++v) store(out + (r * vectors + v) * kLanes, sums[r][v]);
 }
-constexpr void (*kProducts[])(const float*, const float*, int64_t, float*) = {
+constexpr void (*kProducts[])(const float*, int64_t, const float*, int64_t, float*) = {
     product<1>, product<2>, product<3>};
 
 // kRows rows with the patch of one position, whose elements lie side by side.
@@ -163,7 +163,7 @@ class Tiles : Call {
                 int64_t start, int64_t deep, const Panel& panel) const {
     const float* patch = patches + (set * positions() + panel.first) * most;
     float part[kRows * kVectors * kLanes], dot[kRows];
-    if (panel.vectors) kProducts[panel.vectors - 1](tile, patch, deep, part);
+    if (panel.vectors) kProducts[panel.vectors - 1](tile, kStep, patch, deep, part);
     for (int64_t i = 0; i < (panel.vectors ? 0 : panel.count); ++i) {
       dots(tile, patch + i * most, deep, dot);
       for (int r = 0; r < kRows; ++r) part[r * panel.count + i] = dot[r];

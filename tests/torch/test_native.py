@@ -108,6 +108,15 @@ def test_depthwise_layers_on_maps_of_every_size(native_library, size, stride, la
 
 
 @needs_compiler
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("outs", [1, 24, 49, 144])
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (2, 4), (3, 3), (7, 7), (31, 34)])
+def test_pointwise_layers_on_maps_of_every_size(native_library, size, outs, layout):
+    layer = randomised(ODConv2d(19, outs, 1, bias=True))
+    meets_the_formula(layer, torch.randn(2, 19, *size).to(memory_format=layout))
+
+
+@needs_compiler
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (9, 16), (13, 19), (31, 34)])
 def test_maps_of_every_size(native_library, size):
     layer = randomised(ODConv2d(130, 40, 3, padding=1))
