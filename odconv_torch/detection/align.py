@@ -8,6 +8,8 @@ import torch
 from torchvision.ops import MultiScaleRoIAlign, roi_align
 from torchvision.ops.boxes import box_area
 
+from odconv_torch.detection.precision import exact
+
 _CELLS = 14  # on the map that a box is pooled from its side has this many, and less than twice
 
 
@@ -51,13 +53,15 @@ class AdaptiveAlign(MultiScaleRoIAlign):
             One map for each box, zeros where an image has no box.
         """
         maps = [x[name] for name in self.featmap_names]
-        rois = self._with_image(boxes)  # (boxes of all images, 5)
+        wide = exact(maps[0].dtype)
+        rois = self._with_image(boxes).to(wide)  # (boxes of all images, 5)
         levels = self._levels(torch.cat(boxes))
         pooled = maps[0].new_zeros(len(rois), maps[0].shape[1], *self.output_size)
         for level, (found, stride) in enumerate(zip(maps, self.strides, strict=True)):
             here = torch.where(levels == level)[0]
+            size, scale = self.output_size, 1 / stride
             part = roi_align(
-                found, rois[here], self.output_size, 1 / stride, sampling_ratio=0, aligned=True
+                found.to(wide), rois[here], size, scale, sampling_ratio=0, aligned=True
             )
             pooled[here] = part.to(pooled.dtype)
         return pooled

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from difflib import get_close_matches
+from inspect import signature
 from typing import Any, Final, TypeVar
 
 from torchvision.models.detection import FasterRCNN, MaskRCNN
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 from torchvision.ops import MultiScaleRoIAlign
 
 from odconv_spec import BackboneSpec, model_spec
@@ -14,7 +17,7 @@ from odconv_spec.feature_maps import OutIndices
 from odconv_spec.geometry import one_of, whole
 from odconv_torch.detection.align import AdaptiveAlign
 from odconv_torch.detection.anchors import RoundedAnchors, StrideAnchors
-from odconv_torch.detection.precision import ExactHead
+from odconv_torch.detection.precision import ExactAlign, ExactHead, ExactPredictor
 from odconv_torch.detection.pyramid import PyramidBody, keep_as_published
 from odconv_torch.models import Features, build_model
 from odconv_torch.models.backbone import Backbone
@@ -172,7 +175,7 @@ def _features(body: Body, maps: OutIndices) -> Features:
 
 
 def _detector(
-    kind: Callable[..., Detector],
+    kind: type[Detector],
     pyramid: PyramidBody,
     num_classes: int,
     arithmetic: str,
@@ -181,6 +184,7 @@ def _detector(
 ) -> Detector:
     one_of("arithmetic", arithmetic, ARITHMETIC)
     whole("num_classes", num_classes, 1)
+    _check_options(kind, options)
     exact = arithmetic == "mmdetection"
     strides = pyramid.strides
     anchors = options.get("rpn_anchor_generator") or (
@@ -190,11 +194,25 @@ def _detector(
     parts = {"rpn_anchor_generator": anchors, "rpn_head": ExactHead(pyramid.out_channels, each)}
     for name, size in {"box_roi_pool": 7, **more_pools}.items():
         parts[name] = _pool(strides[:-1], size, exact)
-    return kind(pyramid, num_classes + 1, **{**PUBLISHED, **parts, **options})
+    detector = kind(pyramid, num_classes + 1, **{**PUBLISHED, **parts, **options})
+    if type(detector.roi_heads.box_predictor) is FastRCNNPredictor:
+        detector.roi_heads.box_predictor = ExactPredictor(detector.roi_heads.box_predictor)
+    return detector
+
+
+def _check_options(kind: type[FasterRCNN], options: Mapping[str, Any]) -> None:
+    """torchvision itself takes any name, and looks at those it knows."""
+    known = set(signature(kind).parameters) - {"backbone", "num_classes", "kwargs"}
+    for name in options.keys() - known - {"_skip_resize"}:
+        near = get_close_matches(name, known, n=1)
+        raise ValueError(
+            f"{name}: expected an option of torchvision's {kind.__name__}, received one that it "
+            f"does not have; {f'did you mean {near[0]}?' if near else 'its documentation has them'}"
+        )
 
 
 def _pool(strides: tuple[int, ...], size: int, exact: bool) -> MultiScaleRoIAlign:
     """What cuts boxes out of all maps but the last, which is for the proposals alone."""
     if exact:
         return AdaptiveAlign(strides, size)
-    return MultiScaleRoIAlign([str(i) for i in range(len(strides))], size, sampling_ratio=2)
+    return ExactAlign([str(i) for i in range(len(strides))], size, sampling_ratio=2)

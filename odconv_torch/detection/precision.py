@@ -1,15 +1,19 @@
 """Coordinates in full precision, where a forward pass is in half precision.
 
 With bfloat16 a coordinate of 1,000 pixels is a multiple of 4, and torchvision takes the precision
-of its maps for anchors, of the head's outputs for proposals, and of these for the true boxes.
+of its maps for anchors, of the head's outputs for proposals, and of these for the true boxes. Its
+operators take boxes, maps and scores of one precision alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
+from torch import nn
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 from torchvision.models.detection.rpn import RPNHead
+from torchvision.ops import MultiScaleRoIAlign
 
 
 def exact(dtype: torch.dtype) -> torch.dtype:
@@ -37,3 +41,34 @@ class ExactHead(RPNHead):
     def forward(self, x: list[torch.Tensor]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         scores, sides = super().forward(x)
         return [y.to(exact(y.dtype)) for y in scores], [y.to(exact(y.dtype)) for y in sides]
+
+
+class ExactPredictor(FastRCNNPredictor):
+    """torchvision's scores and moved sides of the boxes, which it gives in full precision.
+
+    Args:
+        predictor: whose layers it takes.
+    """
+
+    def __init__(self, predictor: FastRCNNPredictor) -> None:
+        nn.Module.__init__(self)
+        self.cls_score, self.bbox_pred = predictor.cls_score, predictor.bbox_pred
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        scores, sides = super().forward(x)
+        return scores.to(exact(scores.dtype)), sides.to(exact(sides.dtype))
+
+
+class ExactAlign(MultiScaleRoIAlign):
+    """torchvision's own RoIAlign, which gives what it pools in the precision of the maps."""
+
+    def forward(
+        self,
+        x: Mapping[str, torch.Tensor],
+        boxes: list[torch.Tensor],
+        image_shapes: list[tuple[int, int]],
+    ) -> torch.Tensor:
+        dtype = x[self.featmap_names[0]].dtype
+        wide = {name: found.to(exact(dtype)) for name, found in x.items()}
+        pooled: torch.Tensor = super().forward(wide, boxes, image_shapes)
+        return pooled.to(dtype)

@@ -99,6 +99,32 @@ def test_a_body_may_be_a_name_a_spec_a_network_or_its_features():
     assert last.strides == (16, 32, 64)
 
 
+@pytest.mark.parametrize("arithmetic", ["mmdetection", "torchvision"])
+def test_a_detector_in_half_precision_keeps_its_coordinates(arithmetic):
+    torch.manual_seed(3)
+    options = {"arithmetic": arithmetic, "box_score_thresh": 0.0, **SMALL}
+    detector = mask_rcnn(spec(kernel_num=2), 3, **options).eval()
+    images = [image.bfloat16() for image in batch()[0]]
+    with torch.no_grad():
+        wanted = detector([image.float() for image in images])
+        found = detector.bfloat16()(images)
+    for half, full, image in zip(found, wanted, images, strict=True):
+        assert half["boxes"].dtype == half["scores"].dtype == torch.float32
+        assert half["masks"].shape[2:] == image.shape[1:] and len(half["boxes"]) > 0
+        assert (half["boxes"][:, 2:] > half["boxes"][:, :2]).all()
+        assert half["scores"].max().item() == pytest.approx(full["scores"].max().item(), abs=0.03)
+
+
+@pytest.mark.parametrize("build", [faster_rcnn, mask_rcnn])
+def test_an_option_that_torchvision_does_not_know_is_an_error(build):
+    with pytest.raises(ValueError, match=f"min_sizes: .*'s {published_name(build)}.* min_size[?]"):
+        build(spec(), 3, **SMALL, min_sizes=64)
+
+
+def published_name(build):
+    return {faster_rcnn: "FasterRCNN", mask_rcnn: "MaskRCNN"}[build]
+
+
 def test_the_published_settings():
     detector = mask_rcnn(spec(), 80)
     assert isinstance(detector, published.MaskRCNN)
@@ -129,8 +155,15 @@ def test_torchvisions_own_arithmetic():
     detector = mask_rcnn(spec(), 3, arithmetic="torchvision", **SMALL)
     assert type(detector.rpn.anchor_generator) is RoundedAnchors
     assert detector.rpn.anchor_generator.sizes == ((32,), (64,), (128,), (256,), (512,))
-    for pool in (detector.roi_heads.box_roi_pool, detector.roi_heads.mask_roi_pool):
-        assert type(pool) is MultiScaleRoIAlign and pool.featmap_names == ["0", "1", "2", "3"]
+    sizes = [(64 // stride, 96 // stride) for stride in (4, 8, 16, 32)]
+    maps = {str(i): torch.rand(1, 16, *size) for i, size in enumerate(sizes)}
+    boxes = [torch.tensor([[4.0, 6.0, 40.0, 50.0], [0.0, 0.0, 90.0, 64.0]])]
+    for pool, size in (
+        (detector.roi_heads.box_roi_pool, 7),
+        (detector.roi_heads.mask_roi_pool, 14),
+    ):
+        theirs = MultiScaleRoIAlign(["0", "1", "2", "3"], size, sampling_ratio=2)
+        assert torch.equal(pool(maps, boxes, [(64, 96)]), theirs(maps, boxes, [(64, 96)]))
 
 
 @pytest.mark.parametrize("arithmetic", ["mmdetection", "torchvision"])

@@ -113,6 +113,33 @@ def test_ready_models_fuse(name):
     assert close(after, before) and before.std() > 1
 
 
+TASKS = {
+    "Segment": (tasks.SegmentationModel, ["nc", 8, 16]),
+    "Pose": (tasks.PoseModel, ["nc", [4, 3]]),
+    "OBB": (tasks.OBBModel, ["nc", 1]),
+    "Classify": (tasks.ClassificationModel, ["nc"]),
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_other_tasks(task):
+    build, arguments = TASKS[task]
+    description = small(
+        [-1, 1, "ODConv2d", [64, 3, 2, {"kernel_num": 2}]], [-1, 1, "C2f_DyConv", [64]]
+    )
+    description["head"][-1] = [-1 if task == "Classify" else [-2, -1], 1, task, arguments]
+    found = stir(build(description | {"kpt_shape": [4, 3]}, verbose=False))
+    assert len(dynamic_paths(found)) == 3
+    x = torch.rand(2, 3, 64, 96)
+    with torch.no_grad():
+        before, after = (first_of(net(x)) for net in (found, found.fuse(verbose=False)))
+    assert (after - before).abs().max() <= 1e-6 * before.abs().max()
+
+
+def first_of(outputs):
+    return outputs if isinstance(outputs, torch.Tensor) else first_of(outputs[0])
+
+
 def flops(found, size):
     return found.info(imgsz=[*size])[3]
 
