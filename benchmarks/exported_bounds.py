@@ -67,7 +67,7 @@ class _Attended(nn.Module):
         attentions = layer.attention(x)
         # Depthwise layers have no filter attention: their outputs are their input's channels.
         scale = attentions.channel if attentions.filter is None else attentions.filter
-        self.looked.append(scale.flatten(1)[:, :1])  # (batch, 1)
+        self.looked.append(scale.flatten(1))  # (batch, channels)
         x, window = layer._padded(x)
         y = plain_conv(x, layer.weight[0], Window(*window))
         return y if layer.bias is None else y + layer.bias.reshape(-1, 1, 1)
@@ -88,4 +88,4 @@ class _Attending(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         self.looked.clear()
         logits: torch.Tensor = self.network(images)
-        return logits + sum(self.looked)
+        return logits + torch.cat(self.looked, 1).mean(1, keepdim=True)
