@@ -13,6 +13,7 @@ BLOCKS: Final = ("C2f", "C3", "C3k2")
 _CONV: Final = "Conv"
 _PARTS: Final = ("backbone", "head")
 _RANK: Final = 2
+_CELLS: Final = 4  # of a row
 
 
 class Row(NamedTuple):
@@ -72,18 +73,19 @@ def divide(network: Mapping[str, Any], known: Container[str]) -> tuple[dict[str,
         A description that ultralytics understands, and what is dynamic in it.
 
     Raises:
-        ValueError: an unknown module, an option that its kind does not have, or options of a
-            static module.
+        ValueError: a row of another form, an unknown module, an option that its kind does not
+            have, options that are not the last argument, or options of a static module.
     """
     static, rows, ours = dict(network), list[Row](), modules()
     for part in _PARTS:
         static[part] = []
-        for source, repeats, module, arguments in network[part]:
+        for cells in network[part]:
             number = len(static["backbone"]) + (len(static["head"]) if part == "head" else 0)
+            source, repeats, module, arguments = _checked_cells(number, cells)
             if module in ours:
                 block, kind = ours[module]
                 arguments, options = _without_options(arguments)
-                rows.append(_checked(Row(number, module, block, kind, options)))
+                rows.append(_checked(Row(number, module, block, kind, options), arguments))
                 module = block
             else:
                 _check_static(number, module, arguments, known, ours)
@@ -96,7 +98,23 @@ def _without_options(arguments: Sequence[Any]) -> tuple[list[Any], Mapping[str, 
     return (others, last) if isinstance(last, Mapping) else ([*arguments], {})
 
 
-def _checked(row: Row) -> Row:
+def _checked_cells(number: int, cells: Any) -> tuple[Any, Any, Any, Sequence[Any]]:
+    """[from, repeats, module, arguments]"""
+    if not _is_list(cells) or len(cells) != _CELLS or not _is_list(cells[-1]):
+        raise ValueError(
+            f"row {number}: expected [from, repeats, module, arguments], of which the last is a "
+            f"list, such as [-1, 1, ODConv2d, [128, 3, 2]]; received {cells!r}"
+        )
+    return tuple(cells)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _checked(row: Row, arguments: Sequence[Any]) -> Row:
+    if any(isinstance(value, Mapping) for value in arguments):
+        raise row.error(f"expected its options as the last argument, received {arguments}")
     try:
         replacing_spec(row.kind, row.options)
     except ValueError as error:

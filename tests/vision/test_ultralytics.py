@@ -184,6 +184,10 @@ WRONG = {
     "value": ([-1, 1, "ODConv2d", [64, 3, 2, {"kernel_num": 0}]], ["ODConv2d", "kernel_num", "0"]),
     "kind": ([-1, 1, "OdConv2d", [64, 3, 2]], ["OdConv2d", "ODConv2d", "CondConv2d"]),
     "block": ([-1, 1, "C2f_FooConv", [64]], ["C2f_FooConv", "C2f_ODConv"]),
+    "options before": ([-1, 1, "ODConv2d", [{"kernel_num": 4}, 64]], ["ODConv2d", "last argument"]),
+    "no arguments": ([-1, 1, "ODConv2d"], ["[from, repeats, module, arguments]", "ODConv2d"]),
+    "no list": ([-1, 1, "ODConv2d", 64], ["list", "64"]),
+    "a text": ("ODConv2d", ["[from, repeats, module, arguments]", "received 'ODConv2d'"]),
     "static": ([-1, 1, "Conv", [64, 3, 2, {"kernel_num": 4}]], ["Conv", "kernel_num", "ODConv2d"]),
 }  # fmt: skip
 
