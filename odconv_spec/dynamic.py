@@ -83,6 +83,30 @@ class DynamicConvSpec(ConvSpec):
             )
         return replace(self, bias=True)
 
+    @classmethod
+    def static_start(cls) -> dict[str, Any]:
+        """The options with which a layer can start with the function of a static convolution.
+
+        Returns:
+            `head_init` as "zero" for a kind that has it: attentions start as constants, which the
+            arrays can undo.
+        """
+        has_heads = any(field.name == "head_init" for field in cls.own_options())
+        return {"head_init": "zero"} if has_heads else {}
+
+    def check_static_start(self) -> None:
+        """Checks that arrays can give the function of any static convolution of this geometry.
+
+        Raises:
+            ValueError: none can, because an option is not that of `static_start`.
+        """
+        for name, value in self.static_start().items():
+            if getattr(self, name) != value:
+                raise ValueError(
+                    f"{name}: expected {value!r}, which keeps the function, received "
+                    f"{getattr(self, name)!r}"
+                )
+
     def attention_parameters(self) -> tuple[Parameter, ...]:
         """The arrays of the sub-layers that make the kernel or the output what they are.
 

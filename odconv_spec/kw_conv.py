@@ -155,6 +155,13 @@ class KWConvSpec(KWAttentionSpec):
         own = own_cells(self.mixtures, self.cell_num_ratio)
         return tuple(cells if cell is None else start + cell for cell in own)
 
+    def check_static_start(self) -> None:
+        if self.cell_num_ratio < 1:
+            raise ValueError(
+                "cell_num_ratio: expected at least 1, so that each part of the kernel has a cell, "
+                f"received {self.cell_num_ratio}"
+            )
+
     def parameters(self) -> tuple[Parameter, ...]:
         manager = self.manager
         cells = () if manager is None else under(MANAGER, manager.parameters())

@@ -114,21 +114,14 @@ class WEConvSpec(DynamicConvSpec):
             rank=self.rank,
         )
 
-    def check_exact_start(self) -> None:
-        """Checks that a weight can give the kernel of any static convolution.
-
-        Raises:
-            ValueError: none can, because filters are standardised or LWE does not start at zero.
-        """
+    def check_static_start(self) -> None:
         if self.standardize:
             raise ValueError(
                 "standardize: expected False, received True; every filter would have mean zero and "
                 "deviation one, whatever the static convolution has"
             )
-        if self.location and self.head_init != "zero":
-            raise ValueError(
-                f"head_init: expected 'zero', which keeps the function, received {self.head_init!r}"
-            )
+        if self.location:  # which alone has a head
+            super().check_static_start()
 
     def attention_parameters(self) -> tuple[Parameter, ...]:
         if not self.location:

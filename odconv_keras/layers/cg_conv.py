@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 from keras import ops
@@ -16,8 +16,6 @@ from odconv_keras.layers.pooling import adaptive_mean
 from odconv_keras.layers.precision import at_least_single
 from odconv_keras.layers.recalibration import gate, uniform
 from odconv_spec import CGConvSpec, LinearSpec, NormSpec
-
-Made = TypeVar("Made", bound="_CGConv")
 
 
 class _CGConv(DynamicConv):
@@ -71,27 +69,6 @@ class _CGConv(DynamicConv):
             bias_constraint=bias_constraint,
             **kwargs,
         )
-
-    @classmethod
-    def from_static(cls: type[Made], conv: Any, **options: Any) -> Made:
-        """A layer that computes what `conv` computes, until it is trained.
-
-        All gates start at a half, and the kernel at twice that of `conv`. It has the geometry, the
-        bias, the activation, the regularizers, the name and the dtype of `conv`.
-
-        Args:
-            conv: a built `keras.layers.Conv1D`, `Conv2D` or `Conv3D`.
-            **options: `head_init`, which is "zero" here, and `name`.
-
-        Returns:
-            A built layer.
-
-        Raises:
-            ValueError: `conv` is no plain convolution over as many axes, has no weights yet, has
-                constraints, or has widths or groups that the layer cannot have; an option is
-                unknown; `head_init` is not "zero".
-        """
-        return super().from_static(conv, **{"head_init": "zero", **options})
 
     def attentions(self, inputs: Any) -> dict[str, Any]:
         """The gate, (batch, out, in, *kernel); nothing where the kernel has one tap."""
@@ -179,10 +156,7 @@ class _CGConv(DynamicConv):
         )
 
     def _take_function(self, conv: Any) -> None:
-        if self.head_init != "zero":
-            raise ValueError(
-                f"head_init: expected 'zero', which keeps the function, received {self.head_init!r}"
-            )
+        """All gates are a half, so that the kernel is twice that of `conv`."""
         kernel = at_least_single(ops.convert_to_tensor(conv.kernel))
         # A depthwise kernel is (*kernel, in, multiplier).
         self.kernel.assign(ops.reshape(kernel, self.kernel.shape) / self.spec.start_gain)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 from keras import ops
@@ -17,7 +17,6 @@ from odconv_keras.layers.precision import at_least_single
 from odconv_spec import DCDConvSpec
 
 _AMPLE = 1 << 20  # channels, of which any fc_squeeze leaves a hidden width
-Made = TypeVar("Made", bound="_DCDConv")
 
 
 class _DCDConv(ChannelFusion, DynamicConv):
@@ -81,26 +80,6 @@ class _DCDConv(ChannelFusion, DynamicConv):
     def least_channels(cls, groups: int, **options: Any) -> int:
         return groups * _AMPLE
 
-    @classmethod
-    def from_static(cls: type[Made], conv: Any, **options: Any) -> Made:
-        """A layer that computes what `conv` computes, until it is trained.
-
-        It has the geometry, the bias, the activation, the regularizers, the name and the dtype of
-        `conv`. Its product of low rank starts at zero and its scale at one.
-
-        Args:
-            conv: a built `keras.layers.Conv1D`, `Conv2D`, `Conv3D` or depthwise convolution.
-            **options: `form`, `fc_squeeze` and `name`; `head_init` is "zero".
-
-        Returns:
-            A built layer.
-
-        Raises:
-            ValueError: `conv` is no plain convolution over as many axes, has no weights yet or has
-                constraints; an option is unknown or would not keep the function.
-        """
-        return super().from_static(conv, **{"head_init": "zero", **options})
-
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         x = self._channels_last(inputs)
         phi, scale = self._phi_and_scale(self._pooled(x))
@@ -161,10 +140,7 @@ class _DCDConv(ChannelFusion, DynamicConv):
         self._add_fusion(spec, spec.form == "inverted", zero)
 
     def _take_function(self, conv: Any) -> None:
-        if self.head_init != "zero":
-            raise ValueError(
-                f"head_init: expected 'zero', which keeps the function, received {self.head_init!r}"
-            )
+        """The product of low rank is zero, and the scale one."""
         kernel = ops.convert_to_tensor(conv.kernel)
         # Of a depthwise convolution (*kernel, in, multiplier).
         self.conv.kernel.assign(ops.reshape(kernel, self.conv.kernel.shape))

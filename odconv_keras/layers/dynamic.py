@@ -180,22 +180,25 @@ class DynamicConv(keras.layers.Layer):
         """A layer that computes what `conv` computes, until it is trained.
 
         It has the geometry, the bias, the activation, the regularizers, the name and the dtype of
-        `conv`.
+        `conv`. What depends on the sample starts as a constant, which the arrays undo.
 
         Args:
             conv: a built `keras.layers.Conv1D`, `Conv2D`, `Conv3D` or depthwise convolution.
-            **options: those of this layer that are no geometry, and `name`.
+            **options: those of this layer that are no geometry, and `name`; `head_init`, where it
+                has that, is "zero" here.
 
         Returns:
             A built layer.
 
         Raises:
-            ValueError: `conv` is no plain convolution over as many axes, has no weights yet or has
-                constraints; an option is unknown or would not keep the function.
+            ValueError: `conv` is no plain convolution over as many axes, has no weights yet, has
+                constraints, or widths or groups that the layer cannot have; an option is unknown
+                or would not keep the function.
         """
-        layer: Made = layer_like(cls, conv, options)
+        layer: Made = layer_like(cls, conv, {**cls.spec_class.static_start(), **options})
         width = static_spec(conv).in_channels
         layer.build(shape_of_any_size(width, layer.rank, layer.data_format))
+        layer.spec.check_static_start()
         layer._take_function(conv)
         return layer
 
@@ -306,7 +309,7 @@ class DynamicConv(keras.layers.Layer):
         raise NotImplementedError
 
     def _take_function(self, conv: Any) -> None:
-        """Copies a static convolution of the same geometry. Raises ValueError where it cannot."""
+        """Copies a static convolution of the same geometry, as a start of `static_start` can."""
         raise NotImplementedError
 
     def _channels_last(self, inputs: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 from keras import ops
@@ -17,8 +17,6 @@ from odconv_keras.layers.precision import at_least_single
 from odconv_keras.layers.spectrum import FrequencyOrder, SpectrumOf, spectrum_of
 from odconv_spec import FDConvSpec
 from odconv_spec.geometry import per_axis, whole
-
-Made = TypeVar("Made", bound="FDConv2D")
 
 
 @keras.saving.register_keras_serializable(package="odconv")
@@ -148,32 +146,6 @@ class FDConv2D(DynamicConv):
         fitting = (i for i in range(2, 2 * count + 1, 2) if rows * (i * taps // 2 + 1) % count == 0)
         return next(fitting, 2)
 
-    @classmethod
-    def from_static(cls: type[Made], conv: Any, **options: Any) -> Made:
-        """A layer that computes what `conv` computes, until it is trained.
-
-        It has the geometry, the bias, the activation, the regularizers, the name and the dtype of
-        `conv`; `head_init` is "zero".
-
-        Args:
-            conv: a built `keras.layers.Conv2D`.
-            **options: those of this layer that are no geometry, and `name`.
-
-        Returns:
-            A built layer.
-
-        Raises:
-            ValueError: `conv` is no plain convolution over two axes, has no weights yet or has
-                constraints; an option is unknown or would not keep the function.
-
-        Example:
-            >>> conv, x = keras.layers.Conv2D(32, 3), keras.random.normal((1, 8, 9, 16))
-            >>> y = conv(x)
-            >>> float(keras.ops.max(keras.ops.abs(FDConv2D.from_static(conv)(x) - y))) < 1e-5
-            True
-        """
-        return super().from_static(conv, **{"head_init": "zero", **options})
-
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if inputs.shape[0] == 0:  # of which there is no transform
             one = ops.zeros((1, *inputs.shape[1:]), inputs.dtype)
@@ -240,11 +212,6 @@ class FDConv2D(DynamicConv):
                 self.FBM.build(shape)
 
     def _take_function(self, conv: Any) -> None:
-        if self.head_init != "zero":
-            raise ValueError(
-                f"head_init: expected 'zero', received {self.head_init!r}; heads that do not "
-                "start at zero change the function of the static convolution"
-            )
         kernel = at_least_single(ops.convert_to_tensor(conv.kernel))
         spectrum = spectrum_of(kernel, self.spec) / self.spec.param_ratio
         self.dft_weight.assign(ops.broadcast_to(spectrum, self.dft_weight.shape))

@@ -104,14 +104,10 @@ def copy_function(layer: Any, conv: Any, noise: float) -> None:
         noise: see `DynamicConv.from_static`.
 
     Raises:
-        ValueError: `noise` is negative or no finite number, or the heads of `layer` are not zero.
+        ValueError: `noise` is negative or no finite number.
     """
     if not (isfinite(noise) and noise >= 0):
         raise ValueError(f"noise: expected a number >= 0, received {noise!r}")
-    if layer.head_init != "zero":
-        raise ValueError(
-            f"head_init: expected 'zero', which keeps the function, received {layer.head_init!r}"
-        )
     spec = layer.spec
     kernel = at_least_single(ops.convert_to_tensor(conv.kernel))
     kernel = ops.reshape(kernel, layer.kernel.shape[1:])  # depthwise: (*kernel, in, multiplier)

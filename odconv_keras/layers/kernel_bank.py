@@ -49,9 +49,10 @@ class KernelBank(DynamicConv):
             ValueError: `conv` is no plain convolution over as many axes, has no weights yet or has
                 constraints; an option is unknown; `head_init` is not "zero".
         """
-        layer: Made = layer_like(cls, conv, {"head_init": "zero", **options})
+        layer: Made = layer_like(cls, conv, {**cls.spec_class.static_start(), **options})
         width = static_spec(conv).in_channels
         layer.build(shape_of_any_size(width, layer.rank, layer.data_format))
+        layer.spec.check_static_start()
         copy_function(layer, conv, noise)
         return layer
 

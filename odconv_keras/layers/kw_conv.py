@@ -191,11 +191,6 @@ class KWConv(DynamicConv):
 
     def _take_function(self, conv: Any) -> None:
         """Each mixture gets a cell of its own, and weighs no other until it is trained."""
-        if self.cell_num_ratio < 1:
-            raise ValueError(
-                "cell_num_ratio: expected at least 1, so that each part of the kernel has a cell, "
-                f"received {self.cell_num_ratio}"
-            )
         out, inputs, *taps = cell = self.spec.place.cell
         spatial, outs, ins = self.spec.parts_of(cell)
         kernel = ops.convert_to_tensor(conv.kernel)  # (*kernel, in // groups, out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 from keras import ops
@@ -17,7 +17,6 @@ from odconv_keras.layers.static_conv import StaticConv1D, StaticConv2D, StaticCo
 from odconv_spec import WEConvSpec
 
 _STATIC: tuple[Any, ...] = (StaticConv1D, StaticConv2D, StaticConv3D)  # by rank - 1
-Made = TypeVar("Made", bound="_WEConv")
 
 
 class _WEConv(DynamicConv):
@@ -134,28 +133,6 @@ class _WEConv(DynamicConv):
             bias = at_least_single(ops.convert_to_tensor(self.bias)) * scale + shift
         return self._static(self.excited_kernel() * scale, bias)
 
-    @classmethod
-    def from_static(cls: type[Made], conv: Any, **options: Any) -> Made:
-        """A layer that computes what `conv` computes, until it is trained.
-
-        It has the geometry, the bias, the activation, the regularizers, the name and the dtype of
-        `conv`. The factors of `location` start at one half, with "zero" for `head_init`, and the
-        weight undoes them and `magnitude`.
-
-        Args:
-            conv: a built `keras.layers.Conv1D`, `Conv2D`, `Conv3D` or depthwise convolution.
-            **options: those of this layer that are no geometry, and `name`; `head_init` is "zero"
-                here.
-
-        Returns:
-            A built layer.
-
-        Raises:
-            ValueError: `conv` is no plain convolution over as many axes, has no weights yet or has
-                constraints; an option is unknown or would not keep the function, as `standardize`.
-        """
-        return super().from_static(conv, **{"head_init": "zero", **options})
-
     def _build_arrays(self, shape: Shape) -> None:
         spec = self.spec
         out, inputs, *taps = spec.kernel_shape
@@ -190,7 +167,7 @@ class _WEConv(DynamicConv):
         return ops.transpose(factors)
 
     def _take_function(self, conv: Any) -> None:
-        self.spec.check_exact_start()
+        """The factors of `location` are one half; the weight undoes them and `magnitude`."""
         kernel = at_least_single(ops.convert_to_tensor(conv.kernel))
         kernel = ops.reshape(kernel, self.kernel.shape)  # depthwise: (*kernel, in, multiplier)
         kernel = unstretched(kernel) if self.magnitude else kernel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 from keras import ops
@@ -13,8 +13,6 @@ from odconv_keras.layers.precision import at_least_single, mean
 from odconv_keras.layers.weight_net import Grouped, Reduce, conv_in_segments, kernels_of, normal
 from odconv_spec import WeightNetConvSpec
 from odconv_spec.geometry import whole
-
-Made = TypeVar("Made", bound="_WeightNetConv")
 
 _NOISE = 0.1  # of what tells copies of a kernel apart, over the deviation of its taps
 
@@ -99,28 +97,6 @@ class _WeightNetConv(DynamicConv):
         """
         return self.router == "shared"
 
-    @classmethod
-    def from_static(cls: type[Made], conv: Any, **options: Any) -> Made:
-        """A layer that computes what `conv` computes, until it is trained.
-
-        It has the geometry, the bias, the activation, the regularizers, the name and the dtype of
-        `conv`. All numbers start at a half, with "zero" for `head_init`. Where several make a tap,
-        what they are multiplied with differs by a noise that cancels.
-
-        Args:
-            conv: a built `keras.layers.Conv1D`, `Conv2D`, `Conv3D` or depthwise convolution.
-            **options: those of this layer that are no geometry, and `name`.
-
-        Returns:
-            A built layer.
-
-        Raises:
-            ValueError: `conv` is no plain convolution over as many axes, has no weights yet, has
-                constraints or widths that the layer cannot have; an option is unknown or would not
-                keep the function.
-        """
-        return super().from_static(conv, **{"head_init": "zero", **options})
-
     def call(self, inputs: Any, reduced: Any = None, training: bool | None = None) -> Any:
         self._check_reduced(reduced)
         x = self._channels_last(inputs)
@@ -186,11 +162,8 @@ class _WeightNetConv(DynamicConv):
             self.wn_fc2.build((shape[0], spec.fc2().in_channels))
 
     def _take_function(self, conv: Any) -> None:
+        """Where several numbers make a tap, what they multiply differs by a noise that cancels."""
         spec, rank = self.spec, self.rank
-        if self.head_init != "zero":
-            raise ValueError(
-                f"head_init: expected 'zero', which keeps the function, received {self.head_init!r}"
-            )
         out, inner, *taps = spec.kernel_shape
         kernel = at_least_single(ops.convert_to_tensor(conv.kernel))
         kernel = ops.reshape(kernel, (*taps, inner, out))  # depthwise: (*kernel, in, multiplier)

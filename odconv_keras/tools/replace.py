@@ -93,8 +93,8 @@ def replace_convs(
     spec = replacing_spec(kind, options)
     if not model.built:
         raise ValueError(f"model: expected a built one, received {model.name!r}, which is not")
-    if keep_function and any(field.name == "head_init" for field in spec.own_options()):
-        options = {"head_init": "zero", **options}
+    if keep_function:
+        options = {**spec.static_start(), **options}
     obstacles = Obstacles(model, frozen)
     places = [_place(path, conv) for path, conv in _static_convs(model)]
     chosen = [(place, obstacles.of(place.conv)) for place in choose(places, where)]
@@ -149,5 +149,6 @@ def _completed(path: str, conv: Any, layer: Any, keep_function: bool) -> Replace
         layer.build(shape_of_any_size(before.in_channels, before.rank, layer.data_format))
     freeze_like(layer, conv)
     if keep_function:
+        layer.spec.check_static_start()
         layer._take_function(conv)
     return Replacement(path, before, layer.spec)

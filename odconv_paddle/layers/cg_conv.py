@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any, TypeVar
 
 import paddle
 from paddle import ParamAttr, nn
@@ -19,8 +18,6 @@ from odconv_paddle.layers.per_sample import conv_per_sample
 from odconv_paddle.layers.pooling import adaptive_mean
 from odconv_paddle.layers.recalibration import gate, uniform
 from odconv_spec import CGConvSpec, LinearSpec, NormSpec
-
-Layer = TypeVar("Layer", bound="_CGConv")
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
@@ -88,31 +85,6 @@ class _CGConv(DynamicConv):
         self.gd = _linear(spec.decoder(), spec.head_init)
         self.gd2 = _linear(spec.decoder(), spec.head_init)
 
-    @classmethod
-    def from_static(cls: type[Layer], conv: nn.Layer, **options: Any) -> Layer:
-        """A layer that computes the same as a static convolution, until it is trained.
-
-        All gates start at a half, and the kernel at twice that of `conv`. It has the geometry,
-        bias, dtype, device and mode of `conv`.
-
-        Args:
-            conv: a convolution of `paddle.nn`.
-            **options: keyword-only arguments of the layer; `head_init` is "zero".
-
-        Returns:
-            A new layer.
-
-        Raises:
-            ValueError: `conv` is no plain convolution of the layer's rank, or has widths or groups
-                that the layer cannot have, or `head_init` is not "zero".
-
-        Example:
-            >>> conv, x = paddle.nn.Conv2D(16, 32, 3), paddle.rand([1, 16, 8, 9])
-            >>> bool(paddle.allclose(CGConv2D.from_static(conv)(x), conv(x), atol=1e-5))
-            True
-        """
-        return super().from_static(conv, **{"head_init": "zero", **options})
-
     def attentions(self, x: paddle.Tensor) -> dict[str, paddle.Tensor]:
         """The gate, (batch, out, in, *kernel); nothing where the kernel has one tap."""
         return {"gate": self._gate(self._channels_first(x))} if self._gated else {}
@@ -154,11 +126,8 @@ class _CGConv(DynamicConv):
         return gate(sums).reshape([0, *sums.shape[1:3], *self._taps])
 
     def _take_function(self, conv: nn.Layer) -> None:
+        """All gates are a half, so that the kernel is twice that of `conv`."""
         spec = self.spec
-        if spec.head_init != "zero":
-            raise ValueError(
-                f"head_init: expected 'zero', which keeps the function, received {spec.head_init!r}"
-            )
         self.weight.set_value(conv.weight / spec.start_gain)
         if self.bias is not None:
             self.bias.set_value(conv.bias)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import paddle
 from paddle import nn
@@ -16,8 +16,6 @@ from odconv_paddle.layers.dynamic import Attr, DynamicConv, Padding, Size
 from odconv_paddle.layers.padding import as_spec_padding
 from odconv_paddle.layers.pooling import adaptive_mean, global_mean
 from odconv_spec import DCDConvSpec
-
-Layer = TypeVar("Layer", bound="_DCDConv")
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
@@ -58,31 +56,6 @@ class _DCDConv(ChannelFusion, DynamicConv):
             head_init=head_init,
         )
         DynamicConv.__init__(self, spec, padding_mode, weight_attr, bias_attr, data_format)
-
-    @classmethod
-    def from_static(cls: type[Layer], conv: nn.Layer, **options: Any) -> Layer:
-        """A layer that computes the same as a static convolution, until it is trained.
-
-        It has the geometry, bias, dtype, device and mode of `conv`. Its product of low rank starts
-        at zero and its scale at one.
-
-        Args:
-            conv: a convolution of `paddle.nn`.
-            **options: `form` and `fc_squeeze`; `head_init` is "zero".
-
-        Returns:
-            A new layer.
-
-        Raises:
-            ValueError: `conv` is no plain convolution of the layer's rank, or an option is unknown
-                or would not keep the function.
-
-        Example:
-            >>> conv, x = paddle.nn.Conv2D(16, 32, 3), paddle.rand([1, 16, 8, 9])
-            >>> bool(paddle.allclose(DCDConv2D.from_static(conv)(x), conv(x), atol=1e-5))
-            True
-        """
-        return super().from_static(conv, **{"head_init": "zero", **options})
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         """The convolved maps.
@@ -137,11 +110,7 @@ class _DCDConv(ChannelFusion, DynamicConv):
             zero(self.fc_scale.weight)
 
     def _take_function(self, conv: nn.Layer) -> None:
-        if self.spec.head_init != "zero":
-            raise ValueError(
-                f"head_init: expected 'zero', which keeps the function, received "
-                f"{self.spec.head_init!r}"
-            )
+        """The product of low rank is zero, and the scale one."""
         self.conv.weight.set_value(conv.weight)
         if conv.bias is not None:
             getattr(self, self._p_path).bias.set_value(conv.bias)

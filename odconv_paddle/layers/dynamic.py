@@ -101,25 +101,28 @@ class DynamicConv(ConvAttributes, nn.Layer):
     def from_static(cls: type[Layer], conv: nn.Layer, **options: Any) -> Layer:
         """A layer that computes the same as a static convolution, until it is trained.
 
-        It has the geometry, bias, dtype, device and mode of `conv`.
+        It has the geometry, bias, dtype, device and mode of `conv`. What depends on the sample
+        starts as a constant, which the arrays undo.
 
         Args:
             conv: a convolution of `paddle.nn`.
-            **options: keyword-only arguments of the layer.
+            **options: keyword-only arguments of the layer; `head_init`, where it has that, is
+                "zero" here.
 
         Returns:
             A new layer.
 
         Raises:
-            ValueError: `conv` is no plain convolution of the layer's rank, or an option is unknown
-                or would not keep the function.
+            ValueError: `conv` is no plain convolution of the layer's rank, or has widths or groups
+                that the layer cannot have; an option is unknown or would not keep the function.
 
         Example:
             >>> conv, x = paddle.nn.Conv2D(16, 32, 3), paddle.rand([1, 16, 8, 9])
             >>> bool(paddle.allclose(ODConv2D.from_static(conv)(x), conv(x), atol=1e-5))
             True
         """
-        layer: Layer = layer_like(cls, conv, options)
+        layer: Layer = layer_like(cls, conv, {**cls.spec_class.static_start(), **options})
+        layer.spec.check_static_start()
         with paddle.no_grad():
             layer._take_function(conv)
         return layer
@@ -172,7 +175,7 @@ class DynamicConv(ConvAttributes, nn.Layer):
         raise NotImplementedError
 
     def _take_function(self, conv: nn.Layer) -> None:
-        """Copies a static convolution of the same geometry. Raises ValueError where it cannot."""
+        """Copies a static convolution of the same geometry, as a start of `static_start` can."""
         raise NotImplementedError
 
     def set_temperature(self, temperature: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import paddle
 from paddle import ParamAttr, nn
@@ -21,8 +21,6 @@ from odconv_paddle.layers.scaled import scaled, times
 from odconv_paddle.layers.spectrum import FrequencyOrder, spectrum_of
 from odconv_paddle.layers.temperature import at_least_float32
 from odconv_spec import FDConvSpec
-
-Layer = TypeVar("Layer", bound="FDConv2D")
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
@@ -139,30 +137,6 @@ class FDConv2D(DynamicConv):
         self.KSM_Local = LocalModulation(spec)
         self.FBM = FrequencyBands(spec) if spec.has_bands else None
 
-    @classmethod
-    def from_static(cls: type[Layer], conv: nn.Layer, **options: Any) -> Layer:
-        """A layer that computes the same as a static convolution, until it is trained.
-
-        It has the geometry, bias, dtype, device and mode of `conv`; `head_init` is "zero".
-
-        Args:
-            conv: a `paddle.nn.Conv2D`.
-            **options: keyword-only arguments of the layer.
-
-        Returns:
-            A new layer.
-
-        Raises:
-            ValueError: `conv` is no plain convolution over two axes, or an option is unknown or
-                would not keep the function.
-
-        Example:
-            >>> conv, x = paddle.nn.Conv2D(16, 32, 3), paddle.rand([1, 16, 8, 9])
-            >>> bool(paddle.allclose(FDConv2D.from_static(conv)(x), conv(x), atol=1e-5))
-            True
-        """
-        return super().from_static(conv, **{"head_init": "zero", **options})
-
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         if paddle.in_dynamic_mode() and x.shape[0] == 0:  # of which there is no transform
             return self(paddle.concat([x, paddle.zeros([1, *x.shape[1:]], x.dtype)]))[:0]
@@ -207,11 +181,6 @@ class FDConv2D(DynamicConv):
 
     def _take_function(self, conv: nn.Layer) -> None:
         spec: Any = self.spec
-        if spec.head_init != "zero":
-            raise ValueError(
-                f"head_init: expected 'zero', received {spec.head_init!r}; heads that do not "
-                "start at zero change the function of the static convolution"
-            )
         self.dft_weight.set_value(self._spectra(conv.weight) / spec.param_ratio)
         if self.bias is not None:
             self.bias.set_value(conv.bias)

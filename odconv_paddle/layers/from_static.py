@@ -162,15 +162,11 @@ def copy_function(layer: Bank, conv: nn.Layer, noise: float) -> None:
         noise: see `DynamicConv.from_static`.
 
     Raises:
-        ValueError: `noise` is negative or no finite number, or the heads of `layer` are not zero.
+        ValueError: `noise` is negative or no finite number.
     """
     spec = layer.spec
     if not 0 <= noise < math.inf:
         raise ValueError(f"noise: expected a number >= 0, received {noise!r}")
-    if spec.head_init != "zero":
-        raise ValueError(
-            f"head_init: expected 'zero', which keeps the function, received {spec.head_init!r}"
-        )
     kernel = conv.weight  # (out, in // groups, *kernel)
     bank = kernel.unsqueeze(0).tile([spec.kernel_num, *[1] * kernel.ndim])
     if noise and spec.kernel_num > 1:

@@ -160,12 +160,6 @@ class KWConv(DynamicConv):
 
     def _take_function(self, conv: nn.Layer) -> None:
         """Each mixture gets a cell of its own, and weighs no other until it is trained."""
-        ratio = self.spec.cell_num_ratio
-        if ratio < 1:
-            raise ValueError(
-                "cell_num_ratio: expected at least 1, so that each part of the kernel has a cell, "
-                f"received {ratio}"
-            )
         cell, (spatial, outs, ins), _ = self._cut
         out, inputs, *taps = cell
         parts = conv.weight.reshape([outs, out, ins, inputs, spatial, *taps])

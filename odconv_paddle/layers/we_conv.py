@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
 
 import paddle
 from paddle import nn
@@ -23,7 +22,6 @@ from odconv_paddle.layers.temperature import at_least_float32
 from odconv_spec import WEConvSpec
 
 _STATIC: tuple[Callable[..., _ConvNd], ...] = (nn.Conv1D, nn.Conv2D, nn.Conv3D)  # by rank - 1
-Layer = TypeVar("Layer", bound="_WEConv")
 
 
 @paddle.jit.marker.unified  # to_static records the calls and leaves the source alone
@@ -144,33 +142,8 @@ class _WEConv(DynamicConv):
         bias = shift if self.bias is None else self.bias.astype(scale.dtype) * scale + shift
         return self._static(kernel, bias)
 
-    @classmethod
-    def from_static(cls: type[Layer], conv: nn.Layer, **options: Any) -> Layer:
-        """A layer that computes the same as a static convolution, until it is trained.
-
-        It has the geometry, bias, dtype, device and mode of `conv`. The factors of `location` start
-        at one half, with "zero" for `head_init`, and the weight undoes them and `magnitude`.
-
-        Args:
-            conv: a convolution of `paddle.nn`.
-            **options: keyword-only arguments of the layer; `head_init` is "zero".
-
-        Returns:
-            A new layer.
-
-        Raises:
-            ValueError: `conv` is no plain convolution of the layer's rank, or an option is unknown
-                or would not keep the function, as `standardize`.
-
-        Example:
-            >>> conv, x = paddle.nn.Conv2D(16, 32, 3), paddle.rand([1, 16, 8, 9])
-            >>> bool(paddle.allclose(WEConv2D.from_static(conv)(x), conv(x), atol=1e-6))
-            True
-        """
-        return super().from_static(conv, **{"head_init": "zero", **options})
-
     def _take_function(self, conv: nn.Layer) -> None:
-        self.spec.check_exact_start()
+        """The factors of `location` are one half; the weight undoes them and `magnitude`."""
         kernel = unstretched(conv.weight) if self.spec.magnitude else conv.weight
         self.weight.set_value(2 * kernel if self.spec.location else kernel)
         if self.bias is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
-
 import paddle
 from paddle import nn
 from paddle.nn import functional as F
@@ -16,8 +14,6 @@ from odconv_paddle.layers.per_sample import conv_per_sample
 from odconv_paddle.layers.temperature import at_least_float32
 from odconv_paddle.layers.weight_net import Grouped, Reduce, conv_in_segments
 from odconv_spec import WeightNetConvSpec
-
-Layer = TypeVar("Layer", bound="_WeightNetConv")
 
 _NOISE = 0.1  # of what tells copies of a kernel apart, over the deviation of its taps
 
@@ -86,32 +82,6 @@ class _WeightNetConv(DynamicConv):
         self.wn_fc1 = Grouped(spec.fc1(), spec.fc1_deviation)
         self.wn_fc2 = Grouped(spec.fc2(), spec.fc2_deviation, weight_attr)
 
-    @classmethod
-    def from_static(cls: type[Layer], conv: nn.Layer, **options: Any) -> Layer:
-        """A layer that computes the same as a static convolution, until it is trained.
-
-        It has the geometry, bias, dtype, device and mode of `conv`. All numbers start at a half,
-        with "zero" for `head_init`. Where several make a tap, what they are multiplied with differs
-        by a noise that cancels.
-
-        Args:
-            conv: a convolution of `paddle.nn`.
-            **options: keyword-only arguments of the layer; `head_init` is "zero" here.
-
-        Returns:
-            A new layer.
-
-        Raises:
-            ValueError: `conv` is no plain convolution of the layer's rank, or has widths that the
-                layer cannot have, or an option is unknown or would not keep the function.
-
-        Example:
-            >>> conv, x = paddle.nn.Conv2D(16, 32, 3), paddle.rand([1, 16, 8, 9])
-            >>> bool(paddle.allclose(WeightNetConv2D.from_static(conv)(x), conv(x), atol=1e-5))
-            True
-        """
-        return super().from_static(conv, **{"head_init": "zero", **options})
-
     def forward(self, x: paddle.Tensor, reduced: paddle.Tensor | None = None) -> paddle.Tensor:
         """The convolved maps.
 
@@ -154,11 +124,8 @@ class _WeightNetConv(DynamicConv):
         self.bias.set_value(bias.astype(weight.dtype))
 
     def _take_function(self, conv: nn.Layer) -> None:
+        """Where several numbers make a tap, what they multiply differs by a noise that cancels."""
         spec, weight = self.spec, self.wn_fc2.weight
-        if spec.head_init != "zero":
-            raise ValueError(
-                f"head_init: expected 'zero', which keeps the function, received {spec.head_init!r}"
-            )
         kernel = conv.weight.reshape([-1, 1])  # (taps of all filters, 1)
         apart = paddle.randn([kernel.shape[0], spec.copies], kernel.dtype)
         apart = apart - apart.mean(1, keepdim=True)  # of one copy nothing is left

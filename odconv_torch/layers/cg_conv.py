@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,8 +16,6 @@ from odconv_torch.layers.from_static import plain_conv
 from odconv_torch.layers.init import kaiming_normal_
 from odconv_torch.layers.leaf import leaf
 from odconv_torch.layers.pooling import adaptive_mean
-
-Layer = TypeVar("Layer", bound="_CGConv")
 
 
 class _CGConv(DynamicConv):
@@ -82,31 +80,6 @@ class _CGConv(DynamicConv):
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
-    @classmethod
-    def from_static(cls: type[Layer], conv: nn.Module, **options: Any) -> Layer:
-        """A layer that computes what `conv` computes, until it is trained.
-
-        All gates start at a half, and the kernel at twice that of `conv`. It has the geometry,
-        bias, dtype and device of `conv`.
-
-        Args:
-            conv: a `torch.nn.Conv1d`, `Conv2d` or `Conv3d`, as this layer.
-            **options: the layer's own; `head_init` is "zero" here.
-
-        Returns:
-            A new layer, with the mode (training or not) of `conv`.
-
-        Raises:
-            ValueError: `conv` is no plain convolution of this rank, or has widths or groups that
-                the layer cannot have, or `head_init` is not "zero".
-
-        Example:
-            >>> conv, x = torch.nn.Conv2d(16, 32, 3), torch.rand(1, 16, 8, 9)
-            >>> torch.allclose(CGConv2d.from_static(conv)(x), conv(x), atol=1e-5)
-            True
-        """
-        return super().from_static(conv, **{"head_init": "zero", **options})
-
     def attentions(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """The gate, (batch, out, in, *kernel); nothing where the kernel has one tap."""
         if not self.spec.gated:
@@ -152,12 +125,8 @@ class _CGConv(DynamicConv):
         return of_input, self.gd2(torch.relu(self.ci_bn(mixed)))  # (batch, out, latent)
 
     def _take_function(self, conv: nn.Module) -> None:
+        """All gates are a half, so that the kernel is twice that of `conv`."""
         conv, spec = plain_conv(conv), self.spec
-        if spec.head_init != "zero":
-            raise ValueError(
-                f"head_init: expected 'zero', received {spec.head_init!r}; heads that do not "
-                "start at zero change the function of the static convolution"
-            )
         self.weight.copy_(conv.weight / spec.start_gain)
         if self.bias is not None and conv.bias is not None:
             self.bias.copy_(conv.bias)

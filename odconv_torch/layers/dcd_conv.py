@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,8 +16,6 @@ from odconv_torch.layers.from_static import plain_conv
 from odconv_torch.layers.leaf import leaf
 from odconv_torch.layers.padding import pad
 from odconv_torch.layers.pooling import adaptive_mean, global_mean
-
-Layer = TypeVar("Layer", bound="_DCDConv")
 
 
 class _DCDConv(ChannelFusion, DynamicConv):
@@ -57,31 +55,6 @@ class _DCDConv(ChannelFusion, DynamicConv):
             head_init=head_init,
         )
         DynamicConv.__init__(self, spec, padding, padding_mode, device, dtype)
-
-    @classmethod
-    def from_static(cls: type[Layer], conv: nn.Module, **options: Any) -> Layer:
-        """A layer that computes what `conv` computes, until it is trained.
-
-        It has the geometry, bias, dtype and device of `conv`. Its product of low rank starts at
-        zero and its scale at one.
-
-        Args:
-            conv: a `torch.nn.Conv1d`, `Conv2d` or `Conv3d`, as this layer.
-            **options: `form` and `fc_squeeze`; `head_init` is "zero" here.
-
-        Returns:
-            A new layer, with the mode (training or not) of `conv`.
-
-        Raises:
-            ValueError: `conv` is no plain convolution of this rank, or an option is out of range or
-                would change the function.
-
-        Example:
-            >>> conv, x = torch.nn.Conv2d(16, 32, 3), torch.rand(1, 16, 8, 9)
-            >>> torch.allclose(DCDConv2d.from_static(conv)(x), conv(x), atol=1e-5)
-            True
-        """
-        return super().from_static(conv, **{"head_init": "zero", **options})
 
     @leaf
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -144,12 +117,8 @@ class _DCDConv(ChannelFusion, DynamicConv):
             nn.init.zeros_(self.fc_scale.weight)
 
     def _take_function(self, conv: nn.Module) -> None:
+        """The product of low rank is zero, and the scale one."""
         conv = plain_conv(conv)
-        if self.spec.head_init != "zero":
-            raise ValueError(
-                f"head_init: expected 'zero', received {self.spec.head_init!r}; a product of low "
-                "rank that does not start at zero changes the function of the static convolution"
-            )
         self.conv.weight.copy_(conv.weight)
         if conv.bias is not None:
             self.p_layer.bias.copy_(conv.bias)

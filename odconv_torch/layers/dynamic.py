@@ -128,25 +128,27 @@ class DynamicConv(ConvAttributes, nn.Module):
     def from_static(cls: type[Layer], conv: nn.Module, **options: Any) -> Layer:
         """A layer that computes what `conv` computes, until it is trained.
 
-        It has the geometry, bias, dtype and device of `conv`.
+        It has the geometry, bias, dtype and device of `conv`. What depends on the sample starts as
+        a constant, which the arrays undo.
 
         Args:
             conv: a `torch.nn.Conv1d`, `Conv2d` or `Conv3d`, as this layer.
-            **options: the layer's own.
+            **options: the layer's own; `head_init`, where it has that, is "zero" here.
 
         Returns:
             A new layer, with the mode (training or not) of `conv`.
 
         Raises:
-            ValueError: `conv` is no plain convolution of this rank, or an option is out of range or
-                would change the function.
+            ValueError: `conv` is no plain convolution of this rank, or has widths or groups that
+                the layer cannot have; an option is out of range or would change the function.
 
         Example:
             >>> conv, x = torch.nn.Conv2d(16, 32, 3), torch.rand(1, 16, 8, 9)
             >>> torch.allclose(ODConv2d.from_static(conv)(x), conv(x), atol=1e-5)
             True
         """
-        layer: Layer = layer_like(cls, conv, options)
+        layer: Layer = layer_like(cls, conv, {**cls.spec_class.static_start(), **options})
+        layer.spec.check_static_start()
         with torch.no_grad():
             layer._take_function(conv)
         return layer
@@ -199,7 +201,7 @@ class DynamicConv(ConvAttributes, nn.Module):
         raise NotImplementedError
 
     def _take_function(self, conv: nn.Module) -> None:
-        """Copies a static convolution of the same geometry. Raises ValueError where it cannot."""
+        """Copies a static convolution of the same geometry, as a start of `static_start` can."""
         raise NotImplementedError
 
     def _padded(self, x: torch.Tensor) -> tuple[torch.Tensor, Window]:

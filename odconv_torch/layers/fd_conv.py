@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -20,8 +19,6 @@ from odconv_torch.layers.init import kaiming_normal_
 from odconv_torch.layers.leaf import leaf
 from odconv_torch.layers.pooling import global_mean
 from odconv_torch.layers.spectrum import FrequencyOrder, spectrum_of
-
-Layer = TypeVar("Layer", bound="FDConv2d")
 
 
 class FDConv2d(DynamicConv):
@@ -135,30 +132,6 @@ class FDConv2d(DynamicConv):
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
-    @classmethod
-    def from_static(cls: type[Layer], conv: nn.Module, **options: Any) -> Layer:
-        """A layer that computes what `conv` computes, until it is trained.
-
-        It has the geometry, bias, dtype and device of `conv`; `head_init` is "zero".
-
-        Args:
-            conv: a `torch.nn.Conv2d`.
-            **options: the layer's own, such as `kernel_num`.
-
-        Returns:
-            A new layer, with the mode (training or not) of `conv`.
-
-        Raises:
-            ValueError: `conv` is no plain convolution over two axes, or an option is out of range
-                or would change the function.
-
-        Example:
-            >>> conv, x = torch.nn.Conv2d(16, 32, 3), torch.rand(1, 16, 8, 9)
-            >>> torch.allclose(FDConv2d.from_static(conv)(x), conv(x), atol=1e-5)
-            True
-        """
-        return super().from_static(conv, **{"head_init": "zero", **options})
-
     @leaf
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self._check_input(x)
@@ -199,11 +172,6 @@ class FDConv2d(DynamicConv):
 
     def _take_function(self, conv: nn.Module) -> None:
         conv, spec = plain_conv(conv), self.spec
-        if spec.head_init != "zero":
-            raise ValueError(
-                f"head_init: expected 'zero', received {spec.head_init!r}; heads that do not "
-                "start at zero change the function of the static convolution"
-            )
         dtype = torch.promote_types(conv.weight.dtype, torch.float32)
         self.dft_weight.copy_(spectrum_of(conv.weight.to(dtype), spec) / spec.param_ratio)
         if self.bias is not None and conv.bias is not None:

@@ -102,16 +102,11 @@ def copy_function(layer: Bank, conv: nn.Module, noise: float) -> None:
         noise: see `DynamicConv.from_static`.
 
     Raises:
-        ValueError: `noise` is negative or no finite number, or the heads of `layer` are not zero.
+        ValueError: `noise` is negative or no finite number.
     """
     conv, spec = plain_conv(conv), layer.spec
     if not (isfinite(noise) and noise >= 0):
         raise ValueError(f"noise: expected a number >= 0, received {noise!r}")
-    if spec.head_init != "zero":
-        raise ValueError(
-            f"head_init: expected 'zero', received {spec.head_init!r}; heads that do not "
-            "start at zero change the function of the static convolution"
-        )
     with torch.no_grad():
         layer.weight.copy_(_experts(conv.weight, noise, spec))
         if layer.bias is not None and conv.bias is not None:

@@ -74,7 +74,8 @@ class KernelBank(DynamicConv):
             >>> torch.allclose(ODConv2d.from_static(conv)(x), conv(x), atol=1e-5)
             True
         """
-        layer: Layer = layer_like(cls, conv, {"head_init": "zero", **options})
+        layer: Layer = layer_like(cls, conv, {**cls.spec_class.static_start(), **options})
+        layer.spec.check_static_start()
         copy_function(layer, conv, noise)
         return layer
 

@@ -168,12 +168,6 @@ class KWConv(DynamicConv):
 
     def _take_function(self, conv: nn.Module) -> None:
         """Each mixture gets a cell of its own, and weighs no other until it is trained."""
-        spec = self.spec
-        if spec.cell_num_ratio < 1:
-            raise ValueError(
-                "cell_num_ratio: expected at least 1, so that each part of the kernel has a cell, "
-                f"received {spec.cell_num_ratio}"
-            )
         cell, (spatial, outs, ins), _ = self._cut
         out, inputs, *taps = cell
         parts = conv.get_parameter("weight").reshape(outs, out, ins, inputs, spatial, *taps)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -19,7 +18,6 @@ from odconv_torch.layers.leaf import leaf
 
 _CONVS = (F.conv1d, F.conv2d, F.conv3d)  # by rank - 1
 _STATIC: tuple[Callable[..., _ConvNd], ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-Layer = TypeVar("Layer", bound="_WEConv")
 
 
 class _WEConv(DynamicConv):
@@ -165,33 +163,8 @@ class _WEConv(DynamicConv):
         conv.bias = nn.Parameter(bias.to(conv.weight.dtype))
         return conv
 
-    @classmethod
-    def from_static(cls: type[Layer], conv: nn.Module, **options: Any) -> Layer:
-        """A layer that computes what `conv` computes, until it is trained.
-
-        It has the geometry, bias, dtype and device of `conv`. The factors of `location` start at
-        one half, with "zero" for `head_init`, and the weight undoes them and `magnitude`.
-
-        Args:
-            conv: a `torch.nn.Conv1d`, `Conv2d` or `Conv3d`, as this layer.
-            **options: the layer's own; `head_init` is "zero" here.
-
-        Returns:
-            A new layer, with the mode (training or not) of `conv`.
-
-        Raises:
-            ValueError: `conv` is no plain convolution of this rank, or an option is out of range or
-                would change the function, as `standardize` does.
-
-        Example:
-            >>> conv, x = torch.nn.Conv2d(16, 32, 3), torch.rand(1, 16, 8, 9)
-            >>> torch.allclose(WEConv2d.from_static(conv)(x), conv(x), atol=1e-6)
-            True
-        """
-        return super().from_static(conv, **{"head_init": "zero", **options})
-
     def _take_function(self, conv: nn.Module) -> None:
-        self.spec.check_exact_start()
+        """The factors of `location` are one half; the weight undoes them and `magnitude`."""
         static = plain_conv(conv)
         kernel = unstretched(static.weight) if self.spec.magnitude else static.weight
         self.weight.copy_(2 * kernel if self.spec.location else kernel)

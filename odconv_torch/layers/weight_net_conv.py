@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
-
 import torch
 from torch import nn
 
@@ -13,8 +11,6 @@ from odconv_torch.layers.forms.per_sample import conv_per_sample
 from odconv_torch.layers.from_static import plain_conv
 from odconv_torch.layers.leaf import leaf
 from odconv_torch.layers.weight_net import Grouped, Reduce, conv_in_segments
-
-Layer = TypeVar("Layer", bound="_WeightNetConv")
 
 _NOISE = 0.1  # of what tells copies of a kernel apart, over the deviation of its taps
 
@@ -76,32 +72,6 @@ class _WeightNetConv(DynamicConv):
         self.wn_fc1 = Grouped(spec.fc1(), spec.fc1_deviation, device, dtype)
         self.wn_fc2 = Grouped(spec.fc2(), spec.fc2_deviation, device, dtype)
 
-    @classmethod
-    def from_static(cls: type[Layer], conv: nn.Module, **options: Any) -> Layer:
-        """A layer that computes what `conv` computes, until it is trained.
-
-        It has the geometry, bias, dtype and device of `conv`. All numbers start at a half, with
-        "zero" for `head_init`. Where several make a tap, what they are multiplied with differs by a
-        noise that cancels.
-
-        Args:
-            conv: a `torch.nn.Conv1d`, `Conv2d` or `Conv3d`, as this layer.
-            **options: the layer's own; `head_init` is "zero" here.
-
-        Returns:
-            A new layer, with the mode (training or not) of `conv`.
-
-        Raises:
-            ValueError: `conv` is no plain convolution of this rank, or has widths that the layer
-                cannot have, or an option is out of range or would change the function.
-
-        Example:
-            >>> conv, x = torch.nn.Conv2d(16, 32, 3), torch.rand(1, 16, 8, 9)
-            >>> torch.allclose(WeightNetConv2d.from_static(conv)(x), conv(x), atol=1e-5)
-            True
-        """
-        return super().from_static(conv, **{"head_init": "zero", **options})
-
     @leaf
     def forward(self, x: torch.Tensor, reduced: torch.Tensor | None = None) -> torch.Tensor:
         self._check_input(x)
@@ -132,12 +102,8 @@ class _WeightNetConv(DynamicConv):
         fc2.weight = nn.Parameter(rows.flatten(0, 1).to(fc2.weight.dtype))
 
     def _take_function(self, conv: nn.Module) -> None:
+        """Where several numbers make a tap, what they multiply differs by a noise that cancels."""
         conv, spec = plain_conv(conv), self.spec
-        if spec.head_init != "zero":
-            raise ValueError(
-                f"head_init: expected 'zero', received {spec.head_init!r}; a wn_fc1 that does not "
-                "start at zero changes the function of the static convolution"
-            )
         kernel = conv.weight.reshape(-1, 1)  # (taps of all filters, 1)
         apart = torch.randn_like(kernel.expand(-1, spec.copies))
         apart = apart - apart.mean(1, keepdim=True)  # of one copy nothing is left

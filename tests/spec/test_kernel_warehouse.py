@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -173,3 +174,10 @@ def _layer(out, taps, **options):
 def test_what_cannot_be(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_static_start_takes_a_cell_for_each_part():
+    spec = KWConvSpec(in_channels=64, out_channels=64, kernel_size=3)
+    spec.check_static_start()
+    with pytest.raises(ValueError, match=r"cell_num_ratio: expected at least 1.* received 0\.33"):
+        replace(spec, cell_num_ratio=1 / 3).check_static_start()

@@ -116,4 +116,4 @@ def test_options_that_it_cannot_have(options, message):
 def test_starts_that_would_not_keep_a_function(options, message):
     spec = WEConvSpec(**{**WIDTHS, "kernel_size": 3, "head_init": "zero", **options})
     with pytest.raises(ValueError, match=message):
-        spec.check_exact_start()
+        spec.check_static_start()
