@@ -5,11 +5,13 @@ A spec gives its arrays, `parameters()`, and arrays give their spec, `from_array
 Nothing in here holds an array, opens a file, or knows that a framework exists.
 """
 
-from odconv_spec.backbone import BackboneSpec, BlockSpec
+from odconv_spec.backbone import BackboneSpec
+from odconv_spec.block import BlockSpec
 from odconv_spec.cbam import CBAMSpec
 from odconv_spec.cg_conv import CGConvSpec
 from odconv_spec.choice import ConvChoice
 from odconv_spec.cond_conv import CondConvSpec, RoutingSpec
+from odconv_spec.conv import ConvSpec
 from odconv_spec.dcd_conv import DCDConvSpec
 from odconv_spec.dcd_linear import DCDLinearSpec
 from odconv_spec.dy_conv import DyConvSpec
@@ -22,10 +24,11 @@ from odconv_spec.frequencies import FrequencyOrderSpec, frequency_order
 from odconv_spec.kernel_bank import KernelBankSpec
 from odconv_spec.kw_conv import KWConvSpec, KWLinearSpec
 from odconv_spec.kw_sharing import share_warehouses
-from odconv_spec.layers import ConvSpec, LayerNormSpec, LinearSpec, NormSpec
+from odconv_spec.linear import LinearSpec
 from odconv_spec.mobilenetv2 import MobileNetV2Spec
 from odconv_spec.mobilenetv2_blocks import ConvNormSpec, InvertedResidualSpec
 from odconv_spec.models import from_dict, from_json, list_models, model_spec, to_json
+from odconv_spec.norm import LayerNormSpec, NormSpec
 from odconv_spec.od_conv import ODConvSpec
 from odconv_spec.parameters import Parameter, Role, under
 from odconv_spec.recalibration import RecalibrationSpec
@@ -40,7 +43,8 @@ from odconv_spec.squeeze_excitation import SqueezeExcitationSpec
 from odconv_spec.version import __version__
 from odconv_spec.warehouse import WarehouseManagerSpec, WarehouseSpec
 from odconv_spec.we_conv import WEConvSpec
-from odconv_spec.weight_net_conv import ReduceSpec, WeightNetConvSpec
+from odconv_spec.weight_net import ReduceSpec
+from odconv_spec.weight_net_conv import WeightNetConvSpec
 
 __all__ = [
     "BackboneSpec",

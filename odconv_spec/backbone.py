@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from math import prod
-from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
-from odconv_spec.choice import ConvChoice, shown_kind
+from odconv_spec.backbone_evidence import classes_of, fits, stem_sign
+from odconv_spec.block import BlockSpec
+from odconv_spec.choice import ConvChoice
+from odconv_spec.conv import ConvSpec
 from odconv_spec.dynamic import DynamicConvSpec
-from odconv_spec.evidence import Shapes, UnexplainedError, dimension, possible
+from odconv_spec.evidence import Shapes, dimension, possible
 from odconv_spec.feature_maps import FeatureInfo
 from odconv_spec.geometry import one_of, real, whole
-from odconv_spec.layers import ConvSpec, LinearSpec, NormSpec
-from odconv_spec.parameters import Parameter, Role, under
+from odconv_spec.linear import LinearSpec
+from odconv_spec.parameters import Parameter, under
 from odconv_spec.recalibration import RecalibrationSpec
 from odconv_spec.recalibrations import RecalibrationChoice
 from odconv_spec.shared import SharedSpec
@@ -26,37 +29,6 @@ Spec = TypeVar("Spec", bound="BackboneSpec")
 
 MOST_DROPOUT = 0.99
 POOLS: Final = ("avg", "max", "")  # timm's words; "" keeps the map
-_BANKS = (Role.EXPERT_KERNELS, Role.CELLS)  # which have the classes on their second axis
-
-
-class BlockSpec(Protocol):
-    """What every block of a backbone has: a path, and the arrays of its layers.
-
-    Example:
-        >>> block = next(model_spec("od_resnet18").blocks())
-        >>> block.name, block.parameters()[0].name
-        ('layer1.0', 'layer1.0.conv1.weight')
-    """
-
-    @property
-    def name(self) -> str:
-        """Path of the block.
-
-        Returns:
-            The attribute of the network that holds it, such as "layer1.0".
-        """
-
-    def parameters(self) -> tuple[Parameter, ...]:
-        """Every stored array of the block.
-
-        Returns:
-            The arrays in the order of the official state dict, named as the network names them.
-        """
-
-
-def conv_norm(conv: str, norm: str, spec: ConvSpec) -> tuple[Parameter, ...]:
-    """A convolution and the normalisation of its output, under two attribute names."""
-    return under(conv, spec.parameters()) + under(norm, NormSpec(spec.out_channels).parameters())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,7 +261,7 @@ class BackboneSpec:
             Such as "fc.weight (10, 512)"; "" where no array shows the option.
         """
         layers = {"num_classes": cls.head_path, **cls.shown_by}
-        stem = cls._stem_sign(shapes)
+        stem = stem_sign(cls.stem_path, shapes)
         array = stem if option == "in_channels" else f"{layers.get(option)}.weight"
         return f"{array} {shapes[array]}" if array in shapes else ""
 
@@ -318,8 +290,9 @@ class BackboneSpec:
     def _infer_common(cls, shapes: Shapes) -> dict[str, Any]:
         """The options of every backbone."""
         conv = ConvChoice.from_arrays(shapes)
-        in_channels = dimension(shapes, cls._stem_sign(shapes), 1)
-        classes = cls._infer_classes(conv, shapes)
+        in_channels = dimension(shapes, stem_sign(cls.stem_path, shapes), 1)
+        kernel = cls._classifier(conv, 1, 1).parameters()[0]
+        classes = classes_of(cls.head_path, kernel, shapes)
         common = {"conv": conv, "in_channels": in_channels, "num_classes": classes}
         return {**common, "recalibration": RecalibrationChoice.from_arrays(shapes)}
 
@@ -329,13 +302,6 @@ class BackboneSpec:
     ) -> LinearSpec | ConvSpec:
         site = Site(cls.family, "head")
         return conv.spec_class.classifier(site, in_channels, out_channels, dict(conv.options))
-
-    @classmethod
-    def _stem_sign(cls, shapes: Shapes) -> str:
-        """The array whose second axis has the channels of the image: mostly the kernel."""
-        kind = shown_kind(shapes)
-        reader = f"{cls.stem_path}.{kind.reads if kind else 'weight'}"
-        return reader if reader in shapes else f"{cls.stem_path}.weight"
 
     @classmethod
     def _of_arrays(cls: type[Spec], shapes: Shapes, **options: Any) -> Spec:
@@ -351,38 +317,8 @@ class BackboneSpec:
         found = kind.candidates(shapes) if issubclass(kind, DynamicConvSpec) else ()
         convs = (ConvChoice.of(kind.kind, **chosen) for chosen in found)
         others = (replace(spec, conv=conv) for conv in convs)
-        return next((other for other in others if _fits(other, shapes)), spec)
-
-    @classmethod
-    def _infer_classes(cls, conv: ConvChoice, shapes: Shapes) -> int:
-        """Width of the classifier, 0 where the network has none."""
-        if not any(name.startswith(f"{cls.head_path}.") for name in shapes):
-            return 0
-        kernel = cls._classifier(conv, 1, 1).parameters()[0]
-        head = f"{cls.head_path}.{kernel.name}"
-        classes = dimension(shapes, head, 1 if kernel.role in _BANKS else 0)
-        _check_head(shapes, head, f"{head.removesuffix('weight')}bias", classes)
-        return classes
+        return next((other for other in others if fits(other, shapes)), spec)
 
     def _prefixed(self, name: str) -> str:
         name = name if self.conv.kind == "static" else f"{self.conv.kind}_{name}"
         return f"{self.recalibration.kind}_{name}" if self.recalibration else name
-
-
-def _fits(spec: BackboneSpec, shapes: Shapes) -> bool:
-    """Whether arrays of the same names have the same shapes."""
-    try:
-        return all(shapes.get(p.name, p.shape) == p.shape for p in spec.parameters())
-    except ValueError:  # cells that do not fit
-        return False
-
-
-def _check_head(shapes: Shapes, head: str, bias: str, classes: int) -> None:
-    """Raises UnexplainedError where the classifier's bias has another width than its weight."""
-    width = shapes.get(bias, (classes,))
-    if width != (classes,):
-        transposed = width == shapes[head][-1:]
-        raise UnexplainedError(
-            f"{head} {shapes[head]} has {classes} classes, {bias} {width} has not",
-            help="it looks transposed; was this file converted before?" if transposed else None,
-        )

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from odconv_spec.conv import MOST_AXES, ConvSpec
 from odconv_spec.evidence import Shapes
 from odconv_spec.geometry import flag, whole
-from odconv_spec.layers import MOST_AXES, ConvSpec, LinearSpec, NormSpec
+from odconv_spec.linear import LinearSpec
+from odconv_spec.norm import NormSpec
 from odconv_spec.parameters import Parameter
 from odconv_spec.recalibration import (
     RecalibrationSpec,

@@ -11,7 +11,8 @@ from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension
 from odconv_spec.geometry import one_of
 from odconv_spec.kernel_bank import HEAD_INITS
-from odconv_spec.layers import LinearSpec, NormSpec
+from odconv_spec.linear import LinearSpec
+from odconv_spec.norm import NormSpec
 from odconv_spec.parameters import Parameter, under
 from odconv_spec.site import Site
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from odconv_spec.cg_conv import CGConvSpec
 from odconv_spec.cond_conv import CondConvSpec
+from odconv_spec.conv import ConvSpec
 from odconv_spec.dcd_conv import DCDConvSpec
 from odconv_spec.dy_conv import DyConvSpec
 from odconv_spec.dynamic import PROBE, DynamicConvSpec
@@ -16,7 +17,6 @@ from odconv_spec.evidence import Shapes, possible
 from odconv_spec.fd_conv import FDConvSpec
 from odconv_spec.kernel_bank import KernelBankSpec
 from odconv_spec.kw_conv import KWConvSpec
-from odconv_spec.layers import ConvSpec
 from odconv_spec.od_conv import ODConvSpec
 from odconv_spec.plugins import with_plugins
 from odconv_spec.shared import SharedSpec

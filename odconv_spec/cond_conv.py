@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
+from odconv_spec.conv import ConvSpec
 from odconv_spec.evidence import Shapes, dimension, owners
 from odconv_spec.geometry import flag, one_of
 from odconv_spec.kernel_bank import KernelBankSpec
-from odconv_spec.layers import ConvSpec, LinearSpec
+from odconv_spec.linear import LinearSpec
 from odconv_spec.parameters import LINEAR, Parameter, Role, under
 from odconv_spec.shared import SharedSpec
 from odconv_spec.site import Site

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isqrt
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
+from odconv_spec import dcd_evidence
+from odconv_spec.conv import ConvSpec
+from odconv_spec.dcd_evidence import FORMS, LEAST_SQUEEZE, paths
 from odconv_spec.dcd_linear import FUSION, DCDLinearSpec, fusion_layers
 from odconv_spec.dynamic import DynamicConvSpec
-from odconv_spec.evidence import Shapes, UnexplainedError, dimension, owners
+from odconv_spec.evidence import Shapes
 from odconv_spec.geometry import one_of, whole
 from odconv_spec.kernel_bank import HEAD_INITS
-from odconv_spec.layers import ConvSpec, LinearSpec, NormSpec
+from odconv_spec.linear import LinearSpec
+from odconv_spec.norm import NormSpec
 from odconv_spec.parameters import Parameter, under
 from odconv_spec.site import Site
 
-FORMS: Final = ("basic", "bottleneck", "inverted")
-_LEAST_SQUEEZE = 4
 _LEAST_DIM = 4
-_USUAL_SQUEEZES = (16, 8)  # of the published models
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +52,9 @@ class DCDConvSpec(DynamicConvSpec):
     parts: ClassVar[frozenset[str]] = frozenset({"block"})
     families: ClassVar[frozenset[str] | None] = frozenset({"resnet", "mobilenetv2"})
     placed: ClassVar[frozenset[str]] = frozenset({"form"})
-    sign: ClassVar[str] = "fc_phi.weight"
+    sign: ClassVar[str] = dcd_evidence.PHI
     linear: ClassVar[tuple[str, ...]] = (*FUSION, "cls", "cls_q", "cls_p")
-    shown_by: ClassVar[Mapping[str, str]] = {"fc_squeeze": "fc.0.weight"}
+    shown_by: ClassVar[Mapping[str, str]] = {"fc_squeeze": dcd_evidence.SQUEEZE}
 
     form: str = "basic"
     fc_squeeze: int = 16
@@ -113,7 +114,7 @@ class DCDConvSpec(DynamicConvSpec):
             A number of hidden units.
         """
         width = max(self.pooled, self.dim**2) // self.fc_squeeze
-        return width if self.form == "bottleneck" else max(width, _LEAST_SQUEEZE)
+        return width if self.form == "bottleneck" else max(width, LEAST_SQUEEZE)
 
     @property
     def beside_centre(self) -> tuple[tuple[int, int], ...]:
@@ -141,7 +142,7 @@ class DCDConvSpec(DynamicConvSpec):
         Returns:
             Path of the layer.
         """
-        return _paths(self.form)[0]
+        return paths(self.form)[0]
 
     @property
     def p_path(self) -> str:
@@ -150,7 +151,7 @@ class DCDConvSpec(DynamicConvSpec):
         Returns:
             Path of the layer.
         """
-        return _paths(self.form)[1]
+        return paths(self.form)[1]
 
     def conv(self) -> ConvSpec:
         """The static convolution.
@@ -244,70 +245,8 @@ class DCDConvSpec(DynamicConvSpec):
 
     @classmethod
     def infer_options(cls, shapes: Shapes) -> dict[str, Any]:
-        layers = [x for x in owners(shapes, cls.sign) if f"{x}{DCDLinearSpec.sign}" not in shapes]
-        limits = [_squeeze_limits(shapes, layer) for layer in layers]
-        least = max((low for low, _ in limits), default=1)
-        most = min((high for _, high in limits if high is not None), default=None)
-        if most is not None and most < least:
-            raise UnexplainedError(
-                "no fc_squeeze explains the hidden widths of the layers: expected "
-                f"max(in, dim ** 2) // fc_squeeze, found that it is {least} at least and {most} at "
-                "most"
-            )
-        usual = (x for x in _USUAL_SQUEEZES if x >= least and (most is None or x <= most))
-        return {"fc_squeeze": next(usual, least if most is None else most)}
+        return dcd_evidence.options(shapes)
 
     @classmethod
     def infer_geometry(cls, shapes: Shapes) -> dict[str, Any]:
-        out = dimension(shapes, "conv.weight", 0)
-        taps = shapes["conv.weight"][2:]
-        channels = dimension(shapes, f"{_q_of(shapes, '')}.weight", 1)
-        in_group = dimension(shapes, "conv.weight", 1)
-        if in_group == 0 or channels % in_group:
-            raise UnexplainedError(
-                f"conv.weight {shapes['conv.weight']} has {in_group} input channels in a group, "
-                f"but Q reads {channels}"
-            )
-        return {
-            "in_channels": channels,
-            "out_channels": out,
-            "kernel_size": taps,
-            "groups": channels // in_group,
-            "bias": any(f"{_paths(form)[1]}.bias" in shapes for form in FORMS),
-            "rank": len(taps),
-            "form": _form_of(shapes, ""),
-        }
-
-
-def _paths(form: str) -> tuple[str, str]:
-    """What the published code calls Q and P."""
-    return ("conv_q", "conv_p") if form == "inverted" else ("q", "p")
-
-
-def _q_of(shapes: Shapes, layer: str) -> str:
-    return "conv_q" if f"{layer}conv_q.weight" in shapes else "q"
-
-
-def _form_of(shapes: Shapes, layer: str) -> str:
-    """The form of a layer, whose path has its last dot."""
-    q = _q_of(shapes, layer)
-    if q == "conv_q":
-        return "inverted"
-    channels = dimension(shapes, f"{layer}{q}.weight", 1)
-    return "basic" if dimension(shapes, f"{layer}fc.0.weight", 1) > channels else "bottleneck"
-
-
-def _squeeze_limits(shapes: Shapes, layer: str) -> tuple[int, int | None]:
-    """The least and the largest fc_squeeze that give a layer's hidden width; None for no limit.
-
-    Raises:
-        UnexplainedError: an array is missing, or the width is 0.
-    """
-    squeeze, pooled = (dimension(shapes, f"{layer}fc.0.weight", axis) for axis in (0, 1))
-    dim = dimension(shapes, f"{layer}{_q_of(shapes, layer)}.weight", 0)
-    width = max(pooled, dim**2)
-    if squeeze < 1:
-        raise UnexplainedError(f"{layer}fc.0.weight: expected a hidden width, found (0, {pooled})")
-    least = width // (squeeze + 1) + 1
-    floored = squeeze == _LEAST_SQUEEZE and _form_of(shapes, layer) != "bottleneck"
-    return least, None if floored else width // squeeze
+        return dcd_evidence.geometry(shapes)

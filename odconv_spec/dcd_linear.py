@@ -7,7 +7,8 @@ from typing import ClassVar, Final
 
 from odconv_spec.evidence import Shapes, dimension, possible
 from odconv_spec.geometry import flag, whole
-from odconv_spec.layers import LinearSpec, NormSpec
+from odconv_spec.linear import LinearSpec
+from odconv_spec.norm import NormSpec
 from odconv_spec.parameters import Parameter, under
 
 FUSION: Final = ("fc.0", "fc.1.fc.0", "fc_phi", "fc_scale")

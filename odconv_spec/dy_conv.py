@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from odconv_spec.conv import ConvSpec
 from odconv_spec.evidence import Shapes, Widths, no_reduction, owners, possible, ratios, widths
 from odconv_spec.geometry import flag, one_of, real, whole
 from odconv_spec.kernel_bank import KernelBankSpec
-from odconv_spec.layers import ConvSpec
 from odconv_spec.parameters import Parameter, under
 
 HIDDEN_RULES = ("paper", "plus_one")

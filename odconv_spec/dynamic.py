@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, ClassVar, Final, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
-from odconv_spec.evidence import Foreign, Shapes, owners, possible, shown
-from odconv_spec.layers import ConvSpec
+from odconv_spec.conv import ConvSpec
+from odconv_spec.evidence import Shapes, possible
 from odconv_spec.parameters import Parameter, Role
+from odconv_spec.shown_by_arrays import ShownByArrays
 from odconv_spec.site import Site
 
 PROBE: Final[Mapping[str, Any]] = {"in_channels": 16, "out_channels": 16, "kernel_size": 3}
@@ -17,16 +18,13 @@ _KERNELS = (Role.CONV_KERNEL, Role.LINEAR_KERNEL)
 
 Spec = TypeVar("Spec", bound="DynamicConvSpec")
 Layer = TypeVar("Layer")
-Made: TypeAlias = "tuple[tuple[int, ...], Callable[[Any], Any]]"
-"""Shape of an int64 array, and what makes it, given NumPy."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class DynamicConvSpec(ConvSpec):
+class DynamicConvSpec(ShownByArrays, ConvSpec):
     """A convolution whose kernel or output depends on the sample, or whose kernel on itself.
 
-    The class says, too, where in a backbone it stands, by which arrays a file shows its layers, and
-    makes itself from them.
+    The class says, too, where in a backbone it stands, and makes itself from arrays.
 
     Example:
         >>> spec = ODConvSpec(in_channels=8, out_channels=6, kernel_size=3)
@@ -42,18 +40,8 @@ class DynamicConvSpec(ConvSpec):
     """Numbers of spatial axes that it has layers for."""
     families: ClassVar[frozenset[str] | None] = None
     """The backbones that it makes models of; None for all."""
-    sign: ClassVar[str]
-    """An array of the layer that every one of this kind has, and none of another."""
-    reads: ClassVar[str] = "weight"
-    """An array of a stem of this kind whose second axis has the channels of the image."""
-    linear: ClassVar[tuple[str, ...]] = ()
-    """Paths of its fully connected layers, which names alone do not tell from convolutions."""
-    inner_roles: ClassVar[Mapping[str, tuple[Role, ...]]] = {}
-    """Path in the layer -> roles of the arrays there, where names alone do not tell them."""
     has_temperature: ClassVar[bool] = False
     """Whether attentions are divided by one, which an annealing changes."""
-    shown_by: ClassVar[Mapping[str, str]] = {}
-    """Option -> the array whose shape shows it."""
 
     @property
     def bias_shape(self) -> tuple[int, ...]:
@@ -211,65 +199,6 @@ class DynamicConvSpec(ConvSpec):
         return f"{self.title()}{self.rank}d"
 
     @classmethod
-    def shows(cls, shapes: Shapes) -> bool:
-        """Whether arrays are those of a layer of this kind, or of a network with some.
-
-        Returns:
-            True where the array `sign` is there, in any layer.
-        """
-        return bool(owners(shapes, cls.sign))
-
-    @classmethod
-    def is_lone(cls, shapes: Shapes) -> bool:
-        """Whether arrays that show this kind are those of one layer, not of a network.
-
-        Returns:
-            True where the array `sign` has no path before its name.
-        """
-        return cls.sign in shapes
-
-    @classmethod
-    def infer_options(cls, shapes: Shapes) -> dict[str, Any]:
-        """The options that the layers have in common.
-
-        What leaves no trace in the arrays is as published.
-
-        Args:
-            shapes: of a layer of this kind, or of a network with some.
-
-        Returns:
-            Option -> value, without the geometry.
-
-        Raises:
-            UnexplainedError: no options explain the arrays.
-        """
-        raise NotImplementedError
-
-    @classmethod
-    def candidates(cls, shapes: Shapes) -> Iterator[dict[str, Any]]:
-        """Options of which a network's arrays alone tell which it has; none by default.
-
-        Args:
-            shapes: of a network that `infer_options` cannot tell the options of.
-
-        Returns:
-            Options to try, in this order.
-        """
-        return iter(())
-
-    @classmethod
-    def infer_geometry(cls, shapes: Shapes) -> dict[str, Any]:
-        """Widths, kernel, groups, bias and rank of the lone layer that has these arrays.
-
-        Returns:
-            Arguments of a `ConvSpec`.
-
-        Raises:
-            UnexplainedError: the arrays contradict each other.
-        """
-        raise NotImplementedError
-
-    @classmethod
     def from_arrays(cls: type[Spec], shapes: Shapes) -> Spec:
         """The spec of the lone layer that has these arrays, without strides, pads and dilation.
 
@@ -293,31 +222,3 @@ class DynamicConvSpec(ConvSpec):
         geometry = cls.infer_geometry(shapes)
         with possible("layer"):
             return cls(**geometry, **options)
-
-    @classmethod
-    def unsaved(cls, shapes: Shapes) -> Mapping[str, Made]:
-        """Arrays that files of the published code lack, as it makes them anew: name -> `Made`.
-
-        Returns:
-            The arrays to make; none by default.
-        """
-        return {}
-
-    @classmethod
-    def evidence(cls, option: str, shapes: Shapes) -> str:
-        """The arrays that show the option's value, of the first layer that has them, as text.
-
-        Returns:
-            Names with shapes, such as "attention.fc.weight (16, 64, 1, 1)"; "" where no array shows
-            it.
-        """
-        return shown(shapes, cls.shown_by[option]) if option in cls.shown_by else ""
-
-    @classmethod
-    def foreign(cls, shapes: Shapes) -> Iterator[Foreign]:
-        """Layers that have some of the names of this kind, and arrays that it cannot have.
-
-        Returns:
-            The path of each layer with what is wrong with it; none by default.
-        """
-        return iter(())

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from math import log2
 from typing import Any, ClassVar
 
+from odconv_spec.conv import ConvSpec
 from odconv_spec.evidence import Shapes, UnexplainedError
 from odconv_spec.geometry import whole
-from odconv_spec.layers import ConvSpec
 from odconv_spec.parameters import Parameter
 from odconv_spec.recalibration import RecalibrationSpec, axis_sizes, parameters_of
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from math import log2, prod
+from math import prod
 from typing import Any, ClassVar, TypeVar
 
 from odconv_spec import fd_evidence
-from odconv_spec.dynamic import DynamicConvSpec, Made
+from odconv_spec.conv import ConvSpec
 from odconv_spec.evidence import Shapes
+from odconv_spec.fd_attention import FDAttentionSpec
 from odconv_spec.frequencies import FrequencyOrderSpec, frequency_order
-from odconv_spec.geometry import one_of, real, whole
-from odconv_spec.kernel_bank import HEAD_INITS
-from odconv_spec.layers import ConvSpec, LayerNormSpec, NormSpec
+from odconv_spec.geometry import whole
 from odconv_spec.parameters import LAYER_NORM, Parameter, Role, under
+from odconv_spec.shown_by_arrays import Made
 from odconv_spec.site import Site
 
 KERNELS = ((1, 1), (3, 3))
@@ -26,16 +26,8 @@ _NARROW = 16  # layers of no more channels are static in the published networks
 Spec = TypeVar("Spec", bound="FDConvSpec")
 
 
-@dataclass(frozen=True)
-class StarReLUSpec:
-    """scale * relu(x) ** 2 + bias, with two learned numbers."""
-
-    def own_parameters(self) -> tuple[Parameter, ...]:
-        return Parameter("scale", Role.SCALE, (1,)), Parameter("bias", Role.BIAS, (1,))
-
-
 @dataclass(frozen=True, kw_only=True)
-class FDConvSpec(DynamicConvSpec):
+class FDConvSpec(FDAttentionSpec):
     """Frequency dynamic convolution, https://arxiv.org/abs/2503.18783.
 
     The layer stores the spectrum of one kernel, whose frequencies are sorted and cut into
@@ -77,20 +69,8 @@ class FDConvSpec(DynamicConvSpec):
         "reduction": fd_evidence.SQUEEZE,
     }
 
-    kernel_num: int = 4
-    reduction: float = 0.0625
-    param_ratio: int = 1
-    temperature: float = 1.0
-    head_init: str = "published"
-
     def __post_init__(self) -> None:
         super().__post_init__()
-        # A group of all frequencies would have no attention, with which the published code fails.
-        self._normal("kernel_num", whole("kernel_num", self.kernel_num, 2))
-        self._normal("param_ratio", whole("param_ratio", self.param_ratio, 1))
-        real("reduction", self.reduction, 0, 1)
-        real("temperature", self.temperature, 0, float("inf"))
-        one_of("head_init", self.head_init, HEAD_INITS)
         self._check_geometry()
         count = prod(self.order().spectrum)
         if count % self.kernel_num:
@@ -122,15 +102,6 @@ class FDConvSpec(DynamicConvSpec):
             )
         if self.out_channels < 2:
             raise ValueError("out_channels: expected 2 or more, received 1; the nearest is 2")
-
-    @property
-    def attention_channels(self) -> int:
-        """Hidden width of the attention.
-
-        Returns:
-            A number of channels, 16 at least.
-        """
-        return max(int(self.in_channels * self.reduction), fd_evidence.LEAST_HIDDEN)
 
     def order(self) -> FrequencyOrderSpec:
         """The frequencies of the kernel as one plane, (out * taps, in * taps), and their groups.
@@ -169,58 +140,6 @@ class FDConvSpec(DynamicConvSpec):
         """
         return self.kernel == (3, 3)
 
-    def trunk(self) -> ConvSpec:
-        """The squeeze that all heads share.
-
-        Returns:
-            A 1x1 convolution of the mean, without a bias.
-        """
-        return self._pointwise(self.in_channels, self.attention_channels, bias=False)
-
-    def trunk_norm(self) -> NormSpec:
-        """The batch normalisation behind the trunk.
-
-        Returns:
-            Its spec, of the hidden width.
-        """
-        return NormSpec(self.attention_channels)
-
-    def heads(self) -> dict[str, ConvSpec]:
-        """The heads on the squeezed input; a kernel of one tap has none for its taps.
-
-        Returns:
-            Path -> 1x1 convolution from the hidden width.
-        """
-        found = {"channel_fc": self.in_channels, "filter_fc": self.out_channels}
-        if max(self.kernel) > 1:
-            found["spatial_fc"] = prod(self.kernel)
-        found["kernel_fc"] = self.kernel_num * self.param_ratio
-        hidden = self.attention_channels
-        return {name: self._pointwise(hidden, width, bias=True) for name, width in found.items()}
-
-    def local(self) -> ConvSpec:
-        """What sees the means of neighbouring channels, and gives all taps of their kernels.
-
-        Returns:
-            A convolution over one axis, along the channels.
-        """
-        taps = round(log2(self.in_channels) / 2 + 0.5) // 2 * 2 + 1
-        return ConvSpec(
-            in_channels=1,
-            out_channels=self.out_channels * prod(self.kernel),
-            kernel_size=taps,
-            padding=taps // 2,
-            rank=1,
-        )
-
-    def local_norm(self) -> LayerNormSpec:
-        """The layer normalisation of what `local` gives.
-
-        Returns:
-            Its spec, of the channels of the input.
-        """
-        return LayerNormSpec(self.in_channels)
-
     def band_weight(self) -> ConvSpec:
         """What weighs a band at each position.
 
@@ -237,19 +156,10 @@ class FDConvSpec(DynamicConvSpec):
 
     def attention_parameters(self) -> tuple[Parameter, ...]:
         found = under("frequency_order", self.order().own_parameters())
-        found += under("KSM_Global", self._global_parameters())
-        found += under("KSM_Local.conv", self.local().parameters())
-        found += under("KSM_Local.norm", self.local_norm().parameters())
+        found += under("KSM_Global", self.global_parameters())
+        found += under("KSM_Local", self.local_parameters())
         for number in range(len(BAND_LIMITS) if self.has_bands else 0):
             found += under(f"FBM.freq_weight_conv_list.{number}", self.band_weight().parameters())
-        return found
-
-    def _global_parameters(self) -> tuple[Parameter, ...]:
-        found = under("fc", self.trunk().parameters())
-        found += under("bn", self.trunk_norm().parameters())
-        found += under("relu", StarReLUSpec().own_parameters())
-        for name, head in self.heads().items():
-            found += under(name, head.parameters())
         return found
 
     def mixing_multiply_adds(self, inputs: int, outputs: int) -> int:

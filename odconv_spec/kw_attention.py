@@ -6,20 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.geometry import real
+from odconv_spec.kw_cells import MOST_RATIO, KWCellsSpec
 from odconv_spec.kw_evidence import REDUCTION, hidden_width
-from odconv_spec.layers import LinearSpec, NormSpec
+from odconv_spec.linear import LinearSpec
+from odconv_spec.norm import NormSpec
 from odconv_spec.parameters import Parameter, Role, under
-from odconv_spec.warehouse import Stretch
 
-MOST_RATIO = 1024.0
 _LEAST_BASIS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class KWAttentionSpec(DynamicConvSpec):
-    """The options and arrays of what weighs cells; the kernel is that of `KWConvSpec`.
+class KWAttentionSpec(KWCellsSpec):
+    """The options and arrays of what weighs the cells of a kernel.
 
     Two linear layers on the mean over the map weigh all cells for each mixture. In the non-local
     form the second weighs the layer's own cells and a basis, which a third turns into weights of
@@ -33,31 +32,12 @@ class KWAttentionSpec(DynamicConvSpec):
     has_temperature: ClassVar[bool] = True
 
     reduction: float = REDUCTION
-    cell_num_ratio: float = 1.0
     nonlocal_basis_ratio: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("reduction", "cell_num_ratio", "nonlocal_basis_ratio"):
+        for name in ("reduction", "nonlocal_basis_ratio"):
             self._normal(name, real(name, getattr(self, name), 0, MOST_RATIO))
-
-    @property
-    def mixtures(self) -> int:
-        """Parts that make up the kernel, each of them a mixture of all cells in the warehouse.
-
-        Returns:
-            A number of cells.
-        """
-        raise NotImplementedError
-
-    @property
-    def place(self) -> Stretch:
-        """The layer's stretch, in a warehouse of the network or of its own.
-
-        Returns:
-            Number of the warehouse, its cells, their shape, and the layer's first cell.
-        """
-        raise NotImplementedError
 
     @property
     def hidden_channels(self) -> int:

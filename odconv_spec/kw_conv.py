@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from math import prod
 from typing import Any, ClassVar
 
-from odconv_spec.evidence import Shapes, UnexplainedError, dimension, owners, possible
-from odconv_spec.geometry import flag, real
-from odconv_spec.kw_attention import MOST_RATIO, KWAttentionSpec
+from odconv_spec import kw_evidence
+from odconv_spec.conv import ConvSpec
+from odconv_spec.evidence import Shapes, possible
+from odconv_spec.kw_attention import KWAttentionSpec
 from odconv_spec.kw_configs import DEFAULT, INVERTED, cell_ratio, options_at, warehouse_at
-from odconv_spec.kw_evidence import REDUCTION, mixtures_and_cells, reduction_of_layer
-from odconv_spec.kw_sharing import share_warehouses, warehouse_of
-from odconv_spec.layers import ConvSpec, LinearSpec
+from odconv_spec.kw_evidence import REDUCTION
+from odconv_spec.kw_sharing import share_warehouses
+from odconv_spec.linear import LinearSpec
 from odconv_spec.parameters import Parameter, under
 from odconv_spec.site import Site
-from odconv_spec.warehouse import (
-    LIST,
-    MANAGER,
-    Ratios,
-    Stretch,
-    WarehouseManagerSpec,
-    WarehouseSpec,
-    own_cells,
-)
+from odconv_spec.warehouse import LIST, MANAGER, WarehouseManagerSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,101 +52,11 @@ class KWConvSpec(KWAttentionSpec):
     families: ClassVar[frozenset[str] | None] = frozenset({"resnet", INVERTED})
     shown_by: ClassVar[Mapping[str, str]] = {"config": f"{MANAGER}.{LIST}.0"}
 
-    cell_inplane_ratio: float = 1.0
-    cell_outplane_ratio: float = 1.0
-    spatial_partition: bool = True
-    stretch: Stretch | None = None
     config: str = field(default=DEFAULT, metadata={"backbone": True})
-    warehouse: str = field(default="", metadata={"backbone": True})
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("cell_inplane_ratio", "cell_outplane_ratio"):
-            self._normal(name, real(name, getattr(self, name), 0, MOST_RATIO))
-        flag("spatial_partition", self.spatial_partition)
         cell_ratio(self.config)  # raises where there is none of that name
-        if self.stretch is not None:
-            number, cells, cell, start = self.stretch
-            self._normal("stretch", Stretch(number, cells, tuple(cell), start))
-        elif not self.warehouse:
-            warehouse_of([self])  # raises where no cells fit
-
-    def taking(self, stretch: Stretch) -> KWConvSpec:
-        """The layer with that place in a warehouse that it shares.
-
-        Returns:
-            The spec with that `stretch`.
-        """
-        return replace(self, stretch=stretch)
-
-    @property
-    def shares(self) -> bool:
-        """Whether the warehouse is a network's.
-
-        Returns:
-            False where the layer has a warehouse of its own.
-        """
-        return self.stretch is not None
-
-    @property
-    def place(self) -> Stretch:
-        """The layer's stretch, in a warehouse of the network or of its own.
-
-        Returns:
-            Number of the warehouse, its cells, their shape, and the layer's first cell.
-        """
-        return self.stretch or Stretch(0, self._own.cells, self._own.cell, 0)
-
-    @cached_property
-    def _own(self) -> WarehouseSpec:
-        return warehouse_of([self])
-
-    @property
-    def manager(self) -> WarehouseManagerSpec | None:
-        """The layer's own warehouse, None where it shares one.
-
-        Returns:
-            The spec of one warehouse, or None.
-        """
-        return None if self.shares else WarehouseManagerSpec((self._own,))
-
-    @property
-    def ratios(self) -> Ratios:
-        """What the shape and the number of cells follow from.
-
-        Returns:
-            The ratios of cells, input and output channels.
-        """
-        return Ratios(self.cell_num_ratio, self.cell_inplane_ratio, self.cell_outplane_ratio)
-
-    def parts_of(self, cell: Sequence[int]) -> tuple[int, int, int]:
-        """How many cells make up the kernel: along its taps, its outputs and its inputs.
-
-        Returns:
-            Three numbers, whose product is the number of mixtures.
-        """
-        out, inputs, *taps = self.kernel_shape
-        spatial = prod(taps) // prod(cell[2:])
-        return spatial, out // cell[0], inputs // cell[1]
-
-    @property
-    def mixtures(self) -> int:
-        """Cells that make up the kernel, each of them a mixture of all in the warehouse.
-
-        Returns:
-            A number of cells.
-        """
-        return prod(self.parts_of(self.place.cell))
-
-    def start_cells(self) -> tuple[int, ...]:
-        """The cell that each mixture starts as, in an annealing; the zero cell is the last.
-
-        Returns:
-            A number for each mixture.
-        """
-        _, cells, _, start = self.place
-        own = own_cells(self.mixtures, self.cell_num_ratio)
-        return tuple(cells if cell is None else start + cell for cell in own)
 
     def check_static_start(self) -> None:
         if self.cell_num_ratio < 1:
@@ -233,40 +136,17 @@ class KWConvSpec(KWAttentionSpec):
     @classmethod
     def infer_options(cls, shapes: Shapes) -> dict[str, Any]:
         """Of a lone layer; of a network the first of `candidates`."""
-        if cls.sign not in shapes:
-            return next(iter(cls.candidates(shapes)))
-        mixtures, cells = mixtures_and_cells(shapes)
-        hidden, inputs = shapes["attention.fc1.weight"]
-        return {"cell_num_ratio": cells / mixtures, "reduction": reduction_of_layer(hidden, inputs)}
+        lone = cls.sign in shapes
+        return kw_evidence.options(shapes) if lone else next(iter(cls.candidates(shapes)))
 
     @classmethod
     def candidates(cls, shapes: Shapes) -> Iterator[dict[str, Any]]:
         """Options that a network with these arrays may have, the likeliest first."""
-        if owners(shapes, KWLinearSpec.sign):  # a classifier that no other configuration has
-            return iter(({"config": "kw1d2x"},))
-        names = ("kw1x", "kw4x", "kw2x", "kw1d2x", "kw1d4x", "kw8x", "kw3x", "kw1d8x", "kw16x")
-        return ({"config": name} for name in names)
+        return ({"config": name} for name in kw_evidence.configs(shapes))
 
     @classmethod
     def infer_geometry(cls, shapes: Shapes) -> dict[str, Any]:
-        _, out, inputs, *taps = shapes[f"{MANAGER}.{LIST}.0"]
-        channels = dimension(shapes, "attention.fc1.weight", 1)
-        rank, (mixtures, _) = len(taps), mixtures_and_cells(shapes)
-        side = round(mixtures ** (1 / rank))
-        if side**rank != mixtures or channels % inputs:
-            raise UnexplainedError(
-                f"{mixtures} cells ({out}, {inputs}) make no kernel of equal sides for "
-                f"{channels} input channels",
-                help="a layer with other ratios needs its manifest, --model layer.json",
-            )
-        return {
-            "in_channels": channels,
-            "out_channels": out,
-            "kernel_size": side,
-            "groups": channels // inputs,
-            "bias": "bias" in shapes,
-            "rank": rank,
-        }
+        return kw_evidence.geometry(shapes)
 
 
 @dataclass(frozen=True)
@@ -280,7 +160,7 @@ class KWLinearSpec(LinearSpec):
         [(1, 10, 64, 1), (10,), (16, 64)]
     """
 
-    sign: ClassVar[str] = "conv.attention.norm1.weight"
+    sign: ClassVar[str] = kw_evidence.LINEAR
     """An array that every such layer has, and no other."""
 
     reduction: float = REDUCTION
@@ -342,18 +222,5 @@ class KWLinearSpec(LinearSpec):
         Raises:
             UnexplainedError: the arrays contradict each other.
         """
-        inside = {name.removeprefix("conv."): shape for name, shape in shapes.items()}
-        mixtures, cells = mixtures_and_cells(inside)
-        out, inputs = (dimension(inside, f"{MANAGER}.{LIST}.0", axis) for axis in (1, 2))
-        hidden, channels = (dimension(inside, "attention.fc1.weight", axis) for axis in (0, 1))
-        outputs = out * mixtures * inputs // channels
         with possible("layer"):
-            return cls(
-                channels,
-                outputs,
-                "bias" in inside,
-                reduction_of_layer(hidden, channels),
-                cells / mixtures,
-                inputs / channels,
-                out / outputs,
-            )
+            return cls(**kw_evidence.linear(shapes))

@@ -7,7 +7,7 @@ from typing import Final
 from odconv_spec.dcd_linear import DCDLinearSpec
 from odconv_spec.evidence import Shapes
 from odconv_spec.kw_conv import KWLinearSpec
-from odconv_spec.layers import LinearSpec
+from odconv_spec.linear import LinearSpec
 
 LINEARS: Final = (DCDLinearSpec, KWLinearSpec)
 

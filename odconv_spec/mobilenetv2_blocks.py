@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from odconv_spec.backbone import conv_norm
-from odconv_spec.layers import ConvSpec
+from odconv_spec.block import conv_norm
+from odconv_spec.conv import ConvSpec
 from odconv_spec.parameters import Parameter, under
 from odconv_spec.recalibration import RecalibrationSpec
 from odconv_spec.shared import SharedSpec

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
+from odconv_spec.conv import ConvSpec
 from odconv_spec.evidence import (
     Foreign,
     Shapes,
@@ -19,7 +20,7 @@ from odconv_spec.evidence import (
 )
 from odconv_spec.geometry import flag, one_of, real, whole
 from odconv_spec.kernel_bank import KernelBankSpec
-from odconv_spec.layers import ConvSpec, LayerNormSpec, NormSpec
+from odconv_spec.norm import LayerNormSpec, NormSpec
 from odconv_spec.parameters import LAYER_NORM, Parameter, Role, under
 
 ATTENTIONS = ("channel", "filter", "spatial", "kernel")

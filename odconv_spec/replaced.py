@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from math import prod
 from typing import Any, NamedTuple
 
-from odconv_spec.layers import ConvSpec
+from odconv_spec.conv import ConvSpec
 from odconv_spec.sizes import multiply_adds
 
 _COLUMNS = (("parameters", 12), ("now", 12), ("multiply-adds", 14), ("now", 14))  # and letters

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from odconv_spec.choice import dynamic_kinds, spec_class
+from odconv_spec.conv import ConvSpec
 from odconv_spec.dynamic import DynamicConvSpec
-from odconv_spec.layers import ConvSpec
 from odconv_spec.rules import Candidate, Rule, Where, rule
 from odconv_spec.stages import stages
 

@@ -15,11 +15,12 @@ from functools import cached_property
 from itertools import count, groupby, takewhile
 from typing import Any, ClassVar, Final
 
-from odconv_spec.backbone import BackboneSpec, Mapped, Size, conv_norm
+from odconv_spec.backbone import BackboneSpec, Mapped, Size
+from odconv_spec.block import conv_norm
+from odconv_spec.conv import ConvSpec
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension
 from odconv_spec.feature_maps import FeatureInfo
 from odconv_spec.geometry import one_of, whole
-from odconv_spec.layers import ConvSpec
 from odconv_spec.parameters import Parameter, under
 from odconv_spec.recalibration import RecalibrationSpec
 from odconv_spec.shared import SharedSpec

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Final, NamedTuple, TypeAlias
 
-from odconv_spec.layers import ConvSpec
+from odconv_spec.conv import ConvSpec
 
 # Convolutions that are called fc1 and fc2 are those of torchvision and Paddle.
 _SQUEEZE_EXCITE = re.compile(

@@ -16,11 +16,13 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any, ClassVar, Final
 
-from odconv_spec.backbone import BackboneSpec, Mapped, Size, conv_norm
+from odconv_spec.backbone import BackboneSpec, Mapped, Size
+from odconv_spec.block import conv_norm
+from odconv_spec.conv import ConvSpec
 from odconv_spec.evidence import Shapes, UnexplainedError, dimension, possible
 from odconv_spec.feature_maps import FeatureInfo
 from odconv_spec.geometry import flag, whole
-from odconv_spec.layers import ConvSpec, LinearSpec
+from odconv_spec.linear import LinearSpec
 from odconv_spec.parameters import Parameter, under
 from odconv_spec.shufflenetv2_blocks import (
     NAMES,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from odconv_spec.backbone import conv_norm
-from odconv_spec.layers import ConvSpec
+from odconv_spec.block import conv_norm
+from odconv_spec.conv import ConvSpec
 from odconv_spec.parameters import Parameter, under
 from odconv_spec.shared import SharedSpec
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from math import prod
 
 from odconv_spec.backbone import BackboneSpec
+from odconv_spec.conv import ConvSpec
 from odconv_spec.geometry import per_axis
-from odconv_spec.layers import ConvSpec
 
 
 def multiply_adds(spec: ConvSpec | BackboneSpec, size: int | Sequence[int] = 224) -> int:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from odconv_spec.evidence import Shapes
 from odconv_spec.geometry import flag, whole
-from odconv_spec.layers import LinearSpec
+from odconv_spec.linear import LinearSpec
 from odconv_spec.parameters import Parameter
 from odconv_spec.recalibration import (
     RecalibrationSpec,

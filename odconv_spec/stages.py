@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from odconv_spec.layers import ConvSpec
+from odconv_spec.conv import ConvSpec
 
 Named = tuple[str, ConvSpec | None]
 

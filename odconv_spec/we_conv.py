@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, ClassVar
 
+from odconv_spec.conv import ConvSpec
 from odconv_spec.dynamic import DynamicConvSpec
 from odconv_spec.evidence import Shapes, UnexplainedError, Widths, dimension, owners
 from odconv_spec.geometry import flag, one_of, whole
 from odconv_spec.kernel_bank import HEAD_INITS
-from odconv_spec.layers import ConvSpec
 from odconv_spec.parameters import Parameter, under
 from odconv_spec.recalibration import infer_reduction
 

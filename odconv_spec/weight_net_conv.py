@@ -2,63 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
+from odconv_spec import weight_net_evidence
+from odconv_spec.conv import ConvSpec
 from odconv_spec.dynamic import DynamicConvSpec
-from odconv_spec.evidence import (
-    Shapes,
-    UnexplainedError,
-    dimension,
-    no_reduction,
-    owners,
-    widths,
-)
+from odconv_spec.evidence import Shapes
 from odconv_spec.geometry import one_of, whole
 from odconv_spec.kernel_bank import HEAD_INITS
-from odconv_spec.layers import ConvSpec
 from odconv_spec.parameters import Parameter, under
-from odconv_spec.shared import SharedSpec
 from odconv_spec.site import Site
+from odconv_spec.weight_net import ReduceSpec
+from odconv_spec.weight_net_evidence import LEAST, PUBLISHED_M, REDUCTION
 
 ROUTERS = ("own", "shared")
-REDUCTION: Final = 16
-LEAST: Final = 16
-PUBLISHED_M: Final = 2
-
-
-@dataclass(frozen=True)
-class ReduceSpec(SharedSpec):
-    """A 1x1 convolution of a map's mean, over `rank` axes: the vector that kernels are made of.
-
-    Example:
-        >>> layer = WeightNetConvSpec(in_channels=64, out_channels=32, kernel_size=3).reduce()
-        >>> isinstance(layer, ReduceSpec), layer.conv().kernel_shape
-        (True, (16, 64, 1, 1))
-    """
-
-    name: ClassVar[str] = "reduce"
-
-    rank: int = 2
-
-    def conv(self) -> ConvSpec:
-        """The layer as a convolution of the mean.
-
-        Returns:
-            The spec of a 1x1 convolution with a bias.
-        """
-        return ConvSpec(
-            in_channels=self.in_channels,
-            out_channels=self.out_channels,
-            kernel_size=1,
-            bias=True,
-            rank=self.rank,
-        )
-
-    def parameters(self) -> tuple[Parameter, ...]:
-        return self.conv().parameters()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +48,12 @@ class WeightNetConvSpec(DynamicConvSpec):
     kind: ClassVar[str] = "weightnet"
     parts: ClassVar[frozenset[str]] = frozenset({"block", "shortcut"})
     placed: ClassVar[frozenset[str]] = frozenset({"router", "hidden_channels"})
-    sign: ClassVar[str] = "wn_fc1.weight"
+    sign: ClassVar[str] = weight_net_evidence.NUMBERS
     shown_by: ClassVar[Mapping[str, str]] = {
-        "multiplier": "wn_fc2.weight",
-        "fc_groups": "wn_fc2.weight",
-        "reduction": "reduce.weight",
-        "min_channels": "reduce.weight",
+        "multiplier": weight_net_evidence.TAPS,
+        "fc_groups": weight_net_evidence.TAPS,
+        "reduction": weight_net_evidence.REDUCE,
+        "min_channels": weight_net_evidence.REDUCE,
     }
 
     multiplier: int = PUBLISHED_M
@@ -281,64 +241,8 @@ class WeightNetConvSpec(DynamicConvSpec):
 
     @classmethod
     def infer_options(cls, shapes: Shapes) -> dict[str, Any]:
-        """M and G are told by their ratio only: the published M, or the ratio where it is more."""
-        layer = owners(shapes, cls.sign)[0]
-        copies = dimension(shapes, f"{layer}wn_fc2.weight", 1)
-        multiplier = copies if PUBLISHED_M % max(copies, 1) else PUBLISHED_M
-        groups = multiplier // max(copies, 1)
-        found = widths(shapes, "reduce.weight")
-        return {"multiplier": multiplier, "fc_groups": groups, **_infer_reduction(found)}
+        return weight_net_evidence.options(shapes)
 
     @classmethod
     def infer_geometry(cls, shapes: Shapes) -> dict[str, Any]:
-        """Of a layer that is square, which no array tells."""
-        if "reduce.weight" not in shapes:
-            raise UnexplainedError(
-                "wn_fc1 and wn_fc2 are of a WeightNet whose block has the `reduce`, so that no "
-                "array tells its widths",
-                help="give the whole network, or the layer's spec",
-            )
-        found = list(_readings(shapes, cls.infer_options(shapes)["fc_groups"]))
-        if len(found) != 1:
-            raise UnexplainedError(
-                f"wn_fc1.weight {shapes['wn_fc1.weight']} and wn_fc2.weight "
-                f"{shapes['wn_fc2.weight']} on {shapes['reduce.weight'][1]} channels are of "
-                f"{'no' if not found else 'more than one'} WeightNet with square kernels",
-                help="give the layer's spec",
-            )
-        return found[0]
-
-
-def _readings(shapes: Shapes, fc_groups: int) -> Iterator[dict[str, Any]]:
-    """The geometries of a plain and of a depthwise layer that have such arrays."""
-    numbers, _, *ones = shapes["wn_fc1.weight"]
-    channels, rank = dimension(shapes, "reduce.weight", 1), len(ones)
-    copies = dimension(shapes, "wn_fc2.weight", 1)
-    for groups, out in ((1, numbers // (fc_groups * copies)), (channels, channels)):
-        taps, rest = divmod(shapes["wn_fc2.weight"][0], max(1, out * channels // groups))
-        kernel = round(taps ** (1 / rank))
-        depthwise = groups > 1
-        expected = out * copies * (1 if depthwise else fc_groups)
-        told = shapes.get("bias", (out,)) == (out,)
-        if told and rest == 0 and kernel >= 1 and kernel**rank == taps and expected == numbers:
-            yield {
-                "in_channels": channels,
-                "out_channels": out,
-                "kernel_size": kernel,
-                "groups": groups,
-                "bias": "bias" in shapes,
-                "rank": rank,
-            }
-        if channels == 1:
-            return
-
-
-def _infer_reduction(found: set[tuple[int, int]]) -> dict[str, int]:
-    """`reduction` and `min_channels` that give every (width, hidden); the published ones first."""
-    least = min((hidden for _, hidden in found), default=LEAST)
-    ratios = sorted({width // hidden for width, hidden in found if 0 < hidden <= width})
-    for minimum in (LEAST, least):
-        for reduction in (REDUCTION, *ratios):
-            if all(max(width // reduction, minimum) == hidden for width, hidden in found):
-                return {"reduction": reduction, "min_channels": minimum}
-    raise no_reduction(found, "max(width // reduction, min_channels)")
+        return weight_net_evidence.geometry(shapes)

@@ -13,7 +13,7 @@ from odconv_keras.layers.pointwise import Pointwise
 from odconv_keras.layers.precision import at_least_single
 from odconv_keras.layers.spec_config import spec_from_config, spec_to_config
 from odconv_spec import FDConvSpec
-from odconv_spec.fd_conv import StarReLUSpec
+from odconv_spec.fd_attention import StarReLUSpec
 
 _NEAR_ZERO = 1e-6
 _KAIMING = "filter_fc"  # which the published code means to start near zero, and does not

@@ -13,7 +13,7 @@ from odconv_paddle.layers.build_static import build_norm
 from odconv_paddle.layers.pointwise import Pointwise
 from odconv_paddle.layers.temperature import at_least_float32
 from odconv_spec import ConvSpec, FDConvSpec
-from odconv_spec.fd_conv import StarReLUSpec
+from odconv_spec.fd_attention import StarReLUSpec
 
 _NEAR_ZERO = 1e-6
 _KAIMING = "filter_fc"  # which the published code means to start near zero, and does not

@@ -8,11 +8,12 @@ from math import prod
 from typing import Any, Final, NamedTuple
 
 from odconv_spec.backbone import BackboneSpec
+from odconv_spec.conv import ConvSpec
 from odconv_spec.detectors.codes import CODES
 from odconv_spec.detectors.rows import rows_of
 from odconv_spec.feature_maps import FeatureInfo, feature_indices
 from odconv_spec.geometry import one_of, whole
-from odconv_spec.layers import ConvSpec, LinearSpec
+from odconv_spec.linear import LinearSpec
 from odconv_spec.models import from_dict
 from odconv_spec.parameters import Parameter, Role, under
 

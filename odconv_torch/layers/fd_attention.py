@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from odconv_spec import ConvSpec, FDConvSpec
-from odconv_spec.fd_conv import StarReLUSpec
+from odconv_spec.fd_attention import StarReLUSpec
 from odconv_torch.layers.build_static import build_norm
 from odconv_torch.layers.pointwise import Pointwise, side_by_side
 

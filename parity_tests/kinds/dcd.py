@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from odconv_spec import DCDConvSpec, DCDLinearSpec
-from odconv_spec.dcd_conv import FORMS
+from odconv_spec.dcd_evidence import FORMS
 from parity_tests.draw import Draw
 
 _FORMS: Final[Mapping[str, str]] = {

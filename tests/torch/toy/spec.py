@@ -8,7 +8,8 @@ from itertools import count, takewhile
 from typing import Any, ClassVar
 
 from odconv_spec import BackboneSpec, ConvSpec, FeatureInfo, KernelBankSpec, LinearSpec, Parameter
-from odconv_spec.backbone import Size, conv_norm
+from odconv_spec.backbone import Size
+from odconv_spec.block import conv_norm
 from odconv_spec.evidence import Shapes, dimension, possible
 from odconv_spec.parameters import LINEAR, Role, under
 from odconv_spec.site import Site

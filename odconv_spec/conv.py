@@ -1,4 +1,4 @@
-"""Options of the static layers, the sizes that follow from them, and what a layer stores."""
+"""The static convolution: its options, the sizes that follow from them, and what it stores."""
 
 from __future__ import annotations
 
@@ -17,110 +17,13 @@ from odconv_spec.geometry import (
     whole,
 )
 from odconv_spec.layer_options import LayerOptions
+from odconv_spec.linear import LinearSpec
 from odconv_spec.parameters import Parameter, Role
 from odconv_spec.shared import SharedSpec
 from odconv_spec.site import Site
 from odconv_spec.warehouse import WarehouseManagerSpec
 
 MOST_AXES = 3
-
-
-@dataclass(frozen=True)
-class NormSpec:
-    """Batch normalisation over all axes but the channels'.
-
-    Example:
-        >>> norm = NormSpec(16)
-        >>> [p.name for p in norm.parameters() if p.role.trainable]
-        ['weight', 'bias']
-    """
-
-    channels: int
-    eps: float = 1e-5
-    momentum: float = 0.1  # weight of the new batch; Keras and Paddle take 1 - momentum
-
-    def parameters(self) -> tuple[Parameter, ...]:
-        """The scale, the shift and the two running statistics.
-
-        Returns:
-            Four arrays of (channels,).
-        """
-        shape = (self.channels,)
-        return (
-            Parameter("weight", Role.NORM_SCALE, shape),
-            Parameter("bias", Role.NORM_SHIFT, shape),
-            Parameter("running_mean", Role.NORM_MEAN, shape),
-            Parameter("running_var", Role.NORM_VARIANCE, shape),
-        )
-
-
-@dataclass(frozen=True)
-class LayerNormSpec:
-    """Normalisation of each sample over its channels.
-
-    Example:
-        >>> [p.name for p in LayerNormSpec(16).parameters()]
-        ['weight', 'bias']
-    """
-
-    channels: int
-    eps: float = 1e-5
-
-    def parameters(self) -> tuple[Parameter, ...]:
-        """The scale and the shift.
-
-        Returns:
-            Two arrays of (channels,).
-        """
-        shape = (self.channels,)
-        return (
-            Parameter("weight", Role.NORM_SCALE, shape),
-            Parameter("bias", Role.NORM_SHIFT, shape),
-        )
-
-
-@dataclass(frozen=True)
-class LinearSpec:
-    """A fully connected layer.
-
-    Example:
-        >>> classifier = LinearSpec(512, 10)
-        >>> [(p.name, p.shape) for p in classifier.parameters()]
-        [('weight', (10, 512)), ('bias', (10,))]
-    """
-
-    in_channels: int
-    out_channels: int
-    bias: bool = True
-
-    def parameters(self) -> tuple[Parameter, ...]:
-        """The weight, (out, in), and the bias, (out,).
-
-        Returns:
-            Two arrays, or one without a bias.
-        """
-        kernel = Parameter("weight", Role.LINEAR_KERNEL, (self.out_channels, self.in_channels))
-        return (kernel, Parameter("bias", Role.BIAS, (self.out_channels,)))[: 1 + self.bias]
-
-    def multiply_adds(self, positions: int) -> int:
-        """What a sample takes: the mean over the map, and each weight once.
-
-        Args:
-            positions: of the map.
-
-        Returns:
-            A number of multiply-adds.
-        """
-        return self.in_channels * (positions + self.out_channels)
-
-    @property
-    def layer_name(self) -> str:
-        """What messages call the layer.
-
-        Returns:
-            Such as "Linear".
-        """
-        return type(self).__name__.removesuffix("Spec")
 
 
 @dataclass(frozen=True, kw_only=True)
