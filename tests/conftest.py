@@ -5,22 +5,24 @@ them again and again took a fifth of the time of Keras' tests, so that the garba
 alone what importing them has made.
 
 The examples of the documents write checkpoints where a reader would, in folders that nobody
-removes. A run gathers them in one folder and removes that: ten runs left some gigabytes. It does so
-as the process ends, and before multiprocessing is imported, which has a folder in there of its own
-to remove: what is registered first runs last.
+removes. A run gathers them in one folder and removes that: ten runs left some gigabytes.
+multiprocessing has a folder of its own in there, and removes it as the process ends, so that it
+removes ours as well, behind its own.
 """
 
 from __future__ import annotations
 
-import atexit
 import gc
 import os
 import shutil
 import tempfile
 from importlib import import_module
+from multiprocessing.util import Finalize
 from types import ModuleType
 
 import pytest
+
+BEHIND_MULTIPROCESSING = -200  # whose own folder has -100; the lowest is the last
 
 
 def pytest_configure() -> None:
@@ -28,12 +30,8 @@ def pytest_configure() -> None:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", usual)  # pytest keeps what failed, and cleans up
     folder = tempfile.mkdtemp(prefix="odconv-tests-")
     os.environ["TMPDIR"] = tempfile.tempdir = folder
-    atexit.register(_remove, folder, os.getpid())
-
-
-def _remove(folder: str, owner: int) -> None:
-    if os.getpid() == owner:  # what a process registered, its forks run when they end, too
-        shutil.rmtree(folder, ignore_errors=True)
+    # Forks leave it alone: a `Finalize` is called in the process that made it.
+    Finalize(None, shutil.rmtree, (folder, True), exitpriority=BEHIND_MULTIPROCESSING)
 
 
 @pytest.fixture
