@@ -313,6 +313,13 @@ class DynamicConv(keras.layers.Layer):
         raise NotImplementedError
 
     def _channels_last(self, inputs: Any) -> Any:
+        """The map with its channels last. Raises ValueError if its numbers are whole."""
+        dtype = keras.backend.standardize_dtype(inputs.dtype)
+        if not keras.backend.is_float_dtype(dtype):  # the attentions would be whole, too
+            raise ValueError(
+                f"{type(self).__name__}: expected an input of floating-point numbers, received "
+                f"{dtype}; cast it, or put a keras.layers.Rescaling before the layer"
+            )
         return to_channels_last(inputs, self.data_format)
 
     def _finished(self, y: Any) -> Any:

@@ -197,12 +197,17 @@ class DynamicConv(ConvAttributes, nn.Layer):
         return {field.name: value for field, value in found if value != field.default}
 
     def _channels_first(self, x: paddle.Tensor) -> paddle.Tensor:
-        """The input as (batch, in, *map). Raises ValueError if it has another shape."""
+        """The input as (batch, in, *map). Raises ValueError if it has another shape or dtype."""
         channels = x.shape[-1 if self._channels_last else 1] if x.ndim == self.rank + 2 else None
         if channels not in (self._width, -1):  # -1 is not yet known
             raise ValueError(
                 f"x: expected {self.rank + 2} axes ({self._format}) and "
                 f"{self._width} channels, received the shape {list(x.shape)}"
+            )
+        if not x.is_floating_point():
+            raise ValueError(
+                f"{type(self).__name__}: expected an input of floating-point numbers, received "
+                f"{x.dtype}; convert it, for example by .astype('float32')"
             )
         if not self._channels_last:
             return x

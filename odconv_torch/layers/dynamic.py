@@ -218,6 +218,11 @@ class DynamicConv(ConvAttributes, nn.Module):
             raise ValueError(
                 f"{type(self).__name__}: expected an input ({axes}), received {tuple(x.shape)}"
             )
+        if not x.is_floating_point():  # the attentions and kernels would be whole, too
+            raise ValueError(
+                f"{type(self).__name__}: expected an input of floating-point numbers, received "
+                f"{x.dtype}; convert it, for example by .float()"
+            )
 
     def extra_repr(self) -> str:
         spec = self.spec

@@ -56,10 +56,17 @@ class KWAttention(Tempered):
         fc3 = spec.fc3()
         if fc3:
             self.fc3 = _linear(fc3, device, dtype)
-            self.basis_bias = nn.Parameter(torch.zeros(spec.logits, device=device, dtype=dtype))
+            self.basis_bias = nn.Parameter(torch.empty(spec.logits, device=device, dtype=dtype))
+        self.reset_parameters()
         self._place()
         # It follows from the spec, so that no checkpoint has it.
         self.register_buffer("start", self._started(self.temperature), persistent=False)
+
+    def reset_parameters(self) -> None:
+        """The temperature, and the bias of the mixtures; the layers inside start themselves."""
+        super().reset_parameters()
+        if self.basis_bias is not None:
+            nn.init.zeros_(self.basis_bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         hidden = torch.relu(self.norm1(self.fc1(global_mean(x).flatten(1))))

@@ -65,12 +65,18 @@ class _WeightNetConv(DynamicConv):
 
     def _build(self, device: Device, dtype: torch.dtype | None) -> None:
         spec = self.spec
-        bias = torch.zeros(spec.bias_shape, device=device, dtype=dtype) if spec.bias else None
+        bias = torch.empty(spec.bias_shape, device=device, dtype=dtype) if spec.bias else None
         self.register_parameter("bias", None if bias is None else nn.Parameter(bias))
+        self.reset_parameters()
         shared = spec.takes_shared
         self.reduce = None if shared else Reduce.from_spec(spec.reduce(), device, dtype)
         self.wn_fc1 = Grouped(spec.fc1(), spec.fc1_deviation, device, dtype)
         self.wn_fc2 = Grouped(spec.fc2(), spec.fc2_deviation, device, dtype)
+
+    def reset_parameters(self) -> None:
+        """A bias of zeros. What makes the kernels has its own."""
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
     @leaf
     def forward(self, x: torch.Tensor, reduced: torch.Tensor | None = None) -> torch.Tensor:

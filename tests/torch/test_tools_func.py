@@ -9,8 +9,13 @@ import torch
 from helpers import KINDS, LAYERS, randomised
 from torch.func import functional_call, grad, hessian, jacrev, jvp, stack_module_state, vmap
 
+from odconv_spec.choice import KINDS as SPECS
+from odconv_spec.choice import dynamic_kinds
 from odconv_torch import ODConv2d, set_strategy
+from odconv_torch.layers import build_layer
 from odconv_torch.layers.forms.cost_model import FORMS
+
+EVERY = [spec for spec in dynamic_kinds() if spec.kind in SPECS]
 
 
 @pytest.fixture(params=[(kind, form) for kind in KINDS for form in FORMS], ids="-".join)
@@ -110,3 +115,23 @@ def test_derivatives_of_derivatives(layer):
 
     close(jacrev(layer)(x), torch.autograd.functional.jacobian(layer, x))
     close(hessian(loss)(x), torch.autograd.functional.hessian(loss, x))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("spec", EVERY, ids=lambda spec: spec.kind)
+@pytest.mark.parametrize("rank", [2, 3])
+def test_maps_that_lie_otherwise(spec, rank):
+    """With their channels last, or in slices: vmap cannot say how a part of them lies."""
+    if spec.kind == "fdconv" and rank == 3:
+        pytest.skip("FDConv has two axes")
+    options = {"in_channels": 4, "out_channels": 8, "kernel_size": 3, "rank": rank}
+    layer = randomised(build_layer(spec(**options), dtype=torch.float64)).eval()
+    x = torch.randn(3, 2, 4, *(5, 6, 4)[:rank], dtype=torch.float64)
+    for lying in (x.movedim(2, -1).contiguous().movedim(-1, 2), x.transpose(0, 1)):
+        close(vmap(layer)(lying), torch.stack([layer(part) for part in lying]))
+    arrays = {
+        name: torch.stack([v.detach(), 2 * v.detach()]) for name, v in layer.named_parameters()
+    }
+    found = vmap(lambda arrays: functional_call(layer, arrays, (x[0],)))(arrays)
+    for index, y in enumerate(found):
+        close(y, functional_call(layer, {n: v[index] for n, v in arrays.items()}, (x[0],)))

@@ -14,7 +14,11 @@ import torch
 from helpers import KINDS, LAYERS, randomised
 from torch import nn
 
+from odconv_spec import KWConvSpec, share_warehouses
+from odconv_spec.choice import KINDS as SPECS
+from odconv_spec.choice import dynamic_kinds
 from odconv_torch import create_model, set_temperature
+from odconv_torch.layers import build_layer
 
 MODELS = [(kind, rank) for kind in KINDS for rank in (1, 2, 3)]
 NETWORKS = ("od_mobilenetv2_050", "dy_mobilenetv2_050", "cond_mobilenetv2_050")
@@ -49,6 +53,12 @@ def same(twin, model, x):
 
 
 CASES = pytest.mark.parametrize("case", [*MODELS, *NETWORKS], ids=str)
+OPTIONS = {"in_channels": 4, "kernel_size": 3, "bias": True}
+BASIS = {**OPTIONS, "warehouse": "a", "nonlocal_basis_ratio": 0.5}
+EVERY = [
+    *(spec(out_channels=8, **OPTIONS) for spec in dynamic_kinds() if spec.kind in SPECS),
+    share_warehouses([KWConvSpec(out_channels=width, **BASIS) for width in (8, 12)])[0][1],
+]
 FEW = pytest.mark.parametrize("case", [("od", 2), ("dy", 1)], ids=str)
 
 
@@ -103,6 +113,30 @@ def test_started_late(case):
             module.reset_parameters()
     assert all(value == 1 for value in temperatures(twin))
     assert torch.isfinite(twin(x)).all()
+
+
+@pytest.fixture
+def garbage(monkeypatch):
+    """Memory that is given out without values has NaNs."""
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.usefixtures("garbage")
+@pytest.mark.parametrize("spec", EVERY, ids=lambda spec: spec.kind)
+def test_every_kind_started_late(spec):
+    with torch.device("meta"):
+        layer = build_layer(spec)
+    layer.to_empty(device="cpu")
+    assert all(value.isnan().all() for value in layer.parameters())
+    for module in layer.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    for name, value in [*layer.named_parameters(), *layer.named_buffers()]:
+        assert value.isfinite().all(), name
+    assert not getattr(layer, "bias", torch.zeros(1)).any()
 
 
 @CASES
