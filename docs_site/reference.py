@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Final
 
+from docs_site.inherited import inherited_members
 from docs_site.names import PACKAGES, defined_in, public_names, summary
 
 FOLDER: Final = "reference"
@@ -59,8 +60,15 @@ def _page(package: str) -> str:
     if shared:
         lines += ["| name | described in |", "|---|---|", *_rows(package, shared), ""]
     for name in own:
-        lines += [f"::: {entries()[f'{package}.{name}']}", ""]
+        lines += [*_entry(entries()[f"{package}.{name}"]), ""]
     return "\n".join(lines)
+
+
+def _entry(path: str) -> Iterator[str]:
+    """The directive of mkdocstrings, with what a class has from those without an entry."""
+    yield f"::: {path}"
+    if members := inherited_members(path, frozenset(entries().values())):
+        yield from ("    options:", f"      inherited_members: [{', '.join(members)}]")
 
 
 def _rows(package: str, names: list[str]) -> Iterator[str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
+from griffe import Object
 
 from docs_site.command_pages import command_pages
 from docs_site.reference import entries, page_of
 from tests.docs.built import SITE, built_pages, is_outside, page_at, target_of
+from tests.docs.described import described
 
 PAGES = built_pages()
 LEFT_OVER = re.compile(r"^::: |\]\[|\]\(|\$\$|\\\(|<!--", re.MULTILINE)
@@ -52,8 +54,24 @@ def test_every_public_name_has_an_entry():
     assert missing == set()
 
 
+def test_every_method_of_a_class_is_on_a_page():
+    """Below that class, or below one with an entry that it has the method from."""
+    ids = set().union(*(ids_of(page_of(path.rpartition(".")[0])) for path in entries()))
+    classes = {one.path: path for path, one in described().items() if one.is_class}
+    for path in classes.values():
+        family = [described()[path], *described()[path].mro()]
+        names = {n for each in family for n, member in each.members.items() if is_public(member)}
+        owners = [classes[each.path] for each in family if each.path in classes]
+        missing = [n for n in names if ids.isdisjoint(f"{owner}.{n}" for owner in owners)]
+        assert not missing, f"{path}: {missing}"
+
+
 def test_every_command_has_a_page():
     assert all(ids_of(page) for page in command_pages())
+
+
+def is_public(member: Object) -> bool:
+    return member.is_function and member.name[0] != "_" and member.has_docstring
 
 
 def ids_of(source: str) -> set[str]:
