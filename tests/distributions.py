@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+
+from tests.processes import run_process
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = {
@@ -31,10 +32,7 @@ def build(kind, folder):
     for path in top_files():
         shutil.copy(path, folder)
     code = f"from setuptools.build_meta import build_{kind}; build_{kind}('dist')"
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stderr
+    run_process([sys.executable, "-c", code], cwd=folder)
     (built,) = (folder / "dist").iterdir()
     return built
 

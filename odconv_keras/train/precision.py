@@ -15,7 +15,11 @@ def policy(precision: str) -> str:
 
 @contextmanager
 def computing_in(precision: str) -> Iterator[None]:
-    """Losses, metrics, optimizers and images in float64 if the network is, else in float32."""
+    """Losses, metrics, optimizers and images in float64 if the network is, else in float32.
+
+    On PyTorch `keras.ops.divide_no_nan` gives float32 for float64. Keras takes the mean of the
+    losses of a batch with it, and the mean that it reports.
+    """
     before = keras.config.floatx()
     if precision == "float64" and keras.backend.backend() == "jax":
         from odconv_keras.train.processes_jax import allow_float64

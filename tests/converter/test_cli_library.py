@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import doctest
-import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +16,7 @@ from odconv.commands import SUMMARIES
 from odconv_spec import model_spec
 from tests.converter.helpers import SMALL_RESNET, arrays_of, save
 from tests.documents import lay_out_for_readers
+from tests.processes import run_process
 from tests.quick import quick
 
 SPEC = model_spec("od_resnet18", **SMALL_RESNET)
@@ -24,9 +24,7 @@ FACES = pytest.mark.parametrize("face", [odconv, weights_converter], ids=lambda 
 
 
 def python(code, *arguments):
-    run = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
-    )
+    run = run_process([sys.executable, "-c", code, *arguments])
     return run.stdout
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.processes import run_process
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.errors import FileError, UsageError
 from weights_converter.formats import read, write_shards
@@ -150,6 +151,6 @@ def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path):
     killed = subprocess.run([*command, "4"], env=environment, check=False)
     assert killed.returncode == -9
     assert stamps(tmp_path) and all(name.startswith(".") for name in stamps(tmp_path))
-    subprocess.run([*command, "9"], env=environment, check=True)
+    run_process([*command, "9"], env=environment)
     assert [int(t.load()[0]) for t in read(index).tensors.values()] == list(range(6))
     assert not list(tmp_path.glob(".*"))

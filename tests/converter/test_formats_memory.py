@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from tests.converter.crafted import dict_, pickled, tensor, text, torch_zip
 from tests.converter.crafted_torch import count, legacy, legacy_tensor, listed
+from tests.processes import run_process
 from tests.quick import quick_rows
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.formats import read, write, write_shards
@@ -70,9 +70,7 @@ def test_peak(large, tmp_path, source, target):
     script = Path(__file__).with_name("copy_and_measure.py")
     command = [sys.executable, script, large / source, tmp_path / "copy", target]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    grown = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=True
-    ).stdout
+    grown = run_process(command, env=environment).stdout
     assert int(grown) < 2 * 8 + 24
     original = read(large / source).tensors
     for name, copied in read(tmp_path / "copy").tensors.items():

@@ -7,7 +7,6 @@ import os
 import pickle
 import shutil
 import struct
-import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -43,6 +42,7 @@ from tests.converter.crafted_torch import (
     tar_tensors,
 )
 from tests.converter.hostile_folders import fill_keras, fill_tensorflow
+from tests.processes import run_process
 from weights_converter.arrays.tensor import Tensor
 from weights_converter.formats import write
 
@@ -157,10 +157,7 @@ def report(tmp_path_factory):
     expected = fill(folder, canary)
     command = [sys.executable, str(Path(__file__).with_name("isolated_reader.py")), str(folder)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    process = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert process.returncode == 0, process.stderr
+    process = run_process(command, env=environment, timeout=120)
     assert sorted(path.name for path in folder.iterdir()) == sorted(expected)
     return {**json.loads(process.stdout), "expected": expected, "canary": canary}
 
@@ -193,7 +190,7 @@ print(*(deed.split()[0] for deed in watch.deeds))
 def test_the_watch_sees_what_it_is_for():
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", DEEDS]
-    seen = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    seen = run_process(command, env=environment)
     assert {"open", "os.system", "compile", "exec", "import"} <= set(seen.stdout.split())
     assert seen.stdout.split()[0] == seen.stdout.split()[-1] == "open"
 

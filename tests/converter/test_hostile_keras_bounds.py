@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.converter.hostile_hdf5 import FAMILIES
+from tests.processes import run_process
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 5.0  # of the processor
@@ -36,9 +36,7 @@ def measured(path: Path) -> tuple[float, int, str]:
     """(seconds of the processor, bytes of memory, fate)"""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", READ, str(path)]
-    result = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=True, timeout=120
-    )
+    result = run_process(command, env=environment, timeout=120)
     seconds, memory, fate = result.stdout.rstrip("\n").split(" ", 2)
     return float(seconds), int(memory), fate
 

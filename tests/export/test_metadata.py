@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 
 import onnx
@@ -15,6 +14,7 @@ from odconv.runtimes import open_exported
 from odconv_spec import from_json
 from odconv_spec.version import __version__
 from tests.converter.helpers import arrays_of, save
+from tests.processes import run_process
 from weights_converter import inspect
 from weights_converter.arrays.digests import digest
 from weights_converter.errors import ConverterError, DamagedError, RefusedError
@@ -84,7 +84,7 @@ def test_inspect_reads_onnx_without_its_packages(portable):
         f"assert main(['inspect', {str(portable)!r}, '--json']) == 0; "
         "assert not {'onnx', 'onnxruntime', 'torch'} & set(sys.modules)"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run = run_process([sys.executable, "-c", code])
     found = json.loads(run.stdout)
     assert found["format"] == "onnx" and found["class_names"] == NAMES and found["arrays"] == {}
     assert found["spec"]["family"] == "resnet" and found["metadata"]["odconv.form"] == "portable"

@@ -14,7 +14,6 @@ import json
 import random
 import resource
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -23,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.converter.watching import Watch
+from tests.processes import run_process
 from weights_converter.errors import ConverterError
 from weights_converter.formats import read
 
@@ -124,7 +124,7 @@ def main() -> int:
     keep = options.keep or Path(tempfile.mkdtemp(prefix="fuzz-"))
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "tests.formats.fuzz_seeds", folder]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        run_process(command)
         files = json.loads((Path(folder) / "seeds.json").read_text())
         files = {name: file for name, file in files.items() if name in (options.only or files)}
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))

@@ -6,11 +6,12 @@ In a process of its own: it forks, which one that holds the frameworks cannot.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.processes import run_process
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,15 +26,10 @@ ROOT = Path(__file__).parents[2]
     ],
 )
 def test_mutated(count, how):
-    process = subprocess.run(
+    process = run_process(
         [sys.executable, "-m", "tests.formats.fuzz_keras", str(count), "1", *how],
-        cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
     )
-    assert process.returncode == 0, process.stderr
     rows = [line.split(maxsplit=1) for line in process.stdout.splitlines()]
     assert sum(int(number) for number, _ in rows) == count
     assert {"keras-h5: read", "keras-h5: DamagedError"} <= {row for _, row in rows}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from tests.converter.crafted import written
 from tests.formats import fuzz_seeds
+from tests.processes import run_process
 from tests.quick import quick
 from weights_converter.errors import ConverterError, DamagedError
 from weights_converter.formats import read
@@ -52,8 +52,7 @@ def run(count: int, seed: int, keep: Path) -> dict[str, list[int]]:
     """How often each seed met each fate, once nothing has failed."""
     options = ["--count", str(count), "--seed", str(seed), "--keep", str(keep)]
     command = [sys.executable, "-m", "tests.formats.fuzz", *options]
-    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert process.returncode == 0, process.stdout + process.stderr
+    process = run_process(command)
     assert process.stdout.endswith("failures: 0\n")
     rows = re.findall(r"^(\w+)((?: +\d+)+)$", process.stdout, re.MULTILINE)
     return {name: [int(number) for number in numbers.split()] for name, numbers in rows}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from train_helpers import CLIP_EPSILON, FRAMEWORK, computing_in, course, options
+from train_helpers import CLIP_EPSILON, FRAMEWORK, STEP_ERROR, computing_in, course, options
 
 from odconv_training import Samples, Source
 from parity_tests.reference import evaluate
@@ -13,8 +13,6 @@ from weights_converter import extract
 RATES = (0.3, 0.2)
 BATCHES = (np.arange(5), np.arange(5, 8))
 MOMENTUM, DECAY, TEMPERATURE = 0.9, 0.01, 4.0
-# Keras' own step on PyTorch takes the loss in float32, whatever the precision of the network.
-TOLERANCE = 1e-7 if FRAMEWORK == "keras" else 1e-12
 # Keras compiles each training.
 pytestmark = [pytest.mark.slow] if FRAMEWORK == "keras" else []
 
@@ -72,10 +70,10 @@ def test_two_steps_by_hand(tmp_path, clip):
         start = {name: np.array(array) for name, array in extract(trainer.model).items()}
         found = steps(trainer)
     losses, arrays = by_hand(chosen.spec, start, clip)
-    assert found == pytest.approx(losses, rel=TOLERANCE)
+    assert found == pytest.approx(losses, rel=STEP_ERROR)
     for name, array in extract(trainer.model).items():
         np.testing.assert_allclose(
-            array, arrays[name], rtol=TOLERANCE, atol=TOLERANCE, err_msg=name
+            array, arrays[name], rtol=STEP_ERROR, atol=STEP_ERROR, err_msg=name
         )
 
 

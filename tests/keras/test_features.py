@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from helpers import channels_first, fill, numpy
 from small import small
 
 from odconv_keras import Features
+from tests.processes import run_process
 
 ROOT = Path(__file__).parents[2]
 NAMES = ["dy_resnet50", "cond_mobilenetv2_050"]
@@ -78,7 +78,7 @@ def test_a_fresh_process_gives_the_same_maps(name, tmp_path):
     x = images(2, 33, 40, 3)
     np.save(tmp_path / "x.npy", x)
     model.save(tmp_path / "body.keras")
-    subprocess.run([sys.executable, "-c", FRESH, str(tmp_path)], cwd=ROOT, check=True)
+    run_process([sys.executable, "-c", FRESH, str(tmp_path)])
     with np.load(tmp_path / "y.npz") as found:
         for y, expected in zip(found.values(), model.predict(x, verbose=0), strict=True):
             np.testing.assert_array_equal(y, expected)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from odconv_keras import CondConv2D, DyConv2D, ODConv2D, Routing, create_model
 from odconv_keras.layers import Chain, ODAttention
 from odconv_spec import Role
 from parity_tests.reference import random_arrays
+from tests.processes import run_process
 
 SLOTS = {
     Role.CONV_KERNEL: 0,
@@ -145,7 +145,7 @@ def test_a_fresh_process_gives_the_same_numbers(name, tmp_path):
     layers = every_kind()
     layers.save(tmp_path / "layers.keras")
     command = [sys.executable, "-c", FRESH, str(tmp_path), name, json.dumps(options)]
-    subprocess.run(command, cwd=ROOT, check=True)
+    run_process(command)
     expected = model.predict(x, verbose=0)
     for kind in ("keras", "weights"):
         np.testing.assert_array_equal(np.load(tmp_path / f"from_{kind}.npy"), expected)
@@ -157,7 +157,7 @@ def test_a_fresh_process_gives_the_same_numbers(name, tmp_path):
 def test_a_file_is_read_once_the_package_is_imported(tmp_path):
     small("od_resnet18").save(tmp_path / "m.keras")
     command = [sys.executable, "-c", LATE, str(tmp_path / "m.keras")]
-    subprocess.run(command, cwd=ROOT, check=True)
+    run_process(command)
 
 
 def every_kind():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
 import keras
 import pytest
+
+from tests.processes import run_process
 
 HERE = Path(__file__).parent
 
@@ -16,12 +17,8 @@ HERE = Path(__file__).parent
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a strategy of TensorFlow")
 def test_two_devices_train_as_one():
     """`replicas.py` compares weights, outputs and temperatures."""
-    done = subprocess.run(
+    run_process(
         [sys.executable, HERE / "replicas.py"],
         cwd=HERE.parents[1],
-        capture_output=True,
-        text=True,
         timeout=300,
-        check=False,
     )
-    assert done.returncode == 0, done.stderr[-2000:]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 
 import keras
@@ -14,7 +13,7 @@ import pytest
 import odconv
 from odconv_keras import TemperatureScheduler, create_model, freeze_norms, set_temperature
 from parity_tests.reference import random_arrays
-from tests.documents import ROOT
+from tests.processes import run_process
 from weights_converter import assign, extract
 
 # Heads that start as published let gradients reach what weighs the kernels.
@@ -158,7 +157,7 @@ def test_a_file_opens_here_and_on_another_backend(name, tmp_path):
     np.save(tmp_path / "images.npy", images())
     other = os.environ | {"KERAS_BACKEND": OTHER[keras.backend.backend()]}
     run = [sys.executable, "-c", OPEN, str(tmp_path)]
-    subprocess.run(run, cwd=ROOT, env=other, check=True)
+    run_process(run, env=other)
     with np.load(tmp_path / "found.npz") as found:
         assert set(found) == set(expected)
         for output, value in found.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import numpy as np
@@ -27,6 +26,7 @@ from odconv_paddle import (
     fuse,
     replace_convs,
 )
+from tests.processes import run_process
 
 RESNET = {"stages": [[4, 1], [6, 1]], "stem_channels": 4, "num_classes": 3}
 MOBILENET = {"stages": [[1, 8, 1, 2], [2, 8, 2, 1]], "num_classes": 3}
@@ -110,7 +110,7 @@ def reloaded(tmp_path_factory):
     paddle.seed(0)
     folder = tmp_path_factory.mktemp("saved")
     expected = {name: save(folder / name.replace(" ", "_"), *NETS[name]) for name in NETS}
-    subprocess.run([sys.executable, "-c", RUN, str(folder)], check=True, capture_output=True)
+    run_process([sys.executable, "-c", RUN, str(folder)])
     found = {name: dict(np.load(folder / f"{name.replace(' ', '_')}.out")) for name in NETS}
     return expected, found
 

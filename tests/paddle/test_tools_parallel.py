@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 
 import pytest
 from train_helpers import ENVIRONMENT, ROOT
+
+from tests.processes import run_process
 
 PROGRAM = """
 import numpy as np
@@ -39,11 +40,9 @@ def test_two_processes(tmp_path):
     program.write_text(PROGRAM)
     launch = ["-m", "paddle.distributed.launch", "--nproc_per_node=2", f"--log_dir={tmp_path}"]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    subprocess.run(
+    run_process(
         [sys.executable, *launch, str(program)],
         env=os.environ | ENVIRONMENT | {"PYTHONPATH": path},
-        check=True,
-        capture_output=True,
     )
     for rank in range(2):
         assert (tmp_path / f"workerlog.{rank}").read_text().count("agrees") == 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from odconv_paddle.train.evaluation import logits  # noqa: F401
 from odconv_paddle.train.precision import computing_in  # noqa: F401
 from odconv_paddle.train.processes import Processes
 from odconv_training import LAST, Course
+from tests.processes import run_process
 from tests.trainings import options_of, source, spec_file_of
 
 SPEC = {
@@ -35,6 +35,7 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 
 
 CLIP_EPSILON = 0.0
+STEP_ERROR = 1e-12
 options = partial(options_of, SPEC)
 spec_file = partial(spec_file_of, SPEC)
 
@@ -83,13 +84,8 @@ def command(*arguments, processes=None, logs=None):
 
 
 def call(*arguments, processes=None, logs=None, check=True):
-    run = subprocess.run(
+    return run_process(
         command(*arguments, processes=processes, logs=logs),
-        capture_output=True,
-        text=True,
+        check=check,
         env=os.environ | ENVIRONMENT,
-        cwd=ROOT,
-        check=False,
     )
-    assert not check or run.returncode == 0, run.stdout + run.stderr
-    return run

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
 
 import pytest
 
+from tests.processes import run_process
 from tests.spec.imports import FILES, MODULES, OURS, TREES, imported, is_for_checkers, when_loaded
 
 FRAMEWORKS = ("torch", "paddle", "keras", "tensorflow", "jax")
@@ -268,7 +268,7 @@ def test_every_way_to_import_is_seen(code, names):
 )
 def test_no_framework_is_loaded(package):
     code = f"import sys, {package}; print(*sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run = run_process([sys.executable, "-c", code])
     loaded = set(run.stdout.split())
     assert package in loaded
     assert loaded.isdisjoint(FRAMEWORKS)

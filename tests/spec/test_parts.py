@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.parts import PARTS, number_of_commit, part_of
+from tests.processes import run_process
 
 ROOT = Path(__file__).parents[2]
 FILE = """
@@ -59,7 +60,7 @@ def project(folder: Path, count: int) -> Path:
 def git(folder: Path, *arguments: str) -> str:
     identity = ("-c", "user.name=a", "-c", "user.email=a@b")
     command = ["git", "-C", str(folder), *identity, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    return run_process(command).stdout.strip()
 
 
 def commit(folder: Path) -> None:

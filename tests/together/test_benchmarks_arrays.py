@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 
 import numpy as np
@@ -13,6 +12,7 @@ from benchmarks.arrays import SEED, steady_arrays
 from benchmarks.runner import environment
 from odconv_spec import model_spec
 from parity_tests.reference import random_arrays
+from tests.processes import run_process
 
 # Logits of a training step in both layouts, of a network as deep as ResNet-50.
 COMPARE = """
@@ -43,14 +43,10 @@ print(json.dumps([difference(steady_arrays(spec)), difference(usual)]))
 
 
 def test_two_layouts_of_a_deep_network_agree_in_training():
-    run = subprocess.run(
+    run = run_process(
         [sys.executable, "-c", COMPARE],
         env=environment("torch"),
-        capture_output=True,
-        text=True,
-        check=False,
     )
-    assert run.returncode == 0, run.stderr[-3000:]
     steady, usual = json.loads(run.stdout)
     assert steady < 1e-3 < 1e-2 < usual
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 
 from odconv.main import main
 from parity_tests.runtimes import RUNTIMES
 from tests.distributions import ROOT
+from tests.processes import run_process
 
 
 def test_every_runtime_has_the_published_numbers(tmp_path, capsys):
@@ -22,9 +22,8 @@ def test_every_runtime_has_the_published_numbers(tmp_path, capsys):
 
 
 def test_the_picture_of_the_readme_can_be_drawn(tmp_path):
-    subprocess.run(
+    run_process(
         [sys.executable, ROOT / "examples" / "kernels.py", tmp_path / "kernels.png"],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
-        check=True,
     )
     assert (tmp_path / "kernels.png").read_bytes().startswith(b"\x89PNG")

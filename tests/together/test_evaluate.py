@@ -17,6 +17,7 @@ from odconv_training import Score, digits, open_validation
 from odconv_training.confusion_picture import worst_classes
 from odconv_training.evaluation import Evaluation
 from tests.converter.helpers import arrays_of, save
+from tests.processes import run_process
 from tests.training.folders import CLASSES, write_folder
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -173,12 +174,8 @@ def test_the_checkpoint_is_opened_once(ending, tmp_path):
 
 def scored(framework, *arguments):
     command = [sys.executable, "-m", "odconv", "evaluate", CHECKPOINT, *MODEL]
-    done = subprocess.run(
+    done = run_process(
         [*command, *arguments, "--framework", framework, "--json"],
         env=os.environ | {"KERAS_BACKEND": "tensorflow"},
-        capture_output=True,
-        text=True,
-        check=False,
     )
-    assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 from odconv_spec import model_spec, to_json
 from parity_tests.reference import evaluate, random_arrays
 from parity_tests.runtimes import RUNTIMES
+from tests.processes import run_process
 from tests.quick import quick
 
 SMALL = {"stages": [[8, 1], [12, 1]], "stem_channels": 8, "kernel_num": 2, "num_classes": 5}
@@ -53,14 +53,10 @@ np.save(f"{target}/logits.npy", y)
 
 def run(runtime, source, spec, folder, target):
     command = [runtime.partition("-")[0], source, to_json(spec), folder / "x.npy", target]
-    process = subprocess.run(
+    run_process(
         [sys.executable, "-c", SCRIPT, *command],
         env=os.environ | RUNTIMES[runtime].suite,
-        capture_output=True,
-        text=True,
-        check=False,
     )
-    assert process.returncode == 0, process.stderr[-3000:]
     return np.load(target / "logits.npy")
 
 

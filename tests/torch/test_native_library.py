@@ -12,6 +12,7 @@ from helpers import random_map, randomised
 from native_kit import forced, needs_compiler
 
 from odconv_torch import ODConv2d, native
+from tests.processes import run_process
 
 
 @needs_compiler
@@ -26,7 +27,7 @@ def test_another_process_takes_the_plain_path(native_library, tmp_path):
         "with torch.no_grad(): torch.testing.assert_close(layer(x), y, rtol=1e-4, atol=1e-4)\n"
         "assert not odconv_torch.native.is_loaded()\n"
     )
-    subprocess.run([sys.executable, "-c", script, str(tmp_path / "layer.pt")], check=True)
+    run_process([sys.executable, "-c", script, str(tmp_path / "layer.pt")])
 
 
 @needs_compiler
@@ -46,7 +47,7 @@ def test_without_a_library_or_a_compiler(tmp_path):
         "assert layer.strategy.name == 'auto'\n"
     )
     environment = {**os.environ, **empty}
-    subprocess.run([sys.executable, "-c", script], check=True, env=environment)
+    run_process([sys.executable, "-c", script], env=environment)
     run = command("build", **empty)
     assert run.returncode == 1 and "expected a C++ compiler" in run.stderr
     assert "Traceback" not in run.stderr and not list(tmp_path.glob("**/*.so"))

@@ -25,6 +25,8 @@ from pathlib import Path
 import pytest
 from toy_steps import NETWORKS
 
+from tests.processes import run_process
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 
@@ -45,8 +47,7 @@ def environment(tmp_path_factory):
 def found(environment, tmp_path_factory):
     """What `toy_steps` finds, by step and name."""
     command = [sys.executable, str(HERE / "toy_steps.py"), str(tmp_path_factory.mktemp("files"))]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
+    run = run_process(command, env=environment)
     return json.loads(run.stdout)
 
 
@@ -93,8 +94,7 @@ def test_parity_with_their_references(environment):
     patterns = ("layer/toy-*/float64", "steps/toy-*", "backbone/toynet/*", "backbone/toy_toynet/*")
     cases = [part for pattern in patterns for part in ("--cases", pattern)]
     command = [sys.executable, "-m", "parity_tests", "--runtime", "torch", *cases]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
+    run = run_process(command, env=environment)
     # Five layers, in inference and training, a training of a network, and two networks.
     for row in ("| 10 layer | float64 | output |", "| 1 steps |", "| 2 backbone |"):
         assert row in run.stdout

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 import torch
 from train_helpers import ONE_CORE, call, command, last, spec_file
 
 from odconv_training import BEST
+from tests.processes import ROOT, run_process
 from tests.trainings import child_with, rows, wait_for_steps
 
 
@@ -40,9 +40,8 @@ def test_a_killed_process_stops_the_others_and_a_resume_goes_on(tmp_path):
     common = ("--spec", spec_file(tmp_path), "--batch-size", 64, "--epochs", 40)
     common += ("--checkpoint-steps", 5)
     start = command(*common, "--output", tmp_path / "run", processes=2)
-    root = Path(__file__).parents[2]
     with subprocess.Popen(
-        start, stderr=subprocess.PIPE, text=True, env=os.environ | ONE_CORE, cwd=root
+        start, stderr=subprocess.PIPE, text=True, env=os.environ | ONE_CORE, cwd=ROOT
     ) as torchrun:
         wait_for_steps(tmp_path / "run" / "train.csv", 12, torchrun)
         os.kill(child_with(torchrun.pid, "RANK=1"), signal.SIGKILL)
@@ -70,13 +69,11 @@ def test_no_process_replaces_a_run(tmp_path):
     )
     at = program.index("odconv_torch.train")
     (tmp_path / "program.py").write_text(started)
-    done = subprocess.run(
+    done = run_process(
         [*program[: at - 1], str(tmp_path / "program.py"), *program[at + 1 :]],
-        capture_output=True,
-        text=True,
-        env=os.environ | ONE_CORE | {"PYTHONPATH": str(Path(__file__).parents[2])},
-        cwd=tmp_path,
         check=False,
+        env=os.environ | ONE_CORE | {"PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
         timeout=120,
     )
     assert done.returncode != 0
@@ -90,16 +87,12 @@ def test_no_process_replaces_a_run(tmp_path):
 def test_scores_are_of_every_image_once(tmp_path):
     common = ("--spec", spec_file(tmp_path), "--output", tmp_path / "run")
     call(*common, "--steps", 3)
+    programs = (command(*common, "--evaluate", processes=count) for count in (None, 3))
     one, three = (
-        subprocess.run(
-            [part for part in command(*common, "--evaluate", processes=n) if part != "--quiet"],
-            capture_output=True,
-            text=True,
-            env=os.environ | ONE_CORE,
-            cwd=Path(__file__).parents[2],
-            check=True,
+        run_process(
+            [part for part in program if part != "--quiet"], env=os.environ | ONE_CORE
         ).stdout
-        for n in (None, 3)
+        for program in programs
     )
     assert "360 images" in one
     assert three == one

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from contextlib import nullcontext
 from functools import partial
-from pathlib import Path
 
 import torch
 
@@ -16,6 +14,7 @@ from odconv_torch.train import Trainer, train  # noqa: F401
 from odconv_torch.train.evaluation import logits  # noqa: F401
 from odconv_torch.train.processes import Processes
 from odconv_training import LAST, Course
+from tests.processes import run_process
 from tests.trainings import options_of, source, spec_file_of
 
 SPEC = {
@@ -31,6 +30,7 @@ ONE_CORE = {"OMP_NUM_THREADS": "1"}
 
 
 CLIP_EPSILON = 1e-6  # which torch adds to the norm that it divides by
+STEP_ERROR = 1e-12
 
 
 def computing_in(precision):
@@ -89,13 +89,6 @@ def command(*arguments, processes=None):
 
 
 def call(*arguments, processes=None, check=True):
-    run = subprocess.run(
-        command(*arguments, processes=processes),
-        capture_output=True,
-        text=True,
-        env=os.environ | ONE_CORE,
-        cwd=Path(__file__).parents[2],
-        check=False,
+    return run_process(
+        command(*arguments, processes=processes), check=check, env=os.environ | ONE_CORE
     )
-    assert not check or run.returncode == 0, run.stderr
-    return run

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
-import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
 
 from odconv_training import Log, Score, parse
+from tests.processes import run_process
 
 
 @pytest.fixture
@@ -102,7 +101,7 @@ def test_without_tensorboardx(options, tmp_path):
         "log.close()\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "run")]
-    subprocess.run(command, check=True, env=os.environ, capture_output=True)
+    run_process(command)
     assert len(rows(tmp_path / "run" / "train.csv")) == 1
     assert not (tmp_path / "run" / "tensorboard").exists()
 

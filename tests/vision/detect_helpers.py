@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from odconv_training.detection.options import DetectionOptions
 from odconv_training.detection.recipes import RECIPES, Detector
 from odconv_training.detection.samples import open_scenes
 from odconv_training.detection.shapes import write_shapes
+from tests.processes import run_process
 
 SPEC = model_spec(
     "od_resnet18", stages=[[6, 1], [8, 1], [10, 1], [12, 1]], stem_channels=6, num_classes=0
@@ -71,15 +71,10 @@ def command(*arguments, processes=None):
 
 
 def call(*arguments, processes=None):
-    run = subprocess.run(
+    run = run_process(
         command(*arguments, processes=processes),
-        capture_output=True,
-        text=True,
         env=ENVIRONMENT,
-        cwd=ROOT,
-        check=False,
     )
-    assert run.returncode == 0, run.stderr
     return run
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import warnings
 
@@ -17,6 +16,7 @@ from benchmarks.selection import Selection
 from odconv_spec import list_models
 from odconv_torch import Features, create_model
 from odconv_torch.timm import register_timm_models
+from tests.processes import run_process
 
 SMALL = {"stages": [[8, 1], [12, 1], [16, 1], [20, 1]], "stem_channels": 8}
 
@@ -35,12 +35,12 @@ def test_importing_registers_nothing():
         "ours.register_timm_models();"
         "assert timm.is_model('od_resnet18')"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    run_process([sys.executable, "-c", code])
 
 
 def test_our_package_needs_no_timm():
     code = "import sys, odconv_torch; assert 'timm' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    run_process([sys.executable, "-c", code])
 
 
 def test_dynamic_names_are_ours_and_static_ones_are_timms():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from pathlib import Path
 
 import lightning
 import pytest
@@ -30,6 +28,7 @@ from odconv_torch import (
     create_model,
     set_temperature,
 )
+from tests.processes import run_process
 
 CPU = torch.device("cpu")
 
@@ -92,7 +91,7 @@ def test_lightning_trains_and_its_checkpoint_converts(tmp_path):
     back = Classifier.load_from_checkpoint(file, weights_only=False).eval()
     set_temperature(back, 1)
     assert torch.equal(back.net(x), expected)
-    subprocess.run(
+    run_process(
         [
             sys.executable,
             "-m",
@@ -101,8 +100,6 @@ def test_lightning_trains_and_its_checkpoint_converts(tmp_path):
             file,
             tmp_path / "a.safetensors",
         ],
-        cwd=Path(__file__).parents[2],
-        check=True,
     )
     converted = create_model("od_mobilenetv2_050", num_classes=3).eval()
     converted.load_state_dict(load_file(tmp_path / "a.safetensors"), strict=True)

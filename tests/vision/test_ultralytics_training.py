@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import onnxruntime
@@ -16,6 +15,7 @@ from ultralytics.utils import dist
 from odconv_torch import DyConv2d, ODConv2d, replace_convs
 from odconv_torch.ultralytics import config_path, keep, register
 from odconv_torch.ultralytics.building import dynamic_paths
+from tests.processes import run_process
 from tests.vision.yolo import close, predictions, python, stir, train, write_images
 
 TINY = """
@@ -237,8 +237,7 @@ def test_two_processes_of_the_file_for_several_gpus_train_one_network(tiny, data
     text = Path(file).read_text()
     assert text.count("    trainer.train()\n") == 1
     Path(file).write_text(text.replace("    trainer.train()\n", STEP))
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert run.returncode == 0, run.stderr[-3000:]
+    run = run_process(command, timeout=300)
     assert run.stdout.splitlines()[-1] == "trained by 2"
 
 
