@@ -65,8 +65,9 @@ class FrequencyBands(nn.Layer):
         gates: list[Any] = [*(2 * F.sigmoid(logits)).split(len(BAND_LIMITS), axis=1), 1.0]
         wide = at_least_float32(x)
         y = wide * gates[0]
-        for low, above, below in zip(_lows(wide), gates, gates[1:], strict=False):
-            y = y + low * (below - above)
+        # By number: the `zip` of Paddle's `to_static` takes no `strict`.
+        for number, low in enumerate(_lows(wide)):
+            y = y + low * (gates[number + 1] - gates[number])
         return y.astype(x.dtype)
 
 

@@ -20,6 +20,7 @@ from odconv_paddle.layers.differentiable import every, is_recorded, unfolded
 _CONVS = (F.conv1d, F.conv2d, F.conv3d)  # by rank - 1
 
 
+@paddle.jit.marker.unified  # to_static of a layer itself records the calls, too
 def conv_per_sample(
     x: paddle.Tensor,
     kernels: paddle.Tensor,

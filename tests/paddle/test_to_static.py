@@ -12,13 +12,19 @@ from paddle import nn
 from paddle.static import InputSpec
 
 from odconv_paddle import (
+    CGConv2D,
     CondConv1D,
     CondConv2D,
+    DCDConv2D,
     DyConv2D,
     DyConv3D,
+    FDConv2D,
+    KWConv2D,
     ODConv1D,
     ODConv2D,
     ODConv3D,
+    WEConv2D,
+    WeightNetConv2D,
     create_model,
 )
 from tests.quick import quick_rows
@@ -48,6 +54,14 @@ LAYERS = {
     "dy 3d": (DyConv3D, {"kernel_size": 2, "bias_attr": False}, (3, 5, 4)),
     "cond": (CondConv2D, {"kernel_size": 3, "padding": 1}, (5, 7)),
     "cond 1d": (CondConv1D, {"kernel_size": 3, "mix_bias": False, "stride": 2}, (11,)),
+}
+OTHERS = {
+    "cgc": CGConv2D,
+    "dcd": DCDConv2D,
+    "fdconv": FDConv2D,
+    "kw": KWConv2D,
+    "we": WEConv2D,
+    "weightnet": WeightNetConv2D,
 }
 MODELS = {
     "od_resnet50": {"stages": [[4, 1], [6, 1]], "stem_channels": 4, "kernel_num": 2},
@@ -138,3 +152,36 @@ def test_models(name, full_graph):
     for batch in (3, 2):
         x = paddle.randn([batch, 3, 33, 36])
         assert_equal(train_step(static, x), train_step(net, x))
+
+
+@pytest.mark.parametrize(("kind", "full_graph"), product(OTHERS, (True, False)))
+def test_other_kinds(kind, full_graph):
+    """Layers of several paddings side by side, in a container of Paddle's, as users have them."""
+
+    def made():
+        make = OTHERS[kind]
+        return nn.Sequential(make(4, 8, 3, padding=1), make(8, 12, 1), make(12, 8, 3, stride=2))
+
+    paddle.seed(0)
+    net, static = made(), made()
+    static.set_state_dict(net.state_dict())
+    static = to_static(static, unknown(2, 4, "float32"), full_graph)
+    inputs = [paddle.randn([batch, 4, 7 + batch, 9 - batch]) for batch in (3, 1, 2)]
+    for mode in ("train", "eval"):
+        getattr(net, mode)()
+        getattr(static, mode)()
+        for x in inputs:
+            np.testing.assert_allclose(static(x), net(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("full_graph", [True, False])
+@pytest.mark.parametrize("kind", [*OTHERS, "od", "dy", "cond"])
+def test_the_layer_itself(kind, full_graph):
+    """Its own `forward` is translated then, which `unified` leaves alone inside a network."""
+    make = {**OTHERS, "od": ODConv2D, "dy": DyConv2D, "cond": CondConv2D}[kind]
+    layer = make(4, 8, 3, padding=1)
+    x = paddle.randn([2, 4, 6, 7])
+    layer.eval()
+    expected = layer(x)
+    static = to_static(layer, unknown(2, 4, "float32"), full_graph)
+    np.testing.assert_allclose(static(x), expected, rtol=1e-4, atol=1e-5)
