@@ -36,7 +36,7 @@ def set_strategy(
     * "compact": one constant convolution for the patches, and one matrix product.
     * "portable": constant convolutions, whose outputs are mixed; `kernel_num` times the arithmetic.
     * "single": a convolution with its mixed kernel for each sample of a batch that does not change.
-    * "folded": the samples of such a batch as groups of one convolution.
+    * "folded": the samples of such a batch as groups of one convolution, or as products of tiles.
 
     An exported graph (`torch.onnx`, `torch.export`, `torch.jit.trace`) has one of the last four,
     and "compact" for "auto". What `torch.compile` records must hold for any batch size: it has

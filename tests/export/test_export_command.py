@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import nn
@@ -110,6 +111,22 @@ def test_a_known_number_of_images(ending, form, kernels, name, options, tmp_path
     words = ("--size", 32, "--form", form, "--batch", 3, "--model", _spec_file(tmp_path, spec))
     found = told("export", checkpoint, tmp_path / f"a.{ending}", *words)
     assert found["difference"] <= EQUAL and [trial["batch"] for trial in found["trials"]] == [3]
+
+
+@pytest.mark.parametrize("ending", quick(["onnx"], ["onnx", "xml", "pt2"]))
+@pytest.mark.parametrize(("name", "batch"), [("od_resnet18", 1), ("dy_resnet18", 2)])
+def test_products_of_tiles(name, batch, ending, tmp_path, told):
+    """Of maps of 17 by 20, on which the products of 3x3 kernels are those of tiles."""
+    own = {"stages": [[48, 1]], "stem_channels": 48, "num_classes": 5, "kernel_num": 3}
+    spec = model_spec(name, **own)
+    checkpoint = save(tmp_path / "a.pth", spec, arrays_of(spec))
+    words = ("--size", "68x80", "--form", "folded", "--batch", batch)
+    path = tmp_path / f"a.{ending}"
+    found = told("export", checkpoint, path, *words, "--model", _spec_file(tmp_path, spec))
+    assert found["difference"] <= EQUAL
+    if ending == "onnx":
+        kinds = [node.op_type for node in onnx.load(path).graph.node]
+        assert kinds.count("Col2Im") == 2 and "Gather" not in kinds and "Expand" not in kinds
 
 
 @pytest.mark.parametrize(("name", "form"), [("onnx", "folded"), ("openvino", "single")])
