@@ -14,6 +14,7 @@ from PIL import Image
 
 from odconv_training import digits
 from odconv_training.errors import CorruptImageError, TrainingError
+from odconv_training.rgb import rgb
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
@@ -82,7 +83,7 @@ def decoded(path: Path) -> Image.Image:
     """The image of a file in RGB; see `Samples.open`."""
     try:
         with Image.open(path) as image:
-            return image.convert("RGB")
+            return rgb(image)
     except UNDECODABLE as error:
         raise CorruptImageError(f"expected an image, received {path}: {error}") from error
 

@@ -37,6 +37,30 @@ def test_an_image_is_opened_in_rgb(tmp_path):
     assert np.asarray(found)[2, 3].tolist() == [19, 19, 19]
 
 
+GREY = np.linspace(0, 65535, 48).astype(np.uint16).reshape(6, 8)
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "pgm"])
+def test_levels_of_16_bits_are_not_cut_off(tmp_path, ending):
+    """PIL itself makes nearly all of such an image white."""
+    file = tmp_path / f"grey.{ending}"
+    if ending == "pgm":
+        file.write_bytes(b"P5\n8 6\n65535\n" + GREY.astype(">u2").tobytes())
+    else:
+        Image.fromarray(GREY).save(file)
+    found = np.asarray(Samples(np.zeros(1, int), (file,)).open(0))
+    assert found.shape == (6, 8, 3)
+    assert (found == (GREY >> 8)[..., None]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+def test_levels_of_no_known_range(tmp_path, dtype):
+    file = tmp_path / "wide.tif"
+    Image.fromarray((GREY / 65535).astype(dtype)).save(file)
+    with pytest.raises(CorruptImageError, match=r"wide\.tif: its levels are .*; save it with 8"):
+        Samples(np.zeros(1, int), (file,)).open(0)
+
+
 def test_images_below_a_class_count_and_other_files_do_not(tmp_path):
     write_folder(tmp_path)
     deeper = tmp_path / "train" / "bee" / "more"
