@@ -136,6 +136,17 @@ def test_several_state_dicts_need_a_choice(tmp_path):
         read(path, key="optimizer")
 
 
+@pytest.mark.parametrize("plain", ["params", "generator", "model"])
+def test_an_average_does_not_hide_what_it_is_of(tmp_path, plain):
+    """BasicSR, for one, saves `params` and `params_ema`."""
+    state, ema = (torch.nn.Linear(3, 2).state_dict() for _ in range(2))
+    torch.save({plain: state, f"{plain}_ema": ema}, tmp_path / "net.pth")
+    with pytest.raises(UsageError, match=rf"{plain} \(2 tensors\), {plain}_ema \(2 tensors\)"):
+        read(tmp_path / "net.pth")
+    loaded = read(tmp_path / "net.pth", key=plain).tensors["weight"].load()
+    assert loaded.tobytes() == raw_bytes(state["weight"])
+
+
 def test_an_optimizer_alone_is_no_checkpoint(tmp_path):
     torch.save(training_file(), tmp_path / "o.pth")
     with pytest.raises(DamagedError, match=r"o\.pth holds no state dict, only epoch, arch"):

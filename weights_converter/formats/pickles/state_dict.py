@@ -97,7 +97,9 @@ def _choose(
     if key is not None:
         return _asked_for(source, content, inside, key)
     own = sum(map(is_array, content.values()))
-    candidates = {name: n for name, n in inside.items() if _is_wrapper(name)}
+    candidates = {
+        name: n for name, n in inside.items() if _is_wrapper(name) or f"{name}_ema" in inside
+    }
     candidates = candidates or {name: n for name, n in inside.items() if n >= own}
     if len(candidates) > 1:
         several = _listed(f"{name} ({n} tensors)" for name, n in candidates.items())
