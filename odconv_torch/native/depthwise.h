@@ -154,7 +154,7 @@ class Rows {
     });
   }
 
- private:
+ protected:
   struct Range {
     int64_t first, last;
   };
@@ -168,6 +168,17 @@ class Rows {
     return {first, room > 0 ? std::clamp(above(room, step), first, taps) : first};
   }
 
+  const float* at(int64_t sample, int64_t line, int64_t column, int64_t ky, int64_t kx) const {
+    const int64_t y = line * call_.stride[0] - call_.padding[0] + ky * call_.dilation[0];
+    const int64_t x = column * call_.stride[1] - call_.padding[1] + kx * call_.dilation[1];
+    return call_.x + ((sample * call_.in[0] + y) * call_.in[1] + x) * call_.groups;
+  }
+
+  static constexpr int kSpots = 4;
+  const Call& call_;
+  std::vector<float> table_;  // (batch, taps, channels)
+
+ private:
   void convolve_line(int64_t sample, int64_t line) const {
     const Range y = seen(0, line);
     int64_t i = 0;
@@ -201,16 +212,6 @@ class Rows {
       for (int s = 0; s < spots; ++s) store(to + s * channels + channel, sums[s]);
     });
   }
-
-  const float* at(int64_t sample, int64_t line, int64_t column, int64_t ky, int64_t kx) const {
-    const int64_t y = line * call_.stride[0] - call_.padding[0] + ky * call_.dilation[0];
-    const int64_t x = column * call_.stride[1] - call_.padding[1] + kx * call_.dilation[1];
-    return call_.x + ((sample * call_.in[0] + y) * call_.in[1] + x) * call_.groups;
-  }
-
-  static constexpr int kSpots = 4;
-  const Call& call_;
-  std::vector<float> table_;  // (batch, taps, channels)
 };
 
 inline void depthwise(const Call& call) {

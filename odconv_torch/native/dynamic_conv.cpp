@@ -18,6 +18,7 @@
 #include "gradients.h"
 #include "packed.h"
 #include "pointwise.h"
+#include "row_gradients.h"
 #include "tiles.h"
 
 namespace odconv {
@@ -138,7 +139,7 @@ std::vector<at::Tensor> shapes_of_gradients(const at::Tensor& map, const at::Ten
   const auto of = [&](std::vector<c10::SymInt> sizes) {
     return at::empty_symint(sizes, map.options(), at::MemoryFormat::Contiguous);
   };
-  return {of(map.sym_sizes().vec()),
+  return {at::empty_symint(map.sym_sizes(), map.options(), layout_of(map)),
           of(bank.sym_sizes().vec()),
           of({batch, map.sym_size(1), one, one}),
           of({batch, bank.sym_size(1), one, one}),
@@ -161,8 +162,8 @@ at::Tensor dynamic_conv(const at::Tensor& map, const at::Tensor& weight, const O
   return y;
 }
 
-// Of depthwise and of pointwise layers, channels first: the gradients to all arguments but the
-// bias, those of attentions that are not there as well.
+// Of depthwise and of pointwise layers: the gradients to all arguments but the bias, those of
+// attentions that are not there as well. That of the map lies as the map does.
 std::vector<at::Tensor> gradients(const at::Tensor& grad, const at::Tensor& map,
                                   const at::Tensor& bank, const Optional& channel,
                                   const Optional& filter, const Optional& spatial,
@@ -180,7 +181,10 @@ std::vector<at::Tensor> gradients(const at::Tensor& grad, const at::Tensor& map,
               "odconv::dynamic_conv_backward: expected a depthwise or a pointwise layer of at "
               "most ", kMost, " kernels, received ", bank.sizes(), " with ", groups, " groups");
   check("grad", grad, {call.batch, bank.size(1), call.out[0], call.out[1]});
-  const at::Tensor slope = grad.contiguous(), x = map.contiguous(), weight = bank.contiguous();
+  const at::MemoryFormat layout = layout_of(map);
+  call.channels_last = layout == at::MemoryFormat::ChannelsLast;
+  const at::Tensor slope = grad.contiguous(layout), x = map.contiguous(layout);
+  const at::Tensor weight = bank.contiguous();
   const Factors factors(given, call);
   call.x = x.const_data_ptr<float>(), call.bank = weight.const_data_ptr<float>();
 
@@ -193,7 +197,9 @@ std::vector<at::Tensor> gradients(const at::Tensor& grad, const at::Tensor& map,
   } else {
     const at::Tensor slopes = at::empty({call.batch, call.groups, call.tap_count()}, x.options());
     float* const of_taps = slopes.mutable_data_ptr<float>();
-    PlaneGradients(call).run(slope.const_data_ptr<float>(), to.x, of_taps);
+    const float* const from = slope.const_data_ptr<float>();
+    if (call.channels_last) RowGradients(call, from, to.x, of_taps).run();
+    else PlaneGradients(call).run(from, to.x, of_taps);
     Spread(call, of_taps, to).run();
   }
   return found;

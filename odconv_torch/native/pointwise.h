@@ -45,13 +45,17 @@ class Pointwise : Call {
     });
   }
 
-  // The gradients to the input and, of the map that the kernels saw, to all others; channels first.
+  // The gradients to the input and, of the map that the kernels saw, to all others.
   void run_back(const at::Tensor& seen, const Gradients& to) {
     each_chunk([&](int64_t first, int64_t count) {
-      const at::Tensor own = made(first, count).transpose(1, 2);
-      multiply(own, y_.narrow(0, first, count), x_.narrow(0, first, count));
+      const at::Tensor own = made(first, count), slope = y_.narrow(0, first, count);
+      const at::Tensor out = x_.narrow(0, first, count);
+      if (channels_last) multiply(slope, own, out);
+      else multiply(own.transpose(1, 2), slope, out);
     });
-    const at::Tensor slopes = at::bmm(y_, rows(seen).transpose(1, 2));
+    const at::Tensor map = rows(seen);
+    const at::Tensor slopes =
+        channels_last ? at::bmm(y_.transpose(1, 2), map) : at::bmm(y_, map.transpose(1, 2));
     Spread(*this, slopes.const_data_ptr<float>(), to).run();
   }
 

@@ -29,9 +29,10 @@ def set_strategy(
     * "shared": the kernels as they are stored, `kernel_num` times the arithmetic.
     * "tiled": a few rows of the kernels at a time, on the patches of the map.
     * "patches": one batched matrix product on the patches of the map.
-    * "native": compiled operations, one for the attention and one for the convolution, where they
-      infer float32 on a CPU in less time; elsewhere what "auto" chooses.
-      `python -m odconv_torch.native build` must have built them.
+    * "native": compiled operations where they take less time, in float32 on a CPU: in inference for
+      attentions and convolutions, in training for depthwise and pointwise layers with their
+      gradients. Elsewhere what "auto" chooses. `python -m odconv_torch.native build` must have
+      built them.
 
     * "compact": one constant convolution for the patches, and one matrix product.
     * "portable": constant convolutions, whose outputs are mixed; `kernel_num` times the arithmetic.

@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from odconv_torch import ODConv2d, create_model, set_strategy
 from odconv_torch.layers.attentions import Attentions
+from odconv_torch.layers.forms.native_gradients import MOST_KERNELS
 from odconv_torch.layers.functional import od_conv
 
 TOLERANCE = 2e-5  # of the largest value of an array, or of 1: sums of large terms may be small
@@ -64,8 +65,10 @@ def meets_the_formula(layer, x, takes=True):
     assert found.keys() == expected.keys() and calls.count == takes
     for name, values in expected.items():
         close(found[name], values)
+    return found
 
 
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
 GEOMETRIES = {
     "pointwise": (16, 33, 1, {}),
     "pointwise with a bias": (35, 33, 1, {"bias": True}),
@@ -94,15 +97,21 @@ GEOMETRIES = {
 @needs_compiler
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 @pytest.mark.parametrize("batch", [1, 3])
-def test_layers_of_every_geometry(native_library, geometry, batch):
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layers_of_every_geometry(native_library, geometry, batch, layout):
     ins, outs, kernel, options = GEOMETRIES[geometry]
     layer = calm(ODConv2d(ins, outs, kernel, **options))
-    meets_the_formula(layer, random_map(2, ins, batch, torch.float32))
+    x = random_map(2, ins, batch, torch.float32).to(memory_format=layout)
+    found = meets_the_formula(layer, x)
+    for name in ("output", "input"):
+        assert found[name].is_contiguous(memory_format=layout)
 
 
 @needs_compiler
-def test_a_large_kernel(native_library):
-    x, weight = torch.randn(3, 520, 7, 8), torch.randn(4, 530, 520, 1, 1)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_large_kernel(native_library, layout):
+    x = torch.randn(3, 520, 7, 8).to(memory_format=layout)
+    weight = torch.randn(4, 530, 520, 1, 1)
     factors = torch.rand(3, 520, 1, 1), torch.rand(3, 530, 1, 1), None, torch.rand(3, 4)
     given = [one if one is None else one.double().requires_grad_() for one in (x, weight, *factors)]
     y = od_conv(*given[:2], Attentions(*given[2:]))
@@ -117,29 +126,37 @@ def test_a_large_kernel(native_library):
 
 
 @needs_compiler
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (9, 16), (13, 19), (31, 34), (4, 70)])
-def test_depthwise_layers_on_maps_of_every_size(native_library, size, stride):
-    layer = calm(ODConv2d(19, 19, 3, stride=stride, padding=1, groups=19))
-    meets_the_formula(layer, torch.randn(2, 19, *size))
+def test_depthwise_layers_on_maps_of_every_size(native_library, size, stride, layout):
+    layer = calm(ODConv2d(83, 83, 3, stride=stride, padding=1, groups=83))
+    meets_the_formula(layer, torch.randn(2, 83, *size).to(memory_format=layout))
 
 
 @needs_compiler
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(
-    ("layer", "layout"),
+    "layer",
     [
-        (ODConv2d(8, 12, 3), torch.contiguous_format),
-        (ODConv2d(8, 12, 1, stride=2), torch.contiguous_format),
-        (ODConv2d(8, 12, 1, kernel_num=17), torch.contiguous_format),
-        (ODConv2d(8, 16, 1, groups=8), torch.contiguous_format),
-        (ODConv2d(8, 8, 3, groups=8, padding="same", dilation=(1, 2)), torch.channels_last),
-        (ODConv2d(8, 8, 1, attention_sharing=False), torch.contiguous_format),
-        (ODConv2d(8, 12, 1), torch.channels_last),
+        ODConv2d(8, 12, 3),
+        ODConv2d(8, 12, 1, stride=2),
+        ODConv2d(8, 12, 1, kernel_num=17),
+        ODConv2d(8, 16, 1, groups=8),
+        ODConv2d(8, 8, (2, 3), groups=8, padding="same"),
+        ODConv2d(8, 8, 1, attention_sharing=False),
     ],
 )
 def test_layers_that_they_are_not_for(native_library, layer, layout):
     x = random_map(2, 8, 3, torch.float32).to(memory_format=layout)
     meets_the_formula(calm(layer), x, takes=False)
+
+
+@needs_compiler
+@pytest.mark.parametrize("groups", [1, 8])
+def test_maps_that_lie_otherwise_take_the_plain_path(native_library, groups):
+    layer = calm(ODConv2d(8, 8, 1, groups=groups))
+    meets_the_formula(layer, random_map(2, 8, 3, torch.float32).transpose(2, 3), takes=False)
 
 
 @needs_compiler
@@ -192,13 +209,27 @@ def test_what_is_not_wanted_gets_no_gradient(native_library):
 
 
 @needs_compiler
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("size", [(7, 9), (8, 7)])
 @pytest.mark.parametrize("groups", [1, 6])
-def test_the_operation_is_a_proper_one(native_library, size, groups):
-    x, weight = torch.randn(3, 6, *size), torch.randn(4, 6, 6 // groups, 1, 1)
+def test_the_operation_is_a_proper_one(native_library, size, groups, layout):
+    x = torch.randn(3, 6, *size).to(memory_format=layout)
+    weight = torch.randn(4, 6, 6 // groups, 1, 1)
     factors = (torch.rand(3, 6, 1, 1), None, torch.rand(3, 1, 1, 1, 1), torch.rand(3, 4))
     given = (torch.randn(3, 6, *size), x, weight, *factors, [1, 1], [0, 0], [1, 1], groups)
     torch.library.opcheck(torch.ops.odconv.dynamic_conv_backward.default, given)
+
+
+@needs_compiler
+def test_the_most_kernels_are_those_of_the_operation(native_library):
+    def run(kernels):
+        x, weight = torch.rand(2, 3, 4, 5), torch.rand(kernels, 3, 3, 1, 1)
+        factors, geometry = (None, None, None, torch.rand(2, kernels)), ([1, 1], [0, 0], [1, 1], 1)
+        torch.ops.odconv.dynamic_conv_backward(x, x, weight, *factors, *geometry)
+
+    run(MOST_KERNELS)
+    with pytest.raises(RuntimeError, match=f"at most {MOST_KERNELS} kernels"):
+        run(MOST_KERNELS + 1)
 
 
 @needs_compiler
@@ -226,16 +257,17 @@ def test_wrong_arguments_are_named(native_library, place, wrong):
 
 
 @needs_compiler
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", ["od_mobilenetv2_050", "dy_mobilenetv2_050"])
-def test_networks(native_library, name):
+def test_networks(native_library, name, layout):
     """By the usual choice, with fixed norms: those of a few positions multiply rounding."""
     torch.manual_seed(0)
     model, x = create_model(name, num_classes=7).eval(), torch.randn(3, 3, 64, 96)
-    fast = copy.deepcopy(model)
+    fast = copy.deepcopy(model).to(memory_format=layout)
     set_strategy(fast, "native")
     of_output = torch.randn(3, 7)
     with Calls() as calls:
-        found = gradients(fast, x, of_output)
+        found = gradients(fast, x.to(memory_format=layout), of_output)
     expected = gradients(model.double(), x.double(), of_output)
     assert calls.count > 0
     for key, values in expected.items():

@@ -92,7 +92,9 @@ def _suits(x: torch.Tensor, attentions: Attentions) -> bool:
 
 def _trains(x: torch.Tensor, weight: torch.Tensor, window: Window, costs: Costs) -> bool:
     """Whether the gradients are compiled, too, and take less time so."""
-    if x.dim() != 4 or not x.is_contiguous() or len(weight) > MOST_KERNELS:
+    if x.dim() != 4 or len(weight) > MOST_KERNELS:
+        return False
+    if not (x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)):
         return False
     if _functorch.peek_interpreter_stack() is not None:
         return False

@@ -16,7 +16,7 @@ from odconv_torch.layers.forms.grouped import grouped
 from odconv_torch.layers.forms.patches import patches
 from odconv_torch.layers.window import Window
 
-MOST_KERNELS = 16  # that the gradients are for
+MOST_KERNELS = 16  # that the gradients are for; kMost of gradients.h
 
 
 def trained(
@@ -25,7 +25,7 @@ def trained(
     """The convolution without its bias.
 
     Args:
-        x: (batch, in, height, width), with its channels first.
+        x: (batch, in, height, width), with its channels first or last in memory.
         weight: (kernel_num, out, in // groups, height, width), depthwise or pointwise.
         attentions: of the samples.
         window: how the kernels move, padded evenly.
