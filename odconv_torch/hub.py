@@ -8,7 +8,8 @@ import torch
 
 from odconv_spec.feature_maps import OutIndices, check_features
 from odconv_torch.models import Features, build_model
-from odconv_torch.models.backbone import Backbone, Device
+from odconv_torch.models.backbone import Backbone
+from odconv_torch.models.head import Device
 
 __all__ = ["from_pretrained"]
 

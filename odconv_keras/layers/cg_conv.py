@@ -7,9 +7,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from odconv_keras.layers.attributes import Padding, Size
 from odconv_keras.layers.build_static import build_norm
 from odconv_keras.layers.conv import conv, conv_per_sample
-from odconv_keras.layers.dynamic import DynamicConv, Padding, Shape, Size
+from odconv_keras.layers.dynamic import DynamicConv, Shape
 from odconv_keras.layers.init import kaiming_normal
 from odconv_keras.layers.linear import Linear
 from odconv_keras.layers.pooling import adaptive_mean

@@ -6,8 +6,9 @@ from typing import Any
 
 import keras
 
+from odconv_keras.layers.attributes import Padding, Size
 from odconv_keras.layers.build_static import build_routing
-from odconv_keras.layers.dynamic import Padding, Shape, Size
+from odconv_keras.layers.dynamic import Shape
 from odconv_keras.layers.functional import mixed_conv_in_window
 from odconv_keras.layers.kernel_bank import KernelBank
 from odconv_spec import CondConvSpec

@@ -1,16 +1,15 @@
-"""What the dynamic convolutions share: a geometry, its checks, and their config."""
+"""What the dynamic convolutions share: how they are made, built and called."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import keras
 
+from odconv_keras.layers.attributes import ConvAttributes
 from odconv_keras.layers.data_format import (
-    data_format_or_default,
     from_channels_last,
     shape_from_channels_last,
     shape_of_any_size,
@@ -18,19 +17,14 @@ from odconv_keras.layers.data_format import (
     to_channels_last,
 )
 from odconv_keras.layers.from_static import layer_like, static_spec
-from odconv_keras.layers.padding import Window
-from odconv_keras.layers.precision import unquantised
 from odconv_keras.layers.temperature import set_temperature
 from odconv_spec import DynamicConvSpec
-from odconv_spec.geometry import divisible, padding_pairs, per_axis, whole
 
-Size = int | Sequence[int]
-Padding = int | Sequence[int] | Sequence[tuple[int, int]] | str
 Shape = tuple[int | None, ...]
 Made = TypeVar("Made", bound="DynamicConv")
 
 
-class DynamicConv(keras.layers.Layer):
+class DynamicConv(ConvAttributes):
     """A convolution whose kernel or output depends on the sample, or whose kernel on itself.
 
     A subclass names its spec, makes its arrays in `_build_arrays`, and computes in `call`.
@@ -40,50 +34,6 @@ class DynamicConv(keras.layers.Layer):
         >>> isinstance(first.conv1, DynamicConv), isinstance(first.bn1, DynamicConv)
         (True, False)
     """
-
-    rank: ClassVar[int]
-    spec_class: ClassVar[type[DynamicConvSpec]]
-
-    def __init__(
-        self,
-        spec: DynamicConvSpec,
-        *,
-        padding: Padding | None = None,
-        data_format: str | None = None,
-        activation: Any = None,
-        kernel_initializer: Any = None,
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Holds the options of `spec` as attributes; a subclass makes the spec of its arguments."""
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        unquantised(self)
-        self.filters = spec.out_channels
-        self.kernel_size = spec.kernel
-        self.strides = spec.strides
-        self.padding = spec.padding if padding is None else _plain_padding(padding, self.rank)
-        self.data_format = data_format_or_default(data_format)
-        self.dilation_rate = spec.dilations
-        self.groups = spec.groups
-        self.activation = keras.activations.get(activation)
-        self.use_bias = spec.bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
-        self.kernel_constraint = keras.constraints.get(kernel_constraint)
-        self.bias_constraint = keras.constraints.get(bias_constraint)
-        for name in self.option_names():
-            if not hasattr(type(self), name):  # `attentions` is a method, and an option of ODConv
-                setattr(self, name, getattr(spec, name))
-        self.window = Window.of_spec(spec)
-        self.input_spec = keras.InputSpec(ndim=self.rank + 2)
-        self._spec_before_build = spec  # of any width: that of the input is known in `build`
 
     @classmethod
     def from_spec(
@@ -119,61 +69,6 @@ class DynamicConv(keras.layers.Layer):
         layer: Made = cls.__new__(cls)
         DynamicConv.__init__(layer, spec, data_format=data_format, **kwargs)
         return layer
-
-    @classmethod
-    def spec_of(
-        cls,
-        filters: int,
-        kernel_size: Size,
-        strides: Size,
-        padding: Padding,
-        dilation_rate: Size,
-        groups: int,
-        use_bias: bool,
-        **options: Any,
-    ) -> DynamicConvSpec:
-        """The spec of arguments of Keras, whose names errors have, for an input of least width.
-
-        Returns:
-            The spec, whose channels of the input are not yet those of the layer.
-
-        Raises:
-            ValueError: an argument is out of range.
-        """
-        filters, groups = whole("filters", filters, 1), whole("groups", groups, 1)
-        divisible(groups, filters=filters)
-        return cls.spec_class(
-            in_channels=cls.least_channels(
-                groups, filters=filters, kernel_size=kernel_size, **options
-            ),
-            out_channels=filters,
-            kernel_size=kernel_size,
-            stride=per_axis("strides", strides, cls.rank, 1),
-            padding=_plain_padding(padding, cls.rank),
-            dilation=per_axis("dilation_rate", dilation_rate, cls.rank, 1),
-            groups=groups,
-            bias=use_bias,
-            rank=cls.rank,
-            **options,
-        )
-
-    @classmethod
-    def least_channels(cls, groups: int, **options: Any) -> int:
-        """Channels for which every option is possible, until those of the input are known.
-
-        Returns:
-            A number of channels.
-        """
-        return groups
-
-    @classmethod
-    def option_names(cls) -> tuple[str, ...]:
-        """The options that are not those of every convolution.
-
-        Returns:
-            Names of constructor arguments.
-        """
-        return tuple(field.name for field in cls.spec_class.own_options())
 
     @classmethod
     def from_static(cls: type[Made], conv: Any, **options: Any) -> Made:
@@ -290,20 +185,6 @@ class DynamicConv(keras.layers.Layer):
         shape = self.window.output_shape(shape, self.filters)
         return shape_from_channels_last(shape, self.data_format)
 
-    def get_config(self) -> dict[str, Any]:
-        geometry = "filters kernel_size strides padding data_format dilation_rate groups use_bias"
-        config = super().get_config() | {name: getattr(self, name) for name in geometry.split()}
-        options = self.option_names()
-        config |= {name: getattr(self._spec_before_build, name) for name in options}
-        config["activation"] = keras.activations.serialize(self.activation)
-        for use in ("kernel_initializer", "bias_initializer"):
-            config[use] = keras.initializers.serialize(getattr(self, use))
-        for use in ("kernel_regularizer", "bias_regularizer", "activity_regularizer"):
-            config[use] = keras.regularizers.serialize(getattr(self, use))
-        for use in ("kernel_constraint", "bias_constraint"):
-            config[use] = keras.constraints.serialize(getattr(self, use))
-        return config
-
     def _build_arrays(self, shape: Shape) -> None:
         """Creates all arrays, and the layers inside, for inputs of `shape` with channels last."""
         raise NotImplementedError
@@ -331,17 +212,3 @@ class DynamicConv(keras.layers.Layer):
         """The spec for an input of that width; the one that is there, if it is made for it."""
         spec = self._spec_before_build
         return spec if spec.in_channels == in_channels else replace(spec, in_channels=in_channels)
-
-    def _add_bias(self) -> keras.Variable:
-        return self.add_weight(
-            name="bias",
-            shape=self.spec.bias_shape,
-            initializer=self.bias_initializer,
-            regularizer=self.bias_regularizer,
-            constraint=self.bias_constraint,
-        )
-
-
-def _plain_padding(padding: Any, rank: int) -> Any:
-    """A word as Keras writes it, or (before, after) pairs."""
-    return padding.lower() if isinstance(padding, str) else padding_pairs(padding, rank)

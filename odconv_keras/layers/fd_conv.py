@@ -7,8 +7,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from odconv_keras.layers.attributes import Padding, Size
 from odconv_keras.layers.conv import conv_per_sample
-from odconv_keras.layers.dynamic import DynamicConv, Padding, Shape, Size
+from odconv_keras.layers.dynamic import DynamicConv, Shape
 from odconv_keras.layers.fd_attention import GlobalModulation, LocalModulation
 from odconv_keras.layers.frequency_bands import FrequencyBands
 from odconv_keras.layers.init import kaiming_normal

@@ -8,9 +8,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from odconv_keras.layers.attributes import Padding, Size
 from odconv_keras.layers.chain import Chain
 from odconv_keras.layers.conv import conv_per_sample
-from odconv_keras.layers.dynamic import DynamicConv, Padding, Shape, Size
+from odconv_keras.layers.dynamic import DynamicConv, Shape
 from odconv_keras.layers.kw_attention import KWAttention
 from odconv_keras.layers.warehouse import Warehouse
 from odconv_spec import KWConvSpec

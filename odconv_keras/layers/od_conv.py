@@ -8,7 +8,8 @@ from typing import Any
 import keras
 
 from odconv_keras.layers.attention import Attentions, ODAttention
-from odconv_keras.layers.dynamic import Padding, Shape, Size
+from odconv_keras.layers.attributes import Padding, Size
+from odconv_keras.layers.dynamic import Shape
 from odconv_keras.layers.functional import od_conv_in_window
 from odconv_keras.layers.kernel_bank import KernelBank
 from odconv_spec import ODConvSpec

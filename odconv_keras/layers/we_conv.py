@@ -7,9 +7,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from odconv_keras.layers.attributes import Padding, Size
 from odconv_keras.layers.conv import conv
 from odconv_keras.layers.data_format import shape_of_any_size
-from odconv_keras.layers.dynamic import DynamicConv, Padding, Shape, Size
+from odconv_keras.layers.dynamic import DynamicConv, Shape
 from odconv_keras.layers.excitation import Excitation, standardized, stretched, unstretched
 from odconv_keras.layers.init import kaiming_normal
 from odconv_keras.layers.precision import at_least_single, mean

@@ -7,8 +7,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from odconv_keras.layers.attributes import Padding, Size
 from odconv_keras.layers.conv import conv_per_sample
-from odconv_keras.layers.dynamic import DynamicConv, Padding, Shape, Size
+from odconv_keras.layers.dynamic import DynamicConv, Shape
 from odconv_keras.layers.precision import at_least_single, mean
 from odconv_keras.layers.weight_net import Grouped, Reduce, conv_in_segments, kernels_of, normal
 from odconv_spec import WeightNetConvSpec

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -15,8 +15,9 @@ from odconv_keras.layers.data_format import (
     shape_of_any_size,
     to_channels_last,
 )
+from odconv_keras.models.feature_maps import maps_by_name, pyramid
 from odconv_keras.models.graph import Graph, Layers
-from odconv_keras.models.head import head_layers
+from odconv_keras.models.head import head_layers, scores
 from odconv_spec import BackboneSpec, FeatureInfo, from_dict
 from odconv_spec.feature_maps import OutIndices, feature_indices
 from weights_converter.hub.mixin import HubModel
@@ -83,14 +84,14 @@ class Backbone(HubModel, Graph):
         *_, last = maps.values()
         super().__init__(
             images,
-            _scores([at[path] for path in head], last, None, data_format),
+            scores([at[path] for path in head], last, None, data_format),
             at,
-            _pyramid(spec.feature_info(), maps, data_format),
+            pyramid(spec.feature_info(), maps, data_format),
             name=name or spec.name,
             dtype=policy,
             trainable=trainable,
         )
-        self.further_outputs = _pyramid(spec.further_maps(), maps, data_format)
+        self.further_outputs = pyramid(spec.further_maps(), maps, data_format)
         self.spec: Any = spec  # of the family
         self.data_format = data_format
         self.preprocessing = preprocessing
@@ -171,7 +172,7 @@ class Backbone(HubModel, Graph):
         """
         x = to_channels_last(features, self.data_format)
         at = self.by_path()
-        return _scores([at[path] for path in self._head], x, training, self.data_format)
+        return scores([at[path] for path in self._head], x, training, self.data_format)
 
     def get_classifier(self) -> keras.layers.Layer:
         """The layer that makes logits of the pooled map; without a head an `Identity`.
@@ -209,7 +210,7 @@ class Backbone(HubModel, Graph):
             self._tracker.untrack(layer)  # Keras' list of them, which no new attribute empties
         super().__init__(
             self.inputs[0],
-            _scores(list(head.values()), self._last_map, None, self.data_format),
+            scores(list(head.values()), self._last_map, None, self.data_format),
             body | head,
             self.pyramid_outputs,
             name=self.name,
@@ -296,34 +297,7 @@ class Backbone(HubModel, Graph):
         return None if layer is None else keras.activations.serialize(layer.activation)
 
 
-def maps_by_name(maps: Iterator[tuple[str, Any]], names: Sequence[str]) -> list[Any]:
-    """The maps of those names, in their order; the rest is not computed."""
-    found: dict[str, Any] = {}
-    while not found.keys() >= set(names):
-        name, value = next(maps)
-        found |= {name: value} if name in names else {}
-    return [found[name] for name in names]
-
-
-def _scores(
-    layers: Sequence[keras.layers.Layer], x: Any, training: bool | None, data_format: str
-) -> Any:
-    """What the layers of the head make of the last map, one after the other."""
-    told = {} if training is None else {"training": training}  # some layers have no such argument
-    for layer in layers:
-        x = layer(x, **told)
-    return from_channels_last(x, data_format) if len(x.shape) > 2 else x
-
-
 def _exchanged(layers: Layers, others: Layers) -> dict[str, keras.layers.Layer]:
     if unknown := sorted(set(others) - set(layers)):
         raise ValueError(f"layers: expected some of {list(layers)}, received {unknown}")
     return {**layers, **others}
-
-
-def _pyramid(infos: Sequence[FeatureInfo], maps: Mapping[str, Any], data_format: str) -> Any:
-    """The maps of `feature_info`, "P3" for a stride of 2 ** 3."""
-    return {
-        f"P{info.stride.bit_length() - 1}": from_channels_last(maps[info.name], data_format)
-        for info in infos
-    }

@@ -1,12 +1,14 @@
-"""The layers behind the last map."""
+"""The layers behind the last map, and what they make of it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from odconv_keras.layers import build_conv, build_layer
+from odconv_keras.layers.data_format import from_channels_last
 from odconv_keras.layers.pooling_layers import GlobalPool
 from odconv_keras.models.graph import layer_name
 from odconv_spec import BackboneSpec, ConvSpec, LinearSpec
@@ -36,6 +38,16 @@ def head_layers(spec: BackboneSpec, dropout: str, activation: Any, policy: Any) 
         # A softmax in half precision would not add up to one.
         found[name] = keras.layers.Activation(activation, name=name, dtype=policy.variable_dtype)
     return found
+
+
+def scores(
+    layers: Sequence[keras.layers.Layer], x: Any, training: bool | None, data_format: str
+) -> Any:
+    """What the layers of the head make of the last map, one after the other."""
+    told = {} if training is None else {"training": training}  # some layers have no such argument
+    for layer in layers:
+        x = layer(x, **told)
+    return from_channels_last(x, data_format) if len(x.shape) > 2 else x
 
 
 def _pool(spec: BackboneSpec, policy: Any) -> keras.layers.Layer:

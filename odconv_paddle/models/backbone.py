@@ -9,12 +9,12 @@ from typing import TypeAlias
 
 import paddle
 from paddle import nn
-from paddle.nn.initializer import Normal
 
-from odconv_paddle.layers import build_conv, build_layer, set_temperature
+from odconv_paddle.layers import set_temperature
 from odconv_paddle.layers.pooling import global_max, global_mean
 from odconv_paddle.models.freezing import Frozen
-from odconv_spec import BackboneSpec, ConvSpec, LinearSpec
+from odconv_paddle.models.head import build_head
+from odconv_spec import BackboneSpec, ConvSpec
 from odconv_spec.feature_maps import OutIndices, feature_indices, stage_to_freeze
 from weights_converter.hub.mixin import HubModel
 
@@ -214,19 +214,6 @@ class Backbone(HubModel, nn.Layer):
             return features
         pool = global_max if self.global_pool == "max" else global_mean
         return pool(features, keepdim=self._head_is_conv)
-
-
-def build_head(spec: LinearSpec | ConvSpec | None) -> nn.Layer:
-    """The classifier; that of CondConv is a 1x1 convolution that starts as a linear one does.
-
-    None is a network without one, which hands its features on.
-    """
-    if spec is None:
-        return nn.Identity()
-    if isinstance(spec, LinearSpec):
-        return build_layer(spec)
-    # The fan-out of a classifier is the number of classes: of ten, logits would be huge.
-    return build_conv(spec, Normal(0.0, 0.01))
 
 
 def steps_to(steps: Sequence[Step], last: int) -> tuple[Step, ...]:

@@ -9,7 +9,8 @@ import paddle
 from paddle import nn
 
 from odconv_paddle.layers import build_conv, build_layer, build_norm
-from odconv_paddle.models.backbone import Backbone, Step, build_head
+from odconv_paddle.models.backbone import Backbone, Step
+from odconv_paddle.models.head import build_head
 from odconv_paddle.models.sharing import add_shared, add_warehouses, serve_cells, shared_by
 from odconv_spec import ConvSpec, InvertedResidualSpec, MobileNetV2Spec, NormSpec
 

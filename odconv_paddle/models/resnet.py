@@ -10,7 +10,8 @@ from paddle import nn
 from paddle.nn import functional as F
 
 from odconv_paddle.layers import build_conv, build_layer, build_norm
-from odconv_paddle.models.backbone import Backbone, Step, build_head
+from odconv_paddle.models.backbone import Backbone, Step
+from odconv_paddle.models.head import build_head
 from odconv_paddle.models.sharing import (
     ConvNorm,
     add_shared,

@@ -15,7 +15,8 @@ from paddle.nn import functional as F
 from paddle.nn.initializer import Constant, Normal
 
 from odconv_paddle.layers import build_conv, build_norm
-from odconv_paddle.models.backbone import Backbone, Step, build_head, sublayer
+from odconv_paddle.models.backbone import Backbone, Step, sublayer
+from odconv_paddle.models.head import build_head
 from odconv_paddle.models.sharing import add_shared, shared_by
 from odconv_spec import ConvSpec, DynamicConvSpec, NormSpec, ShuffleNetV2Spec, ShuffleSpec, UnitSpec
 from odconv_spec.shufflenetv2 import NORM_SHIFT, start_deviation

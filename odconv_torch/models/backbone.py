@@ -11,13 +11,13 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from odconv_spec import BackboneSpec, ConvSpec, LinearSpec
+from odconv_spec import BackboneSpec, ConvSpec
 from odconv_spec.feature_maps import OutIndices, feature_indices, stage_to_freeze
-from odconv_torch.layers import build_conv, build_layer, set_temperature
+from odconv_torch.layers import set_temperature
+from odconv_torch.models.head import build_head
 from odconv_torch.models.sharing import cells_of
 from weights_converter.hub.mixin import HubModel
 
-Device = torch.device | str | None
 Model = TypeVar("Model", bound="Backbone")
 
 
@@ -289,20 +289,3 @@ class Backbone(HubModel, nn.Module):
     def _flat(self, y: torch.Tensor) -> torch.Tensor:
         """(batch, channels), of what a convolution as classifier takes or gives."""
         return y.flatten(1) if self._head_is_conv else y
-
-
-def build_head(
-    spec: LinearSpec | ConvSpec | None, device: Device, dtype: torch.dtype | None
-) -> nn.Module:
-    """The classifier; that of CondConv is a 1x1 convolution that starts as a linear one does.
-
-    None is a network without one, which hands its features on.
-    """
-    if spec is None:
-        return nn.Identity()
-    if isinstance(spec, LinearSpec):
-        return build_layer(spec, device, dtype)
-    conv = build_conv(spec, device, dtype)
-    # The fan-out of a classifier is the number of classes: of ten, logits would be huge.
-    nn.init.normal_(conv.get_parameter("weight"), std=0.01)
-    return conv

@@ -10,8 +10,9 @@ import torch
 from odconv_spec import BackboneSpec, list_models, model_spec
 from odconv_spec.feature_maps import OutIndices, check_features
 from odconv_spec.plugins import row
-from odconv_torch.models.backbone import Backbone, Device
+from odconv_torch.models.backbone import Backbone
 from odconv_torch.models.features import Features
+from odconv_torch.models.head import Device
 from odconv_torch.models.mobilenetv2 import MobileNetV2
 from odconv_torch.models.resnet import ResNet
 from odconv_torch.models.shufflenetv2 import ShuffleNetV2

@@ -14,12 +14,9 @@ from torch import nn
 from odconv_spec import ConvSpec, InvertedResidualSpec, MobileNetV2Spec, NormSpec
 from odconv_spec.feature_maps import OutIndices, feature_indices
 from odconv_torch.layers import build_conv, build_layer, build_norm
-from odconv_torch.models.backbone import (
-    Backbone,
-    Device,
-    build_head,
-)
+from odconv_torch.models.backbone import Backbone
 from odconv_torch.models.conv_norm import conv_norm
+from odconv_torch.models.head import Device, build_head
 from odconv_torch.models.sharing import add_shared, add_warehouses, serve_cells, shared_by
 
 MATCH_PREVIOUS: Final = 99999  # timm's word for "in the group before"

@@ -15,12 +15,9 @@ from torch.nn import functional as F
 from odconv_spec import ConvSpec, NormSpec, ResidualSpec, ResNetSpec
 from odconv_spec.feature_maps import OutIndices, feature_indices
 from odconv_torch.layers import build_conv, build_layer, build_norm
-from odconv_torch.models.backbone import (
-    Backbone,
-    Device,
-    build_head,
-)
+from odconv_torch.models.backbone import Backbone
 from odconv_torch.models.conv_norm import conv_norm
+from odconv_torch.models.head import Device, build_head
 from odconv_torch.models.sharing import (
     ConvNorm,
     add_shared,

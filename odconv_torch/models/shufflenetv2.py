@@ -18,8 +18,9 @@ from odconv_spec import ConvSpec, NormSpec, ShuffleNetV2Spec, ShuffleSpec, UnitS
 from odconv_spec.feature_maps import OutIndices, feature_indices
 from odconv_spec.shufflenetv2 import NORM_SHIFT, start_deviation
 from odconv_torch.layers import build_conv, build_norm
-from odconv_torch.models.backbone import Backbone, Device, build_head
+from odconv_torch.models.backbone import Backbone
 from odconv_torch.models.conv_norm import conv_norm
+from odconv_torch.models.head import Device, build_head
 from odconv_torch.models.sharing import add_shared, shared_by
 
 MATCH_PREVIOUS: Final = 99999  # timm's word for "in the group before"

@@ -72,9 +72,9 @@ def test_packages_have_parallel_files():
             "layers/static_conv.py",
             "layers/subsampling.py",  # a convolution of oneDNN that may end the process
             "layers/subsampling_tensorflow.py",
+            "models/feature_maps.py",  # of a functional model any can be an output
             "models/graph.py",  # functional models
             "models/habits.py",  # in odconv_paddle two words, in models/factory.py
-            "models/head.py",
             "tools/sublayers.py",
             "train/images.py",  # the others' frameworks bring transforms of images
             "train/optimizer.py",  # Keras and Paddle have no SGD by PyTorch's rule
@@ -82,7 +82,6 @@ def test_packages_have_parallel_files():
             "train/processes_tensorflow.py",
         },
         "odconv_paddle": {
-            "layers/attributes.py",  # Keras' layers store theirs under the names of arguments
             "layers/data_format.py",  # PyTorch has channels second only
             "layers/differentiable.py",  # Paddle differentiates some operations once only
             "layers/per_sample.py",  # in odconv_keras it is layers/conv.py
@@ -98,7 +97,6 @@ def test_packages_have_parallel_files():
             "flops.py",  # counters that hook modules
             "layers/attentions.py",
             "layers/attending.py",  # compiled
-            "layers/attributes.py",
             "layers/leaf.py",  # tracers of torch.fx
             "layers/memory_format.py",  # the other packages take a layout when a layer is made
             "layers/watching.py",  # hooks, which only torch's layers have everywhere

@@ -9,7 +9,8 @@ from torch import nn
 
 from odconv_spec import NormSpec
 from odconv_torch.layers import build_conv, build_norm
-from odconv_torch.models.backbone import Backbone, build_head
+from odconv_torch.models.backbone import Backbone
+from odconv_torch.models.head import build_head
 from toy.spec import ToyBlockSpec, ToyNetSpec
 
 
