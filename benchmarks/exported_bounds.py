@@ -1,8 +1,10 @@
 """Less than a dynamic network computes, exported as it is: what no form of it can go below.
 
 Two graphs: one reads all kernels but the first of each layer once; the other is the static network
-that computes the attentions of ours beside it, and scales nothing by them. Whatever the form, the
-kernels must be read, and the attentions come before what they scale.
+that computes the attentions of ours beside it, and scales next to nothing by them. Whatever the
+form, the kernels must be read, and the attentions come before what they scale. Of one image they
+scale the kernels of depthwise layers, which are small, those of the layers before by one number
+each: a runtime would else put attentions off until all maps are made, and read these once more.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from torch import nn
 from odconv.exporting.job import Job
 from odconv.exporting.targets import Target
 from odconv_torch import ODConv2d
+from odconv_torch.layers.attentions import Attentions
 from odconv_torch.layers.forms.columns import plain_conv
+from odconv_torch.layers.forms.scaled import scaled_kernels
 from odconv_torch.layers.window import Window
 
 READ, ATTENDED = BOUNDS = ("kernels read", "static and attentions")
@@ -65,12 +69,26 @@ class _Attended(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         layer: Any = self.layer
         attentions = layer.attention(x)
-        # Depthwise layers have no filter attention: their outputs are their input's channels.
-        scale = attentions.channel if attentions.filter is None else attentions.filter
-        self.looked.append(scale.flatten(1))  # (batch, channels)
+        if len(x) == 1 and layer.spec.groups > 1:
+            kernel = self._scaled(attentions)
+        else:
+            # Depthwise layers have no filter attention: their outputs are their input's channels.
+            scale = attentions.channel if attentions.filter is None else attentions.filter
+            self.looked.append(scale.flatten(1))  # (batch, channels)
+            kernel = layer.weight[0]
         x, window = layer._padded(x)
-        y = plain_conv(x, layer.weight[0], Window(*window))
+        y = plain_conv(x, kernel, Window(*window))
         return y if layer.bias is None else y + layer.bias.reshape(-1, 1, 1)
+
+    def _scaled(self, attentions: Attentions) -> torch.Tensor:
+        """The first kernel with its attentions, and with one number of each layer before."""
+        weight, ours = self.layer.weight[:1], attentions._replace(kernel=None)
+        kernel = scaled_kernels(weight, ours, self.layer.spec.groups)[0]
+        for scale in self.looked:
+            first, _ = scale.split([1, scale.shape[1] - 1], 1)  # a view, in OpenVINO
+            kernel = kernel * first.reshape(1, 1, 1, 1)
+        self.looked.clear()
+        return kernel
 
 
 class _Attending(nn.Module):

@@ -188,6 +188,20 @@ def test_a_lone_sample_on_a_large_map_has_all_attentions_in_its_kernel():
         assert sum(node.meta["val"].shape[-1] == size for node in products) == scaled
 
 
+@pytest.mark.parametrize("kernel_num", (1, 4))
+def test_the_products_of_a_depthwise_kernel_stand_one_behind_the_other(kernel_num):
+    layer = layers.ODConv2d(4, 4, 3, groups=4, kernel_num=kernel_num, dtype=torch.float64)
+    randomised(layer, 2).eval()
+    x = random_map(2, 4, 1)
+    with torch.no_grad():
+        expected = layer(x)
+        set_strategy(layer, "single")
+        program = export(layer, (x,), strict=False)
+    inner, outer = calls_of(program, "mul.Tensor")
+    assert inner in outer.args
+    torch.testing.assert_close(program.module()(x), expected, rtol=1e-11, atol=1e-11)
+
+
 def test_the_mean_of_a_map_is_a_mean():
     """Whether gradients are on or not: the sum of a large map is too much for half precision."""
     program = export(ODConv2d(4, 8, 3).eval(), (torch.rand(2, 4, 8, 9),))

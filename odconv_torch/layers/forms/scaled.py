@@ -94,13 +94,17 @@ def _times(
     groups: int,
     own: bool,
 ) -> torch.Tensor:
-    """The factors are multiplied with each other first: those are smaller than the kernels."""
+    """The factors are multiplied with each other first, where that is smaller than the kernels.
+
+    Products with the kernels that stand one behind the other are one operation in OpenVINO.
+    """
     rows = None if filters is None else filters[:, :, None]  # (batch, out, 1, *ones)
     if channel is not None:
         each = _of_each_output(channel, groups, kernels.shape[1])
-        if each.shape[1:3] == (*kernels.shape[1:2], 1) and rows is not None:  # as of depthwise
-            each, rows = each * rows, None
-        spatial = each if spatial is None else each * spatial
+        if each.shape[1:3] == (*kernels.shape[1:2], 1):  # as of depthwise: no product is smaller
+            rows = each if rows is None else each * rows
+        else:
+            spatial = each if spatial is None else each * spatial
     factors = [factor for factor in (rows, spatial) if factor is not None]
     lone = exports_a_graph() and all(_is_lone(array) for array in (kernels, *factors))
     if lone:  # without an axis of samples, which the graph would drop behind the products
