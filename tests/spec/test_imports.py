@@ -48,6 +48,7 @@ ALLOWED = {
     # What NumPy makes is a constant to a tracer, what torch makes is recorded.
     "odconv_torch/layers/forms/columns.py": {"odconv_torch", "torch", "numpy"},
     "odconv_torch/layers/forms/portable.py": {"odconv_torch", "torch", "numpy"},
+    "odconv_torch/layers/forms/winograd.py": {"odconv_torch", "torch", "numpy"},
     "odconv_torch/hub.py": {"odconv_torch", "odconv_spec", "weights_converter", "torch"},
     "odconv_torch/models/backbone.py": {
         "odconv_torch",
