@@ -125,14 +125,7 @@ class ConvAttributes(keras.layers.Layer):
         config = super().get_config() | {name: getattr(self, name) for name in geometry.split()}
         options = self.option_names()
         config |= {name: getattr(self._spec_before_build, name) for name in options}
-        config["activation"] = keras.activations.serialize(self.activation)
-        for use in ("kernel_initializer", "bias_initializer"):
-            config[use] = keras.initializers.serialize(getattr(self, use))
-        for use in ("kernel_regularizer", "bias_regularizer", "activity_regularizer"):
-            config[use] = keras.regularizers.serialize(getattr(self, use))
-        for use in ("kernel_constraint", "bias_constraint"):
-            config[use] = keras.constraints.serialize(getattr(self, use))
-        return config
+        return config | serialized(self)
 
     def _add_bias(self) -> keras.Variable:
         return self.add_weight(
@@ -142,6 +135,25 @@ class ConvAttributes(keras.layers.Layer):
             regularizer=self.bias_regularizer,
             constraint=self.bias_constraint,
         )
+
+
+def serialized(layer: Any) -> dict[str, Any]:
+    """Of a layer with a kernel and a bias: what Keras serialises of its arguments.
+
+    Args:
+        layer: with the attributes of `keras.layers.Conv2D` or `keras.layers.Dense`.
+
+    Returns:
+        Argument -> its configuration.
+    """
+    found = {"activation": keras.activations.serialize(layer.activation)}
+    for use in ("kernel_initializer", "bias_initializer"):
+        found[use] = keras.initializers.serialize(getattr(layer, use))
+    for use in ("kernel_regularizer", "bias_regularizer", "activity_regularizer"):
+        found[use] = keras.regularizers.serialize(getattr(layer, use))
+    for use in ("kernel_constraint", "bias_constraint"):
+        found[use] = keras.constraints.serialize(getattr(layer, use))
+    return found
 
 
 def _plain_padding(padding: Any, rank: int) -> Any:

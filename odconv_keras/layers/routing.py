@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from odconv_keras.layers.attributes import serialized
 from odconv_keras.layers.data_format import data_format_or_default, to_channels_last
 from odconv_keras.layers.pooling import global_mean
 from odconv_keras.layers.precision import unquantised
@@ -111,14 +112,7 @@ class Routing(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config |= {name: getattr(self, name) for name in ("units", "use_bias", "data_format")}
-        config["activation"] = keras.activations.serialize(self.activation)
-        for use in ("kernel_initializer", "bias_initializer"):
-            config[use] = keras.initializers.serialize(getattr(self, use))
-        for use in ("kernel_regularizer", "bias_regularizer", "activity_regularizer"):
-            config[use] = keras.regularizers.serialize(getattr(self, use))
-        for use in ("kernel_constraint", "bias_constraint"):
-            config[use] = keras.constraints.serialize(getattr(self, use))
-        return config
+        return config | serialized(self)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Routing:

@@ -80,9 +80,8 @@ def by_tiles(
     if scaled and _TAPS * out * inner < prod(x.shape[1:]) + out * prod(size):
         kernels, channel, filters = kernels * _of_pairs(channel, filters), None, None
     x = x if channel is None else x * channel
-    sums = _sums_of_taps(kernels.flatten(2), spatial).reshape(
-        -1, out, inner
-    )  # (batch * 16, out, in)
+    of_taps = _sums_of_taps(kernels.flatten(2), spatial)
+    sums = of_taps.reshape(-1, out, inner)  # (batch * 16, out, in)
     products = sums @ _sums_of_inputs(x, window, size)  # (batch * 16, out, tiles)
     return times(_outputs(products.reshape(x.shape[0], _SEEN, out, -1), size), filters)
 
